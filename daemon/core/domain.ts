@@ -1,0 +1,218 @@
+/**
+ * The things of the domain. Everything is readonly; absent is `null` and always present as a key; states
+ * are unions with `kind`. Wire types hold plain strings, these hold `Secret`.
+ */
+import type { LoginReason } from '../../shared/errors.ts';
+import type { EpochMs, LoginId, ProfileName, Scope } from '../../shared/names.ts';
+import type { Secret } from './secret.ts';
+
+export type FlowKind = 'authorization_code' | 'device_code';
+export type FlowPreference = 'auto' | 'pkce' | 'device';
+export type ClientAuth = 'none' | 'client_secret_basic' | 'client_secret_post';
+/** How a resource is named to the issuer (RFC 8707, or what came before it). */
+export type ResourceStyle = 'resource' | 'audience' | 'scope_prefix' | 'none';
+
+/** How one kind of issuer behaves: a preset, with what the profile overrides. */
+export type IssuerTraits = {
+  /** `oidc` and `oauth`: metadata is fetched, in that order of well-known paths. `none`: endpoints are written out. */
+  readonly metadata: 'oidc' | 'oauth' | 'none';
+  /** Added to the scopes of a sign-in to get a refresh token, e.g. offline_access; null where none is needed. */
+  readonly offlineScope: Scope | null;
+  /** Added to every authorization request, e.g. access_type=offline, prompt=consent. */
+  readonly authorizationParams: Readonly<Record<string, string>>;
+  /** `listed`: metadata must name S256; `asserted`: the issuer is known to support it and does not say so. */
+  readonly pkce: 'listed' | 'asserted';
+  readonly resourceStyle: ResourceStyle;
+  /** What was asked for -> other names under which the issuer may grant it. */
+  readonly scopeAliases: Readonly<Record<string, readonly string[]>>;
+  readonly extraScopes: 'allow' | 'refuse';
+  /** Fixed ports for issuers that compare the port; empty: any free port. */
+  readonly redirectPorts: readonly number[];
+  /** The redirect URI's path; null: one of its own for each issuer (RFC 8252, section 8.10). */
+  readonly redirectPath: string | null;
+  /** Hosts of the device page besides the issuer's own. */
+  readonly deviceVerificationHosts: readonly string[];
+  /** Seconds in which a consumed refresh token may be sent once more; null: never. */
+  readonly refreshGraceS: number | null;
+  /** Life of an access token when the issuer does not say; null: such an answer is discarded. */
+  readonly defaultExpiresInS: number | null;
+  /** Whether issuers of this kind demand a client secret of installed apps. */
+  readonly clientSecret: 'none' | 'required';
+};
+
+/** Endpoints that a person wrote out, for issuers without metadata. */
+export type WrittenEndpoints = {
+  readonly authorization: string;
+  readonly token: string;
+  readonly revocation: string | null;
+  readonly deviceAuthorization: string | null;
+};
+
+export type Profile = {
+  readonly name: ProfileName;
+  readonly preset: string;
+  /** The issuer identifier, to the letter. */
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientAuth: ClientAuth;
+  readonly scopes: readonly Scope[];
+  readonly resource: string | null;
+  readonly flow: FlowPreference;
+  /** argv of the browser command; null: the system's default. */
+  readonly browser: readonly string[] | null;
+  readonly caFile: string | null;
+  /** The PEM text of caFile, read when the configuration was loaded. */
+  readonly caPem: string | null;
+  readonly proxy: string | null;
+  readonly allowLoopbackHttp: boolean;
+  readonly endpoints: WrittenEndpoints | null;
+  readonly traits: IssuerTraits;
+  /** Binding digest: issuer, client, auth method, written endpoints, CA certificates, proxy. */
+  readonly digest: string;
+};
+
+export type Config = {
+  readonly file: string;
+  readonly loadedAt: EpochMs;
+  readonly profiles: ReadonlyMap<ProfileName, Profile>;
+  /** Issuers for which the device flow is allowed; none unless listed. */
+  readonly deviceIssuers: readonly string[];
+  readonly vault: { readonly backend: 'auto' | 'keychain' | 'passphrase' | 'memory' };
+  readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'json' | 'text'; readonly file: string | null };
+  readonly limits: {
+    readonly requestsPerSecond: number;
+    readonly burst: number;
+    readonly connectionsPerProcess: number;
+  };
+  readonly warnings: readonly string[];
+};
+
+/** An authorization server as discovered at a sign-in; pinned in the login and sealed with the grant. */
+export type AuthorizationServer = {
+  readonly issuer: string;
+  readonly authorizationEndpoint: string;
+  readonly tokenEndpoint: string;
+  readonly revocationEndpoint: string | null;
+  readonly deviceAuthorizationEndpoint: string | null;
+  readonly pushedAuthorizationRequestEndpoint: string | null;
+  readonly requirePushedAuthorizationRequests: boolean;
+  readonly jwksUri: string | null;
+  /** authorization_response_iss_parameter_supported (RFC 9207). */
+  readonly issParameterSupported: boolean;
+  readonly idTokenSigningAlgs: readonly string[] | null;
+  readonly scopesSupported: readonly string[] | null;
+  /** OIDC: an ID token is expected where `openid` was asked for. */
+  readonly isOpenIdProvider: boolean;
+};
+
+/** Who signed in, from a verified ID token. The slot's key is issuer + sub, never the email. */
+export type Identity = {
+  readonly sub: string;
+  readonly name: string | null;
+  readonly email: string | null;
+  readonly tenant: string | null;
+  readonly acr: string | null;
+  readonly amr: readonly string[];
+  /** Seconds since the epoch. */
+  readonly authTime: number | null;
+  readonly aud: readonly string[];
+  readonly azp: string | null;
+};
+
+export type AccessToken = {
+  readonly value: Secret;
+  readonly tokenType: 'Bearer';
+  readonly scopes: readonly Scope[];
+  /** Scopes granted beyond what was asked. */
+  readonly beyond: readonly Scope[];
+  readonly resource: string | null;
+  readonly acr: string | null;
+  readonly obtainedAt: EpochMs;
+  readonly expiresAt: EpochMs;
+};
+
+export type GrantState =
+  | { readonly kind: 'active'; readonly refreshToken: Secret | null; readonly tokens: readonly AccessToken[] }
+  | { readonly kind: 'parked'; readonly reason: LoginReason; readonly at: EpochMs };
+
+/** One sign-in of one profile. Its generation rises with every change that is saved; see core/grant.ts. */
+export type Grant = {
+  readonly profile: ProfileName;
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Binding digest of the profile at sign-in. */
+  readonly digest: string;
+  readonly generation: number;
+  readonly server: AuthorizationServer;
+  readonly flow: FlowKind;
+  readonly scopes: readonly Scope[];
+  readonly resource: string | null;
+  /** Null where the issuer gave no ID token. */
+  readonly identity: Identity | null;
+  readonly signedInAt: EpochMs;
+  readonly refreshedAt: EpochMs | null;
+  /** Whether this issuer was seen to replace the refresh token; null: no refresh happened yet. */
+  readonly rotates: boolean | null;
+  readonly state: GrantState;
+};
+
+/** A refresh that was about to be sent, or was: written before the token goes on the wire. */
+export type RefreshIntent = { readonly generation: number; readonly at: EpochMs };
+
+/** Tokens that still have to be revoked at their issuer. */
+export type Revocation = {
+  readonly id: string;
+  readonly profile: ProfileName;
+  readonly clientId: string;
+  readonly clientAuth: ClientAuth;
+  readonly server: AuthorizationServer;
+  readonly connection: IssuerConnection;
+  readonly token: Secret;
+  readonly tokenKind: 'refresh_token' | 'access_token';
+  readonly expiresAt: EpochMs | null;
+  readonly since: EpochMs;
+};
+
+/** How an issuer is reached. */
+export type IssuerConnection = {
+  readonly caPem: string | null;
+  readonly proxy: string | null;
+  readonly allowLoopbackHttp: boolean;
+};
+
+/** A local process, as the kernel tells. What it says of itself is in `claimed`. */
+export type Caller = {
+  readonly uid: number;
+  readonly pid: number;
+  /** Start time in clock ticks since boot: pid and this together name one process. */
+  readonly startTime: string;
+  readonly executable: string | null;
+  /** Script of an interpreter, as an absolute path. */
+  readonly script: string | null;
+  /** Controlling terminal (device number) and whether the process is in its foreground. */
+  readonly terminal: { readonly device: number; readonly foreground: boolean } | null;
+  /** For people: "git (pid 4711)". Cleaned text. */
+  readonly label: string;
+};
+
+/** Facts about the caller's login session: the chooser's input (requirements, section 19). */
+export type SessionFacts = {
+  readonly automation: string | null;
+  readonly remote: boolean;
+  readonly container: boolean;
+  readonly wsl: { readonly interop: boolean } | null;
+  readonly vdi: boolean;
+  readonly sharedHost: boolean;
+  /** A graphical session that is active and local. */
+  readonly gui: 'active' | 'inactive' | 'none';
+  readonly browser: 'graphical' | 'none' | 'unknown';
+  readonly tty: boolean;
+  readonly serviceSession: boolean;
+};
+
+export type LoginStart = {
+  readonly id: LoginId;
+  readonly profile: Profile;
+  readonly server: AuthorizationServer;
+  readonly scopes: readonly Scope[];
+};

@@ -1,0 +1,43 @@
+/**
+ * The methods of the API: one table for both ends. The daemon routes by it and generates openapi.json
+ * from it; a test holds the routes equal to it.
+ */
+import * as v from 'valibot';
+import * as s from './schemas.ts';
+
+export type Method = {
+  readonly verb: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly summary: string;
+  readonly request: v.GenericSchema | null;
+  readonly reply: v.GenericSchema;
+  /** Milliseconds that the daemon takes at most, where the request names no wait of its own. */
+  readonly timeoutMs: number;
+};
+
+const method = (verb: Method['verb'], path: string, summary: string, request: v.GenericSchema | null, reply: v.GenericSchema, timeoutMs = 10_000): Method => ({
+  verb, path, summary, request, reply, timeoutMs,
+});
+
+export const METHODS = {
+  token: method('POST', '/v1/token', 'An access token of a profile', s.tokenRequest, s.tokenReply, 330_000),
+  startLogin: method('POST', '/v1/logins', 'Start a sign-in, or join the one in progress', s.loginRequest, s.loginView, 30_000),
+  login: method('GET', '/v1/logins/{id}', 'Follow a sign-in; ?wait_s= waits for a change of state', null, s.loginView, 330_000),
+  cancelLogin: method('DELETE', '/v1/logins/{id}', 'Cancel a sign-in', null, s.okReply),
+  confirmLogin: method('POST', '/v1/logins/{id}/confirm', 'Accept or refuse that another account signed in', s.confirmRequest, s.loginView),
+  profiles: method('GET', '/v1/profiles', 'The profiles', null, s.profilesReply),
+  addProfile: method('POST', '/v1/profiles', 'Check a profile at its issuer and write it to the configuration', s.profileAddRequest, s.profileAddReply, 30_000),
+  removeProfile: method('DELETE', '/v1/profiles/{profile}', 'Remove a profile from the configuration', null, s.okReply),
+  grants: method('GET', '/v1/grants', 'The grants: claims and times, no tokens', null, s.grantsReply),
+  logout: method('DELETE', '/v1/grants/{profile}', 'Forget the grant of a profile and revoke its tokens', null, s.logoutReply, 40_000),
+  lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
+  unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
+  status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),
+  reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
+  shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
+  purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.okReply, 60_000),
+  events: method('GET', '/v1/events', 'What happens, as server-sent events', null, s.brokerEvent),
+  openapi: method('GET', '/v1/openapi.json', 'This description', null, v.record(v.string(), v.unknown())),
+} as const satisfies Record<string, Method>;
+
+export type MethodName = keyof typeof METHODS;

@@ -1,0 +1,298 @@
+/**
+ * The bodies of the wire. Requests are strict: an unknown key is an error, nothing is coerced and nothing
+ * is dropped. Replies are written by the daemon alone; clients ignore keys that they do not know.
+ * Times are whole seconds since 1970-01-01 UTC; durations carry their unit in the name.
+ */
+import * as v from 'valibot';
+import { isResourceUri, LOGIN_ID, PROFILE_NAME, SCOPE_TOKEN } from './names.ts';
+import type { LoginId, ProfileName, Scope } from './names.ts';
+
+const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
+const seconds = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(max));
+const epoch = v.pipe(v.number(), v.integer());
+
+export const profileName = v.pipe(v.string(), v.regex(PROFILE_NAME, 'a profile name: a-z, 0-9, dot, dash, underscore; 64 at most'), v.transform((s) => s as ProfileName));
+const scope = v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'a scope-token (RFC 6749, section 3.3)'), v.transform((s) => s as Scope));
+const scopes = v.pipe(v.array(scope), v.maxLength(64));
+const resource = v.pipe(v.string(), v.check(isResourceUri, 'an absolute URI without fragment (RFC 8707, section 2)'));
+const loginId = v.pipe(v.string(), v.regex(LOGIN_ID, 'a login id'), v.transform((s) => s as LoginId));
+const acrValues = v.pipe(v.array(text(256)), v.maxLength(16));
+
+/** What a client says of itself; stored apart and only ever shown as a claim. */
+const claimed = v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) });
+
+// ---- POST /v1/token
+export const tokenRequest = v.strictObject({
+  profile: v.optional(profileName),
+  scopes: v.optional(scopes),
+  resource: v.optional(resource),
+  /** The token must live at least this long; default 60. */
+  min_ttl_s: v.optional(seconds(86_400)),
+  /** Refresh even if a good token is cached. */
+  force: v.optional(v.boolean()),
+  /** `allowed`: start or join a sign-in where one is needed. Default `never`. */
+  interaction: v.optional(v.picklist(['never', 'allowed'])),
+  /** How long the caller waits for the answer; default 30. */
+  wait_s: v.optional(seconds(300)),
+  acr_values: v.optional(acrValues),
+  max_age_s: v.optional(seconds(31_536_000)),
+  claimed: v.optional(claimed),
+});
+export type TokenRequest = v.InferInput<typeof tokenRequest>;
+
+export const tokenReply = v.object({
+  profile: v.string(),
+  access_token: v.string(),
+  token_type: v.string(),
+  expires_at: epoch,
+  scope: v.string(),
+  resource: v.nullable(v.string()),
+  source: v.picklist(['cache', 'refresh', 'login']),
+  /** Scopes that the issuer granted beyond the request. */
+  granted_beyond: v.array(v.string()),
+});
+export type TokenReply = v.InferOutput<typeof tokenReply>;
+
+// ---- POST /v1/logins, GET and DELETE /v1/logins/{id}, POST /v1/logins/{id}/confirm
+export const loginRequest = v.strictObject({
+  profile: v.optional(profileName),
+  /** A preference; it can only keep or raise the safety of what would be chosen. */
+  flow: v.optional(v.picklist(['auto', 'pkce', 'device'])),
+  scopes: v.optional(scopes),
+  login_hint: v.optional(text(256)),
+  acr_values: v.optional(acrValues),
+  max_age_s: v.optional(seconds(31_536_000)),
+  /** Proof that the asking client showed the prompt at its terminal and a person agreed (device flow). */
+  consent: v.optional(v.strictObject({ challenge: loginId, code: text(16) })),
+  claimed: v.optional(claimed),
+});
+export type LoginRequest = v.InferInput<typeof loginRequest>;
+
+export const confirmRequest = v.strictObject({ accept: v.boolean() });
+
+export const problem = v.object({
+  type: v.string(),
+  title: v.string(),
+  status: v.number(),
+  detail: v.string(),
+  code: v.string(),
+  retryable: v.boolean(),
+  hint: v.string(),
+  request_id: v.optional(v.string()),
+  /** With login_required and flow_refused: which of their reasons. */
+  reason: v.optional(v.string()),
+  /** With login_required: the sign-in to join, if one is pending or was started. */
+  login: v.optional(v.lazy(() => loginView)),
+  /** With consent_required: what to show at the terminal and to send back. */
+  challenge: v.optional(v.lazy(() => consentChallenge)),
+  /** With retryable errors: seconds until a new try makes sense. */
+  retry_after_s: v.optional(v.number()),
+});
+export type Problem = {
+  type: string; title: string; status: number; detail: string; code: string; retryable: boolean; hint: string;
+  request_id?: string | undefined; reason?: string | undefined; login?: LoginView | undefined;
+  challenge?: ConsentChallenge | undefined; retry_after_s?: number | undefined;
+};
+
+export const subjectView = v.object({
+  sub: v.string(),
+  name: v.nullable(v.string()),
+  email: v.nullable(v.string()),
+});
+export type SubjectView = v.InferOutput<typeof subjectView>;
+
+const devicePrompt = v.object({
+  user_code: v.string(),
+  verification_uri: v.string(),
+  verification_uri_complete: v.nullable(v.string()),
+  verification_host: v.string(),
+});
+
+export const consentChallenge = v.object({
+  id: v.string(),
+  /** To be typed by the person, at the terminal of the asking process. */
+  code: v.string(),
+  expires_at: epoch,
+  issuer_host: v.string(),
+  client_id: v.string(),
+  scopes: v.array(v.string()),
+  machine: v.string(),
+  caller: v.string(),
+});
+export type ConsentChallenge = v.InferOutput<typeof consentChallenge>;
+
+export const loginView = v.object({
+  id: v.string(),
+  profile: v.string(),
+  state: v.picklist(['pending', 'confirm_subject', 'complete', 'failed']),
+  flow: v.picklist(['authorization_code', 'device_code']),
+  /** The chooser's reason code. */
+  reason: v.string(),
+  expires_at: epoch,
+  /** False: another process started it; this one only sees its state. */
+  owned: v.boolean(),
+  issuer_host: v.string(),
+  scopes: v.array(v.string()),
+  machine: v.string(),
+  /** The asking tool, from verified facts. */
+  caller: v.string(),
+  /** Only to the process that created the login. */
+  start_url: v.optional(v.string()),
+  /** The profile's browser command; `{url}` stands for the URL, else it is appended. Null: the system's default. */
+  browser: v.optional(v.nullable(v.array(v.string()))),
+  device: v.optional(devicePrompt),
+  /** Who signed in: with `complete` and `confirm_subject`. */
+  subject: v.optional(v.nullable(subjectView)),
+  previous_subject: v.optional(v.nullable(subjectView)),
+  error: v.optional(v.object({ code: v.string(), title: v.string(), detail: v.string(), hint: v.string(), reason: v.optional(v.string()) })),
+});
+export type LoginView = v.InferOutput<typeof loginView>;
+
+// ---- profiles
+export const profileView = v.object({
+  name: v.string(),
+  issuer: v.string(),
+  client_id: v.string(),
+  preset: v.string(),
+  scopes: v.array(v.string()),
+  resource: v.nullable(v.string()),
+  flow: v.picklist(['auto', 'pkce', 'device']),
+  browser: v.nullable(v.array(v.string())),
+  ca_file: v.nullable(v.string()),
+  proxy: v.nullable(v.string()),
+  confidential: v.boolean(),
+  /** Register these, to the letter, at the issuer. `{port}` stands for any port. */
+  redirect_uris: v.array(v.string()),
+  signed_in: v.boolean(),
+  source: v.string(),
+});
+export type ProfileView = v.InferOutput<typeof profileView>;
+export const profilesReply = v.object({ profiles: v.array(profileView) });
+export type ProfilesReply = v.InferOutput<typeof profilesReply>;
+
+/** The keys of one `[profiles.NAME]` table, as a person writes them. */
+export const profileTable = v.strictObject({
+  preset: v.optional(text(32)),
+  issuer: v.optional(text(2048)),
+  tenant: v.optional(text(256)),
+  client_id: text(2048),
+  client_auth: v.optional(v.picklist(['none', 'client_secret_basic', 'client_secret_post'])),
+  scopes: v.optional(scopes),
+  resource: v.optional(resource),
+  resource_style: v.optional(v.picklist(['resource', 'audience', 'scope_prefix', 'none'])),
+  flow: v.optional(v.picklist(['auto', 'pkce', 'device'])),
+  browser: v.optional(v.pipe(v.array(text(4096)), v.minLength(1), v.maxLength(32))),
+  ca_file: v.optional(text(4096)),
+  proxy: v.optional(text(2048)),
+  allow_loopback_http: v.optional(v.boolean()),
+  redirect_ports: v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(1024), v.maxValue(65_535))), v.maxLength(16))),
+  redirect_path: v.optional(v.pipe(v.string(), v.regex(/^\/[A-Za-z0-9._~/-]{0,128}$/, 'a path of letters, digits and . _ ~ - /'))),
+  pkce: v.optional(v.picklist(['listed', 'asserted'])),
+  extra_scopes: v.optional(v.picklist(['allow', 'refuse'])),
+  default_expires_in_s: v.optional(seconds(86_400)),
+  refresh_grace_s: v.optional(seconds(3_600)),
+  device_verification_hosts: v.optional(v.pipe(v.array(text(253)), v.maxLength(16))),
+  authorization_endpoint: v.optional(text(2048)),
+  token_endpoint: v.optional(text(2048)),
+  revocation_endpoint: v.optional(text(2048)),
+  device_authorization_endpoint: v.optional(text(2048)),
+  authorization_params: v.optional(v.record(text(64), text(1024))),
+});
+export type ProfileTable = v.InferInput<typeof profileTable>;
+
+export const profileAddRequest = v.strictObject({
+  name: profileName,
+  profile: profileTable,
+  client_secret: v.optional(text(4096)),
+  /** Check and show, but write nothing. */
+  dry_run: v.optional(v.boolean()),
+});
+export type ProfileAddRequest = v.InferInput<typeof profileAddRequest>;
+export const profileAddReply = v.object({
+  profile: profileView,
+  /** What discovery found: endpoints by their metadata names; null where the issuer has none. */
+  server: v.record(v.string(), v.nullable(v.string())),
+  warnings: v.array(v.string()),
+  written: v.nullable(v.string()),
+});
+export type ProfileAddReply = v.InferOutput<typeof profileAddReply>;
+
+// ---- grants
+const accessTokenView = v.object({ scope: v.string(), resource: v.nullable(v.string()), expires_at: epoch });
+export const grantView = v.object({
+  profile: v.string(),
+  issuer: v.string(),
+  client_id: v.string(),
+  state: v.picklist(['active', 'login_required']),
+  reason: v.nullable(v.string()),
+  subject: v.nullable(subjectView),
+  /** Claims of the verified ID token that describe the sign-in: auth_time, acr, amr, tenant. */
+  claims: v.record(v.string(), v.unknown()),
+  flow: v.string(),
+  scopes: v.array(v.string()),
+  resource: v.nullable(v.string()),
+  generation: v.number(),
+  refreshable: v.boolean(),
+  signed_in_at: epoch,
+  refreshed_at: v.nullable(epoch),
+  tokens: v.array(accessTokenView),
+});
+export type GrantView = v.InferOutput<typeof grantView>;
+export const grantsReply = v.object({ grants: v.array(grantView) });
+export type GrantsReply = v.InferOutput<typeof grantsReply>;
+
+export const logoutReply = v.object({
+  profile: v.string(),
+  /** What became of each token at the issuer. `until`: it may live on so long. */
+  revoked: v.array(v.object({
+    token: v.picklist(['refresh_token', 'access_token']),
+    outcome: v.picklist(['revoked', 'unsupported', 'pending', 'failed']),
+    until: v.nullable(epoch),
+  })),
+});
+export type LogoutReply = v.InferOutput<typeof logoutReply>;
+
+// ---- the daemon
+export const unlockRequest = v.strictObject({ passphrase: v.optional(text(1024)), create: v.optional(v.boolean()) });
+export type UnlockRequest = v.InferInput<typeof unlockRequest>;
+
+export const vaultView = v.object({
+  backend: v.picklist(['keychain', 'passphrase', 'memory']),
+  state: v.picklist(['open', 'locked', 'unavailable']),
+  detail: v.string(),
+});
+export type VaultView = v.InferOutput<typeof vaultView>;
+
+export const statusReply = v.object({
+  version: v.string(),
+  protocol: v.number(),
+  pid: v.number(),
+  started_at: epoch,
+  started_by: v.string(),
+  socket: v.string(),
+  state_dir: v.string(),
+  config: v.object({ file: v.string(), loaded_at: epoch, profiles: v.number() }),
+  vault: vaultView,
+  /** The user's `valetkey lock`; nothing is issued until `valetkey unlock`. */
+  locked: v.boolean(),
+  grants: v.array(grantView),
+  logins: v.array(v.object({ id: v.string(), profile: v.string(), flow: v.string(), expires_at: epoch })),
+  pending_revocations: v.number(),
+  warnings: v.array(v.string()),
+  environment: v.record(v.string(), v.nullable(v.string())),
+});
+export type StatusReply = v.InferOutput<typeof statusReply>;
+
+export const reloadReply = v.object({ file: v.string(), profiles: v.number(), changed: v.array(v.string()) });
+export type ReloadReply = v.InferOutput<typeof reloadReply>;
+export const okReply = v.object({ ok: v.literal(true) });
+export type OkReply = v.InferOutput<typeof okReply>;
+
+/** One server-sent event of GET /v1/events: its `event` name and this as `data`. */
+export const brokerEvent = v.object({
+  at: epoch,
+  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'config_reloaded', 'locked', 'unlocked', 'stopping']),
+  profile: v.nullable(v.string()),
+  detail: v.nullable(v.string()),
+});
+export type BrokerEvent = v.InferOutput<typeof brokerEvent>;
