@@ -59,6 +59,8 @@ export const loginRequest = v.strictObject({
   /** A preference; it can only keep or raise the safety of what would be chosen. */
   flow: v.optional(v.picklist(['auto', 'pkce', 'device'])),
   scopes: v.optional(scopes),
+  /** `manual`: the person opens the URL in a browser of this machine; nothing is opened. Default `open`. */
+  browser: v.optional(v.picklist(['open', 'manual'])),
   login_hint: v.optional(text(256)),
   acr_values: v.optional(acrValues),
   max_age_s: v.optional(seconds(31_536_000)),

@@ -3,7 +3,7 @@
  * are unions with `kind`. Wire types hold plain strings, these hold `Secret`.
  */
 import type { LoginReason } from '../../shared/errors.ts';
-import type { EpochMs, LoginId, ProfileName, Scope } from '../../shared/names.ts';
+import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { Secret } from './secret.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
@@ -65,6 +65,8 @@ export type Profile = {
   readonly caPem: string | null;
   readonly proxy: string | null;
   readonly allowLoopbackHttp: boolean;
+  /** The redirect URI's path: that of the traits, else one of its own for each issuer. */
+  readonly redirectPath: string;
   readonly endpoints: WrittenEndpoints | null;
   readonly traits: IssuerTraits;
   /** Binding digest: issuer, client, auth method, written endpoints, CA certificates, proxy. */
@@ -125,6 +127,8 @@ export type AccessToken = {
   readonly scopes: readonly Scope[];
   /** Scopes granted beyond what was asked. */
   readonly beyond: readonly Scope[];
+  /** Asked for without naming scopes: it serves whoever names none. */
+  readonly byDefault: boolean;
   readonly resource: string | null;
   readonly acr: string | null;
   readonly obtainedAt: EpochMs;
@@ -208,11 +212,4 @@ export type SessionFacts = {
   readonly browser: 'graphical' | 'none' | 'unknown';
   readonly tty: boolean;
   readonly serviceSession: boolean;
-};
-
-export type LoginStart = {
-  readonly id: LoginId;
-  readonly profile: Profile;
-  readonly server: AuthorizationServer;
-  readonly scopes: readonly Scope[];
 };

@@ -29,6 +29,10 @@ export class BrokerError extends Error {
     this.facts = facts;
   }
 
+  get title(): string {
+    return ERRORS[this.code].title;
+  }
+
   get hint(): string {
     return this.facts.hint ?? ERRORS[this.code].hint;
   }

@@ -4,8 +4,9 @@
  */
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
+import type { ProfileTable } from '../../shared/schemas.ts';
 import type {
-  AuthorizationServer, Caller, ClientAuth, Grant, Identity, IssuerConnection, Profile, RefreshIntent, Revocation, SessionFacts,
+  AuthorizationServer, Caller, ClientAuth, Config, Grant, Identity, IssuerConnection, Profile, RefreshIntent, Revocation, SessionFacts,
 } from './domain.ts';
 import type { Secret } from './secret.ts';
 
@@ -47,10 +48,11 @@ export type TokenSet = {
   readonly identity: Identity | null;
 };
 
-/** Nothing was decided: keep everything. `sent`: the request may have been processed (its answer is lost). */
+/** Nothing was decided: keep everything. */
 export type Transient = {
   readonly kind: 'transient';
-  readonly sent: boolean;
+  /** The request may have been processed and its answer is lost. False where it surely was not sent, or an HTTP error status came back. */
+  readonly answerLost: boolean;
   readonly retryAfterMs: number | null;
   /** dns, refused, reset, tls, timeout, http_408, http_429, http_5xx, ... : for people and logs. */
   readonly cause: string;
@@ -165,6 +167,20 @@ export type Vault = {
   erase(): Promise<void>;
 };
 
+// ---- grants in memory, over the vault
+
+/** The one holder of grants. Writers of one profile are serialised; the generation decides who wins. */
+export type GrantBook = {
+  get(profile: ProfileName): Grant | null;
+  list(): readonly Grant[];
+  /** What the next generation of this profile must be, also after a logout: an old flight can never match it. */
+  nextGeneration(profile: ProfileName): number;
+  /** Saves `next` if the grant is still of generation `expected` (null: any, or none). Durable when it resolves. */
+  commit(next: Grant, expected: number | null): Promise<'saved' | 'conflict'>;
+  /** Takes the grant away, in memory at once and then on disk; returns what was there. */
+  take(profile: ProfileName): Promise<Grant | null>;
+};
+
 // ---- loopback
 
 export type LoopbackPage =
@@ -196,6 +212,22 @@ export type LoopbackListener = {
 export type Loopback = {
   /** Binds 127.0.0.1, else ::1. Throws BrokerError loopback_exhausted. */
   open(options: { readonly ports: readonly number[]; readonly path: string; readonly uid: number }): Promise<LoopbackListener>;
+};
+
+// ---- configuration
+
+/** The one holder of the configuration. A reload is a new immutable Config, or the old one stays. */
+export type ConfigStore = {
+  current(): Config;
+  /** Throws config_invalid, config_untrusted or file_too_new, and then the old one stays. */
+  reload(): Promise<{ readonly changed: readonly ProfileName[] }>;
+  /** The profile that this table would make; nothing is written. */
+  plan(name: ProfileName, table: ProfileTable): Promise<Profile>;
+  /** Writes the profile to the file, keeping what else stands there, and reloads. */
+  add(name: ProfileName, table: ProfileTable): Promise<Profile>;
+  remove(name: ProfileName): Promise<void>;
+  /** To register at the issuer, to the letter; `{port}` stands for any port. */
+  redirectUris(profile: Profile): readonly string[];
 };
 
 // ---- callers

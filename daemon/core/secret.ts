@@ -1,4 +1,4 @@
-import { timingSafeEqual, createHash } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
 /**
@@ -20,6 +20,15 @@ export class Secret {
   equals(other: string): boolean {
     const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
     return timingSafeEqual(digest(this.#value), digest(other));
+  }
+
+  sameAs(other: Secret): boolean {
+    return this.equals(other.#value);
+  }
+
+  /** Names the value in records without giving any of it away: a truncated HMAC under a key that stays here. */
+  fingerprint(key: Uint8Array): string {
+    return createHmac('sha256', key).update(this.#value).digest('base64url').slice(0, 22);
   }
 
   toString(): string {

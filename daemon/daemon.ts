@@ -1,0 +1,157 @@
+/**
+ * The composition root: wires the parts over the edges, starts them in order and stops them in order.
+ * Everything outside the process comes in through `Edges`; tests pass their own.
+ */
+import type { Server } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import type { ProfileName } from '../shared/names.ts';
+import { BrokerError } from './core/errors.ts';
+import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Loopback, Peer, Random, Vault } from './core/ports.ts';
+import { createEvents } from './events.ts';
+import { Consent } from './flows/consent.ts';
+import { Logins } from './flows/logins.ts';
+import { createApp } from './ipc/app.ts';
+import type { App } from './ipc/app.ts';
+import { createDoor } from './ipc/door.ts';
+import { listenOn } from './ipc/listen.ts';
+import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
+import { createHandlers } from './ipc/routes/handlers.ts';
+import { Releases } from './ipc/routes/releases.ts';
+import { createLifecycle } from './lifecycle.ts';
+import { Grants } from './tokens/grant-book.ts';
+import { Revocations } from './tokens/revocations.ts';
+import { TokenSource } from './tokens/token-source.ts';
+
+/** Everything outside the process. */
+export type Edges = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly uid: number;
+  /** This machine's name, for people. */
+  readonly machine: string;
+  readonly socket: string;
+  readonly facts: Facts;
+  readonly config: ConfigStore;
+  readonly vault: Vault;
+  readonly audit: Audit;
+  readonly issuer: Issuer;
+  readonly callers: Callers;
+  readonly peerOf: (fd: number) => Peer;
+  readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
+};
+
+export type Daemon = {
+  /** Drains: finishes and saves what is on the wire, then closes. May be called more than once. */
+  stop(reason: string): Promise<void>;
+  /** Resolves when it has stopped. */
+  readonly stopped: Promise<void>;
+  reload(): Promise<void>;
+};
+
+/** A refresh takes 10 s at most, and a second try within a grace as long again. */
+const DRAIN_MS = 25_000;
+const CLOSE_STEP_MS = 20;
+const CLOSE_ROUNDS = 100;
+
+export async function startDaemon(edges: Edges): Promise<Daemon> {
+  const { clock, log, vault, audit, config } = edges;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const events = createEvents(clock);
+  const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
+  const book = new Grants({ vault, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
+  const revocations = new Revocations({ ...edges, signal });
+  const source = new TokenSource({ ...edges, book, revocations });
+  const loopback = edges.createLoopback(({ reason, uid }) => {
+    void audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts: { where: 'loopback', reason, uid } });
+  });
+  const logins = new Logins({
+    ...edges,
+    config: () => config.current(),
+    loopback,
+    book,
+    consent: new Consent(edges),
+    discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
+    onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),
+    onFinished: ({ facts, state }) => {
+      if (state.kind === 'complete') source.forget(facts.profile.name);
+      events.emit('login_finished', facts.profile.name, state.kind);
+    },
+  });
+
+  let stopped: Promise<void> | null = null;
+  let hasStopped: () => void = () => undefined;
+  const whenStopped = new Promise<void>((resolve) => {
+    hasStopped = resolve;
+  });
+  const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
+  const lifecycle = createLifecycle({
+    ...edges, book, source, logins, revocations, events,
+    // The answer to whoever asked leaves first.
+    shutdown: (reason) => void setImmediate().then(() => stop(reason)),
+  });
+  const broker: Broker = { ...edges, book, source, logins, revocations, releases: new Releases(edges), events, lifecycle };
+  const app = await createApp({
+    handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
+    clock, random: edges.random, log, isStopping: () => signal.aborted,
+  });
+  const door = createDoor({
+    peerOf: edges.peerOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, clock, log,
+    onRefused: (peer) => {
+      log.warn('peer_refused', { uid: peer.uid, pid: peer.pid });
+      void audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts: { where: 'socket', uid: peer.uid, pid: peer.pid } });
+    },
+    take: app.take,
+  });
+  await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
+  await listenOn(door, edges.socket);
+  log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
+  void resume(lifecycle, revocations, log);
+
+  async function drain(reason: string): Promise<void> {
+    log.info('stopping', { why: reason });
+    events.emit('stopping', null, reason);
+    stopping.abort(new BrokerError('shutting_down', 'the daemon is shutting down'));
+    const closed = closeDoor(door);
+    await logins.stop(new BrokerError('shutting_down', 'the daemon is shutting down'));
+    await Promise.race([source.idle(), clock.sleep(DRAIN_MS, new AbortController().signal).then(() => log.error('drain_timed_out'))]);
+    await closeApp(app, clock);
+    await closed;
+    await audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } });
+    await audit.close();
+    vault.lock();
+  }
+
+  return {
+    stop,
+    stopped: whenStopped,
+    reload: async () => {
+      await lifecycle.reload(null);
+    },
+  };
+}
+
+/** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */
+async function resume(lifecycle: Lifecycle, revocations: Revocations, log: Log): Promise<void> {
+  try {
+    await lifecycle.ensureOpen();
+    await revocations.load();
+  } catch (cause) {
+    if (!(cause instanceof BrokerError)) throw cause;
+    log.warn('vault_not_open', { code: cause.code, why: cause.message });
+  }
+}
+
+function closeDoor(door: Server): Promise<void> {
+  return new Promise((resolve) => door.close(() => resolve()));
+}
+
+/** Requests in flight are answered; connections that only wait, streams among them, are ended. */
+async function closeApp(app: App, clock: Clock): Promise<void> {
+  const closed = app.http.close();
+  const never = new AbortController().signal;
+  for (let round = 0; round < CLOSE_ROUNDS && app.busy() > 0; round += 1) await clock.sleep(CLOSE_STEP_MS, never);
+  app.end();
+  await closed;
+}

@@ -1,0 +1,64 @@
+/**
+ * From tokens of a sign-in to a stored grant. Nothing is stored before the answer was judged (TK-09) and,
+ * where another subject than before signed in, before its starter agreed (LB-11); tokens that are not
+ * stored are revoked.
+ */
+import type { Scope } from '../../shared/names.ts';
+import type { AuthorizationServer, Grant, Identity } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+import { acceptToken } from '../core/grant.ts';
+import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
+import type { Login } from './login.ts';
+
+export type AcceptDeps = {
+  readonly clock: Clock;
+  readonly book: GrantBook;
+  /** Revokes tokens that nobody will hold. */
+  readonly discard: (set: TokenSet) => Promise<void>;
+};
+
+export async function acceptSignIn(deps: AcceptDeps, login: Login, server: AuthorizationServer, set: TokenSet): Promise<Identity | null> {
+  try {
+    return await store(deps, login, server, set);
+  } catch (cause) {
+    await deps.discard(set);
+    throw cause;
+  }
+}
+
+async function store({ clock, book }: AcceptDeps, login: Login, server: AuthorizationServer, set: TokenSet): Promise<Identity | null> {
+  const { profile, scopes, flow } = login.facts;
+  // Cancelled while the code was being redeemed, which nothing may interrupt.
+  login.abort.signal.throwIfAborted();
+  const now = clock.now();
+  const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
+  const asked = { scopes: [...scopes, ...offline], byDefault: true, resource: profile.resource, acr: set.identity?.acr ?? null };
+  const accepted = acceptToken(set, asked, profile, now);
+  if (accepted.kind === 'discard') {
+    throw new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${accepted.why}`);
+  }
+  await confirmSubject(book, login, set.identity);
+  const grant: Grant = {
+    profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
+    generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),
+    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), refreshedAt: null, rotates: null,
+    state: { kind: 'active', refreshToken: set.refreshToken, tokens: [accepted.token] },
+  };
+  await book.commit(grant, null);
+  return set.identity;
+}
+
+/** The slot of a profile belongs to issuer and sub, never to an email. */
+async function confirmSubject(book: GrantBook, login: Login, identity: Identity | null): Promise<void> {
+  const previous = book.get(login.facts.profile.name)?.identity ?? null;
+  if (previous === null || identity === null || previous.sub === identity.sub) return;
+  if (!(await login.askForSubject(identity, previous))) {
+    throw new BrokerError('subject_mismatch', `another account signed in to profile ${login.facts.profile.name} than before, and the change was not confirmed; nothing was stored`);
+  }
+}
+
+/** With a resource, issuers list only that resource's scopes, while the grant holds all that were asked for (RFC 8707, section 2.2). */
+function grantedScopes(granted: readonly Scope[], asked: readonly Scope[], offline: readonly Scope[], resource: string | null): readonly Scope[] {
+  const all = resource === null ? granted : [...new Set([...granted, ...asked])];
+  return all.filter((scope) => !offline.includes(scope));
+}

@@ -1,0 +1,49 @@
+/**
+ * Authorization code with PKCE on a loopback listener (RFC 8252, RFC 7636). The server is pinned at the
+ * start: the code goes to that token endpoint and no other, once (AZ-06, AZ-13). After the browser was
+ * sent to the issuer there is no other flow to fall back to (FC-10).
+ */
+import { BrokerError } from '../core/errors.ts';
+import type { Profile } from '../core/domain.ts';
+import type { AuthorizationRequest, ClientAt, Issuer, LoopbackListener, StepUp, TokenSet, Want } from '../core/ports.ts';
+import { cleanText } from '../core/text.ts';
+import { failureOf } from './outcome-error.ts';
+
+export type CodeFlow = {
+  readonly issuer: Issuer;
+  readonly profile: Profile;
+  readonly client: ClientAt;
+  readonly listener: LoopbackListener;
+  readonly want: Want;
+  readonly stepUp: StepUp;
+};
+
+/** Makes the authorization request, pushes it where the server can (RFC 9126), and arms the listener. */
+export async function prepareCodeFlow(flow: CodeFlow, loginHint: string | null): Promise<AuthorizationRequest> {
+  const { issuer, profile, client, listener, want, stepUp } = flow;
+  const request = issuer.newAuthorizationRequest(listener.redirectUri);
+  const made = await issuer.authorizationUrl(client, profile, request, want, stepUp, loginHint);
+  if (made.kind !== 'url') throw failureOf(made, profile.issuer, 'the authorization request');
+  listener.arm(made.url, request.state, { issuer: client.server.issuer, required: client.server.issParameterSupported });
+  return request;
+}
+
+/** Waits for the browser's return and redeems the code. Throws when refused, failed or the listener was closed. */
+export async function finishCodeFlow(flow: CodeFlow, request: AuthorizationRequest): Promise<TokenSet> {
+  const { issuer, profile, client, listener, want, stepUp } = flow;
+  const { parameters } = await listener.callback;
+  const refused = refusalIn(parameters, profile.issuer);
+  if (refused !== null) throw refused;
+  const outcome = await issuer.redeem(client, profile, request, parameters, want, stepUp);
+  if (outcome.kind !== 'tokens') throw failureOf(outcome, profile.issuer, 'the authorization code');
+  return outcome.tokens;
+}
+
+/** RFC 6749, section 4.1.2.1. */
+function refusalIn(parameters: URLSearchParams, issuer: string): BrokerError | null {
+  const error = parameters.get('error');
+  if (error === null) return null;
+  const said = cleanText(parameters.get('error_description') ?? '');
+  const text = `${issuer} answered ${cleanText(error, 64)}${said === '' ? '' : `: ${said}`}`;
+  return new BrokerError(error === 'access_denied' ? 'access_denied' : 'issuer_refused', text);
+}

@@ -1,0 +1,65 @@
+/**
+ * Gathers what the chooser looks at, in the order in which it costs something: the caller's facts, then
+ * the issuer's metadata, then a bound port. Each choice is made anew (FC-03) and leaves one decision
+ * record, with the input, from which it can be replayed (FC-13).
+ */
+import type { AuthorizationServer, Caller, Config, FlowPreference, Profile, SessionFacts } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+import type { Audit, Random } from '../core/ports.ts';
+import { chooseFlow, remedyOf } from '../policy/chooser.ts';
+import type { Choice, ChooserInput } from '../policy/chooser.ts';
+
+export type Wish = { readonly preference: FlowPreference; readonly manualOpen: boolean };
+
+/** The profile's own preference and the caller's: the safer of the two. */
+export function preferenceOf(profile: Profile, asked: FlowPreference): FlowPreference {
+  if (profile.flow === 'pkce' || asked === 'pkce') return 'pkce';
+  return asked === 'auto' ? profile.flow : asked;
+}
+
+export function chooserInput(config: Config, profile: Profile, caller: Caller, facts: SessionFacts, wish: Wish, ownUid: number): ChooserInput {
+  return {
+    facts,
+    preference: preferenceOf(profile, wish.preference),
+    risk: 'normal',
+    browserConfigured: profile.browser !== null,
+    manualOpen: wish.manualOpen,
+    policy: {
+      trusted: true, issuerAllowed: true, deviceAllowed: config.deviceIssuers.includes(profile.issuer), deviceOverride: false, sshForward: false,
+    },
+    server: null,
+    caller: { sameUser: caller.uid === ownUid, foreignRoot: false },
+    probes: { bind: null, startHit: null, forwardedBroker: false, hostBroker: false },
+  };
+}
+
+export function withServer(input: ChooserInput, server: AuthorizationServer): ChooserInput {
+  // Without S256 discovery would have refused it (AZ-02).
+  return { ...input, server: { s256: true, hasDeviceEndpoint: server.deviceAuthorizationEndpoint !== null } };
+}
+
+export function withBind(input: ChooserInput, bound: boolean): ChooserInput {
+  return { ...input, probes: { ...input.probes, bind: bound } };
+}
+
+export type DecisionRecord = { readonly id: string; readonly choice: Choice };
+
+/** Writes the one decision record of a login. */
+export async function recordDecision(audit: Audit, random: Random, input: ChooserInput, profile: Profile, caller: Caller): Promise<DecisionRecord> {
+  const choice = chooseFlow(input);
+  const id = random.token(16);
+  await audit.append({
+    event: 'login_decided', profile: profile.name, caller, request: null,
+    facts: {
+      decision_id: id, outcome: choice.outcome, reason: choice.reason, rule: choice.rule, failed_probes: choice.failedProbes,
+      issuer: profile.issuer, client_id: profile.clientId, scopes: profile.scopes, resource: profile.resource, input,
+    },
+  });
+  return { id, choice };
+}
+
+export function refusalOf(choice: Choice, profile: Profile): BrokerError {
+  return new BrokerError('flow_refused', `no sign-in for profile ${profile.name} here: ${choice.reason} (rule ${choice.rule})`, {
+    reason: choice.reason, hint: remedyOf(choice.reason).replaceAll('PROFILE', profile.name),
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * The sign-ins in progress: at most one a profile on the whole machine; whoever else asks joins it.
+ *
+ * I8  Between looking for a pending login and claiming its place there is no await.
+ * I9  A PKCE login outlives the process that started it; a device login ends with its last process.
+ * I10 Every login ends within its life, and its port with it.
+ */
+import { LOGIN_ID } from '../../shared/names.ts';
+import type { EpochMs, LoginId, ProfileName } from '../../shared/names.ts';
+import type { LoginView } from '../../shared/schemas.ts';
+import type { Caller } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+import { Login } from './login.ts';
+import { viewLogin } from './login-view.ts';
+import { startLogin } from './start-login.ts';
+import type { LoginAsk, StartDeps } from './start-login.ts';
+
+/** Ended logins are kept so long that a caller between two polls still learns the end. */
+const KEPT_MS = 300_000;
+const KEPT_COUNT = 64;
+
+export class Logins {
+  readonly #deps: StartDeps;
+  readonly #starting = new Map<ProfileName, Promise<Login>>();
+  readonly #logins = new Map<LoginId, Login>();
+
+  constructor(deps: StartDeps) {
+    this.#deps = deps;
+  }
+
+  /** Starts a sign-in, or joins the one in progress. Resolves when there is something to show. */
+  async start(ask: LoginAsk, caller: Caller): Promise<LoginView> {
+    const { name } = ask.profile;
+    const pending = this.#pending(name);
+    if (pending !== null) return this.#join(pending, caller);
+    const starting = this.#starting.get(name);
+    if (starting !== undefined) return this.#joinStarting(starting, ask, caller);
+    const mine = startLogin({ ...this.#deps, onStarted: (login) => this.#register(login) }, ask, caller).finally(() => this.#starting.delete(name));
+    this.#starting.set(name, mine);
+    const login = await mine;
+    return viewLogin(login, caller, this.#deps.machine);
+  }
+
+  /** The pending login of a profile, as this caller may see it. */
+  pendingFor(profile: ProfileName, caller: Caller): LoginView | null {
+    const login = this.#pending(profile);
+    return login === null ? null : viewLogin(login, caller, this.#deps.machine);
+  }
+
+  /** Waits for a change of state, for `waitMs` at most, then shows the state. */
+  async follow(id: string, caller: Caller, waitMs: number, signal: AbortSignal): Promise<LoginView> {
+    const login = this.#find(id);
+    if (!login.isOver && !login.isOwnedBy(caller)) login.joined.set(`${caller.pid}/${caller.startTime}`, caller);
+    if (waitMs > 0 && login.state.kind === 'pending') {
+      const done = new AbortController();
+      const nap = this.#deps.clock.sleep(waitMs, AbortSignal.any([signal, done.signal])).catch(() => undefined);
+      await Promise.race([login.changed, nap]);
+      done.abort();
+    }
+    return viewLogin(login, caller, this.#deps.machine);
+  }
+
+  /** Its starter, or any process of this user that knows its id: ending a login harms nobody. */
+  cancel(id: string): void {
+    const login = this.#find(id);
+    if (!login.isOver) login.abort.abort(new BrokerError('login_cancelled', `the sign-in of profile ${login.facts.profile.name} was cancelled`));
+  }
+
+  /** Only the process that started it knows what it wanted. */
+  async confirm(id: string, caller: Caller, accept: boolean, signal: AbortSignal): Promise<LoginView> {
+    const login = this.#find(id);
+    if (!login.isOwnedBy(caller)) throw new BrokerError('consent_required', 'only the process that started the sign-in may confirm the change of account');
+    if (!login.answer(accept)) throw new BrokerError('bad_request', 'this sign-in asks for no confirmation');
+    const nap = this.#deps.clock.sleep(10_000, signal).catch(() => undefined);
+    await Promise.race([login.changed, nap]);
+    return viewLogin(login, caller, this.#deps.machine);
+  }
+
+  list(): readonly Login[] {
+    return [...this.#logins.values()].filter((login) => !login.isOver);
+  }
+
+  /** Ends all; resolves when every port is closed. */
+  async stop(reason: BrokerError): Promise<void> {
+    const all = this.list();
+    for (const login of all) login.abort.abort(reason);
+    await Promise.all(all.map((login) => login.settled));
+  }
+
+  /** Ends the pending login of one profile, if there is one. */
+  async stopOf(profile: ProfileName, reason: BrokerError): Promise<void> {
+    const login = this.#pending(profile);
+    if (login === null) return;
+    login.abort.abort(reason);
+    await login.settled;
+  }
+
+  async #joinStarting(starting: Promise<Login>, ask: LoginAsk, caller: Caller): Promise<LoginView> {
+    try {
+      return this.#join(await starting, caller);
+    } catch (cause) {
+      // Its consent is its own: this process needs a challenge of its own.
+      if (cause instanceof BrokerError && cause.code === 'consent_required') return this.start(ask, caller);
+      throw cause;
+    }
+  }
+
+  #join(login: Login, caller: Caller): LoginView {
+    if (!login.isOwnedBy(caller)) login.joined.set(`${caller.pid}/${caller.startTime}`, caller);
+    return viewLogin(login, caller, this.#deps.machine);
+  }
+
+  #pending(profile: ProfileName): Login | null {
+    return this.list().find((login) => login.facts.profile.name === profile) ?? null;
+  }
+
+  #find(id: string): Login {
+    const login = LOGIN_ID.test(id) ? this.#logins.get(id as LoginId) : undefined;
+    if (login === undefined) throw new BrokerError('login_not_found', 'there is no sign-in of this id; it may have ended a while ago');
+    return login;
+  }
+
+  #register(login: Login): void {
+    this.#sweep(this.#deps.clock.now());
+    this.#logins.set(login.facts.id, login);
+    this.#deps.onStarted(login);
+  }
+
+  #sweep(now: EpochMs): void {
+    const over = [...this.#logins.values()].filter((login) => login.isOver);
+    const old = over.filter((login, index) => login.facts.expiresAt + KEPT_MS < now || index < over.length - KEPT_COUNT);
+    for (const login of old) this.#logins.delete(login.facts.id);
+  }
+}

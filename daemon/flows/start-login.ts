@@ -1,0 +1,149 @@
+/**
+ * Starts one login: chooses the flow, claims what it needs, and lets it run. A refusal that needs no
+ * network is given without any (FC-07, FC-11).
+ */
+import type { EpochMs, LoginId, Scope } from '../../shared/names.ts';
+import type { AuthorizationServer, Caller, Config, FlowPreference, Identity, Profile } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+import type {
+  Audit, Callers, ClientAt, Clock, GrantBook, Issuer, Log, Loopback, LoopbackListener, Random, StepUp, TokenSet, Vault,
+} from '../core/ports.ts';
+import { chooseFlow } from '../policy/chooser.ts';
+import type { Choice, ChooserInput } from '../policy/chooser.ts';
+import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';
+import type { Consent } from './consent.ts';
+import { Login } from './login.ts';
+import { failureOf } from './outcome-error.ts';
+import { runCodeLogin } from './run-code-login.ts';
+import { runDeviceLogin } from './run-device-login.ts';
+
+/** design.md, section 7: five minutes end it and free the port. */
+const LIFE_MS = 300_000;
+
+export type LoginAsk = {
+  readonly profile: Profile;
+  readonly preference: FlowPreference;
+  readonly manualOpen: boolean;
+  readonly scopes: readonly Scope[] | null;
+  readonly loginHint: string | null;
+  readonly stepUp: StepUp;
+  readonly consent: { readonly challenge: string; readonly code: string } | null;
+};
+
+export type StartDeps = {
+  readonly config: () => Config;
+  readonly issuer: Issuer;
+  readonly vault: Vault;
+  readonly loopback: Loopback;
+  readonly callers: Callers;
+  readonly consent: Consent;
+  readonly book: GrantBook;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly uid: number;
+  readonly machine: string;
+  /** Revokes tokens that nobody will hold. */
+  readonly discard: (profile: Profile, server: AuthorizationServer, set: TokenSet) => Promise<void>;
+  /** It has something to show and runs from here on. */
+  readonly onStarted: (login: Login) => void;
+  readonly onFinished: (login: Login) => void;
+};
+
+export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller): Promise<Login> {
+  const { profile } = ask;
+  if (deps.vault.status().state !== 'open') await deps.vault.unlock(null, false); // where the grant goes must be open before a tab opens
+  const facts = await deps.callers.session(caller);
+  const first = chooserInput(deps.config(), profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
+  await refuseIfRefused(deps, first, profile, caller);
+  // Before any request to the issuer (DG-08); the code flow needs none.
+  if (chooseFlow(first).outcome === 'device') demandConsent(deps, ask, caller);
+  const found = await deps.issuer.discover(profile);
+  if (found.kind !== 'server') throw failureOf(found, profile.issuer, 'discovery');
+  const second = withServer(first, found.server);
+  const wantsLoopback = chooseFlow(second).outcome === 'pkce_loopback';
+  const listener = wantsLoopback ? await bind(deps, profile) : null;
+  const input = wantsLoopback ? withBind(second, listener !== null) : second;
+  try {
+    const choice = await refuseIfRefused(deps, input, profile, caller, true);
+    if (choice.outcome === 'device' && chooseFlow(first).outcome !== 'device') demandConsent(deps, ask, caller);
+    return await launch(deps, ask, caller, found.server, choice, listener);
+  } catch (cause) {
+    await listener?.close();
+    throw cause;
+  }
+}
+
+/** One record a login: a refusal writes it here, a choice once all facts are in. */
+async function refuseIfRefused(deps: StartDeps, input: ChooserInput, profile: Profile, caller: Caller, final = false): Promise<Choice> {
+  const choice = chooseFlow(input);
+  const isRunnable = choice.outcome === 'pkce_loopback' || choice.outcome === 'device';
+  if (final || !isRunnable) await recordDecision(deps.audit, deps.random, input, profile, caller);
+  if (!isRunnable) throw refusalOf(choice, profile);
+  return choice;
+}
+
+function demandConsent(deps: StartDeps, ask: LoginAsk, caller: Caller): void {
+  const { profile } = ask;
+  const key = JSON.stringify([profile.name, ask.scopes]);
+  if (ask.consent === null || !deps.consent.isGiven(ask.consent, key, caller)) {
+    throw deps.consent.demand(key, caller, profile, ask.scopes ?? profile.scopes, deps.machine);
+  }
+  deps.consent.countStart(profile);
+}
+
+/** Null: no port could be bound, which is a fact for the chooser. Fixed ports that are taken are an error of their own (LB-02). */
+async function bind(deps: StartDeps, profile: Profile): Promise<LoopbackListener | null> {
+  const { redirectPorts } = profile.traits;
+  try {
+    return await deps.loopback.open({ ports: redirectPorts, path: profile.redirectPath, uid: deps.uid });
+  } catch (cause) {
+    if (cause instanceof BrokerError && cause.code === 'loopback_exhausted') {
+      deps.log.warn('loopback_exhausted', { profile: profile.name, why: cause.message });
+      if (redirectPorts.length > 0) throw cause;
+      return null;
+    }
+    throw cause;
+  }
+}
+
+async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null): Promise<Login> {
+  const { profile } = ask;
+  const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name);
+  if (profile.clientAuth !== 'none' && clientSecret === null) {
+    throw new BrokerError('client_secret_required', `the issuer of profile ${profile.name} demands a client secret, and none is sealed`);
+  }
+  const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
+  const login = new Login({
+    id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: choice.reason,
+    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LIFE_MS) as EpochMs,
+  });
+  const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask);
+  deps.onStarted(login);
+  login.settled = settle(deps, login, run);
+  return login;
+}
+
+/** Runs to the end, which is decided once; nothing escapes. */
+async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity | null>): Promise<void> {
+  const { name } = login.facts.profile;
+  const base = { profile: name, caller: login.facts.owner, request: null };
+  void deps.clock.sleep(Math.max(0, login.facts.expiresAt - deps.clock.now()), login.abort.signal).then(
+    () => login.abort.abort(new BrokerError('flow_timeout', `nobody finished the sign-in of profile ${name} within five minutes`)),
+    () => undefined, // the login ended first
+  );
+  try {
+    const identity = await run();
+    login.complete(identity);
+    await deps.audit.append({ ...base, event: 'login_finished', facts: { flow: login.facts.flow, sub: identity?.sub ?? null, acr: identity?.acr ?? null, amr: identity?.amr ?? [] } });
+  } catch (cause) {
+    const error = cause instanceof BrokerError ? cause : new BrokerError('internal', 'the sign-in ended by a mistake of the daemon', { cause });
+    login.fail(error);
+    if (error.code === 'internal') deps.log.error('login_failed', { profile: name }, cause);
+    await deps.audit.append({ ...base, event: 'login_failed', facts: { flow: login.facts.flow, code: error.code } });
+  } finally {
+    login.abort.abort(new BrokerError('login_cancelled', 'the sign-in is over'));
+    deps.onFinished(login);
+  }
+}

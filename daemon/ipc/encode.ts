@@ -1,0 +1,64 @@
+/**
+ * From the domain to the wire. The only place that turns a Secret into bytes for a caller, and the only
+ * secret that it knows of is an access token: nothing here takes a grant's refresh token.
+ */
+import type { Scope } from '../../shared/names.ts';
+import type { GrantView, ProfileView, TokenReply } from '../../shared/schemas.ts';
+import type { AccessToken, Grant, Profile } from '../core/domain.ts';
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+const joined = (scopes: readonly Scope[]): string => scopes.join(' ');
+
+export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source']): TokenReply {
+  return {
+    profile: profile.name,
+    access_token: token.value.reveal(),
+    token_type: token.tokenType,
+    expires_at: seconds(token.expiresAt),
+    scope: joined(token.scopes),
+    resource: token.resource,
+    source,
+    granted_beyond: [...token.beyond],
+  };
+}
+
+export function encodeGrant(grant: Grant): GrantView {
+  const { identity, state } = grant;
+  const active = state.kind === 'active' ? state : null;
+  return {
+    profile: grant.profile,
+    issuer: grant.issuer,
+    client_id: grant.clientId,
+    state: active === null ? 'login_required' : 'active',
+    reason: state.kind === 'parked' ? state.reason : null,
+    subject: identity === null ? null : { sub: identity.sub, name: identity.name, email: identity.email },
+    claims: identity === null ? {} : { auth_time: identity.authTime, acr: identity.acr, amr: identity.amr, tenant: identity.tenant },
+    flow: grant.flow,
+    scopes: [...grant.scopes],
+    resource: grant.resource,
+    generation: grant.generation,
+    refreshable: active !== null && active.refreshToken !== null,
+    signed_in_at: seconds(grant.signedInAt),
+    refreshed_at: grant.refreshedAt === null ? null : seconds(grant.refreshedAt),
+    tokens: (active?.tokens ?? []).map((t) => ({ scope: joined(t.scopes), resource: t.resource, expires_at: seconds(t.expiresAt) })),
+  };
+}
+
+export function encodeProfile(profile: Profile, redirectUris: readonly string[], signedIn: boolean, source: string): ProfileView {
+  return {
+    name: profile.name,
+    issuer: profile.issuer,
+    client_id: profile.clientId,
+    preset: profile.preset,
+    scopes: [...profile.scopes],
+    resource: profile.resource,
+    flow: profile.flow,
+    browser: profile.browser === null ? null : [...profile.browser],
+    ca_file: profile.caFile,
+    proxy: profile.proxy,
+    confidential: profile.clientAuth !== 'none',
+    redirect_uris: [...redirectUris],
+    signed_in: signedIn,
+    source,
+  };
+}

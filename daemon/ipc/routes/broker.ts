@@ -1,0 +1,58 @@
+import type { ProfileName } from '../../../shared/names.ts';
+import type { BrokerEvent } from '../../../shared/schemas.ts';
+import type { Caller } from '../../core/domain.ts';
+import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
+import type { Logins } from '../../flows/logins.ts';
+import type { Revocations } from '../../tokens/revocations.ts';
+import type { TokenSource } from '../../tokens/token-source.ts';
+import type { Releases } from './releases.ts';
+
+/** What the routes work with. The daemon's composition root fills it. */
+export type Broker = {
+  readonly config: ConfigStore;
+  readonly book: GrantBook;
+  readonly source: TokenSource;
+  readonly logins: Logins;
+  readonly revocations: Revocations;
+  readonly releases: Releases;
+  readonly vault: Vault;
+  readonly issuer: Issuer;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly uid: number;
+  readonly events: Events;
+  readonly lifecycle: Lifecycle;
+};
+
+export type Events = {
+  emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null): void;
+  /** Calls back for each event until the signal ends. */
+  subscribe(listener: (event: BrokerEvent) => void, signal: AbortSignal): void;
+  readonly subscribers: number;
+};
+
+export type Facts = {
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly startedBy: string;
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly warnings: readonly string[];
+  readonly environment: Readonly<Record<string, string | null>>;
+};
+
+export type Lifecycle = {
+  readonly facts: Facts;
+  /** The user's own lock. */
+  readonly locked: boolean;
+  /** Reads the grants if that has not happened; throws vault_locked and the like. */
+  ensureOpen(): Promise<void>;
+  lock(caller: Caller): Promise<void>;
+  unlock(caller: Caller, passphrase: string | null, create: boolean): Promise<void>;
+  /** The caller is null for a signal. */
+  reload(caller: Caller | null): Promise<readonly ProfileName[]>;
+  purge(caller: Caller): Promise<void>;
+  /** Answers first, then drains and ends. */
+  shutdown(reason: string): void;
+};

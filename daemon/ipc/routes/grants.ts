@@ -1,0 +1,27 @@
+import type { GrantsReply, LogoutReply } from '../../../shared/schemas.ts';
+import { parseProfileName } from '../../../shared/names.ts';
+import { BrokerError } from '../../core/errors.ts';
+import type { Ask } from '../app.ts';
+import { encodeGrant } from '../encode.ts';
+import type { Broker } from './broker.ts';
+
+export async function grants(broker: Broker): Promise<GrantsReply> {
+  await broker.lifecycle.ensureOpen();
+  return { grants: broker.book.list().map(encodeGrant) };
+}
+
+/** Gone here at once; then revoked at the issuer, the refresh token first (RV-01). */
+export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
+  await broker.lifecycle.ensureOpen();
+  const name = parseProfileName(ask.params['profile'] ?? '');
+  const profile = name === null ? undefined : broker.config.current().profiles.get(name);
+  if (name === null || (profile === undefined && broker.book.get(name) === null)) {
+    throw new BrokerError('unknown_profile', 'there is neither a profile nor a grant of this name');
+  }
+  await broker.logins.stopOf(name, new BrokerError('login_cancelled', `profile ${name} was logged out`));
+  const grant = await broker.book.take(name);
+  if (grant === null) return { profile: name, revoked: [] };
+  await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { generation: grant.generation, sub: grant.identity?.sub ?? null } });
+  const revoked = profile === undefined ? [] : await broker.revocations.revokeGrant(grant, profile);
+  return { profile: name, revoked: revoked.map((r) => ({ token: r.token, outcome: r.outcome, until: r.until === null ? null : Math.floor(r.until / 1000) })) };
+}

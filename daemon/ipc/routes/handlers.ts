@@ -1,0 +1,23 @@
+import type { Handler, Handlers } from '../app.ts';
+import { openApi } from '../openapi.ts';
+import type { Broker } from './broker.ts';
+import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
+import { events } from './events.ts';
+import { grants, logout } from './grants.ts';
+import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
+import { addProfile, profiles, removeProfile } from './profiles.ts';
+import { token } from './token.ts';
+
+/** A handler for each method of shared/methods.ts. */
+export function createHandlers(broker: Broker): Handlers {
+  const on = (handler: (broker: Broker, ask: Parameters<Handler>[0]) => Promise<unknown>): Handler => (ask) => handler(broker, ask);
+  return {
+    token: on(token),
+    startLogin: on(startLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
+    profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
+    grants: on(grants), logout: on(logout),
+    lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    events: on(events),
+    openapi: async () => openApi(),
+  };
+}

@@ -1,0 +1,41 @@
+import type * as v from 'valibot';
+import type { confirmRequest, loginRequest } from '../../../shared/schemas.ts';
+import type { LoginView, OkReply } from '../../../shared/schemas.ts';
+import { BrokerError } from '../../core/errors.ts';
+import type { Ask } from '../app.ts';
+import type { Broker } from './broker.ts';
+import { pickProfile } from './pick-profile.ts';
+
+const LONGEST_WAIT_S = 300;
+
+export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
+  const body = ask.body as v.InferOutput<typeof loginRequest>; // parsed by this method's schema
+  const profile = pickProfile(broker.config.current(), body.profile);
+  if (broker.lifecycle.locked) throw new BrokerError('vault_locked', 'the user locked the broker');
+  await broker.lifecycle.ensureOpen();
+  return broker.logins.start({
+    profile,
+    preference: body.flow ?? 'auto',
+    manualOpen: body.browser === 'manual',
+    scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
+    loginHint: body.login_hint ?? null,
+    stepUp: { acrValues: body.acr_values ?? [], maxAgeS: body.max_age_s ?? null },
+    consent: body.consent ?? null,
+  }, ask.caller);
+}
+
+export function login(broker: Broker, ask: Ask): Promise<LoginView> {
+  const asked = ask.query['wait_s'] ?? '0';
+  if (!/^\d{1,3}$/.test(asked) || Number(asked) > LONGEST_WAIT_S) throw new BrokerError('bad_request', `wait_s must be a number of seconds, ${LONGEST_WAIT_S} at most`);
+  return broker.logins.follow(ask.params['id'] ?? '', ask.caller, Number(asked) * 1000, ask.signal);
+}
+
+export async function cancelLogin(broker: Broker, ask: Ask): Promise<OkReply> {
+  broker.logins.cancel(ask.params['id'] ?? '');
+  return { ok: true };
+}
+
+export function confirmLogin(broker: Broker, ask: Ask): Promise<LoginView> {
+  const body = ask.body as v.InferOutput<typeof confirmRequest>; // parsed by this method's schema
+  return broker.logins.confirm(ask.params['id'] ?? '', ask.caller, body.accept, ask.signal);
+}

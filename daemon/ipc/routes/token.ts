@@ -1,0 +1,69 @@
+/** Hops 3 to 5 of a token request: profile, decision, token; on the way back: audit, then answer. */
+import type * as v from 'valibot';
+import type { tokenRequest } from '../../../shared/schemas.ts';
+import type { TokenReply } from '../../../shared/schemas.ts';
+import type { Caller, Profile } from '../../core/domain.ts';
+import { BrokerError } from '../../core/errors.ts';
+import type { TokenNeed } from '../../core/grant.ts';
+import { decide } from '../../policy/decide.ts';
+import { obtainedFrom } from '../../tokens/token-source.ts';
+import type { Ask } from '../app.ts';
+import { withDeadline } from '../deadline.ts';
+import { encodeToken } from '../encode.ts';
+import type { Broker } from './broker.ts';
+import { pickProfile } from './pick-profile.ts';
+
+type Body = v.InferOutput<typeof tokenRequest>;
+
+const DEFAULT_MIN_TTL_S = 60;
+const DEFAULT_WAIT_S = 30;
+
+export async function token(broker: Broker, ask: Ask): Promise<TokenReply> {
+  const body = ask.body as Body; // parsed by this method's schema
+  const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
+  await allow(broker, ask, profile, body);
+  await broker.lifecycle.ensureOpen();
+  const need = needOf(body, profile, broker.clock.now());
+  try {
+    const served = await withDeadline(broker.clock, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
+    await broker.releases.record(profile, served.token, served.source, ask.caller, ask.requestId);
+    return encodeToken(profile, served.token, served.source);
+  } catch (cause) {
+    throw await withLogin(broker, cause, profile, body, ask);
+  }
+}
+
+async function allow(broker: Broker, ask: Ask, profile: Profile, body: Body): Promise<void> {
+  const decision = decide({ resource: body.resource ?? null, locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller, profile);
+  if (decision.kind === 'allow') return;
+  await broker.audit.append({
+    event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId, facts: { rule: decision.rule, reason: decision.reason },
+  });
+  if (decision.rule === 'user-lock') throw new BrokerError('vault_locked', 'the user locked the broker');
+  throw new BrokerError('policy_denied', `${decision.reason} (rule ${decision.rule})`, { reason: decision.rule });
+}
+
+function needOf(body: Body, profile: Profile, now: TokenNeed['notBefore'] & number): TokenNeed {
+  return {
+    scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
+    resource: body.resource ?? profile.resource,
+    minTtlMs: (body.min_ttl_s ?? DEFAULT_MIN_TTL_S) * 1000,
+    acrValues: body.acr_values ?? [],
+    maxAgeS: body.max_age_s ?? null,
+    notBefore: obtainedFrom(now, body.force ?? false),
+  };
+}
+
+/** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
+async function withLogin(broker: Broker, cause: unknown, profile: Profile, body: Body, ask: Ask): Promise<unknown> {
+  if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
+  const login = body.interaction === 'allowed' ? await started(broker, profile, body, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
+  return login === null ? cause : new BrokerError('login_required', cause.message, { ...cause.facts, login });
+}
+
+function started(broker: Broker, profile: Profile, body: Body, caller: Caller): ReturnType<Broker['logins']['start']> {
+  return broker.logins.start({
+    profile, preference: 'auto', manualOpen: false, scopes: null, loginHint: null, consent: null,
+    stepUp: { acrValues: body.acr_values ?? [], maxAgeS: body.max_age_s ?? null },
+  }, caller);
+}

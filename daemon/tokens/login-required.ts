@@ -1,0 +1,25 @@
+import type { LoginReason } from '../../shared/errors.ts';
+import type { Profile } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+
+const SENTENCES: Readonly<Record<LoginReason, string>> = {
+  never_signed_in: 'nobody has signed in yet',
+  expired: 'the sign-in has expired',
+  no_refresh_token: 'the issuer gave no refresh token, and the access token is nearly over',
+  revoked_or_reused: 'the issuer no longer accepts the refresh token: it expired, was revoked, or was used by something else',
+  refresh_answer_lost: 'the answer to a refresh was lost, so the stored refresh token may be spent',
+  grant_rebound: 'issuer, client, endpoints, CA or proxy of the profile changed since the sign-in',
+  session_limit: 'the organisation\'s limit for one sign-in is reached',
+  signed_out: 'somebody signed out',
+  identity_changed: 'the issuer answered for another account than the one that signed in',
+  vault_corrupt: 'the stored sign-in cannot be read',
+  max_age: 'the sign-in is older than was asked for',
+  acr: 'the sign-in was not as strong as was asked for',
+};
+
+/** The one way to say that a person is needed: reason, sentence, and the one command. */
+export function loginRequired(profile: Profile, reason: LoginReason): BrokerError {
+  return new BrokerError('login_required', `profile ${profile.name}: ${SENTENCES[reason]}`, {
+    reason, hint: `Run: valetkey login ${profile.name}`,
+  });
+}

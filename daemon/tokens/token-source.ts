@@ -1,0 +1,171 @@
+/**
+ * An access token for a need: from the cache, or by the one refresh in flight for this grant.
+ *
+ * I6  Between looking for a flight and claiming it there is no await, so a grant has at most one.
+ * I7  A waiter's deadline or death ends its wait, never the flight; each waiter judges the outcome by its
+ *     own need.
+ */
+import type { EpochMs, ProfileName } from '../../shared/names.ts';
+import type { AccessToken, Grant, Profile } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+import { findToken, missingScopes } from '../core/grant.ts';
+import type { TokenNeed } from '../core/grant.ts';
+import type { Random } from '../core/ports.ts';
+import { afterFailure, NO_BACK_OFF } from './back-off.ts';
+import type { BackOff } from './back-off.ts';
+import { loginRequired } from './login-required.ts';
+import { refreshGrant } from './refresh.ts';
+import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
+
+export type SourceDeps = RefreshDeps & { readonly random: Random };
+export type Served = { readonly grant: Grant; readonly token: AccessToken; readonly source: 'cache' | 'refresh' };
+
+type Line = { flight: Promise<RefreshOutcome> | null; backOff: BackOff };
+
+/** More rounds than this mean that others keep winning the flight with other needs. */
+const ROUNDS = 8;
+
+export class TokenSource {
+  readonly #deps: SourceDeps;
+  readonly #lines = new Map<ProfileName, Line>();
+  #flying = 0;
+  readonly #landed: (() => void)[] = [];
+
+  constructor(deps: SourceDeps) {
+    this.#deps = deps;
+  }
+
+  /** @param signal - ends the wait of this caller with its reason */
+  async get(profile: Profile, need: TokenNeed, signal: AbortSignal): Promise<Served> {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const grant = this.#usable(profile, need);
+      const cached = findToken(grant, need, profile.traits.scopeAliases, this.#deps.clock.now());
+      if (cached !== null) return { grant, token: cached, source: round === 0 ? 'cache' : 'refresh' };
+      const line = this.#line(profile.name);
+      if (line.flight !== null) {
+        throwIfFailed(await waitFor(line.flight, signal), profile, this.#retryAfterS(line));
+        continue;
+      }
+      this.#mayRefresh(grant, profile, line);
+      const outcome = await waitFor(this.#fly(line, grant, profile, need), signal);
+      throwIfFailed(outcome, profile, this.#retryAfterS(line));
+      if (outcome.kind === 'refreshed' && outcome.token !== null) this.#unmet(profile, need, outcome.token);
+    }
+    throw new BrokerError('deadline_exceeded', `profile ${profile.name} was refreshed ${ROUNDS} times for other requests`, { retryAfterS: 1 });
+  }
+
+  /** Resolves when no refresh is on the wire. */
+  idle(): Promise<void> {
+    return this.#flying === 0 ? Promise.resolve() : new Promise((resolve) => this.#landed.push(resolve));
+  }
+
+  /** A new sign-in starts with a clean slate. */
+  forget(profile: ProfileName): void {
+    const line = this.#lines.get(profile);
+    if (line !== undefined) line.backOff = NO_BACK_OFF;
+  }
+
+  /** The grant, if a token can come of it at all; else throws why not. */
+  #usable(profile: Profile, need: TokenNeed): Grant {
+    const grant = this.#deps.book.get(profile.name);
+    if (grant === null) throw loginRequired(profile, 'never_signed_in');
+    if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
+    if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
+    const missing = missingScopes(grant, need.scopes ?? [], profile.traits.scopeAliases);
+    if (missing.length > 0) {
+      throw new BrokerError('scope_not_granted', `the sign-in of profile ${profile.name} was not granted: ${missing.join(' ')}`, {
+        hint: `Run: valetkey login ${profile.name} --scope "${[...new Set([...grant.scopes, ...missing])].join(' ')}"`,
+      });
+    }
+    const { identity } = grant;
+    const authTime = identity?.authTime ?? null;
+    if (need.maxAgeS !== null && (authTime === null || this.#deps.clock.now() / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
+    if (need.acrValues.length > 0 && !need.acrValues.includes(identity?.acr ?? '')) throw loginRequired(profile, 'acr');
+    return grant;
+  }
+
+  #mayRefresh(grant: Grant, profile: Profile, line: Line): void {
+    if (grant.state.kind === 'active' && grant.state.refreshToken === null) {
+      throw loginRequired(profile, grant.state.tokens.some((t) => t.expiresAt > this.#deps.clock.now()) ? 'no_refresh_token' : 'expired');
+    }
+    if (line.backOff.notBeforeMs > this.#deps.clock.boottimeMs()) {
+      throw new BrokerError('issuer_unreachable', `${profile.issuer} failed ${line.backOff.failures} times in a row; the next try waits`, { retryAfterS: this.#retryAfterS(line) });
+    }
+  }
+
+  #line(profile: ProfileName): Line {
+    const line = this.#lines.get(profile) ?? { flight: null, backOff: NO_BACK_OFF };
+    this.#lines.set(profile, line);
+    return line;
+  }
+
+  #retryAfterS(line: Line): number {
+    return Math.max(1, Math.ceil((line.backOff.notBeforeMs - this.#deps.clock.boottimeMs()) / 1000));
+  }
+
+  /** I6: runs up to `line.flight =` without an await. */
+  #fly(line: Line, grant: Grant, profile: Profile, need: TokenNeed): Promise<RefreshOutcome> {
+    const { clock, random } = this.#deps;
+    this.#flying += 1;
+    const flight = refreshGrant(this.#deps, grant, profile, { scopes: need.scopes, resource: need.resource }).then((outcome) => {
+      const failed = outcome.kind === 'transient' || outcome.kind === 'refused';
+      const retryAfterMs = outcome.kind === 'transient' ? outcome.transient.retryAfterMs : null;
+      line.backOff = failed ? afterFailure(line.backOff, clock.boottimeMs(), retryAfterMs, random.fraction()) : NO_BACK_OFF;
+      return outcome;
+    }).finally(() => {
+      line.flight = null;
+      this.#flying -= 1;
+      if (this.#flying === 0) for (const resolve of this.#landed.splice(0)) resolve();
+    });
+    line.flight = flight;
+    return flight;
+  }
+
+  /** A fresh token that does not serve its own need: says what is missing. */
+  #unmet(profile: Profile, need: TokenNeed, token: AccessToken): void {
+    const grant = this.#deps.book.get(profile.name);
+    const now = this.#deps.clock.now();
+    if (grant === null || findToken(grant, need, profile.traits.scopeAliases, now) !== null) return;
+    if (token.expiresAt - now < need.minTtlMs) {
+      throw new BrokerError('min_ttl_unmet', `${profile.issuer} gave a token of ${Math.floor((token.expiresAt - now) / 1000)} s; ${Math.ceil(need.minTtlMs / 1000)} s were asked for`, {
+        hint: `Run: valetkey token ${profile.name} --min-ttl ${Math.max(0, Math.floor((token.expiresAt - now) / 2000))}`,
+      });
+    }
+    throw new BrokerError('scope_not_granted', `${profile.issuer} granted only: ${token.scopes.join(' ')}`);
+  }
+}
+
+function throwIfFailed(outcome: RefreshOutcome, profile: Profile, retryAfterS: number): void {
+  switch (outcome.kind) {
+    case 'transient':
+      throw new BrokerError('issuer_unreachable', `${profile.issuer} did not answer the refresh (${outcome.transient.cause})`, { retryAfterS });
+    case 'parked':
+      throw loginRequired(profile, outcome.reason);
+    case 'refused':
+      throw new BrokerError(outcome.code, outcome.message);
+    case 'refreshed':
+      if (outcome.discarded !== null) throw new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${outcome.discarded}`);
+      return;
+    case 'overtaken':
+  }
+}
+
+/** I7: the wait ends with the signal, the flight goes on. */
+async function waitFor<T>(flight: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([flight, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** For a caller that wants a token newer than this moment. */
+export function obtainedFrom(now: EpochMs, force: boolean): EpochMs | null {
+  return force ? now : null;
+}

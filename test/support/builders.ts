@@ -1,0 +1,73 @@
+/** Things of the domain for tests; each takes what differs. Secrets keep their shape and end in EXAMPLE. */
+import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
+import type { AccessToken, AuthorizationServer, Caller, Config, Grant, Identity, IssuerTraits, Profile, SessionFacts } from '../../daemon/core/domain.ts';
+import { Secret } from '../../daemon/core/secret.ts';
+
+export const T0 = Date.UTC(2026, 10, 23) as EpochMs;
+export const profileName = (name: string): ProfileName => name as ProfileName;
+export const scopes = (text: string): readonly Scope[] => text.split(' ').filter(Boolean) as Scope[];
+
+export function someTraits(over: Partial<IssuerTraits> = {}): IssuerTraits {
+  return {
+    metadata: 'oidc', offlineScope: 'offline_access' as Scope, authorizationParams: {}, pkce: 'listed', resourceStyle: 'resource',
+    scopeAliases: {}, extraScopes: 'refuse', redirectPorts: [], redirectPath: null, deviceVerificationHosts: [], refreshGraceS: null,
+    defaultExpiresInS: null, clientSecret: 'none', ...over,
+  };
+}
+
+export function someProfile(over: Partial<Profile> = {}): Profile {
+  return {
+    name: profileName('work'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', clientAuth: 'none',
+    scopes: scopes('openid api'), resource: null, flow: 'auto', browser: null, caFile: null, caPem: null, proxy: null,
+    allowLoopbackHttp: false, redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
+  };
+}
+
+export function someServer(over: Partial<AuthorizationServer> = {}): AuthorizationServer {
+  return {
+    issuer: 'https://issuer.example', authorizationEndpoint: 'https://issuer.example/auth', tokenEndpoint: 'https://issuer.example/token',
+    revocationEndpoint: 'https://issuer.example/revoke', deviceAuthorizationEndpoint: 'https://issuer.example/device',
+    pushedAuthorizationRequestEndpoint: null, requirePushedAuthorizationRequests: false, jwksUri: 'https://issuer.example/jwks',
+    issParameterSupported: true, idTokenSigningAlgs: ['RS256'], scopesSupported: null, isOpenIdProvider: true, ...over,
+  };
+}
+
+export function someIdentity(over: Partial<Identity> = {}): Identity {
+  return { sub: 'alice', name: 'Alice', email: 'alice@example.com', tenant: null, acr: null, amr: [], authTime: T0 / 1000, aud: ['client-EXAMPLE'], azp: null, ...over };
+}
+
+export function someToken(over: Partial<AccessToken> = {}): AccessToken {
+  return {
+    value: new Secret('at-1-EXAMPLE'), tokenType: 'Bearer', scopes: scopes('openid api'), beyond: [], byDefault: true, resource: null,
+    acr: null, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, ...over,
+  };
+}
+
+export function someGrant(over: Partial<Grant> = {}): Grant {
+  return {
+    profile: profileName('work'), issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', digest: 'digest-1', generation: 1,
+    server: someServer(), flow: 'authorization_code', scopes: scopes('openid api'), resource: null, identity: someIdentity(),
+    signedInAt: T0, refreshedAt: null, rotates: null,
+    state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [someToken()] }, ...over,
+  };
+}
+
+export function someCaller(over: Partial<Caller> = {}): Caller {
+  return { uid: 1000, pid: 4711, startTime: '100', executable: '/usr/bin/git', script: null, terminal: { device: 34816, foreground: true }, label: 'git (pid 4711)', ...over };
+}
+
+/** A person at a local desktop with a browser. */
+export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
+  return {
+    automation: null, remote: false, container: false, wsl: null, vdi: false, sharedHost: false, gui: 'active', browser: 'graphical',
+    tty: true, serviceSession: false, ...over,
+  };
+}
+
+export function someConfig(profiles: readonly Profile[], over: Partial<Config> = {}): Config {
+  return {
+    file: '/home/alice/.config/valetkey/config.toml', loadedAt: T0, profiles: new Map(profiles.map((p) => [p.name, p])), deviceIssuers: [],
+    vault: { backend: 'auto' }, log: { level: 'info', format: 'json', file: null },
+    limits: { requestsPerSecond: 200, burst: 1000, connectionsPerProcess: 64 }, warnings: [], ...over,
+  };
+}

@@ -1,0 +1,146 @@
+/** Hand-written fakes of the ports: they answer as told and keep what they were asked. */
+import type { AuditEvent, Audit, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
+import type { Grant, RefreshIntent, Revocation } from '../../daemon/core/domain.ts';
+import { BrokerError } from '../../daemon/core/errors.ts';
+import { Secret } from '../../daemon/core/secret.ts';
+import type { ProfileName } from '../../shared/names.ts';
+import { someServer } from './builders.ts';
+
+export function tokenSet(n: number, over: Partial<TokenSet> = {}): TokenSet {
+  return {
+    accessToken: new Secret(`at-${n}-EXAMPLE`), tokenType: 'Bearer', expiresInS: 600, scope: null,
+    refreshToken: new Secret(`rt-${n}-EXAMPLE`), identity: null, ...over,
+  };
+}
+
+export class FakeIssuer implements Issuer {
+  refreshes: string[] = [];
+  refreshWants: { scopes: readonly string[]; resource: string | null }[] = [];
+  revoked: string[] = [];
+  polls: number[] = [];
+  onRefresh: (n: number) => Promise<IssuerOutcome> = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1) });
+  onRevoke: () => Promise<RevokeOutcome> = async () => ({ kind: 'revoked' });
+  onPoll: (n: number) => Promise<PollOutcome> = async () => ({ kind: 'pending', slowDown: false });
+  pollClock: () => number = () => 0;
+
+  discover: Issuer['discover'] = async (profile) => ({ kind: 'server', server: someServer({ issuer: profile.issuer }) });
+  newAuthorizationRequest: Issuer['newAuthorizationRequest'] = (redirectUri) => ({
+    redirectUri, state: new Secret('state-EXAMPLE'), nonce: new Secret('nonce-EXAMPLE'), verifier: new Secret('verifier-EXAMPLE'),
+  });
+  authorizationUrl: Issuer['authorizationUrl'] = async () => ({ kind: 'url', url: 'https://issuer.example/auth?x=1' });
+  redeem: Issuer['redeem'] = async () => ({ kind: 'tokens', tokens: tokenSet(1) });
+  startDevice: Issuer['startDevice'] = async () => ({
+    kind: 'device', deviceCode: new Secret('device-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://issuer.example/device',
+    verificationUriComplete: null, expiresInS: 600, intervalS: 5,
+  });
+  async pollDevice(): Promise<PollOutcome> {
+    this.polls.push(this.pollClock());
+    return this.onPoll(this.polls.length);
+  }
+  async refresh(...[, , refreshToken, want]: Parameters<Issuer['refresh']>): Promise<IssuerOutcome> {
+    this.refreshes.push(refreshToken.reveal());
+    this.refreshWants.push(want);
+    return this.onRefresh(this.refreshes.length);
+  }
+  async revoke(...[, token]: Parameters<Issuer['revoke']>): Promise<RevokeOutcome> {
+    this.revoked.push(token.reveal());
+    return this.onRevoke();
+  }
+}
+
+/** A vault in memory that records each step, and fails as told. */
+export class FakeVault implements Vault {
+  steps: string[] = [];
+  stored = new Map<ProfileName, StoredGrant>();
+  kept = new Map<string, Revocation>();
+  secrets = new Map<ProfileName, Secret>();
+  failOn: string | null = null;
+  state: VaultStatus['state'] = 'open';
+
+  status(): VaultStatus {
+    return { backend: 'memory', state: this.state, detail: 'a fake' };
+  }
+  async unlock(): Promise<void> {
+    this.state = 'open';
+  }
+  lock(): void {
+    this.state = 'locked';
+  }
+  async grants(): ReturnType<Vault['grants']> {
+    this.#step('grants');
+    return { grants: [...this.stored.values()], corrupt: [] };
+  }
+  async beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void> {
+    this.#step('intent');
+    const stored = this.stored.get(profile);
+    if (stored !== undefined) this.stored.set(profile, { grant: stored.grant, intent });
+  }
+  async abandonRefresh(profile: ProfileName): Promise<void> {
+    this.#step('abandon');
+    const stored = this.stored.get(profile);
+    if (stored !== undefined) this.stored.set(profile, { grant: stored.grant, intent: null });
+  }
+  async save(grant: Grant): Promise<void> {
+    this.#step('save');
+    this.stored.set(grant.profile, { grant, intent: null });
+  }
+  async remove(profile: ProfileName): Promise<void> {
+    this.#step('remove');
+    this.stored.delete(profile);
+  }
+  async revocations(): Promise<readonly Revocation[]> {
+    return [...this.kept.values()];
+  }
+  async saveRevocation(revocation: Revocation): Promise<void> {
+    this.#step('tombstone');
+    this.kept.set(revocation.id, revocation);
+  }
+  async removeRevocation(id: string): Promise<void> {
+    this.kept.delete(id);
+  }
+  async clientSecret(profile: ProfileName): Promise<Secret | null> {
+    return this.secrets.get(profile) ?? null;
+  }
+  async saveClientSecret(profile: ProfileName, secret: Secret): Promise<void> {
+    this.secrets.set(profile, secret);
+  }
+  async removeClientSecret(profile: ProfileName): Promise<void> {
+    this.secrets.delete(profile);
+  }
+  async erase(): Promise<void> {
+    this.stored.clear();
+  }
+  #step(name: string): void {
+    this.steps.push(name);
+    if (this.state !== 'open') throw new BrokerError('vault_locked', 'the fake is locked');
+    if (this.failOn === name) throw new BrokerError('vault_unwritable', 'the fake disk is full');
+  }
+}
+
+export class FakeAudit implements Audit {
+  events: AuditEvent[] = [];
+  async append(event: AuditEvent): Promise<void> {
+    this.events.push(event);
+  }
+  async close(): Promise<void> {}
+}
+
+export class LogSink implements Log {
+  lines: { level: string; event: string; fields: LogFields; cause: unknown }[] = [];
+  debug = (event: string, fields: LogFields = {}): void => this.#add('debug', event, fields);
+  info = (event: string, fields: LogFields = {}): void => this.#add('info', event, fields);
+  warn = (event: string, fields: LogFields = {}): void => this.#add('warn', event, fields);
+  error = (event: string, fields: LogFields = {}, cause: unknown = null): void => this.#add('error', event, fields, cause);
+  #add(level: string, event: string, fields: LogFields, cause: unknown = null): void {
+    this.lines.push({ level, event, fields, cause });
+  }
+}
+
+/** Counts up; each value is its own. */
+export function fakeRandom(): Random {
+  let n = 0;
+  return {
+    token: (bytes) => String((n += 1)).padStart(Math.ceil((bytes * 4) / 3), 'r'),
+    fraction: () => 0.5,
+  };
+}

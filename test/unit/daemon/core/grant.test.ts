@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { acceptToken, findToken, parked, refreshed, serves, withToken } from '../../../../daemon/core/grant.ts';
+import type { TokenNeed } from '../../../../daemon/core/grant.ts';
+import { Secret } from '../../../../daemon/core/secret.ts';
+import type { EpochMs } from '../../../../shared/names.ts';
+import { scopes, someGrant, someProfile, someToken, someTraits, T0 } from '../../../support/builders.ts';
+import { tokenSet } from '../../../support/fakes.ts';
+
+const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBefore: null, ...over });
+const asked = (text: string) => ({ scopes: scopes(text), byDefault: true, resource: null, acr: null });
+
+describe('which cached token serves', () => {
+  const rows: readonly (readonly [string, Parameters<typeof someToken>[0], Partial<TokenNeed>, boolean])[] = [
+    ['the default token serves who names no scope', {}, {}, true],
+    ['a narrower token does not serve who names none', { byDefault: false, scopes: scopes('api') }, {}, false],
+    ['a broad token serves a narrower need', {}, { scopes: scopes('api') }, true],
+    ['a narrow token does not serve a broader need', { scopes: scopes('api') }, { scopes: scopes('api admin') }, false],
+    ['another resource', { resource: 'https://a.example' }, { resource: 'https://b.example' }, false],
+    ['a resource where none was asked for', { resource: 'https://a.example' }, {}, false],
+    ['the same resource', { resource: 'https://a.example' }, { resource: 'https://a.example' }, true],
+    ['too little life left', { expiresAt: (T0 + 59_999) as EpochMs }, {}, false],
+    ['just enough life left', { expiresAt: (T0 + 60_000) as EpochMs }, {}, true],
+    ['an expired one, though none is asked to be left', { expiresAt: T0 }, { minTtlMs: 0 }, false],
+    ['another acr', { acr: 'low' }, { acrValues: ['high'] }, false],
+    ['the asked acr', { acr: 'high' }, { acrValues: ['high'] }, true],
+    ['older than asked for', { obtainedAt: T0 }, { notBefore: (T0 + 1) as EpochMs }, false],
+  ];
+  it.each(rows)('%s', (_name, token, wanted, expected) => {
+    expect(serves(someToken(token), need(wanted), {}, T0)).toBe(expected);
+  });
+
+  it('[AU-02] differing in any one field of its context, a token is never shared', () => {
+    const resource = fc.constantFrom(null, 'https://a.example', 'https://b.example');
+    const acr = fc.constantFrom(null, 'low', 'high');
+    const scopeSet = fc.subarray(['a', 'b', 'c'], { minLength: 1 });
+    fc.assert(fc.property(resource, resource, acr, acr, scopeSet, scopeSet, (tokenResource, askedResource, tokenAcr, askedAcr, held, wanted) => {
+      const token = someToken({ resource: tokenResource, acr: tokenAcr, scopes: scopes(held.join(' ')) });
+      const served = serves(token, need({ resource: askedResource, acrValues: askedAcr === null ? [] : [askedAcr], scopes: scopes(wanted.join(' ')) }), {}, T0);
+      const fits = tokenResource === askedResource && (askedAcr === null || tokenAcr === askedAcr) && wanted.every((s) => held.includes(s));
+      expect(served).toBe(fits);
+    }));
+  });
+
+  it('[TK-08] decides by the token response alone: what the token looks like changes nothing', () => {
+    for (const value of ['opaque-EXAMPLE', 'eyJhbGciOiJub25lIn0.eyJleHAiOjF9.EXAMPLE', '{"exp":1}', '\u0000']) {
+      const accepted = acceptToken({ ...tokenSet(1), accessToken: new Secret(value), scope: scopes('api') }, asked('api'), someProfile(), T0);
+      expect(accepted).toMatchObject({ kind: 'token', token: { expiresAt: T0 + 600_000 } });
+    }
+  });
+
+  it('takes the one that lives longest, and none of a parked grant', () => {
+    const grant = someGrant({ state: { kind: 'active', refreshToken: null, tokens: [someToken(), someToken({ expiresAt: (T0 + 900_000) as EpochMs })] } });
+    expect(findToken(grant, need(), {}, T0)?.expiresAt).toBe(T0 + 900_000);
+    expect(findToken(parked(grant, 'expired', T0), need(), {}, T0)).toBeNull();
+  });
+});
+
+describe('[TK-09] what is discarded', () => {
+  it('an answer that does not say how long the token lives, unless the profile does', () => {
+    const silent = tokenSet(1, { expiresInS: null });
+    expect(acceptToken(silent, asked('api'), someProfile(), T0)).toMatchObject({ kind: 'discard' });
+    expect(acceptToken(silent, asked('api'), someProfile({ traits: someTraits({ defaultExpiresInS: 300 }) }), T0)).toMatchObject({ token: { expiresAt: T0 + 300_000 } });
+  });
+  it('an answer wider than what was asked, unless the preset allows it; then it is recorded', () => {
+    const wide = tokenSet(1, { scope: scopes('api admin') });
+    expect(acceptToken(wide, asked('api'), someProfile(), T0)).toMatchObject({ kind: 'discard', why: expect.stringContaining('admin') });
+    expect(acceptToken(wide, asked('api'), someProfile({ traits: someTraits({ extraScopes: 'allow' }) }), T0)).toMatchObject({ token: { beyond: ['admin'] } });
+  });
+  it('but not a scope under the name that the issuer uses for it', () => {
+    const traits = someTraits({ scopeAliases: { email: ['https://issuer.example/email'] } });
+    expect(acceptToken(tokenSet(1, { scope: scopes('https://issuer.example/email') }), asked('email'), someProfile({ traits }), T0)).toMatchObject({ kind: 'token' });
+  });
+});
+
+describe('transitions', () => {
+  it('a refresh raises the generation, keeps the old refresh token where none came, and learns whether the issuer rotates', () => {
+    const grant = someGrant();
+    const rotated = refreshed(grant, tokenSet(2), someToken(), T0);
+    expect(rotated).toMatchObject({ generation: 2, rotates: true });
+    const kept = refreshed(grant, tokenSet(2, { refreshToken: null }), someToken(), T0);
+    expect(kept.rotates).toBe(false);
+    expect(kept.state.kind === 'active' && kept.state.refreshToken?.equals('rt-1-EXAMPLE')).toBe(true);
+    expect(refreshed(rotated, tokenSet(3, { refreshToken: null }), null, T0).rotates).toBe(true);
+  });
+  it('a parked grant holds no token and keeps its identity', () => {
+    const done = parked(someGrant(), 'revoked_or_reused', T0);
+    expect(done.state).toEqual({ kind: 'parked', reason: 'revoked_or_reused', at: T0 });
+    expect(done.identity?.sub).toBe('alice');
+  });
+  it('keeps at most sixteen tokens, the newest first, and drops expired ones', () => {
+    const many = Array.from({ length: 40 }, (_, i) => someToken({ resource: `https://r${i}.example` }))
+      .reduce<readonly ReturnType<typeof someToken>[]>((all, token) => withToken(all, token, T0), []);
+    expect(many).toHaveLength(16);
+    expect(many[0]?.resource).toBe('https://r39.example');
+    expect(withToken(many, someToken(), (T0 + 700_000) as EpochMs)).toHaveLength(1);
+  });
+});

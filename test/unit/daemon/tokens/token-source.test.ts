@@ -1,0 +1,318 @@
+import { describe, expect, it } from 'vitest';
+import type { TokenNeed } from '../../../../daemon/core/grant.ts';
+import type { Grant, Profile } from '../../../../daemon/core/domain.ts';
+import type { IssuerOutcome } from '../../../../daemon/core/ports.ts';
+import { Secret } from '../../../../daemon/core/secret.ts';
+import { Grants } from '../../../../daemon/tokens/grant-book.ts';
+import { Revocations } from '../../../../daemon/tokens/revocations.ts';
+import { TokenSource } from '../../../../daemon/tokens/token-source.ts';
+import type { EpochMs } from '../../../../shared/names.ts';
+import { profileName, scopes, someGrant, someProfile, someToken, someTraits, T0 } from '../../../support/builders.ts';
+import { FakeAudit, FakeIssuer, FakeVault, fakeRandom, LogSink, tokenSet } from '../../../support/fakes.ts';
+import { FakeClock, settle } from '../../../support/fake-clock.ts';
+
+const never = new AbortController().signal;
+const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBefore: null, ...over });
+const expired = someToken({ expiresAt: (T0 + 1_000) as EpochMs });
+const stale = (over: Partial<Grant> = {}): Grant => someGrant({ state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [expired] }, ...over });
+const lost: IssuerOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'timeout', timedOut: true };
+const down: IssuerOutcome = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'refused', timedOut: false };
+
+async function rig(grant: Grant | null, profile: Profile = someProfile()) {
+  const clock = new FakeClock(T0);
+  const issuer = new FakeIssuer();
+  const vault = new FakeVault();
+  const audit = new FakeAudit();
+  const log = new LogSink();
+  if (grant !== null) vault.stored.set(grant.profile, { grant, intent: null });
+  const stop = new AbortController();
+  const deps = { clock, issuer, vault, audit, log, random: fakeRandom(), signal: stop.signal };
+  const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
+  const revocations = new Revocations(deps);
+  const source = new TokenSource({ ...deps, book, revocations });
+  await book.load();
+  const get = (over: Partial<TokenNeed> = {}, signal = never) => source.get(profile, need(over), signal);
+  return { clock, issuer, vault, audit, log, book, source, revocations, profile, get, stop };
+}
+
+describe('a token', () => {
+  it('comes from the cache without any request', async () => {
+    const { get, issuer } = await rig(someGrant());
+    expect(await get()).toMatchObject({ source: 'cache' });
+    expect(issuer.refreshes).toEqual([]);
+  });
+
+  it('[TK-03] is refreshed once for two hundred waiting callers, who all get the same one', async () => {
+    const { get, issuer } = await rig(stale());
+    let answer: (outcome: IssuerOutcome) => void = () => undefined;
+    issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
+    const waiting = Array.from({ length: 200 }, () => get());
+    await settle();
+    answer({ kind: 'tokens', tokens: tokenSet(2) });
+    const served = await Promise.all(waiting);
+    expect(issuer.refreshes).toEqual(['rt-1-EXAMPLE']);
+    expect(new Set(served.map((s) => s.token.value.reveal()))).toEqual(new Set(['at-2-EXAMPLE']));
+  });
+
+  it('[TK-04] is durable before anybody gets it: intent, save, and only then the answer', async () => {
+    const { get, vault, issuer } = await rig(stale());
+    issuer.onRefresh = async () => {
+      vault.steps.push('sent');
+      return { kind: 'tokens', tokens: tokenSet(2) };
+    };
+    await get();
+    expect(vault.steps).toEqual(['grants', 'intent', 'sent', 'save']);
+  });
+
+  it('with force is new, also where a good one is cached', async () => {
+    const { get, issuer, clock } = await rig(someGrant());
+    expect(await get({ notBefore: clock.now() + 0 as EpochMs })).toMatchObject({ source: 'cache' });
+    await clock.advance(5);
+    expect(await get({ notBefore: clock.now() })).toMatchObject({ source: 'refresh' });
+    expect(issuer.refreshes).toHaveLength(1);
+  });
+
+  it('of a narrower scope is asked for by that scope, and one beyond the sign-in is refused without a request', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { scope: scopes('api') }) });
+    await get({ scopes: scopes('api') });
+    expect(issuer.refreshWants).toEqual([{ scopes: ['api'], resource: null }]);
+    await expect(get({ scopes: scopes('admin') })).rejects.toMatchObject({ code: 'scope_not_granted' });
+    expect(issuer.refreshes).toHaveLength(1);
+  });
+
+  it('of two resources are two tokens', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1) });
+    const a = await get({ resource: 'https://a.example' });
+    const b = await get({ resource: 'https://b.example' });
+    const again = await get({ resource: 'https://a.example' });
+    expect([a.token.resource, b.token.resource]).toEqual(['https://a.example', 'https://b.example']);
+    expect(again).toMatchObject({ source: 'cache', token: { resource: 'https://a.example' } });
+    expect(issuer.refreshes).toHaveLength(2);
+  });
+
+  it('a caller\'s deadline ends its wait and not the flight', async () => {
+    const { get, issuer, book } = await rig(stale());
+    let answer: (outcome: IssuerOutcome) => void = () => undefined;
+    issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
+    const mine = new AbortController();
+    const first = get({}, mine.signal);
+    await settle();
+    mine.abort(new Error('gone'));
+    await expect(first).rejects.toThrow('gone');
+    answer({ kind: 'tokens', tokens: tokenSet(2) });
+    await settle();
+    expect(book.get(profileName('work'))?.generation).toBe(2);
+    expect(await get()).toMatchObject({ source: 'cache' });
+    expect(issuer.refreshes).toHaveLength(1);
+  });
+
+  it('that lives shorter than asked for says how long it lives', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { expiresInS: 30 }) });
+    await expect(get()).rejects.toMatchObject({ code: 'min_ttl_unmet' });
+    expect(await get({ minTtlMs: 10_000 })).toMatchObject({ source: 'cache' });
+  });
+
+  it('[TK-09] of an answer that breaks the rules is not stored, but the new refresh token is', async () => {
+    const { get, issuer, book } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { expiresInS: null }) });
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_response_invalid' });
+    const state = book.get(profileName('work'))?.state;
+    expect(state?.kind === 'active' && state.refreshToken?.equals('rt-2-EXAMPLE')).toBe(true);
+    expect(state?.kind === 'active' && state.tokens.some((t) => t.value.equals('at-2-EXAMPLE'))).toBe(false);
+  });
+});
+
+describe('a failed refresh', () => {
+  it('[TK-06] invalid_grant parks the grant: tokens gone, one request, one clear reason', async () => {
+    const { get, issuer, book, vault, audit } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'rejected', code: 'issuer_refused', oauthError: 'invalid_grant', description: 'no' });
+    for (let i = 0; i < 1_000; i += 1) await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'revoked_or_reused' } });
+    expect(issuer.refreshes).toHaveLength(1);
+    expect(book.get(profileName('work'))?.state.kind).toBe('parked');
+    expect(vault.stored.get(profileName('work'))?.grant.state.kind).toBe('parked');
+    expect(audit.events.map((e) => e.event)).toContain('grant_parked');
+  });
+
+  it('that was surely not sent keeps everything and backs off', async () => {
+    const { get, issuer, book, vault, clock } = await rig(stale());
+    issuer.onRefresh = async () => down;
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    expect(issuer.refreshes).toHaveLength(1);
+    expect(book.get(profileName('work'))).toMatchObject({ generation: 1, state: { kind: 'active' } });
+    expect(vault.steps).toEqual(['grants', 'intent', 'abandon']);
+    await clock.advance(31_000);
+    issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2) });
+    expect(await get()).toMatchObject({ source: 'refresh' });
+  });
+
+  it('honours Retry-After', async () => {
+    const { get, issuer, clock } = await rig(stale());
+    issuer.onRefresh = async () => ({ ...down, retryAfterMs: 120_000, cause: 'http_429' });
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable', facts: { retryAfterS: 120 } });
+    await clock.advance(119_000);
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    expect(issuer.refreshes).toHaveLength(1);
+    await clock.advance(1_100);
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    expect(issuer.refreshes).toHaveLength(2);
+  });
+
+  it('[TK-05] whose answer was lost asks for a sign-in instead of sending the token twice', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async () => lost;
+    await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'refresh_answer_lost' } });
+    await expect(get()).rejects.toMatchObject({ code: 'login_required' });
+    expect(issuer.refreshes).toEqual(['rt-1-EXAMPLE']);
+  });
+
+  it('whose answer was lost keeps the grant where the issuer does not rotate, or allows a grace', async () => {
+    for (const [grant, profile] of [
+      [stale({ rotates: false }), someProfile()],
+      [stale(), someProfile({ traits: someTraits({ refreshGraceS: 30 }) })],
+    ] as const) {
+      const { get, issuer, book } = await rig(grant, profile);
+      issuer.onRefresh = async () => lost;
+      await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+      expect(book.get(profileName('work'))?.state.kind).toBe('active');
+    }
+  });
+
+  it('[ID-03] with another account\'s ID token drops the grant', async () => {
+    const { get, issuer, book } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'rejected', code: 'id_token_invalid', oauthError: null, description: 'sub differs' });
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'identity_changed' } });
+    expect(book.get(profileName('work'))?.state.kind).toBe('parked');
+  });
+
+  it('refused for the scope or the resource leaves the grant alone', async () => {
+    for (const [oauthError, code] of [['invalid_scope', 'scope_not_granted'], ['invalid_target', 'resource_not_granted'], ['invalid_client', 'issuer_refused']] as const) {
+      const { get, issuer, book } = await rig(stale());
+      issuer.onRefresh = async () => ({ kind: 'rejected', code: 'issuer_refused', oauthError, description: 'no' });
+      await expect(get()).rejects.toMatchObject({ code });
+      expect(book.get(profileName('work'))).toMatchObject({ generation: 1, state: { kind: 'active' } });
+    }
+  });
+
+  it('[TK-04] on a disk that refuses the save keeps the new generation in memory, serves it, and never sends the old token again', async () => {
+    const { get, issuer, vault, book, clock } = await rig(stale());
+    vault.failOn = 'save';
+    expect(await get()).toMatchObject({ source: 'refresh' });
+    expect(await get()).toMatchObject({ source: 'cache' });
+    expect(book.unsaved()).toEqual(['work']);
+    expect(issuer.refreshes).toEqual(['rt-1-EXAMPLE']);
+    vault.failOn = null;
+    await clock.advance(5_100);
+    expect(book.unsaved()).toEqual([]);
+    expect(vault.stored.get(profileName('work'))?.grant.generation).toBe(2);
+  });
+
+  it('whose intent cannot be written is not sent', async () => {
+    const { get, issuer, vault } = await rig(stale());
+    vault.failOn = 'intent';
+    await expect(get()).rejects.toMatchObject({ code: 'vault_unwritable' });
+    expect(issuer.refreshes).toEqual([]);
+  });
+});
+
+describe('races', () => {
+  it('a logout during a refresh wins: nothing is saved, and the new tokens are revoked', async () => {
+    const { get, issuer, book, vault } = await rig(stale());
+    let answer: (outcome: IssuerOutcome) => void = () => undefined;
+    issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
+    const waiting = get();
+    await settle();
+    await book.take(profileName('work'));
+    answer({ kind: 'tokens', tokens: tokenSet(2) });
+    await expect(waiting).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'never_signed_in' } });
+    expect(vault.stored.size).toBe(0);
+    expect(issuer.revoked).toEqual(['rt-2-EXAMPLE', 'at-2-EXAMPLE']);
+  });
+
+  it('a new sign-in during a refresh wins, also after a logout', async () => {
+    const { get, issuer, book } = await rig(stale());
+    let answer: (outcome: IssuerOutcome) => void = () => undefined;
+    issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
+    const waiting = get();
+    await settle();
+    await book.take(profileName('work'));
+    const next = someGrant({ generation: book.nextGeneration(profileName('work')), state: { kind: 'active', refreshToken: new Secret('rt-new-EXAMPLE'), tokens: [someToken({ value: new Secret('at-new-EXAMPLE') })] } });
+    await book.commit(next, null);
+    answer({ kind: 'tokens', tokens: tokenSet(2) });
+    expect((await waiting).token.value.reveal()).toBe('at-new-EXAMPLE');
+    expect(next.generation).toBe(2);
+    expect(book.get(profileName('work'))).toBe(next);
+  });
+});
+
+describe('after a crash', () => {
+  const crashed = async (grant: Grant, sentAgoMs: number, profile = someProfile()) => {
+    const r = await rig(null, profile);
+    r.vault.stored.set(grant.profile, { grant, intent: { generation: grant.generation, at: (T0 - sentAgoMs) as EpochMs } });
+    r.book.forget();
+    await r.book.load();
+    return r;
+  };
+  it('an intent without its generation asks for a sign-in, once, and sends nothing', async () => {
+    const { get, issuer } = await crashed(stale(), 1_000);
+    await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'refresh_answer_lost' } });
+    expect(issuer.refreshes).toEqual([]);
+  });
+  it('tries the old token once where the preset knows a grace, within it', async () => {
+    const profile = someProfile({ traits: someTraits({ refreshGraceS: 30 }) });
+    const within = await crashed(stale(), 10_000, profile);
+    expect(await within.get()).toMatchObject({ source: 'refresh' });
+    const after = await crashed(stale(), 31_000, profile);
+    await expect(after.get()).rejects.toMatchObject({ facts: { reason: 'refresh_answer_lost' } });
+  });
+  it('goes on where the issuer was seen not to rotate', async () => {
+    const { get } = await crashed(stale({ rotates: false }), 86_400_000);
+    expect(await get()).toMatchObject({ source: 'refresh' });
+  });
+});
+
+describe('a grant that may not be used', () => {
+  it('is refused when the profile was rebound, and untouched', async () => {
+    const { source, book, profile, issuer } = await rig(stale());
+    await expect(source.get({ ...profile, digest: 'digest-2' }, need(), never)).rejects.toMatchObject({ facts: { reason: 'grant_rebound' } });
+    expect(book.get(profileName('work'))?.state.kind).toBe('active');
+    expect(issuer.refreshes).toEqual([]);
+  });
+  it('is refused when the sign-in is older or weaker than asked for', async () => {
+    const { get, clock } = await rig(someGrant());
+    await clock.advance(120_000);
+    await expect(get({ maxAgeS: 60 })).rejects.toMatchObject({ facts: { reason: 'max_age' } });
+    await expect(get({ acrValues: ['high'] })).rejects.toMatchObject({ facts: { reason: 'acr' } });
+  });
+  it('without a refresh token works until its token expires, then says so', async () => {
+    const { get } = await rig(someGrant({ state: { kind: 'active', refreshToken: null, tokens: [expired] } }));
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'no_refresh_token' } });
+    expect(await get({ minTtlMs: 500 })).toMatchObject({ source: 'cache' });
+  });
+});
+
+describe('[RV-01] revocation', () => {
+  it('sends the refresh token first, then the access tokens', async () => {
+    const { revocations, issuer, profile } = await rig(null);
+    const done = await revocations.revokeGrant(someGrant(), profile);
+    expect(issuer.revoked).toEqual(['rt-1-EXAMPLE', 'at-1-EXAMPLE']);
+    expect(done).toEqual([{ token: 'refresh_token', outcome: 'revoked', until: null }, { token: 'access_token', outcome: 'revoked', until: null }]);
+  });
+  it('keeps what could not be sent, sealed, and sends it when the issuer is back', async () => {
+    const { revocations, issuer, vault, clock, profile } = await rig(null);
+    issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: 20_000, cause: 'http_5xx', timedOut: false });
+    expect(await revocations.revokeGrant(someGrant(), profile)).toMatchObject([{ outcome: 'pending' }, { outcome: 'pending' }]);
+    expect(vault.kept.size).toBe(2);
+    await clock.advance(3_000);
+    const tries = issuer.revoked.length;
+    issuer.onRevoke = async () => ({ kind: 'revoked' });
+    await clock.advance(10_000);
+    expect(issuer.revoked.length).toBe(tries); // Retry-After holds it back
+    await clock.advance(30_000);
+    expect(vault.kept.size).toBe(0);
+    expect(revocations.count).toBe(0);
+  });
+});
