@@ -1,0 +1,44 @@
+/**
+ * The daemon's methods, typed. Replies come from this user's own daemon, whose socket was verified and
+ * whose protocol version was compared; they are not validated a second time, so that the library loads
+ * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
+ */
+import type {
+  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, ProfileAddReply, ProfileAddRequest, ProfilesReply,
+  ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
+} from '../shared/schemas.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import type { Verb } from './http-exchange.ts';
+
+/** Milliseconds on top of the daemon's own limit, so that its answer wins over the client's deadline. */
+const MARGIN_MS = 10_000;
+const DEFAULT_WAIT_S = 30;
+
+export type Api = ReturnType<typeof openApi>;
+
+export function openApi(connection: Pick<Connection, 'call'>) {
+  async function call<T>(verb: Verb, path: string, body: object | null, options?: CallOptions): Promise<T> {
+    return await connection.call(verb, path, body, options) as T;
+  }
+  const name = encodeURIComponent;
+  return {
+    token: (request: TokenRequest, signal?: AbortSignal) =>
+      call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: (request.wait_s ?? DEFAULT_WAIT_S) * 1000 + MARGIN_MS }),
+    startLogin: (request: LoginRequest, signal?: AbortSignal) => call<LoginView>('POST', '/v1/logins', request, { signal, timeoutMs: 40_000 }),
+    login: (id: string, waitS: number, signal?: AbortSignal) =>
+      call<LoginView>('GET', `/v1/logins/${name(id)}?wait_s=${waitS}`, null, { signal, timeoutMs: waitS * 1000 + MARGIN_MS }),
+    cancelLogin: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/logins/${name(id)}`, null, { signal }),
+    confirmLogin: (id: string, accept: boolean, signal?: AbortSignal) => call<LoginView>('POST', `/v1/logins/${name(id)}/confirm`, { accept }, { signal }),
+    profiles: (signal?: AbortSignal) => call<ProfilesReply>('GET', '/v1/profiles', null, { signal }),
+    addProfile: (request: ProfileAddRequest, signal?: AbortSignal) => call<ProfileAddReply>('POST', '/v1/profiles', request, { signal, timeoutMs: 40_000 }),
+    removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
+    grants: (signal?: AbortSignal) => call<GrantsReply>('GET', '/v1/grants', null, { signal }),
+    logout: (profile: string, signal?: AbortSignal) => call<LogoutReply>('DELETE', `/v1/grants/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
+    lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
+    unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
+    status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
+    reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
+    shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),
+    purge: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),
+  };
+}

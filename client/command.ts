@@ -1,0 +1,61 @@
+/** What a command of the CLI is given, and how it is declared. Tests give it another world. */
+import type { Command } from 'commander';
+import type { Paths } from '../shared/paths.ts';
+import type { Api } from './api.ts';
+import type { Opening } from './browser.ts';
+import type { Owner } from './local-paths.ts';
+import type { Stream, Terminal } from './terminal.ts';
+import type { Person } from './tty.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export type DaemonLink = {
+  readonly api: Api;
+  /** False if it ran already. */
+  ensureDaemon(signal: AbortSignal): Promise<boolean>;
+  close(): void;
+};
+
+/** Everything outside of the CLI. */
+export type World = {
+  readonly stdout: Stream;
+  readonly stderr: Stream;
+  readonly stdinIsTerminal: boolean;
+  readonly env: Env;
+  readonly cwd: string;
+  readonly owner: Owner;
+  readonly paths: Paths;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  link(options: { readonly startDaemon: boolean; readonly label: string }): DaemonLink;
+  meetPerson(): Person | null;
+  openBrowser(startUrl: string, command: readonly string[] | null): Promise<Opening>;
+  /** All of standard input, at most `max` bytes. */
+  readStdin(max: number): Promise<string>;
+  /** Seconds since 1970-01-01 UTC. */
+  now(): number;
+};
+
+export type CommandContext = Omit<World, 'link' | 'stdout' | 'stderr'> & {
+  readonly terminal: Terminal;
+  /** The daemon, started where it does not run. */
+  readonly daemon: DaemonLink;
+  /** The daemon, if it runs. */
+  readonly runningDaemon: DaemonLink;
+  /** Both a person to see it and a terminal to answer at, and no mark of automation. */
+  readonly isInteractive: boolean;
+  /** Ends with this status although nothing was thrown. */
+  endWith(status: number): void;
+};
+
+/** Gives a verb its arguments, flags, examples and action. */
+export type Declare = (command: Command, context: CommandContext) => void;
+
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+/** For repeatable options. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

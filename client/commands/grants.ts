@@ -1,0 +1,51 @@
+import type { GrantView } from '../../shared/schemas.ts';
+import { examples } from '../command.ts';
+import type { CommandContext, Declare } from '../command.ts';
+import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
+import { subjectName } from '../login-screen.ts';
+import { ago, remaining } from '../time-words.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
+
+function claimText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function grantFacts(grant: GrantView, now: number): readonly (readonly [string, string])[] {
+  return [
+    ['Profile', grant.profile],
+    ['State', grant.state === 'active' ? 'active' : `login required (${grant.reason ?? 'unknown'})`],
+    ['Signed in as', grant.subject === null ? '(not named)' : subjectName(grant.subject)],
+    ['Issuer', grant.issuer],
+    ['Client', grant.client_id],
+    ['Flow', grant.flow],
+    ['Scopes', grant.scopes.join(' ')],
+    ['Resource', grant.resource ?? '(none)'],
+    ['Signed in', ago(grant.signed_in_at, now)],
+    ['Refreshed', grant.refreshed_at === null ? 'never' : ago(grant.refreshed_at, now)],
+    ['Can refresh', grant.refreshable ? 'yes' : 'no: it ends with its token'],
+    ['Generation', String(grant.generation)],
+    ...Object.entries(grant.claims).map(([name, value]) => [`Claim ${name}`, claimText(value)] as const),
+    ...grant.tokens.map((token) => ['Token', `${remaining(token.expires_at, now)}, ${token.scope}${token.resource === null ? '' : `, for ${token.resource}`}`] as const),
+  ];
+}
+
+async function grants(context: CommandContext, profile: string | undefined): Promise<void> {
+  const { terminal, daemon, signal, now } = context;
+  const all = (await daemon.api.grants(signal)).grants;
+  const shown = profile === undefined ? all : all.filter((grant) => grant.profile === profile);
+  if (profile !== undefined && shown.length === 0) {
+    throw ValetkeyError.local('login_required', `profile ${profile} has no grant`, { reason: 'never_signed_in', hint: `Run: valetkey login ${profile}` });
+  }
+  if (terminal.json) return terminal.document({ grants: shown });
+  if (shown.length === 0) return terminal.note('Nobody is signed in. Run: valetkey login PROFILE');
+  const [only] = shown;
+  if (profile !== undefined && only !== undefined) return terminal.facts(grantFacts(only, now()));
+  terminal.table(GRANT_HEADER, shown.map((grant) => grantRow(grant, now())));
+}
+
+export const declare: Declare = (command, context) => {
+  command
+    .argument('[PROFILE]', 'show all of this one')
+    .addHelpText('after', examples('valetkey grants', 'valetkey grants work', 'valetkey grants --json'))
+    .action(async (profile: string | undefined) => grants(context, profile));
+};

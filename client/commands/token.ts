@@ -1,0 +1,102 @@
+import type { TokenReply, TokenRequest } from '../../shared/schemas.ts';
+import { collect, examples } from '../command.ts';
+import type { CommandContext, Declare } from '../command.ts';
+import { pickProfile } from '../pick-profile.ts';
+import { parseScopeFlags, parseSeconds } from '../scope-flags.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
+
+const FORMATS = ['raw', 'json', 'header', 'env'] as const;
+type Format = (typeof FORMATS)[number];
+
+type Options = {
+  readonly scope?: readonly string[];
+  readonly resource?: string;
+  readonly minTtl?: string;
+  readonly force?: true;
+  readonly format?: string;
+  readonly interactive?: boolean;
+  readonly why?: true;
+};
+
+/** RFC 6749, appendix A.12. A line break would forge a second header, another control would reach the terminal. */
+const ACCESS_TOKEN = /^[\x20-\x7e]+$/;
+
+/** Quoted for a POSIX shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll('\'', '\'\\\'\'')}'`;
+}
+
+/** Token types are compared without case (RFC 6749, section 5.1); servers want `Bearer` (RFC 6750, section 2.1). */
+function scheme(tokenType: string): string {
+  return tokenType.toLowerCase() === 'bearer' ? 'Bearer' : tokenType;
+}
+
+export function formatToken(reply: TokenReply, format: Exclude<Format, 'json'>): string {
+  if (!ACCESS_TOKEN.test(reply.access_token)) throw ValetkeyError.local('issuer_response_invalid', 'the access token holds characters that no token may hold (RFC 6749, appendix A.12)');
+  switch (format) {
+    case 'raw': return `${reply.access_token}\n`;
+    case 'header': return `Authorization: ${scheme(reply.token_type)} ${reply.access_token}\n`;
+    case 'env': return `export VALETKEY_TOKEN=${quote(reply.access_token)}\nexport VALETKEY_TOKEN_EXPIRES_AT=${reply.expires_at}\n`;
+  }
+}
+
+function parseFormat(text: string | undefined, json: boolean): Format {
+  const format = FORMATS.find((known) => known === (text ?? (json ? 'json' : 'raw')));
+  if (format === undefined) throw ValetkeyError.local('bad_request', `--format takes ${FORMATS.join(', ')}`);
+  return format;
+}
+
+async function askForToken(context: CommandContext, request: TokenRequest, interactive: boolean): Promise<TokenReply> {
+  const { daemon: { api }, signal } = context;
+  try {
+    return await api.token(request, signal);
+  } catch (error) {
+    if (!interactive || !(error instanceof ValetkeyError) || error.code !== 'login_required') throw error;
+    context.terminal.note(`A person has to sign in: ${error.reason ?? error.detail}`);
+    const { signInHere } = await import('./login.ts');
+    const { profile, scopes } = request;
+    await signInHere(context, { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }) }, true);
+    // What was just signed in is fresh; a forced refresh would only spend it.
+    const { force: _force, ...again } = request;
+    return api.token(again, signal);
+  }
+}
+
+async function token(context: CommandContext, argument: string | undefined, options: Options): Promise<void> {
+  const { terminal } = context;
+  const format = parseFormat(options.format, terminal.json);
+  const wanted: TokenRequest = {
+    ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
+    ...(options.resource === undefined ? {} : { resource: options.resource }),
+    ...(options.minTtl === undefined ? {} : { min_ttl_s: parseSeconds('--min-ttl', options.minTtl) }),
+    ...(options.force === undefined ? {} : { force: true }),
+    interaction: 'never',
+  };
+  const choice = await pickProfile(context, argument);
+  if (options.why === true) terminal.tell(`Profile ${choice.profile}: ${choice.because}`);
+  const reply = await askForToken(context, { profile: choice.profile, ...wanted }, options.interactive ?? context.isInteractive);
+  if (reply.granted_beyond.length > 0) terminal.note(`The issuer granted more than was asked for: ${reply.granted_beyond.join(' ')}`);
+  if (format === 'json') terminal.document(reply);
+  else terminal.raw(formatToken(reply, format));
+  if (terminal.stdoutIsTerminal) terminal.warn('A token is now on your screen and in its scrollback; in scripts use $(valetkey token …)');
+}
+
+export const declare: Declare = (command, context) => {
+  command
+    .argument('[PROFILE]', 'default: VALETKEY_PROFILE, else .valetkey.toml, else the only one')
+    .option('--scope <SCOPE>', 'the token must hold this scope; may be repeated', collect)
+    .option('--resource <URI>', 'the API that the token is for (RFC 8707)')
+    .option('--min-ttl <SECONDS>', 'the token must live at least so long (default: 60)')
+    .option('--force', 'refresh, even if a good token is cached')
+    .option('--format <FORMAT>', `${FORMATS.join(', ')} (default: raw)`)
+    .option('--interactive', 'sign in where it is needed (default at a terminal)')
+    .option('--no-interactive', 'never start a sign-in (default without a terminal, and in CI)')
+    .option('--why', 'say on standard error which rule chose the profile')
+    .addHelpText('after', examples(
+      'TOKEN=$(valetkey token work)',
+      'curl -H "$(valetkey token work --format header)" https://api.example.com/me',
+      'eval "$(valetkey token work --format env)"    # VALETKEY_TOKEN, VALETKEY_TOKEN_EXPIRES_AT',
+      'valetkey token work --min-ttl 600 --no-interactive',
+    ))
+    .action(async (argument: string | undefined, options: Options) => token(context, argument, options));
+};

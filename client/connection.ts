@@ -1,0 +1,133 @@
+/**
+ * The way to the daemon: finds the socket, proves that it is this user's own, keeps connections alive,
+ * starts the daemon where it does not run. Every request has a deadline, and nothing is sent to a socket
+ * that was not checked in the same turn of the event loop.
+ */
+import { Agent } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { Paths } from '../shared/paths.ts';
+import { findLiveSocket, isOwnSocket, socketCandidates } from './find-socket.ts';
+import { exchangeJson, exchangeStream } from './http-exchange.ts';
+import type { Verb } from './http-exchange.ts';
+import { localOwner, localPaths } from './local-paths.ts';
+import type { Owner } from './local-paths.ts';
+import { ValetkeyError } from './valetkey-error.ts';
+
+export type ConnectionOptions = {
+  /** Absolute path of a socket, instead of the one that is found. It is checked all the same. */
+  readonly socket?: string;
+  /** Start the daemon if it does not run; default true. Never with `socket`. */
+  readonly startDaemon?: boolean;
+  /** Who starts the daemon; `valetkey status` shows it. */
+  readonly label?: string;
+};
+
+export type CallOptions = {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until the call fails with `deadline_exceeded`. */
+  readonly timeoutMs?: number;
+};
+
+export type Connection = {
+  /** Sends one request, and starts the daemon first if it does not run. */
+  call(verb: Verb, path: string, body: object | null, options?: CallOptions): Promise<unknown>;
+  stream(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Starts the daemon if it does not run; false if it ran. */
+  ensureDaemon(signal?: AbortSignal): Promise<boolean>;
+  close(): void;
+};
+
+const CALL_TIMEOUT_MS = 15_000;
+// The daemon takes 64 connections of one process; the rest is for the process's other uses.
+const CONNECTIONS_MAX = 32;
+
+/** Nobody accepts there: nothing was sent, so another socket may be tried. */
+function isAbsence(error: unknown): boolean {
+  return errorCode(error) === 'ECONNREFUSED' || errorCode(error) === 'ENOENT';
+}
+
+function errorCode(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}
+
+export function openConnection(options: ConnectionOptions = {}): Connection {
+  const owner: Owner = localOwner();
+  const paths: Paths = localPaths(owner);
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, maxFreeSockets: 4 });
+  const mayStart = options.socket === undefined && options.startDaemon !== false;
+  let starting: Promise<string> | null = null;
+  let known: string | null = options.socket ?? null;
+
+  /** `attempt` runs on each socket until one is there; null if none is. */
+  async function onFirstSocket<T>(attempt: (socket: string) => Promise<T>): Promise<{ reply: T } | null> {
+    const candidates = known === null ? socketCandidates(paths, owner.uid) : [known];
+    for (const socket of candidates) {
+      if (!isOwnSocket(socket, owner.uid)) continue;
+      try {
+        const reply = await attempt(socket);
+        known = socket;
+        return { reply };
+      } catch (error) {
+        if (!isAbsence(error)) throw error;
+      }
+    }
+    if (options.socket !== undefined || known === null) return null;
+    known = null; // that daemon is gone: look again where the lock record says
+    return onFirstSocket(attempt);
+  }
+
+  async function start(signal: AbortSignal | undefined): Promise<string> {
+    const { startDaemon } = await import('./start-daemon.ts');
+    // One start for all who wait in this process; it goes on when one of them gives up.
+    starting ??= startDaemon({ label: options.label ?? 'valetkey/client' }).finally(() => { starting = null; });
+    const socket = await starting;
+    signal?.throwIfAborted();
+    return socket;
+  }
+
+  async function reach<T>(attempt: (socket: string) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const found = await onFirstSocket(attempt);
+    if (found !== null) return found.reply;
+    if (!mayStart) throw ValetkeyError.local('daemon_unreachable', `no daemon answers on ${options.socket ?? paths.socket}`);
+    const socket = await start(signal);
+    if (!isOwnSocket(socket, owner.uid)) throw ValetkeyError.local('daemon_unreachable', 'the daemon ended right after its start');
+    known = socket;
+    return attempt(socket);
+  }
+
+  function translate(error: unknown, deadline: AbortSignal, caller: AbortSignal | undefined, timeoutMs: number): unknown {
+    if (error instanceof ValetkeyError) return error;
+    if (caller?.aborted === true) return caller.reason;
+    if (deadline.aborted) return ValetkeyError.local('deadline_exceeded', `the daemon did not answer within ${timeoutMs / 1000} s`);
+    return ValetkeyError.local('daemon_unreachable', `the daemon ended the connection without an answer (${errorCode(error) ?? 'unknown'})`, { cause: error });
+  }
+
+  return {
+    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS } = {}) {
+      signal?.throwIfAborted();
+      const deadline = AbortSignal.timeout(timeoutMs);
+      const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+      try {
+        return await reach((socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), signal);
+      } catch (error) {
+        throw translate(error, deadline, signal, timeoutMs);
+      }
+    },
+    async stream(path, signal) {
+      signal.throwIfAborted();
+      try {
+        return await reach((socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal }), signal);
+      } catch (error) {
+        throw translate(error, new AbortController().signal, signal, 0);
+      }
+    },
+    async ensureDaemon(signal) {
+      if (await findLiveSocket(paths, owner.uid) !== null) return false;
+      known = await start(signal);
+      return true;
+    },
+    close() {
+      agent.destroy();
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/**
+ * What this shell's environment would have changed for other tools and does not change for the daemon: it
+ * ignores proxy and CA variables, since whoever can set a variable would else choose whom it trusts. The
+ * person gets the exact configuration line to accept instead.
+ */
+import type { Env } from './command.ts';
+
+export type Advice = {
+  readonly variable: string;
+  /** Line for the profile's table in config.toml. */
+  readonly line: string;
+  readonly flag: '--proxy' | '--ca-file';
+};
+
+/** A password in a proxy URL is not repeated on the screen. */
+function withoutPassword(text: string): string {
+  return text.replace(/\/\/[^/@]*@/, '//USER:PASSWORD@');
+}
+
+export function environmentAdvice(env: Env): readonly Advice[] {
+  const proxy = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'].find((name) => (env[name] ?? '') !== '');
+  const ca = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'].find((name) => (env[name] ?? '') !== '');
+  return [
+    ...(proxy === undefined ? [] : [{ variable: proxy, line: `proxy = ${JSON.stringify(withoutPassword(env[proxy] ?? ''))}`, flag: '--proxy' as const }]),
+    ...(ca === undefined ? [] : [{ variable: ca, line: `ca_file = ${JSON.stringify(env[ca])}`, flag: '--ca-file' as const }]),
+  ];
+}

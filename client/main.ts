@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/** Entry of `valetkey`: the real world, signals, and the exit status. */
+import { runCli } from './cli.ts';
+import type { World } from './command.ts';
+import { localOwner, localPaths } from './local-paths.ts';
+import { createTerminal } from './terminal.ts';
+import { ValetkeyError } from './valetkey-error.ts';
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // The second one does not wait for a clean end.
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort(ValetkeyError.local('cancelled', 'cancelled at the terminal'));
+  });
+}
+// `valetkey … | head` closes the pipe early: nothing is left to say, and nobody to say it to.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}
+
+async function readStdin(max: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > max) throw ValetkeyError.local('bad_request', `standard input is longer than ${max} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function realWorld(): Promise<World> {
+  const [{ openConnection }, { openApi }] = await Promise.all([import('./connection.ts'), import('./api.ts')]);
+  const { meetPerson } = await import('./tty.ts');
+  const owner = localOwner();
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdinIsTerminal: process.stdin.isTTY === true,
+    env: process.env,
+    cwd: process.cwd(),
+    owner,
+    paths: localPaths(owner),
+    signal: interrupted.signal,
+    link(options) {
+      const connection = openConnection(options);
+      return { api: openApi(connection), ensureDaemon: connection.ensureDaemon, close: connection.close };
+    },
+    meetPerson,
+    async openBrowser(startUrl, command) {
+      const { openBrowser } = await import('./browser.ts');
+      return openBrowser(startUrl, command, process.env);
+    },
+    readStdin,
+    now: () => Math.floor(Date.now() / 1000),
+  };
+}
+
+try {
+  process.exitCode = await runCli(process.argv.slice(2), await realWorld());
+} catch (error) {
+  if (!(error instanceof ValetkeyError)) throw error;
+  createTerminal({ stdout: process.stdout, stderr: process.stderr, env: process.env, json: process.argv.includes('--json'), quiet: false }).fail(error);
+  process.exitCode = error.exit;
+}

@@ -1,0 +1,114 @@
+/**
+ * Starts valetkeyd on demand (PH-01). The daemon gets an environment from an allow-list, so that nothing
+ * that could load code into it or weaken it (NODE_OPTIONS, LD_*, SSLKEYLOGFILE, …) comes along; a session
+ * of its own, so that it outlives the terminal; and no open file of this process.
+ *
+ * Any number of processes may do this at once: the daemon's own lock lets one live, and those that lose
+ * exit 0. What is waited for is therefore the socket, not the child.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { localOwner, localPaths } from './local-paths.ts';
+import { findLiveSocket } from './find-socket.ts';
+import { parseProblem, ValetkeyError } from './valetkey-error.ts';
+
+export const START_TIMEOUT_MS = 5_000;
+const STDERR_MAX = 64 * 1024;
+const PASSED_ON = ['LANG', 'LC_ALL', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS'] as const;
+
+export type StartOptions = {
+  /** Who starts it; `valetkey status` shows it. */
+  readonly label: string;
+  /** The daemon's entry file. */
+  readonly main?: string;
+};
+
+/** The whole environment of a daemon that is started on demand. */
+export function daemonEnvironment(env: Readonly<Record<string, string | undefined>>, home: string, platform: string, label: string): Record<string, string> {
+  const names = platform === 'darwin' ? [...PASSED_ON, 'TMPDIR'] : PASSED_ON;
+  const kept = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  return {
+    ...Object.fromEntries(kept),
+    PATH: '/usr/bin:/bin',
+    HOME: home,
+    VALETKEY_STARTED_BY: label.replace(/[^\x20-\x7e]/g, '?').slice(0, 64),
+  };
+}
+
+function launch(main: string, label: string, home: string): ChildProcess {
+  // Node 20 does not know this option and would refuse to start.
+  const hardening = process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : [];
+  return spawn(process.execPath, [...hardening, main], {
+    cwd: '/',
+    detached: true,
+    env: daemonEnvironment(process.env, home, process.platform, label),
+    stdio: ['ignore', 'ignore', 'pipe'],
+    windowsHide: true,
+  });
+}
+
+/** The daemon says in one line of JSON why it did not start; other lines are its log. */
+function problemIn(stderr: string): ValetkeyError | null {
+  for (const line of stderr.split('\n').reverse()) {
+    if (!line.startsWith('{')) continue;
+    try {
+      const problem = parseProblem(JSON.parse(line));
+      if (problem !== null) return new ValetkeyError(problem);
+    } catch {
+      continue; // a line that the limit cut
+    }
+  }
+  return null;
+}
+
+type Ending = { kind: 'running' } | { kind: 'failed'; error: ValetkeyError };
+
+function watch(child: ChildProcess): () => Ending {
+  let stderr = '';
+  let ending: Ending = { kind: 'running' };
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr = (stderr + chunk).slice(-STDERR_MAX);
+  });
+  child.once('error', (cause) => {
+    ending = { kind: 'failed', error: ValetkeyError.local('daemon_start_failed', 'the daemon\'s program could not be run', { cause }) };
+  });
+  // 'close' comes after the last byte of stderr, 'exit' may come before it.
+  child.once('close', (code, signal) => {
+    // Exit 0: another daemon holds the lock and will answer soon.
+    if (code === 0) return;
+    ending = {
+      kind: 'failed',
+      error: problemIn(stderr) ?? ValetkeyError.local('daemon_start_failed', `the daemon ended with ${signal ?? `exit status ${code}`}`),
+    };
+  });
+  return () => ending;
+}
+
+/**
+ * Starts the daemon unless one answers, and waits at most 5 s for it.
+ * @returns the path of the live socket.
+ * @throws ValetkeyError what the daemon said, or `daemon_start_failed`
+ */
+export async function startDaemon(options: StartOptions): Promise<string> {
+  const owner = localOwner();
+  const paths = localPaths(owner);
+  const main = options.main ?? fileURLToPath(new URL('../daemon/main.js', import.meta.url));
+  const child = launch(main, options.label, owner.home);
+  const ended = watch(child);
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  try {
+    for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
+      const socket = await findLiveSocket(paths, owner.uid);
+      if (socket !== null) return socket;
+      const ending = ended();
+      if (ending.kind === 'failed') throw ending.error;
+      if (performance.now() > deadline) throw ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);
+      await sleep(pauseMs);
+    }
+  } finally {
+    child.stderr?.destroy();
+    child.unref();
+  }
+}

@@ -1,0 +1,24 @@
+/** The verbs, and the file of each. A file is loaded only when its verb is called: `token` is on hot paths. */
+import type { Declare } from './command.ts';
+
+export type Verb = {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly declare: Declare }>;
+};
+
+export const VERBS: readonly Verb[] = [
+  { name: 'login', summary: 'Sign in: opens the browser, or shows a code where policy allows the device flow', load: () => import('./commands/login.ts') },
+  { name: 'token', summary: 'Print an access token', load: () => import('./commands/token.ts') },
+  { name: 'logout', summary: 'Forget a grant, and revoke its tokens at the issuer', load: () => import('./commands/logout.ts') },
+  { name: 'status', summary: 'Show the daemon, its vault and the grants', load: () => import('./commands/status.ts') },
+  { name: 'grants', summary: 'Show who is signed in, where and until when; no tokens', load: () => import('./commands/grants.ts') },
+  { name: 'profiles', summary: 'List the profiles', load: () => import('./commands/profiles.ts') },
+  { name: 'profile', summary: 'Add, show, choose or remove a profile', load: () => import('./commands/profile.ts') },
+  { name: 'lock', summary: 'Stop handing out tokens until unlock', load: () => import('./commands/lock.ts') },
+  { name: 'unlock', summary: 'Open the vault again', load: () => import('./commands/unlock.ts') },
+  { name: 'daemon', summary: 'Start, stop, reload or look at the daemon', load: () => import('./commands/daemon.ts') },
+  { name: 'doctor', summary: 'Look for what is wrong on this machine, and say how to mend it', load: () => import('./commands/doctor.ts') },
+  { name: 'purge', summary: 'Revoke and erase everything of this user', load: () => import('./commands/purge.ts') },
+  { name: 'completion', summary: 'Print a completion script for a shell', load: () => import('./commands/completion.ts') },
+];

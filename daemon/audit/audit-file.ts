@@ -1,0 +1,76 @@
+/** The audit file itself: private, opened for appending only, and where its chain ends. */
+import { constants } from 'node:fs';
+import { lstat, mkdir, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { BrokerError } from '../core/errors.ts';
+import { AUDIT_VERSION, LINE_MAX, parseLine, START } from './chain.ts';
+import type { Head } from './chain.ts';
+
+const POSIX = process.platform !== 'win32';
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+/** Room for a torn line and whole ones before it. */
+const TAIL = 4 * LINE_MAX;
+
+export async function makeAuditDir(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const stats = await lstat(dir);
+  if (!stats.isDirectory()) throw untrusted(dir, 'is not a directory');
+  if (!POSIX) return;
+  if (stats.uid !== process.getuid?.()) throw untrusted(dir, `is owned by uid ${stats.uid}`);
+  if ((stats.mode & 0o077) !== 0) throw untrusted(dir, `has mode 0${(stats.mode & 0o7777).toString(8)}, not 0700`);
+}
+
+export async function openForAppend(path: string): Promise<FileHandle> {
+  const handle = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600).catch((cause: unknown) => {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ELOOP') throw untrusted(path, 'is a symbolic link');
+    throw cause;
+  });
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw untrusted(path, 'is not a regular file');
+    if (POSIX && stats.uid !== process.getuid?.()) throw untrusted(path, `is owned by uid ${stats.uid}`);
+    if (POSIX && (stats.mode & 0o077) !== 0) await handle.chmod(0o600);
+    return handle;
+  } catch (cause) {
+    await handle.close();
+    throw cause;
+  }
+}
+
+export type Tail = {
+  readonly head: Head;
+  /** Bytes after the last record: a crash tore them, or somebody wrote them. Null where there are none. */
+  readonly torn: string | null;
+  /** The file does not end with a newline. */
+  readonly isUnfinished: boolean;
+  /** The last record's hash does not hold: somebody changed it. */
+  readonly isAltered: boolean;
+};
+
+/** Where the chain ends, from the last lines alone. Throws file_too_new. */
+export async function readTail(handle: FileHandle, path: string): Promise<Tail> {
+  const { size } = await handle.stat();
+  const from = Math.max(0, size - TAIL);
+  const bytes = Buffer.alloc(size - from);
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, from);
+  // As bytes: a torn line may end inside a character.
+  const lines = bytes.toString('latin1', 0, bytesRead).split('\n');
+  const isUnfinished = lines.at(-1) !== '';
+  if (!isUnfinished) lines.pop();
+  const records = lines.map((line) => parseLine(Buffer.from(line, 'latin1').toString()));
+  const at = records.findLastIndex((record) => record !== null);
+  const last = records[at] ?? null;
+  if (last !== null && last.v > AUDIT_VERSION) {
+    throw new BrokerError('file_too_new', `${path} is of version ${last.v}; this valetkey knows ${AUDIT_VERSION}`);
+  }
+  return {
+    head: last === null ? START : { seq: last.seq, hash: last.hash },
+    torn: at === lines.length - 1 ? null : lines.slice(at + 1).join('\n'),
+    isUnfinished,
+    isAltered: last?.holds === false,
+  };
+}
+
+function untrusted(path: string, fact: string): BrokerError {
+  return new BrokerError('runtime_dir_untrusted', `${path} ${fact}`);
+}

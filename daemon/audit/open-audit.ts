@@ -1,0 +1,176 @@
+/**
+ * The audit log: one file, 0600, only ever appended to, each record chained to the one before (AL-05).
+ *
+ * A1  Records are written in the order of their append() calls, whole batches in one write.
+ * A2  append() resolves when its record is in the file; it is on the disk within a second.
+ * A3  A disk that refuses stops nothing at once: up to 1,000 records wait, append() resolves, and the log warns.
+ *     Beyond that append() rejects. A record that was half written is continued where it broke off.
+ */
+import { join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
+import { BrokerError } from '../core/errors.ts';
+import type { Audit, AuditEvent, Clock, Log } from '../core/ports.ts';
+import { makeAuditDir, openForAppend, readTail } from './audit-file.ts';
+import { appendTo, sha256 } from './chain.ts';
+import type { Head, Repair } from './chain.ts';
+import { headPath, writeHead } from './head.ts';
+
+export type AuditDeps = { readonly dir: string; readonly clock: Clock; readonly log: Log };
+
+const FILE = 'audit.jsonl';
+const WAITING_MAX = 1_000;
+const SYNC_MS = 1_000;
+
+export function auditPath(dir: string): string {
+  return join(dir, FILE);
+}
+
+/** Rejects where the directory is not private, or the file newer than this version. A torn last line is closed. */
+export async function openAudit(deps: AuditDeps): Promise<Audit> {
+  await makeAuditDir(deps.dir);
+  const path = auditPath(deps.dir);
+  const file = await openForAppend(path);
+  try {
+    const { head, torn, isUnfinished, isAltered } = await readTail(file, path);
+    if (isAltered) deps.log.error('audit_altered', { path, record: head.seq });
+    const audit = new AuditLog(deps, path, file, head);
+    if (isUnfinished) audit.finishLine();
+    if (torn !== null) {
+      deps.log.warn('audit_repaired', { path, after_record: head.seq, bytes: torn.length });
+      await audit.add({ event: 'audit_repaired', profile: null, caller: null, request: null, facts: { torn: sha256(Buffer.from(torn, 'latin1')) } });
+    }
+    return audit;
+  } catch (cause) {
+    await file.close();
+    throw cause;
+  }
+}
+
+type Waiting = { readonly head: Head; readonly written: () => void };
+
+class AuditLog implements Audit {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #stop = new AbortController();
+  readonly #syncing: Promise<void>;
+  /** The end of the chain, records that wait included. */
+  #head: Head;
+  /** The last record that is in the file, and the last that is known to be on the disk. */
+  #written: Head;
+  #synced: Head;
+  /** What is still to be written, whole lines after at most one rest of a line. */
+  #bytes = Buffer.alloc(0);
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | null = null;
+  #isFailing = false;
+
+  constructor({ clock, log }: AuditDeps, path: string, file: FileHandle, head: Head) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#path = path;
+    this.#file = file;
+    this.#head = head;
+    this.#written = head;
+    this.#synced = head;
+    this.#syncing = this.#syncEverySecond();
+  }
+
+  append(event: AuditEvent): Promise<void> {
+    return this.add(event);
+  }
+
+  /** Ends the line that a crash left open. */
+  finishLine(): void {
+    this.#bytes = Buffer.from('\n');
+  }
+
+  async add(event: AuditEvent | Repair): Promise<void> {
+    if (this.#stop.signal.aborted) throw new BrokerError('shutting_down', 'the audit log is closed');
+    if (this.#waiting.length >= WAITING_MAX) {
+      throw new BrokerError('vault_unwritable', `the audit log ${this.#path} cannot be written, and ${WAITING_MAX} records wait already`);
+    }
+    // No await from here to the queue: the order of the calls is the order of the chain (A1).
+    const { line, head } = appendTo(this.#head, event, this.#clock.now());
+    this.#head = head;
+    this.#bytes = Buffer.concat([this.#bytes, Buffer.from(line)]);
+    const written = new Promise<void>((resolve) => this.#waiting.push({ head, written: resolve }));
+    this.#write();
+    if (this.#isFailing) return;
+    await Promise.race([written, this.#writing]);
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return this.#syncing;
+    this.#stop.abort(new Error('the audit log was closed'));
+    await this.#syncing;
+    await this.#writing;
+    if (this.#waiting.length > 0) await this.#writeAll();
+    await this.#sync();
+    if (this.#waiting.length > 0) this.#log.error('audit_lost', { path: this.#path, records: this.#waiting.length });
+    await this.#file.close();
+  }
+
+  /** One writer at a time; it sees what is added while it writes. */
+  #write(): void {
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Resolves when nothing waits any more, or the disk refused. */
+  async #writeAll(): Promise<void> {
+    try {
+      await this.#writeBatches();
+    } catch (cause) {
+      this.#fail(cause);
+    }
+    // In the same turn in which nothing was left, so that the next record starts a writer of its own.
+    this.#writing = null;
+  }
+
+  async #writeBatches(): Promise<void> {
+    while (this.#bytes.length > 0) {
+      const batch = this.#bytes;
+      const last = this.#waiting.length;
+      const { bytesWritten } = await this.#file.write(batch);
+      this.#bytes = this.#bytes.subarray(bytesWritten);
+      if (bytesWritten < batch.length) continue;
+      this.#written = this.#waiting[last - 1]?.head ?? this.#written;
+      for (const { written } of this.#waiting.splice(0, last)) written();
+      if (this.#isFailing) this.#log.warn('audit_written_again', { path: this.#path });
+      this.#isFailing = false;
+    }
+  }
+
+  #fail(cause: unknown): void {
+    if (!this.#isFailing) this.#log.error('audit_unwritable', { path: this.#path, waiting: this.#waiting.length }, cause);
+    this.#isFailing = true;
+  }
+
+  async #syncEverySecond(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#clock.sleep(SYNC_MS, this.#stop.signal);
+      } catch (cause) {
+        if (this.#stop.signal.aborted) return;
+        throw cause;
+      }
+      // A refused record is tried again here, so that none waits for the next one.
+      if (this.#bytes.length > 0) this.#write();
+      await this.#writing;
+      await this.#sync();
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const head = this.#written;
+    if (head.seq === this.#synced.seq) return;
+    try {
+      await this.#file.datasync();
+      await writeHead(headPath(this.#path), head);
+      this.#synced = head;
+    } catch (cause) {
+      this.#fail(cause);
+    }
+  }
+}

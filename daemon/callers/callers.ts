@@ -1,0 +1,73 @@
+/**
+ * Who is asking, as the kernel tells (Linux, /proc). The pid of the peer credentials is pinned by its start
+ * time: every fact is read between two looks at it. This is evidence, not a wall: a process of the same user
+ * can run another's program (requirements, section 24).
+ */
+import { basename } from 'node:path';
+import type { Caller } from '../core/domain.ts';
+import type { Callers, Peer } from '../core/ports.ts';
+import { cleanText } from '../core/text.ts';
+import { sessionFactsFrom } from './facts.ts';
+import type { Loginctl } from './logind.ts';
+import { readIdentity, readStat, readStrings, readTarget } from './proc.ts';
+import type { ProcStat } from './proc.ts';
+import { readRawFacts } from './raw-facts.ts';
+import { scriptOf } from './script.ts';
+
+export type CallersDeps = {
+  readonly loginctl: Loginctl;
+};
+
+/** Enough for the options of any interpreter and a path. */
+const MAX_COMMAND_BYTES = 65_536;
+
+export function createCallers({ loginctl }: CallersDeps): Callers {
+  const stillSame = (caller: Caller): boolean => isSame(caller, caller.pid);
+  return {
+    attest,
+    stillSame,
+    async session(caller) {
+      const raw = await readRawFacts(caller, loginctl);
+      // The pid may have been used again while we read: then nothing of it is the caller's.
+      return sessionFactsFrom(stillSame(caller) ? raw : { ...raw, environment: null });
+    },
+  };
+}
+
+async function attest(peer: Peer): Promise<Caller | null> {
+  // 0: a process of a pid namespace that is not below ours.
+  if (peer.pid <= 0) return null;
+  const stat = await readStat(peer.pid);
+  if (stat === null || stat.isDead) return null;
+  const [executable, argv, cwd] = await Promise.all([
+    readTarget(`/proc/${peer.pid}/exe`),
+    readStrings(`/proc/${peer.pid}/cmdline`, MAX_COMMAND_BYTES),
+    readTarget(`/proc/${peer.pid}/cwd`),
+  ]);
+  if (!isSame({ uid: peer.uid, startTime: stat.startTime }, peer.pid)) return null;
+  const script = executable === null ? null : scriptOf(executable, argv ?? [], cwd);
+  return {
+    uid: peer.uid,
+    pid: peer.pid,
+    startTime: stat.startTime,
+    executable,
+    script,
+    terminal: terminalOf(stat),
+    label: labelOf(script ?? executable, peer.pid),
+  };
+}
+
+function isSame(known: { readonly uid: number; readonly startTime: string }, pid: number): boolean {
+  const now = readIdentity(pid);
+  return now !== null && now.startTime === known.startTime && now.uid === known.uid;
+}
+
+function terminalOf(stat: ProcStat): Caller['terminal'] {
+  return stat.terminal === 0 ? null : { device: stat.terminal, foreground: stat.foregroundGroup === stat.group };
+}
+
+/** The name goes to terminals and pages: cleaned, and short enough that the pid is never cut off. */
+function labelOf(path: string | null, pid: number): string {
+  const name = path === null ? '' : cleanText(basename(path.replace(/ \(deleted\)$/, '')), 60);
+  return `${name === '' ? 'unknown program' : name} (pid ${pid})`;
+}

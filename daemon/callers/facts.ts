@@ -1,0 +1,80 @@
+/**
+ * What the login session of a caller is like (requirements, section 19): a pure function of what was read
+ * about the process, so that a recorded decision can be replayed. An environment that cannot be read says
+ * nothing: no automation, no graphical session.
+ */
+import type { SessionFacts } from '../core/domain.ts';
+import type { LogindSession } from './logind.ts';
+
+/** Variables of the caller, as it was started with them; only those of environment.ts. */
+export type Environment = ReadonlyMap<string, string>;
+
+export type RawFacts = {
+  /** Null where it cannot be read. */
+  readonly environment: Environment | null;
+  readonly hasTerminal: boolean;
+  /** Names of the parent, its parent and so on. */
+  readonly ancestors: readonly string[];
+  /** Text of /proc/PID/cgroup. */
+  readonly cgroup: string;
+  /** Of the caller's machine: /.dockerenv, /run/.containerenv, /run/systemd/container. */
+  readonly hasContainerMark: boolean;
+  /** Its mount or pid namespace is not the daemon's. */
+  readonly isInOtherNamespace: boolean;
+  readonly osRelease: string;
+  /** The socket of its display server is there. */
+  readonly hasDisplay: boolean;
+  /** Null where logind does not run or does not know. */
+  readonly logind: LogindSession | null;
+  readonly browser: SessionFacts['browser'];
+  /** Users of this machine who are logged in, of whom logind knows. */
+  readonly interactiveUsers: number;
+};
+
+export const CI_VARIABLES = ['CI', 'GITHUB_ACTIONS', 'GITLAB_CI', 'TF_BUILD', 'JENKINS_URL', 'BUILDKITE'] as const;
+export const SSH_VARIABLES = ['SSH_CONNECTION', 'SSH_TTY', 'SSH_CLIENT'] as const;
+export const CONTAINER_VARIABLES = ['KUBERNETES_SERVICE_HOST', 'REMOTE_CONTAINERS', 'CODESPACES', 'container'] as const;
+
+/** Names as the kernel keeps them, 15 bytes at most. sshd-session: OpenSSH 9.8 and newer. */
+const REMOTE_LOGIN = /^(sshd|sshd-session|sshd-auth|dropbear|mosh-server|etterminal|tailscaled|telnetd|in\.telnetd)$/;
+const CONTAINER_RUNTIME = /^(containerd-shim|conmon|systemd-nspawn|lxc-start|docker-init)/;
+const CONTAINER_CGROUP = /\/(docker\/|docker-[0-9a-f]{12}|kubepods|cri-containerd|crio-|libpod-|lxc\/|lxc\.payload|buildkit\/)/;
+
+export function sessionFactsFrom(raw: RawFacts): SessionFacts {
+  const environment: Environment = raw.environment ?? new Map();
+  const holds = (name: string): boolean => (environment.get(name) ?? '') !== '';
+  const logind = raw.logind;
+  const gui = guiOf(raw);
+  return {
+    automation: raw.environment === null ? null : automationOf(environment, raw.hasTerminal || gui !== 'none'),
+    remote: SSH_VARIABLES.some(holds) || raw.ancestors.some((name) => REMOTE_LOGIN.test(name)) || logind?.isRemote === true,
+    container:
+      raw.hasContainerMark || raw.isInOtherNamespace || CONTAINER_VARIABLES.some(holds) ||
+      CONTAINER_CGROUP.test(raw.cgroup) || raw.ancestors.some((name) => CONTAINER_RUNTIME.test(name)),
+    wsl:
+      /microsoft/i.test(raw.osRelease) || holds('WSL_DISTRO_NAME') || holds('WSL_INTEROP')
+        ? { interop: holds('WSL_INTEROP') }
+        : null,
+    vdi:
+      holds('XRDP_SESSION') || [...environment.keys()].some((name) => name.startsWith('ViewClient_')) ||
+      /^(RDP-Tcp|ICA-)/i.test(environment.get('SESSIONNAME') ?? '') ||
+      (logind?.isRemote === true && (logind.type === 'x11' || logind.type === 'wayland')),
+    sharedHost: raw.interactiveUsers > 1,
+    gui,
+    browser: raw.environment === null ? 'unknown' : raw.browser,
+    tty: raw.hasTerminal,
+    serviceSession: !raw.hasTerminal && /^(background|manager)/.test(logind?.class ?? ''),
+  };
+}
+
+/** Where logind does not run, a display server whose socket is there is the best evidence that there is. */
+function guiOf({ environment, hasDisplay, logind }: RawFacts): SessionFacts['gui'] {
+  if (environment === null || !hasDisplay) return 'none';
+  return logind === null || (logind.isActive && !logind.isRemote) ? 'active' : 'inactive';
+}
+
+function automationOf(environment: Environment, hasHumanChannel: boolean): string | null {
+  // CI=false and CI=0 are how people switch the mark off.
+  const mark = CI_VARIABLES.find((name) => !['', 'false', '0'].includes((environment.get(name) ?? '').toLowerCase()));
+  return mark ?? (hasHumanChannel ? null : 'no_human_channel');
+}

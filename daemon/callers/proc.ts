@@ -1,0 +1,113 @@
+/**
+ * Files of /proc/PID, read with a limit and parsed. The texts are partly what the process wishes them to be
+ * (comm, cmdline, environ); the numbers are the kernel's. Gone and unreadable are both null: who needs to
+ * know which, looks at stat, which anybody may read.
+ */
+import { readFileSync } from 'node:fs';
+import { constants, open, readlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+
+export type ProcStat = {
+  /** The process may set it: prctl(PR_SET_NAME). */
+  readonly comm: string;
+  readonly isDead: boolean;
+  readonly parent: number;
+  readonly group: number;
+  /** Device number of the controlling terminal; 0: none. */
+  readonly terminal: number;
+  /** Process group in the foreground of that terminal. */
+  readonly foregroundGroup: number;
+  /** Clock ticks since boot. A string: it is only compared. */
+  readonly startTime: string;
+};
+
+/** proc_pid_stat(5). The comm may hold spaces and parentheses, so fields count from the last one. */
+export function parseStat(text: string): ProcStat | null {
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  if (open === -1 || close < open) return null;
+  // Field 3 (state) is the first after the comm.
+  const fields = text.slice(close + 2).split(' ');
+  const [state, parent, group, , terminal, foregroundGroup] = fields;
+  const startTime = fields[22 - 3];
+  if (state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) return null;
+  return {
+    comm: text.slice(open + 1, close),
+    isDead: state === 'Z' || state === 'X',
+    parent: Number(parent),
+    group: Number(group),
+    terminal: Number(terminal),
+    foregroundGroup: Number(foregroundGroup),
+    startTime,
+  };
+}
+
+/** The effective uid, of proc_pid_status(5). */
+export function parseUid(status: string): number | null {
+  const uid = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
+  return uid === undefined ? null : Number(uid);
+}
+
+export async function readStat(pid: number): Promise<ProcStat | null> {
+  const text = await readText(`/proc/${pid}/stat`, 4096);
+  return text === null ? null : parseStat(text);
+}
+
+/** What names the process, at once: no other process of the daemon's can come between. */
+export function readIdentity(pid: number): { readonly startTime: string; readonly uid: number } | null {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    const uid = parseUid(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    return stat === null || stat.isDead || uid === null ? null : { startTime: stat.startTime, uid };
+  } catch (error) {
+    return nullIfTold(error);
+  }
+}
+
+/** Strings that end in NUL: cmdline and environ. What lies beyond the limit is left out. */
+export async function readStrings(path: string, maxBytes: number): Promise<readonly string[] | null> {
+  const text = await readText(path, maxBytes);
+  return text === null ? null : text.replace(/\0$/, '').split('\0');
+}
+
+export async function readTarget(path: string): Promise<string | null> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    return nullIfTold(error);
+  }
+}
+
+/** Never waits: a named pipe that somebody put in place of the file reads as empty. */
+export async function readText(path: string, maxBytes: number): Promise<string | null> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    try {
+      return await readUpTo(file, maxBytes);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return nullIfTold(error);
+  }
+}
+
+/** Files of /proc have no size, and give a part at a time. */
+async function readUpTo(file: FileHandle, maxBytes: number): Promise<string> {
+  const parts: Buffer[] = [];
+  for (let left = maxBytes; left > 0; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(left, 16_384)));
+    if (bytesRead === 0) break;
+    parts.push(buffer.subarray(0, bytesRead));
+    left -= bytesRead;
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** ESRCH, ENOENT: it is gone. EACCES, EPERM: it is not ours to read. ENOTDIR, EISDIR, ELOOP: not what it should be. */
+const TOLD = new Set(['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EINVAL', 'ENXIO']);
+
+function nullIfTold(error: unknown): null {
+  if (error instanceof Error && 'code' in error && TOLD.has(String(error.code))) return null;
+  throw error;
+}

@@ -1,0 +1,82 @@
+/**
+ * Reads what facts.ts judges, from /proc of the asking process and its parents (FC-04): never from the
+ * daemon's own environment. Parents count only for sshd and containers; what cannot be read is absent.
+ */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Caller } from '../core/domain.ts';
+import { findBrowser } from './browser.ts';
+import { readEnvironment } from './environment.ts';
+import type { Environment, RawFacts } from './facts.ts';
+import { countInteractiveUsers, readLogindSession } from './logind.ts';
+import type { Loginctl } from './logind.ts';
+import { readStat, readTarget, readText } from './proc.ts';
+
+/** Deeper chains are loops of pids that were used again while we walked. */
+const MAX_ANCESTORS = 64;
+const MAX_BYTES = 16_384;
+const CONTAINER_MARKS = ['/.dockerenv', '/run/.containerenv', '/run/systemd/container'];
+
+export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<RawFacts> {
+  const environment = await readEnvironment(caller.pid);
+  const known: Environment = environment ?? new Map();
+  const hasDisplay = await isDisplayThere(known, caller.uid);
+  const [ancestors, cgroup, marks, namespaces, osRelease, logind, browser, interactiveUsers] = await Promise.all([
+    readAncestors(caller.pid),
+    readText(`/proc/${caller.pid}/cgroup`, MAX_BYTES),
+    Promise.all(CONTAINER_MARKS.map(exists)),
+    Promise.all(['mnt', 'pid'].map((kind) => isForeignNamespace(caller.pid, kind))),
+    readText('/proc/sys/kernel/osrelease', MAX_BYTES),
+    readLogindSession(loginctl, { sessionId: known.get('XDG_SESSION_ID') ?? null, uid: caller.uid, hasDisplay }),
+    findBrowser(known),
+    countInteractiveUsers(),
+  ]);
+  return {
+    environment,
+    hasTerminal: caller.terminal !== null,
+    ancestors,
+    cgroup: cgroup ?? '',
+    hasContainerMark: marks.includes(true),
+    isInOtherNamespace: namespaces.includes(true),
+    osRelease: osRelease ?? '',
+    hasDisplay,
+    logind,
+    browser,
+    interactiveUsers,
+  };
+}
+
+async function readAncestors(pid: number): Promise<readonly string[]> {
+  const names: string[] = [];
+  let next = (await readStat(pid))?.parent ?? 0;
+  while (next > 0 && names.length < MAX_ANCESTORS) {
+    const ancestor = await readStat(next);
+    if (ancestor === null) break;
+    names.push(ancestor.comm);
+    next = ancestor.parent;
+  }
+  return names;
+}
+
+/** False where either cannot be read: then the environment cannot either, and no window is assumed. */
+async function isForeignNamespace(pid: number, kind: string): Promise<boolean> {
+  const [own, theirs] = await Promise.all([readTarget(`/proc/self/ns/${kind}`), readTarget(`/proc/${pid}/ns/${kind}`)]);
+  return own !== null && theirs !== null && own !== theirs;
+}
+
+/** A variable may outlive its server, and DISPLAY=localhost:10 is a server elsewhere (ssh -X). */
+async function isDisplayThere(environment: Environment, uid: number): Promise<boolean> {
+  const wayland = environment.get('WAYLAND_DISPLAY');
+  const runtimeDir = environment.get('XDG_RUNTIME_DIR') ?? `/run/user/${uid}`;
+  const x11 = /^(?:unix)?:(\d{1,5})(?:\.\d+)?$/.exec(environment.get('DISPLAY') ?? '')?.[1];
+  const sockets = [
+    ...(wayland === undefined || wayland === '' ? [] : [wayland.startsWith('/') ? wayland : join(runtimeDir, wayland)]),
+    ...(x11 === undefined ? [] : [`/tmp/.X11-unix/X${x11}`]),
+  ];
+  const found = await Promise.all(sockets.map((path) => stat(path).then((entry) => entry.isSocket(), () => false)));
+  return found.includes(true);
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false);
+}

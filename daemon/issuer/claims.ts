@@ -1,0 +1,102 @@
+/**
+ * What the claims of an ID token must say (OIDC Core, sections 3.1.3.7 and 12.2), and who they name. Pure;
+ * the signature is id-token.ts's part.
+ */
+import { createHash } from 'node:crypto';
+import type { JWTPayload } from 'jose';
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { Identity } from '../core/domain.ts';
+import type { StepUp } from '../core/ports.ts';
+import { cleanText } from '../core/text.ts';
+
+/** Clocks of a laptop and an issuer may differ by this. */
+export const SKEW_S = 60;
+/** OIDC Core, section 2. */
+const MAX_SUB = 255;
+
+export type Expected = {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Whether the token's nonce is that of the request; null: none was sent, so none is compared. */
+  readonly isNonce: ((nonce: unknown) => boolean) | null;
+  readonly stepUp: StepUp | null;
+  /** Of the sign-in, where this token came with a refresh. */
+  readonly previous: Identity | null;
+};
+
+export type RefusedClaim = { readonly code: ErrorCode; readonly why: string };
+
+/** The first claim that does not hold; null: all do. */
+export function refusedClaim(claims: JWTPayload, expected: Expected, nowS: number): RefusedClaim | null {
+  const why = refusedAlways(claims, expected, nowS) ?? (expected.previous === null ? null : refusedOnRefresh(claims, expected.previous));
+  if (why !== null) return { code: 'id_token_invalid', why: `the ID token's ${why}` };
+  const unmet = expected.stepUp === null ? null : unmetStepUp(claims, expected.stepUp, nowS);
+  return unmet === null ? null : { code: 'stepup_unmet', why: unmet };
+}
+
+function refusedAlways(claims: JWTPayload, expected: Expected, nowS: number): string | null {
+  const audience = audienceOf(claims);
+  const { iss, sub, exp, iat, nbf, azp, nonce } = claims;
+  if (iss !== expected.issuer) return 'iss is another issuer';
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUB) return 'sub is missing or too long';
+  if (!audience.includes(expected.clientId)) return 'aud is another client';
+  if (audience.length > 1 && azp === undefined) return 'azp is missing beside several aud';
+  if (azp !== undefined && azp !== expected.clientId) return 'azp is another client';
+  if (typeof exp !== 'number' || exp <= nowS - SKEW_S) return 'exp is missing or has passed';
+  if (typeof iat !== 'number' || iat > nowS + SKEW_S) return 'iat is missing or in the future';
+  if (nbf !== undefined && (typeof nbf !== 'number' || nbf > nowS + SKEW_S)) return 'nbf is in the future';
+  if (expected.isNonce !== null && !expected.isNonce(nonce)) return 'nonce is not the one that was sent';
+  return null;
+}
+
+/** OIDC Core, section 12.2. */
+function refusedOnRefresh(claims: JWTPayload, previous: Identity): string | null {
+  const now = identityOf(claims);
+  if (now.sub !== previous.sub) return 'sub is another person than at the sign-in';
+  if (!previous.aud.every((audience) => now.aud.includes(audience))) return 'aud lacks one of the sign-in';
+  if (now.azp !== previous.azp) return 'azp differs from the sign-in';
+  if (now.authTime !== null && previous.authTime !== null && now.authTime !== previous.authTime) return 'auth_time differs from the sign-in';
+  return null;
+}
+
+/** RFC 9470, section 5; OIDC Core, sections 3.1.3.7 (12, 13) and 5.5.1.1. */
+function unmetStepUp(claims: JWTPayload, { acrValues, maxAgeS }: StepUp, nowS: number): string | null {
+  const { acr, authTime } = identityOf(claims);
+  if (acrValues.length > 0 && (acr === null || !acrValues.includes(acr))) {
+    return `the sign-in is of class ${acr === null ? 'unknown' : cleanText(acr, 64)}, where ${acrValues.join(' or ')} was asked for`;
+  }
+  if (maxAgeS === null) return null;
+  if (authTime === null) return 'the issuer does not say when the person signed in (auth_time)';
+  return nowS - authTime > maxAgeS + SKEW_S ? 'the person signed in longer ago than was asked for' : null;
+}
+
+/** @param alg - of the ID token's header; at_hash is made with its hash (OIDC Core, section 3.1.3.6) */
+export function isAtHashOf(atHash: unknown, accessToken: string, alg: string): boolean {
+  const bits = /(256|384|512)$/.exec(alg)?.[1] ?? '512'; // Ed25519 hashes by SHA-512
+  const digest = createHash(`sha${bits}`).update(accessToken, 'ascii').digest();
+  return atHash === digest.subarray(0, digest.length / 2).toString('base64url');
+}
+
+/** To be called on claims that hold. */
+export function identityOf(claims: JWTPayload): Identity {
+  const text = (name: string): string | null => (typeof claims[name] === 'string' && claims[name] !== '' ? claims[name] : null);
+  const shown = (name: string): string | null => (text(name) === null ? null : cleanText(text(name) ?? ''));
+  const { amr, auth_time: authTime } = claims;
+  return {
+    sub: claims.sub ?? '',
+    name: shown('name') ?? shown('preferred_username'),
+    email: shown('email'),
+    // Entra ID, Google Workspace, Auth0.
+    tenant: shown('tid') ?? shown('hd') ?? shown('org_id'),
+    acr: text('acr'),
+    amr: Array.isArray(amr) ? amr.filter((method) => typeof method === 'string') : [],
+    authTime: typeof authTime === 'number' ? authTime : null,
+    aud: audienceOf(claims),
+    azp: text('azp'),
+  };
+}
+
+function audienceOf({ aud }: JWTPayload): readonly string[] {
+  if (typeof aud === 'string') return [aud];
+  return Array.isArray(aud) ? aud.filter((audience) => typeof audience === 'string') : [];
+}

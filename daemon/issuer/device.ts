@@ -1,0 +1,65 @@
+/**
+ * The device authorization grant's two requests (RFC 8628): the start, and one poll. When to poll is decided
+ * in flows/; openid-client's own loop reacts to an abort after five seconds and dies of one network error.
+ */
+import { ResponseBodyError, genericGrantRequest, initiateDeviceAuthorization } from 'openid-client';
+import type { Profile } from '../core/domain.ts';
+import type { ClientAt, DeviceOutcome, PollOutcome, Want } from '../core/ports.ts';
+import { Secret } from '../core/secret.ts';
+import { cleanText } from '../core/text.ts';
+import { configure } from './configuration.ts';
+import { openExchange } from './exchange.ts';
+import type { WireDeps } from './exchange.ts';
+import { AnswerRefused } from './failures.ts';
+import type { IdTokens } from './id-token.ts';
+import { outcomeOf } from './outcome.ts';
+import { resourceParams, signInScopes } from './request-params.ts';
+import { toTokenSet } from './token-set.ts';
+
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+/** RFC 8628, section 3.2. */
+const DEFAULT_INTERVAL_S = 5;
+
+export async function startDevice(deps: WireDeps, client: ClientAt, profile: Profile, want: Want): Promise<DeviceOutcome> {
+  const exchange = openExchange(deps, client, null);
+  try {
+    const parameters = { ...signInScopes(profile, client.server, want), ...resourceParams(profile, want) };
+    const started = await initiateDeviceAuthorization(configure(client, exchange.fetch), parameters);
+    return {
+      kind: 'device',
+      deviceCode: new Secret(started.device_code),
+      userCode: cleanText(started.user_code, 64),
+      verificationUri: uriOf(started.verification_uri),
+      verificationUriComplete: started.verification_uri_complete === undefined ? null : uriOf(started.verification_uri_complete),
+      expiresInS: started.expires_in,
+      intervalS: started.interval ?? DEFAULT_INTERVAL_S,
+    };
+  } catch (cause) {
+    return outcomeOf(cause, exchange.answer());
+  }
+}
+
+export async function pollDevice(
+  deps: WireDeps & { readonly idTokens: IdTokens }, client: ClientAt, profile: Profile, deviceCode: Secret, want: Want, signal: AbortSignal,
+): Promise<PollOutcome> {
+  const exchange = openExchange(deps, client, signal);
+  try {
+    const parameters = { device_code: deviceCode.reveal(), ...resourceParams(profile, want) };
+    const response = await genericGrantRequest(configure(client, exchange.fetch), DEVICE_GRANT, parameters);
+    const isOpenId = want.scopes.some((scope) => scope === 'openid');
+    const noStepUp = { acrValues: [], maxAgeS: null };
+    const identity = await deps.idTokens.atSignIn(client, exchange.answer()?.idToken ?? null, response.access_token, null, isOpenId, noStepUp);
+    return { kind: 'tokens', tokens: toTokenSet(response, identity, profile, want) };
+  } catch (cause) {
+    // Google sends them with 428 and 403, others with 429: the word counts, not the status.
+    if (cause instanceof ResponseBodyError && cause.error === 'authorization_pending') return { kind: 'pending', slowDown: false };
+    if (cause instanceof ResponseBodyError && cause.error === 'slow_down') return { kind: 'pending', slowDown: true };
+    return outcomeOf(cause, exchange.answer());
+  }
+}
+
+/** Its scheme and host are judged in flows/ before anybody sees it; here it only has to be a URL in plain letters. */
+function uriOf(text: string): string {
+  if (text.length > 2048 || /[^\x21-\x7e]/.test(text) || !URL.canParse(text)) throw new AnswerRefused('issuer_response_invalid', 'the device page is not a URL');
+  return text;
+}

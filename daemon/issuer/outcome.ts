@@ -1,0 +1,118 @@
+/**
+ * The one table from what openid-client, undici, node and this folder throw to outcomes, by codes and
+ * statuses, never by messages. Only an OAuth error is a verdict on a grant; a broken answer to a refresh that
+ * may have succeeded never is. What no server can cause is thrown on.
+ */
+import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client';
+import type { ErrorCode } from '../../shared/errors.ts';
+import { BrokerError } from '../core/errors.ts';
+import type { Rejected, Transient } from '../core/ports.ts';
+import { cleanText } from '../core/text.ts';
+import type { Answer } from './exchange.ts';
+import { AnswerRefused, KeysUnavailable, WireError } from './failures.ts';
+
+/** Codes of node and undici. What is not here is `network`. */
+const CAUSES: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'dns', EAI_AGAIN: 'dns', EAI_FAIL: 'dns', EAI_NODATA: 'dns',
+  ECONNREFUSED: 'refused',
+  EHOSTUNREACH: 'unreachable', ENETUNREACH: 'unreachable', ENETDOWN: 'unreachable', EADDRNOTAVAIL: 'unreachable',
+  ECONNRESET: 'reset', EPIPE: 'reset', ECONNABORTED: 'reset', UND_ERR_SOCKET: 'reset',
+  ETIMEDOUT: 'timeout', TimeoutError: 'timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout', UND_ERR_HEADERS_TIMEOUT: 'timeout', UND_ERR_BODY_TIMEOUT: 'timeout',
+  AbortError: 'aborted',
+  UND_ERR_ABORTED: 'proxy', UND_ERR_PRX_TLS: 'proxy',
+  // X509_V_ERR_* as node names them.
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls', SELF_SIGNED_CERT_IN_CHAIN: 'tls', UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls',
+  UNABLE_TO_GET_ISSUER_CERT: 'tls', UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls', CERT_HAS_EXPIRED: 'tls', CERT_NOT_YET_VALID: 'tls',
+  CERT_UNTRUSTED: 'tls', CERT_REJECTED: 'tls', CERT_SIGNATURE_FAILURE: 'tls', CERT_REVOKED: 'tls', CERT_CHAIN_TOO_LONG: 'tls',
+  INVALID_CA: 'tls', INVALID_PURPOSE: 'tls', HOSTNAME_MISMATCH: 'tls', EPROTO: 'tls',
+};
+const CAUSE_FAMILIES: readonly (readonly [string, string])[] = [['ERR_TLS_', 'tls'], ['ERR_SSL_', 'tls'], ['HPE_', 'protocol'], ['UND_ERR_RES', 'protocol'], ['Z_', 'unreadable'], ['ERR__', 'unreadable']];
+
+/** OAuth errors (RFC 6749, RFC 8628, OIDC Core) that mean something of their own to a caller. */
+const OAUTH_CODES: Readonly<Record<string, ErrorCode>> = {
+  access_denied: 'access_denied',
+  expired_token: 'flow_timeout',
+  unmet_authentication_requirements: 'stepup_unmet',
+};
+/** Said of the server's own state, not of the request. */
+const OAUTH_TRANSIENT = ['temporarily_unavailable', 'server_error'];
+const HTTP_TRANSIENT = [408, 429];
+
+/** @param spends - a success would have consumed a refresh token */
+export function outcomeOf(error: unknown, answer: Answer | null, spends = false): Transient | Rejected {
+  const known = firstOf(error, (link) => link instanceof BrokerError || link instanceof WireError || link instanceof KeysUnavailable || link instanceof AnswerRefused);
+  if (known instanceof BrokerError) throw known;
+  if (known instanceof WireError) return wireOutcome(known, spends);
+  if (known instanceof KeysUnavailable) return transient(`keys_${known.reason}`, spends);
+  const status = answer?.status ?? 0;
+  if (HTTP_TRANSIENT.includes(status) || status >= 500) return { ...transient(`http_${status}`, false), retryAfterMs: answer?.retryAfterMs ?? null };
+  if (known instanceof AnswerRefused && known.code !== 'issuer_response_invalid') return rejected(known.code, known.message);
+  if (error instanceof ResponseBodyError) return oauthOutcome(error.error, error.error_description ?? '', answer);
+  if (error instanceof AuthorizationResponseError) return oauthOutcome(cleanText(error.error, 64), cleanText(error.error_description ?? ''), answer);
+  if (spends && isSuccess(status)) return transient('unreadable_answer', true);
+  if (known instanceof AnswerRefused) return rejected(known.code, known.message);
+  if (error instanceof ClientError && error.code?.startsWith('OAUTH_')) return rejected(...clientErrorSays(error.code, status));
+  throw error;
+}
+
+/** For logs and for keys_…: what became of the connection. */
+export function wireCause(error: WireError): string {
+  for (const link of chain(error.cause)) {
+    const code = 'code' in link && typeof link.code === 'string' ? link.code : link.name;
+    const cause = CAUSES[code] ?? CAUSE_FAMILIES.find(([prefix]) => code.startsWith(prefix))?.[1];
+    if (cause !== undefined) return cause;
+  }
+  return 'network';
+}
+
+function wireOutcome(error: WireError, spends: boolean): Transient | Rejected {
+  const failed = error.status !== null && !isSuccess(error.status);
+  // A success whose body is lost may have spent the token; an HTTP error has not.
+  const answerLost = error.sent && !failed;
+  if (error.cause instanceof AnswerRefused && !(spends && answerLost)) return rejected(error.cause.code, error.cause.message);
+  return transient(error.cause instanceof AnswerRefused ? 'unreadable_answer' : wireCause(error), answerLost);
+}
+
+export function oauthOutcome(error: string, description: string, answer: Answer | null): Transient | Rejected {
+  if (OAUTH_TRANSIENT.includes(error)) return { ...transient(error, false), retryAfterMs: answer?.retryAfterMs ?? null };
+  // Google names the reason of invalid_grant here: invalid_rapt is the end of an organisation's session.
+  const subtype = answer?.members?.['error_subtype'];
+  const said = [description, typeof subtype === 'string' ? `(${cleanText(subtype, 64)})` : ''].filter((part) => part !== '').join(' ');
+  return { kind: 'rejected', code: OAUTH_CODES[error] ?? 'issuer_refused', oauthError: error, description: said === '' ? 'it gives no reason' : said };
+}
+
+export function rejected(code: ErrorCode, description: string): Rejected {
+  return { kind: 'rejected', code, oauthError: null, description };
+}
+
+function transient(cause: string, answerLost: boolean): Transient {
+  return { kind: 'transient', answerLost, retryAfterMs: null, cause, timedOut: cause === 'timeout' };
+}
+
+function clientErrorSays(code: string, status: number): readonly [ErrorCode, string] {
+  switch (code) {
+    case 'OAUTH_HTTP_REQUEST_FORBIDDEN':
+    case 'OAUTH_REQUEST_PROTOCOL_FORBIDDEN':
+    case 'OAUTH_MISSING_SERVER_METADATA':
+    case 'OAUTH_INVALID_SERVER_METADATA':
+      return ['as_metadata_invalid', 'the issuer names no endpoint that may be used for this'];
+    default:
+      if (status >= 300 && status < 400) return ['issuer_response_invalid', `the endpoint answers with a redirect (${status}), which is not followed`];
+      if (!isSuccess(status)) return ['issuer_response_invalid', `the endpoint answers ${status} without an OAuth error`];
+      return ['issuer_response_invalid', 'the answer is not the JSON that OAuth 2.0 demands'];
+  }
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+function* chain(error: unknown): Generator<Error> {
+  for (let link = error, depth = 0; link instanceof Error && depth < 8; link = link.cause, depth += 1) yield link;
+}
+
+function firstOf(error: unknown, isKnown: (link: Error) => boolean): Error | null {
+  for (const link of chain(error)) if (isKnown(link)) return link;
+  return null;
+}

@@ -1,0 +1,51 @@
+/**
+ * Whom TLS trusts: the system's store and the profile's CA file, both named explicitly, so that no variable
+ * of the environment (NODE_EXTRA_CA_CERTS, NODE_TLS_REJECT_UNAUTHORIZED, SSL_CERT_FILE) has a say.
+ */
+import { readFileSync } from 'node:fs';
+import * as tls from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import { BrokerError } from '../core/errors.ts';
+import type { Log } from '../core/ports.ts';
+
+/** Debian and Arch, Fedora and RHEL, SUSE, Alpine and macOS. */
+const BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt', '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem', '/etc/ssl/ca-bundle.pem', '/etc/ssl/cert.pem',
+];
+
+/** PEM certificates of the system's store. */
+export function systemTrust(log: Log): readonly string[] {
+  return fromNode() ?? fromBundle() ?? fromBuild(log);
+}
+
+export function secureContext(system: readonly string[], caPem: string | null): SecureContext {
+  try {
+    return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem] });
+  } catch (cause) {
+    throw new BrokerError('config_invalid', 'the CA file of the profile holds no certificates that can be read', { cause });
+  }
+}
+
+/** Node 22.15 and later read the system's store themselves. */
+function fromNode(): readonly string[] | null {
+  if (!('getCACertificates' in tls) || typeof tls.getCACertificates !== 'function') return null;
+  const found: unknown = tls.getCACertificates('system');
+  return Array.isArray(found) && found.length > 0 ? found.filter((pem) => typeof pem === 'string') : null;
+}
+
+function fromBundle(): readonly string[] | null {
+  for (const file of BUNDLES) {
+    try {
+      return [readFileSync(file, 'utf8')];
+    } catch {
+      continue; // another distribution's place
+    }
+  }
+  return null;
+}
+
+/** Slim containers have no store at all; the roots that Node was built with cannot be changed from outside either. */
+function fromBuild(log: Log): readonly string[] {
+  log.warn('no_system_trust', { looked_for: BUNDLES });
+  return tls.rootCertificates;
+}

@@ -1,0 +1,88 @@
+/**
+ * The one daemon of a user holds an flock on the lock file (IP-04). The kernel frees it when the process ends,
+ * however it ends; libuv opens every file O_CLOEXEC, so no child keeps it. The file is never unlinked: two
+ * daemons could then each hold "the" lock, on different files.
+ */
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, lstatSync, openSync, writeSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { constants as os } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { BrokerError } from '../core/errors.ts';
+import type { LockRecord } from './lock-record.ts';
+import { loadNative } from './native.ts';
+import type { Native } from './native.ts';
+
+export type Lock = {
+  /** Replaces the record; durable when it returns. */
+  write(record: LockRecord): void;
+  /** Empties the record and frees the lock. */
+  release(): void;
+};
+
+const FLOCK = 'int flock(int, int)';
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+/** A file that keeps being replaced under us is an attack or a loop, not a race. */
+const ATTEMPTS = 5;
+
+/** Null where another process holds it. The directory is private: see private-dir.ts. */
+export function tryLock(path: string, native: Native = loadNative()): Lock | null {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const fd = openLockFile(path);
+    if (!isLocked(fd, path, native)) {
+      closeSync(fd);
+      return null;
+    }
+    // Between open and flock the file may have been removed (a purge) and made anew by another daemon.
+    if (isSameFile(fstatSync(fd), lstatSync(path, { throwIfNoEntry: false }))) return lockOn(fd);
+    closeSync(fd);
+  }
+  throw new BrokerError('runtime_dir_untrusted', `${path} is replaced again and again`);
+}
+
+function openLockFile(path: string): number {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600);
+  } catch (cause) {
+    throw new BrokerError('runtime_dir_untrusted', `${path} cannot be opened: ${errorName(cause)}`, { cause });
+  }
+  const file = fstatSync(fd);
+  if (file.isFile() && file.uid === process.geteuid?.() && (file.mode & 0o077) === 0) return fd;
+  closeSync(fd);
+  throw new BrokerError('runtime_dir_untrusted', `${path} is not a file of this user with mode 0600`);
+}
+
+function isLocked(fd: number, path: string, native: Native): boolean {
+  const result = native.call(FLOCK, fd, LOCK_EX | LOCK_NB);
+  if (result === 0) return true;
+  if (result === -os.errno.EWOULDBLOCK) return false;
+  closeSync(fd);
+  throw new BrokerError('runtime_dir_untrusted', `${path} cannot be locked: ${getSystemErrorName(result)}`);
+}
+
+function isSameFile(a: Stats, b: Stats | undefined): boolean {
+  return b !== undefined && a.dev === b.dev && a.ino === b.ino;
+}
+
+function lockOn(fd: number): Lock {
+  let held = true;
+  return {
+    write(record) {
+      if (!held) throw new Error('the lock was released');
+      ftruncateSync(fd, 0);
+      writeSync(fd, `${JSON.stringify(record)}\n`, 0);
+      fsyncSync(fd);
+    },
+    release() {
+      if (!held) return;
+      held = false;
+      ftruncateSync(fd, 0);
+      closeSync(fd);
+    },
+  };
+}
+
+function errorName(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+}

@@ -1,0 +1,15 @@
+/**
+ * Who is at the other end of a Unix socket, as the kernel tells: the process that called connect(). It says
+ * nothing of whoever holds the descriptor now (requirements, section 24), and is asked before any byte is
+ * parsed (IP-05).
+ */
+import type { Peer } from '../core/ports.ts';
+import { loadNative } from './native.ts';
+import type { Native } from './native.ts';
+import { peerOfDarwin } from './peer-darwin.ts';
+import { peerOfLinux } from './peer-linux.ts';
+
+/** Throws BrokerError peer_credentials_unavailable where the kernel does not tell, or the descriptor is closed. */
+export function peerOf(fd: number, native: Native = loadNative()): Peer {
+  return native.platform === 'linux' ? peerOfLinux(fd, native) : peerOfDarwin(fd, native);
+}

@@ -1,0 +1,99 @@
+/**
+ * Which key store seals this vault, and its key if it can be had now. vault.json decides where there is one;
+ * a fresh machine gets the keychain if a key can be stored in it and read back, else memory (ST-01).
+ */
+import { BrokerError } from '../core/errors.ts';
+import type { VaultStatus } from '../core/ports.ts';
+import type { Secret } from '../core/secret.ts';
+import { DataKey } from './data-key.ts';
+import type { Keychain } from './keychain.ts';
+import { makeKeychainKey, readKeychainKey, trouble } from './keychain-key.ts';
+import type { KeychainKey } from './keychain-key.ts';
+import type { Passphrases } from './passphrase.ts';
+import { hasSealedFiles, headerPath, isRightKey, sealCheck } from './vault-header.ts';
+import type { VaultHeader } from './vault-header.ts';
+
+export type Backend = 'auto' | 'keychain' | 'passphrase' | 'memory';
+export type KeyStores = {
+  readonly stateDir: string;
+  readonly backend: Backend;
+  readonly keychain: Keychain;
+  readonly passphrases: Passphrases;
+  /** Id of the vault that is made if there is none; one for all tries, so that no try leaves a key behind. */
+  readonly newId: string;
+};
+
+export type Closed = {
+  readonly kind: 'closed';
+  readonly backend: VaultStatus['backend'];
+  readonly state: 'locked' | 'unavailable';
+  readonly detail: string;
+  readonly hint: string;
+  /** Whether looking again may help without a person. */
+  readonly retry: boolean;
+};
+export type Found =
+  /** `isNew`: vault.json is still to be written. */
+  | { readonly kind: 'key'; readonly key: DataKey; readonly header: VaultHeader; readonly isNew: boolean }
+  | { readonly kind: 'memory'; readonly why: string }
+  | Closed;
+
+/** Throws passphrase_wrong, bad_request, too_many_requests, file_too_new, vault_unwritable. */
+export function findKey(stores: KeyStores, header: VaultHeader | null, passphrase: Secret | null, create: boolean): Promise<Found> {
+  if (stores.backend === 'memory') return Promise.resolve({ kind: 'memory', why: 'the configuration says so (vault.backend)' });
+  return header === null ? findFirstKey(stores, passphrase, create) : findOwnKey(stores, header, passphrase, create);
+}
+
+async function findOwnKey(stores: KeyStores, header: VaultHeader, passphrase: Secret | null, create: boolean): Promise<Found> {
+  const { keyedBy } = header;
+  const path = headerPath(stores.stateDir);
+  if (stores.backend !== 'auto' && stores.backend !== keyedBy.backend) {
+    return closed(keyedBy.backend, 'unavailable', `the vault is sealed by ${keyedBy.backend}, and the configuration asks for ${stores.backend}`,
+      `Set vault.backend = "${keyedBy.backend}", or run: valetkey purge, and sign in again`);
+  }
+  if (keyedBy.backend === 'keychain') {
+    const read = await readKeychainKey(stores.keychain, header.id);
+    if (read.kind === 'trouble') return closedBy(read);
+    return (await isRightKey(read.key, header, path)) ? { kind: 'key', key: read.key, header, isNew: false } : refuse(read.key, closedBy(trouble('damaged')));
+  }
+  if (create) throw new BrokerError('bad_request', 'this vault has a passphrase already', { hint: 'Run: valetkey unlock' });
+  if (passphrase === null) return closed('passphrase', 'locked', 'the vault opens with a passphrase', 'Run: valetkey unlock');
+  const key = await stores.passphrases.unwrap(passphrase, { id: header.id, keyedBy }, path);
+  return (await isRightKey(key, header, path))
+    ? { kind: 'key', key, header, isNew: false }
+    : refuse(key, closed('passphrase', 'unavailable', `${path} does not fit its own key`, `Restore ${path} from a backup; else run: valetkey purge`));
+}
+
+async function findFirstKey(stores: KeyStores, passphrase: Secret | null, create: boolean): Promise<Found> {
+  const { stateDir, backend, newId: id } = stores;
+  if (await hasSealedFiles(stateDir)) {
+    // A new key would not open them, and they would all be set aside.
+    return closed(backend === 'passphrase' ? 'passphrase' : 'keychain', 'unavailable', `${headerPath(stateDir)} is missing, and sealed files are there`,
+      'Restore it from a backup; else run: valetkey purge, and sign in again');
+  }
+  if (backend !== 'keychain' && create && passphrase !== null) {
+    const key = DataKey.generate();
+    const keyedBy = await stores.passphrases.wrap(key, passphrase, id);
+    return { kind: 'key', key, header: { id, check: await sealCheck(key, id), keyedBy }, isNew: true };
+  }
+  if (backend === 'passphrase') return closed('passphrase', 'locked', 'the vault has no passphrase yet', 'Run: valetkey unlock, and choose one');
+  const made = await makeKeychainKey(stores.keychain, id);
+  if (made.kind === 'key') {
+    return { kind: 'key', key: made.key, header: { id, check: await sealCheck(made.key, id), keyedBy: { backend: 'keychain' } }, isNew: true };
+  }
+  return backend === 'auto' ? { kind: 'memory', why: made.why } : closedBy(made);
+}
+
+function closed(backend: VaultStatus['backend'], state: Closed['state'], detail: string, hint: string): Closed {
+  return { kind: 'closed', backend, state, detail, hint, retry: false };
+}
+
+/** A keychain that is locked is asked again only when a person says so: each try may open a dialog. */
+function closedBy({ state, why, hint }: Extract<KeychainKey, { kind: 'trouble' }>): Closed {
+  return { kind: 'closed', backend: 'keychain', state, detail: why, hint, retry: state === 'unavailable' };
+}
+
+function refuse(key: DataKey, answer: Closed): Closed {
+  key.close();
+  return answer;
+}

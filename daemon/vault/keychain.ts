@@ -1,0 +1,163 @@
+/**
+ * The key in the OS keychain (Secret Service, macOS Keychain, Windows Credential Manager), by @napi-rs/keyring,
+ * which is loaded here and nowhere else, always with its store named: its default falls back to the kernel's
+ * keyring, which forgets at reboot and says nothing.
+ *
+ * Each call runs in a process of its own, which is killed when it is done or late. A thread will not do: while
+ * the desktop asks for the keyring's password, the native call cannot be interrupted, worker.terminate() never
+ * resolves and process.exit() waits for it (seen: 25 s; the library's own limit is a year). And a keyring that
+ * hangs blocks whatever thread opens it for 2 s.
+ *
+ * The library gives every failure the same code, so what failed is told by the step that it failed in.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import type { Clock } from '../core/ports.ts';
+
+/** Opening the keychain: libdbus gives up after 2 s, a frozen bus never does. */
+const CONNECT_MS = 3_000;
+/** Once it answered, it may be asking a person for its password. */
+const PERSON_MS = 120_000;
+const KEYCHAIN_SERVICE = 'valetkey';
+
+export type KeychainFailure =
+  /** The native library is missing or broken. */
+  | 'unloadable'
+  /** No bus, or nobody on it who keeps secrets. */
+  | 'absent'
+  | 'frozen'
+  /** It answers, but does not hand out the item. */
+  | 'locked'
+  /** It answers, but takes no new item. */
+  | 'refused';
+export type KeychainOutcome =
+  | { readonly kind: 'found'; readonly secret: Buffer }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'removed' }
+  | { readonly kind: 'failed'; readonly why: KeychainFailure };
+
+export type Keychain = {
+  read(account: string): Promise<KeychainOutcome>;
+  /** Stores it and reads it back. */
+  store(account: string, secret: Buffer): Promise<KeychainOutcome>;
+  remove(account: string): Promise<KeychainOutcome>;
+};
+
+type Call = { readonly op: 'read' | 'store' | 'remove'; readonly service: string; readonly account: string; readonly secret: Uint8Array | null };
+type Message = { readonly step: 'connected' } | { readonly step: 'done'; readonly outcome: KeychainOutcome };
+
+export function createKeychain(clock: Clock): Keychain {
+  return {
+    read: (account) => runCall(clock, { op: 'read', service: KEYCHAIN_SERVICE, account, secret: null }),
+    store: (account, secret) => runCall(clock, { op: 'store', service: KEYCHAIN_SERVICE, account, secret }),
+    remove: (account) => runCall(clock, { op: 'remove', service: KEYCHAIN_SERVICE, account, secret: null }),
+  };
+}
+
+async function runCall(clock: Clock, call: Call): Promise<KeychainOutcome> {
+  // The program comes over stdin and the key over a pipe: the command line shows neither.
+  const child = spawn(process.execPath, ['-'], { cwd: '/', stdio: ['pipe', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' });
+  const over = new AbortController();
+  try {
+    return await Promise.race([talk(child, call, () => over.signal.aborted), guard(clock, child, over.signal)]);
+  } finally {
+    over.abort();
+    child.kill('SIGKILL');
+  }
+}
+
+/** The late side of the race. */
+async function guard(clock: Clock, child: ChildProcess, signal: AbortSignal): Promise<KeychainOutcome> {
+  const connected = new Promise<'connected'>((resolve) => {
+    child.on('message', (message: Message) => {
+      if (message.step === 'connected') resolve('connected');
+    });
+  });
+  try {
+    const first = await Promise.race([connected, clock.sleep(CONNECT_MS, signal)]);
+    if (first !== 'connected') return { kind: 'failed', why: 'frozen' };
+    await clock.sleep(PERSON_MS, signal);
+    return { kind: 'failed', why: 'locked' };
+  } catch (cause) {
+    // The call is over, and with it this watch; its result is no longer looked at.
+    if (signal.aborted) return { kind: 'failed', why: 'frozen' };
+    throw cause;
+  }
+}
+
+function talk(child: ChildProcess, call: Call, isOver: () => boolean): Promise<KeychainOutcome> {
+  return new Promise((resolve) => {
+    // Only whoever waits for the answer keeps the daemon alive, never the keychain.
+    child.unref();
+    child.channel?.unref();
+    child.on('message', (message: Message) => {
+      if (message.step === 'done') resolve(withBuffer(message.outcome));
+    });
+    // A start that fails, a crash of the native code: neither leaves an answer.
+    const fail = (): void => {
+      if (!isOver()) resolve({ kind: 'failed', why: 'unloadable' });
+    };
+    child.on('error', fail);
+    child.on('exit', fail);
+    child.stdin?.on('error', fail);
+    child.stdin?.end(`(${String(answerOneCall)})(require, process, ${JSON.stringify(import.meta.url)});`);
+    child.send(call, (failed) => {
+      if (failed !== null) fail();
+    });
+  });
+}
+
+function withBuffer(outcome: KeychainOutcome): KeychainOutcome {
+  return outcome.kind === 'found' ? { kind: 'found', secret: Buffer.from(outcome.secret) } : outcome;
+}
+
+/** The whole program of the child. Its text is sent over, so it may use nothing but its arguments. */
+function answerOneCall(require: NodeJS.Require, child: NodeJS.Process, base: string): void {
+  type Library = typeof import('@napi-rs/keyring');
+  const send = (message: unknown): void => {
+    child.send?.(message);
+  };
+  const done = (outcome: unknown): void => send({ step: 'done', outcome });
+  const failed = (why: string): void => done({ kind: 'failed', why });
+
+  const run = async ({ op, service, account, secret }: Call): Promise<void> => {
+    let library: Library;
+    try {
+      library = (require('node:module') as typeof import('node:module')).createRequire(base)('@napi-rs/keyring') as Library;
+    } catch {
+      return failed('unloadable');
+    }
+    const connect = () => new library.AsyncEntry(service, account, { linux: { store: 'secret-service' } });
+    const startedAt = performance.now();
+    let entry: ReturnType<typeof connect>;
+    try {
+      entry = connect();
+    } catch {
+      // Nobody there is known at once; nobody who answers after libdbus's 2 s.
+      return failed(performance.now() - startedAt > 1_500 ? 'frozen' : 'absent');
+    }
+    send({ step: 'connected' });
+    try {
+      if (op === 'remove') {
+        await entry.deletePassword();
+        return done({ kind: 'removed' });
+      }
+      if (op === 'store') await entry.setSecret(secret ?? new Uint8Array());
+      const found = await entry.getSecret();
+      if (op === 'read') return done(found === null ? { kind: 'missing' } : { kind: 'found', secret: Uint8Array.from(found) });
+      const isSame = found !== null && secret !== null && found.length === secret.length && found.every((byte, i) => byte === secret[i]);
+      return isSame ? done({ kind: 'stored' }) : failed('refused');
+    } catch {
+      try {
+        connect();
+      } catch {
+        return failed('frozen');
+      }
+      return failed(op === 'store' ? 'refused' : 'locked');
+    }
+  };
+  child.on('message', (call) => void run(call as Call));
+  // The daemon is gone; a native call that waits for a person would keep this process for ever.
+  child.on('disconnect', () => child.kill(child.pid, 'SIGKILL'));
+}

@@ -1,0 +1,55 @@
+/**
+ * The vault of a machine without a key store: everything ends with the daemon and no file is ever written
+ * (ST-01).
+ */
+import type { ProfileName } from '../../shared/names.ts';
+import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
+import type { Secret } from '../core/secret.ts';
+import type { Store } from './store.ts';
+
+export type MemoryStore = Store & {
+  /** Saves everything that this holds in another store. */
+  copyTo(store: Store): Promise<void>;
+  clear(): void;
+};
+
+export function createMemoryStore(): MemoryStore {
+  const grants = new Map<ProfileName, Grant>();
+  const intents = new Map<ProfileName, RefreshIntent>();
+  const revocations = new Map<string, Revocation>();
+  const secrets = new Map<ProfileName, Secret>();
+  return {
+    grants: async () => ({
+      grants: [...grants.values()].map((grant) => ({ grant, intent: intents.get(grant.profile) ?? null })),
+      corrupt: [],
+    }),
+    beginRefresh: async (profile, intent) => void intents.set(profile, intent),
+    abandonRefresh: async (profile) => void intents.delete(profile),
+    save: async (grant) => {
+      grants.set(grant.profile, grant);
+      intents.delete(grant.profile);
+    },
+    remove: async (profile) => {
+      grants.delete(profile);
+      intents.delete(profile);
+    },
+    revocations: async () => [...revocations.values()],
+    saveRevocation: async (revocation) => void revocations.set(revocation.id, revocation),
+    removeRevocation: async (id) => void revocations.delete(id),
+    clientSecret: async (profile) => secrets.get(profile) ?? null,
+    saveClientSecret: async (profile, secret) => void secrets.set(profile, secret),
+    removeClientSecret: async (profile) => void secrets.delete(profile),
+    isRefreshing: (profile) => intents.has(profile),
+    // Nothing to forget: what is here is all there is.
+    close: () => undefined,
+    async copyTo(store) {
+      for (const grant of grants.values()) await store.save(grant);
+      for (const [profile, intent] of intents) await store.beginRefresh(profile, intent);
+      for (const revocation of revocations.values()) await store.saveRevocation(revocation);
+      for (const [profile, secret] of secrets) await store.saveClientSecret(profile, secret);
+    },
+    clear() {
+      for (const map of [grants, intents, revocations, secrets]) map.clear();
+    },
+  };
+}

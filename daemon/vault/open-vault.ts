@@ -1,0 +1,266 @@
+/**
+ * The vault as the daemon sees it: whether it is open, and the records behind.
+ *
+ * V4  The choice of the key store is made once and recorded in vault.json. A keychain that cannot be reached
+ *     later is `unavailable` or `locked`; it never becomes memory or another key in silence (ST-01).
+ * V5  Nothing here waits for a keychain longer than 3 s, and opening the vault at the start not at all.
+ * V6  A key is used for the files only after it opened the check value in vault.json.
+ * V7  The answer of a refresh that was begun is saved also when the vault was locked meanwhile.
+ */
+import type { ProfileName } from '../../shared/names.ts';
+import { BrokerError } from '../core/errors.ts';
+import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
+import type { Secret } from '../core/secret.ts';
+import { findKey } from './find-key.ts';
+import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
+import { createKeychain } from './keychain.ts';
+import type { Keychain } from './keychain.ts';
+import { removeKeychainKey } from './keychain-key.ts';
+import { createMemoryStore } from './memory-store.ts';
+import { Passphrases } from './passphrase.ts';
+import { checkPrivateDir, errnoOf, onDisk } from './private-files.ts';
+import { eraseFolders, SealedStore } from './sealed-store.ts';
+import type { Store } from './store.ts';
+import { readHeader, removeHeader, writeHeader } from './vault-header.ts';
+import type { VaultHeader } from './vault-header.ts';
+
+export type VaultDeps = {
+  readonly stateDir: string;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+};
+
+const KEYCHAIN_WAIT_MS = 3_000;
+/** A key store that was not there is looked for again at most this often. */
+const RETRY_MS = 5_000;
+
+type Phase = { readonly kind: 'open'; readonly store: Store; readonly status: VaultStatus } | Closed;
+
+/**
+ * Opens the vault of this directory without waiting for a keychain: that goes on behind. Rejects where the
+ * directory is not private, or vault.json is damaged or newer than this version.
+ */
+export function openVault(deps: VaultDeps): Promise<Vault> {
+  return openVaultWith(deps, createKeychain(deps.clock));
+}
+
+export async function openVaultWith(deps: VaultDeps, keychain: Keychain): Promise<Vault> {
+  await onDisk(deps.stateDir, async () => {
+    try {
+      await checkPrivateDir(deps.stateDir);
+    } catch (cause) {
+      // Made when the first file is: a vault in memory writes none.
+      if (errnoOf(cause) !== 'ENOENT') throw cause;
+    }
+  });
+  const header = await readHeader(deps.stateDir, deps.log);
+  const vault = new BrokerVault(deps, keychain, header);
+  const started = vault.start();
+  if (!asksKeychain(deps.backend, header)) await started;
+  return vault;
+}
+
+function asksKeychain(backend: Backend, header: VaultHeader | null): boolean {
+  return backend === 'keychain' || (backend === 'auto' && header?.keyedBy.backend !== 'passphrase');
+}
+
+class BrokerVault implements Vault {
+  readonly #deps: VaultDeps;
+  #stores: KeyStores;
+  readonly #memory = createMemoryStore();
+  #sealed: SealedStore | null = null;
+  #header: VaultHeader | null;
+  #phase: Phase;
+  /** What went wrong where it is more than being closed. */
+  #failure: BrokerError | null = null;
+  #opening: Promise<void> | null = null;
+  #closedAt = 0;
+  /** Rises with lock() and erase(): a key that comes in later is not taken. */
+  #epoch = 0;
+
+  constructor(deps: VaultDeps, keychain: Keychain, header: VaultHeader | null) {
+    this.#deps = deps;
+    this.#stores = { ...deps, keychain, passphrases: new Passphrases(deps.clock), newId: deps.random.token(16) };
+    this.#header = header;
+    this.#phase = this.#unopened('the keychain has not answered yet; it may be asking for its password on the desktop');
+  }
+
+  /** Tries what needs no passphrase. What fails is kept for those who ask. */
+  start(): Promise<void> {
+    return this.#open(null, false).catch((cause: unknown) => this.#deps.log.error('vault_not_open', {}, cause));
+  }
+
+  status(): VaultStatus {
+    if (this.#phase.kind === 'open') return this.#phase.status;
+    const { backend, state, detail } = this.#phase;
+    return { backend, state, detail: sentence(detail) };
+  }
+
+  async unlock(passphrase: Secret | null, create: boolean): Promise<void> {
+    // A vault that fell back to memory may get a passphrase; what it holds is then sealed.
+    const isFallback = this.status().backend === 'memory' && this.#deps.backend !== 'memory';
+    if (this.#phase.kind === 'open' && !(create && isFallback)) return;
+    if (this.#opening !== null) await this.#waitForKeychain();
+    if (this.#phase.kind === 'open' && !create) return;
+    const isDerived = passphrase !== null && (create || this.#header?.keyedBy.backend === 'passphrase');
+    const opening = this.#open(passphrase, create);
+    await (isDerived ? opening : this.#waitForKeychain());
+    if (this.#phase.kind !== 'open') throw this.#closedError();
+  }
+
+  lock(): void {
+    this.#epoch += 1;
+    if (this.#phase.kind === 'open') this.#phase.store.close();
+    this.#phase = {
+      kind: 'closed', backend: this.status().backend, state: 'locked', detail: 'the vault was locked', hint: 'Run: valetkey unlock', retry: false,
+    };
+    this.#failure = null;
+    this.#deps.log.info('vault_locked');
+  }
+
+  async erase(): Promise<void> {
+    const { stateDir, log } = this.#deps;
+    if (this.#opening !== null) await this.#waitForKeychain();
+    this.lock();
+    const header = this.#header;
+    await (this.#sealed === null ? eraseFolders(stateDir) : this.#sealed.erase());
+    this.#memory.clear();
+    await removeHeader(stateDir);
+    this.#header = null;
+    this.#sealed = null;
+    this.#stores = { ...this.#stores, newId: this.#deps.random.token(16) };
+    this.#phase = { ...this.#unopened('the vault was erased; the next sign-in makes a new one'), retry: true };
+    this.#closedAt = this.#deps.clock.boottimeMs() - RETRY_MS;
+    log.info('vault_erased');
+    // The others are made by the first who needs them, so that nothing is left after a purge.
+    if (!asksKeychain(this.#deps.backend, null)) await this.start();
+    if (header?.keyedBy.backend === 'keychain') await removeKeychainKey(this.#stores.keychain, header.id);
+  }
+
+  readonly grants: Vault['grants'] = async () => (await this.#store()).grants();
+  readonly beginRefresh: Vault['beginRefresh'] = async (profile, intent) => (await this.#store()).beginRefresh(profile, intent);
+  readonly abandonRefresh: Vault['abandonRefresh'] = async (profile) => (this.#refreshing(profile) ?? (await this.#store())).abandonRefresh(profile);
+  readonly save: Vault['save'] = async (grant) => (this.#refreshing(grant.profile) ?? (await this.#store())).save(grant);
+  readonly remove: Vault['remove'] = async (profile) => (await this.#store()).remove(profile);
+  readonly revocations: Vault['revocations'] = async () => (await this.#store()).revocations();
+  readonly saveRevocation: Vault['saveRevocation'] = async (revocation) => (await this.#store()).saveRevocation(revocation);
+  readonly removeRevocation: Vault['removeRevocation'] = async (id) => (await this.#store()).removeRevocation(id);
+  readonly clientSecret: Vault['clientSecret'] = async (profile) => (await this.#store()).clientSecret(profile);
+  readonly saveClientSecret: Vault['saveClientSecret'] = async (profile, secret) => (await this.#store()).saveClientSecret(profile, secret);
+  readonly removeClientSecret: Vault['removeClientSecret'] = async (profile) => (await this.#store()).removeClientSecret(profile);
+
+  /** V7: the store that waits for the answer of this profile's refresh. */
+  #refreshing(profile: ProfileName): Store | null {
+    return [this.#sealed, this.#memory].find((store) => store?.isRefreshing(profile) === true) ?? null;
+  }
+
+  async #store(): Promise<Store> {
+    if (this.#opening === null && this.#mayRetry()) void this.start();
+    if (this.#opening !== null) await this.#waitForKeychain();
+    if (this.#phase.kind !== 'open') throw this.#closedError();
+    return this.#phase.store;
+  }
+
+  #mayRetry(): boolean {
+    return this.#phase.kind === 'closed' && this.#phase.retry && this.#deps.clock.boottimeMs() - this.#closedAt >= RETRY_MS;
+  }
+
+  /** V5. Whether it opened is seen from the phase. */
+  async #waitForKeychain(): Promise<void> {
+    const over = new AbortController();
+    // Its failure is that of whoever started it, and stays in #failure.
+    const settled = this.#opening?.then(() => undefined, () => undefined);
+    const deadline = this.#deps.clock.sleep(KEYCHAIN_WAIT_MS, over.signal).catch((cause: unknown) => {
+      if (!over.signal.aborted) throw cause;
+    });
+    await Promise.race([settled, deadline]);
+    over.abort();
+  }
+
+  #open(passphrase: Secret | null, create: boolean): Promise<void> {
+    const epoch = this.#epoch;
+    const opening = this.#find(passphrase, create, epoch).finally(() => {
+      if (this.#opening === opening) this.#opening = null;
+    });
+    this.#opening = opening;
+    return opening;
+  }
+
+  async #find(passphrase: Secret | null, create: boolean, epoch: number): Promise<void> {
+    try {
+      const found = await findKey(this.#stores, this.#header, passphrase, create);
+      if (epoch === this.#epoch) await this.#take(found, epoch);
+      else if (found.kind === 'key') found.key.close();
+    } catch (cause) {
+      // A wrong passphrase says nothing about the vault; a disk that refuses, or a file too new, does.
+      if (passphrase === null && epoch === this.#epoch) {
+        this.#failure = cause instanceof BrokerError ? cause : null;
+        this.#close({ ...this.#unopened(cause instanceof BrokerError ? cause.message : 'the vault could not be opened; the log says why'), retry: true });
+      }
+      throw cause;
+    }
+  }
+
+  #close(phase: Closed): void {
+    this.#phase = phase;
+    this.#closedAt = this.#deps.clock.boottimeMs();
+  }
+
+  async #take(found: Found, epoch: number): Promise<void> {
+    const { log } = this.#deps;
+    this.#failure = null;
+    if (found.kind === 'closed') {
+      this.#close(found);
+      log.warn('vault_not_open', { backend: found.backend, why: found.detail });
+      return;
+    }
+    if (found.kind === 'memory') {
+      const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.`;
+      this.#phase = { kind: 'open', store: this.#memory, status: { backend: 'memory', state: 'open', detail } };
+      log.warn('vault_in_memory', { why: found.why });
+      return;
+    }
+    const sealed = await this.#unseal(found);
+    // Locked while the folders were looked at.
+    if (epoch !== this.#epoch) return sealed.close();
+    const { backend } = found.header.keyedBy;
+    const detail = backend === 'keychain' ? 'Sealed under a key in the keychain.' : 'Sealed under a passphrase.';
+    this.#phase = { kind: 'open', store: sealed, status: { backend, state: 'open', detail } };
+    log.info('vault_open', { backend });
+  }
+
+  /** V6: the key was proved by whoever found it. */
+  async #unseal({ key, header, isNew }: Extract<Found, { kind: 'key' }>): Promise<SealedStore> {
+    const { stateDir, log, random } = this.#deps;
+    try {
+      if (isNew) await writeHeader(stateDir, header, random);
+      this.#header = header;
+      this.#sealed ??= new SealedStore(stateDir, header.id, { log, random });
+      await this.#sealed.adopt(key);
+    } catch (cause) {
+      key.close();
+      throw cause;
+    }
+    await this.#memory.copyTo(this.#sealed);
+    this.#memory.clear();
+    return this.#sealed;
+  }
+
+  #closedError(): BrokerError {
+    if (this.#failure !== null) return this.#failure;
+    const { state, detail, hint } = this.#phase.kind === 'closed' ? this.#phase : { state: 'unavailable', detail: 'the vault is being opened', hint: 'Ask again' };
+    return new BrokerError(state === 'locked' ? 'vault_locked' : 'vault_unavailable', sentence(detail), { hint });
+  }
+
+  #unopened(detail: string): Closed {
+    const { backend } = this.#deps;
+    const by = this.#header?.keyedBy.backend ?? (backend === 'auto' ? 'keychain' : backend);
+    return { kind: 'closed', backend: by, state: 'unavailable', detail, hint: 'Answer the keychain, then run the command again', retry: false };
+  }
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

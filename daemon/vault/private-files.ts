@@ -1,0 +1,180 @@
+/**
+ * Files that survive a crash at any instruction and that only their user can read. A write is durable when
+ * it resolves: bytes, fsync, rename, fsync of the directory. Nothing is opened through a symbolic link, and
+ * what the disk refuses becomes vault_unwritable, which names the directory and never the content.
+ */
+import { constants } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { BrokerError } from '../core/errors.ts';
+
+/** A sealed grant takes a few KiB; whatever is larger than this is not ours. */
+export const FILE_MAX = 4 * 1024 * 1024;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+/** Windows has neither POSIX modes nor an fsync of directories; its ACLs come from the profile's folder. */
+const POSIX = process.platform !== 'win32';
+
+export function errnoOf(cause: unknown): string | null {
+  return cause instanceof Error && 'code' in cause && 'syscall' in cause && typeof cause.code === 'string' ? cause.code : null;
+}
+
+/** Runs `work`, whose every refusal by the system is one of the disk under `dir`. */
+export async function onDisk<T>(dir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === null) throw cause;
+    throw new BrokerError('vault_unwritable', `the directory ${dir} cannot be used: ${code}`, { cause });
+  }
+}
+
+function untrusted(path: string, fact: string, cause?: unknown): BrokerError {
+  return new BrokerError('runtime_dir_untrusted', `${path} ${fact}`, { cause });
+}
+
+function assertOwn(path: string, stats: Stats): void {
+  if (POSIX && stats.uid !== process.getuid?.()) throw untrusted(path, `is owned by uid ${stats.uid}`);
+}
+
+export async function checkPrivateDir(dir: string): Promise<void> {
+  const stats = await lstat(dir);
+  if (!stats.isDirectory()) throw untrusted(dir, stats.isSymbolicLink() ? 'is a symbolic link' : 'is not a directory');
+  assertOwn(dir, stats);
+  if (POSIX && (stats.mode & 0o077) !== 0) throw untrusted(dir, `has mode 0${(stats.mode & 0o7777).toString(8)}, not 0700`);
+}
+
+export async function makePrivateDir(dir: string): Promise<void> {
+  const made = await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncDir(dirname(dir));
+  await checkPrivateDir(dir);
+}
+
+export async function syncDir(dir: string): Promise<void> {
+  if (!POSIX) return;
+  const handle = await open(dir, O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+export type PrivateFile = { readonly bytes: Buffer; readonly changedAt: number; readonly modeMended: boolean };
+
+/** The file's bytes; null where there is none. A mode that is too wide is narrowed and told. */
+export async function readPrivate(path: string): Promise<PrivateFile | null> {
+  let handle: FileHandle;
+  try {
+    // O_NONBLOCK: a FIFO put in its place must not hang the daemon.
+    handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === 'ENOENT') return null;
+    if (code === 'ELOOP') throw untrusted(path, 'is a symbolic link', cause);
+    throw cause;
+  }
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw untrusted(path, 'is not a regular file');
+    assertOwn(path, stats);
+    const modeMended = POSIX && (stats.mode & 0o077) !== 0;
+    if (modeMended) await handle.chmod(0o600);
+    // One byte beyond the limit: enough for the reader to see that it is not ours.
+    const bytes = Buffer.alloc(Math.min(stats.size, FILE_MAX + 1));
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+    return { bytes: bytes.subarray(0, bytesRead), changedAt: stats.mtimeMs, modeMended };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Replaces `name` in `dir`: readers and a crash see the old bytes or the new, never a part. */
+export async function writeDurable(dir: string, name: string, bytes: Uint8Array, nonce: string): Promise<void> {
+  const temporary = join(dir, `${name}.${nonce}.tmp`);
+  const handle = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    try {
+      await writeAll(handle, bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, join(dir, name));
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw cause;
+  }
+  await syncDir(dir);
+}
+
+/** Writes `bytes` into space that is taken for good when it resolves. An existing file is written over in place. */
+export async function reserveInPlace(dir: string, name: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(join(dir, name), O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
+  try {
+    await writeAll(handle, bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await syncDir(dir);
+}
+
+/**
+ * Fills the file that holds reserved space and moves it to its place, so that a disk that became full in
+ * between cannot refuse. False where there is no such file.
+ */
+export async function writeReserved(dir: string, reserved: string, name: string, bytes: Uint8Array): Promise<boolean> {
+  let handle: FileHandle;
+  try {
+    handle = await open(join(dir, reserved), O_WRONLY | O_NOFOLLOW);
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return false;
+    throw cause;
+  }
+  try {
+    await writeAll(handle, bytes);
+    await handle.truncate(bytes.length);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(join(dir, reserved), join(dir, name));
+  await syncDir(dir);
+  return true;
+}
+
+export async function removeDurable(dir: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await rm(join(dir, name), { force: true });
+  await syncDir(dir);
+}
+
+export async function renameDurable(dir: string, from: string, to: string): Promise<void> {
+  await rename(join(dir, from), join(dir, to));
+  await syncDir(dir);
+}
+
+/** Names in `dir`; none where it does not exist. */
+export async function listDir(dir: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(dir)).sort();
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return [];
+    throw cause;
+  }
+}
+
+/** Removes what a crash left half written under a temporary name. */
+export async function sweepTemporary(dir: string): Promise<void> {
+  const left = (await listDir(dir)).filter((name) => name.endsWith('.tmp'));
+  if (left.length > 0) await removeDurable(dir, left);
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, done);
+    done += bytesWritten;
+  }
+}

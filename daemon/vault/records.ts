@@ -1,0 +1,89 @@
+/**
+ * What is inside the seals: JSON with the secrets in the clear, made and read only here. The content is
+ * authenticated and its version was checked before it is parsed, so what comes back is what this code wrote.
+ */
+import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
+import { Secret } from '../core/secret.ts';
+import type { Binding } from './seal.ts';
+
+type Clear<T> = T extends Secret ? string
+  : T extends string | number | boolean | null ? T
+  : T extends readonly (infer E)[] ? readonly Clear<E>[]
+  : T extends object ? { readonly [K in keyof T]: Clear<T[K]> }
+  : T;
+
+export function grantBinding(vault: string, grant: Grant): Binding {
+  return {
+    kind: 'grant', vault, name: grant.profile, issuer: grant.issuer, sub: grant.identity?.sub ?? null,
+    generation: grant.generation, digest: grant.digest,
+  };
+}
+
+export function encodeGrant(grant: Grant): Uint8Array {
+  const { state } = grant;
+  const clear: Clear<Grant> = {
+    ...grant,
+    state: state.kind === 'parked' ? state : {
+      kind: 'active',
+      refreshToken: state.refreshToken?.reveal() ?? null,
+      tokens: state.tokens.map((token) => ({ ...token, value: token.value.reveal() })),
+    },
+  };
+  return Buffer.from(JSON.stringify(clear));
+}
+
+/** Null where the bytes are not such a record. They are zeroed. */
+export function decodeGrant(bytes: Uint8Array): Grant | null {
+  const clear = parse(bytes) as Clear<Grant> | null;
+  if (clear === null) return null;
+  const { state } = clear;
+  if (state.kind === 'parked') return { ...clear, state };
+  return {
+    ...clear,
+    state: {
+      kind: 'active',
+      refreshToken: state.refreshToken === null ? null : new Secret(state.refreshToken),
+      tokens: state.tokens.map((token): AccessToken => ({ ...token, value: new Secret(token.value) })),
+    },
+  };
+}
+
+export function revocationBinding(vault: string, revocation: Revocation): Binding {
+  return {
+    kind: 'revocation', vault, name: revocation.id, issuer: revocation.server.issuer, sub: null, generation: null, digest: null,
+  };
+}
+
+export function encodeRevocation(revocation: Revocation): Uint8Array {
+  // Its connection may be a whole profile: keep what the type names.
+  const { caPem, proxy, allowLoopbackHttp } = revocation.connection;
+  const clear: Clear<Revocation> = { ...revocation, connection: { caPem, proxy, allowLoopbackHttp }, token: revocation.token.reveal() };
+  return Buffer.from(JSON.stringify(clear));
+}
+
+export function decodeRevocation(bytes: Uint8Array): Revocation | null {
+  const clear = parse(bytes) as Clear<Revocation> | null;
+  return clear === null ? null : { ...clear, token: new Secret(clear.token) };
+}
+
+export function encodeSecret(secret: Secret): Uint8Array {
+  return Buffer.from(secret.reveal());
+}
+
+export function decodeSecret(bytes: Uint8Array): Secret {
+  const secret = new Secret(Buffer.from(bytes).toString());
+  bytes.fill(0);
+  return secret;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+    return typeof value === 'object' ? value : null;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return null;
+    throw cause;
+  } finally {
+    bytes.fill(0);
+  }
+}

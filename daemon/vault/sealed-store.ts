@@ -1,0 +1,191 @@
+/**
+ * The records of an open vault as sealed files under the state directory: grants/, revocations/, secrets/.
+ * It lives as long as the daemon; the key comes with adopt() and goes with close(). What concerns one file
+ * happens in the order in which it was asked for.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ProfileName } from '../../shared/names.ts';
+import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
+import { BrokerError } from '../core/errors.ts';
+import type { Log, Random, StoredGrant } from '../core/ports.ts';
+import type { Secret } from '../core/secret.ts';
+import type { DataKey } from './data-key.ts';
+import { GrantFiles } from './grant-files.ts';
+import { listDir, onDisk, syncDir } from './private-files.ts';
+import {
+  decodeRevocation, decodeSecret, encodeRevocation, encodeSecret, revocationBinding,
+} from './records.ts';
+import { plainBinding, seal } from './seal.ts';
+import { assertFileName, SealedFolder } from './sealed-folder.ts';
+import type { Decode } from './sealed-folder.ts';
+import type { Store } from './store.ts';
+import { Turns } from './turns.ts';
+
+export const FOLDERS = ['grants', 'revocations', 'secrets'] as const;
+
+export class SealedStore implements Store {
+  readonly #stateDir: string;
+  readonly #vault: string;
+  readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
+  readonly #grants: GrantFiles;
+  readonly #turns = new Turns();
+  /** Refreshes on the wire, each with the key that its answer will be sealed with. */
+  readonly #refreshing = new Map<ProfileName, DataKey>();
+  #key: DataKey | null = null;
+
+  constructor(stateDir: string, vault: string, deps: { readonly log: Log; readonly random: Random }) {
+    const folder = (name: string): SealedFolder => new SealedFolder({ dir: join(stateDir, name), ...deps });
+    this.#stateDir = stateDir;
+    this.#vault = vault;
+    this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
+    this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
+  }
+
+  /** Takes over a key that was proved to be this vault's. */
+  async adopt(key: DataKey): Promise<void> {
+    for (const name of FOLDERS) await this.#folders[name].prepare();
+    this.#key?.close();
+    this.#key = key;
+  }
+
+  close(): void {
+    this.#key?.close();
+    this.#key = null;
+  }
+
+  isRefreshing(profile: ProfileName): boolean {
+    return this.#refreshing.has(profile);
+  }
+
+  async grants(): Promise<{ readonly grants: readonly StoredGrant[]; readonly corrupt: readonly ProfileName[] }> {
+    const grants: StoredGrant[] = [];
+    for (const profile of await this.#grants.profiles()) {
+      const stored = await this.#inTurn('grants', profile, () => this.#open().use((key) => this.#grants.read(key, profile)));
+      if (stored !== null) grants.push(stored);
+    }
+    return { grants, corrupt: await this.#grants.setAside() };
+  }
+
+  beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void> {
+    return this.#inTurn('grants', profile, async () => {
+      const key = this.#open();
+      await key.use(() => this.#grants.begin(profile, intent));
+      if (this.#refreshing.has(profile)) return;
+      key.hold();
+      this.#refreshing.set(profile, key);
+    });
+  }
+
+  abandonRefresh(profile: ProfileName): Promise<void> {
+    return this.#inTurn('grants', profile, async () => {
+      await this.#grants.abandon(profile);
+      this.#endRefresh(profile);
+    });
+  }
+
+  save(grant: Grant): Promise<void> {
+    const { profile } = grant;
+    return this.#inTurn('grants', profile, async () => {
+      const dataKey = this.#refreshing.get(profile) ?? this.#open();
+      await dataKey.use((key) => this.#grants.save(key, grant));
+      this.#endRefresh(profile);
+    });
+  }
+
+  remove(profile: ProfileName): Promise<void> {
+    return this.#inTurn('grants', profile, async () => {
+      await this.#grants.remove(profile);
+      this.#endRefresh(profile);
+    });
+  }
+
+  async revocations(): Promise<readonly Revocation[]> {
+    const folder = this.#folders.revocations;
+    const found: Revocation[] = [];
+    for (const id of await folder.names()) {
+      const revocation = await this.#read('revocations', id, (payload) => {
+        const record = decodeRevocation(payload);
+        return record === null ? null : { record, binding: { ...revocationBinding(this.#vault, record), name: id } };
+      });
+      if (revocation !== null && revocation !== 'damaged') found.push(revocation);
+    }
+    return found;
+  }
+
+  saveRevocation(revocation: Revocation): Promise<void> {
+    return this.#inTurn('revocations', revocation.id, async () => {
+      const sealed = await this.#open().use((key) => seal(key, revocationBinding(this.#vault, revocation), encodeRevocation(revocation)));
+      await this.#folders.revocations.write(revocation.id, sealed);
+    });
+  }
+
+  removeRevocation(id: string): Promise<void> {
+    return this.#inTurn('revocations', id, () => this.#folders.revocations.remove(id));
+  }
+
+  async clientSecret(profile: ProfileName): Promise<Secret | null> {
+    const binding = plainBinding('client_secret', this.#vault, profile);
+    const secret = await this.#read('secrets', profile, (payload) => ({ record: decodeSecret(payload), binding }));
+    if (secret === 'damaged') {
+      throw new BrokerError('vault_corrupt', `the client secret of ${profile} cannot be opened; it was set aside`, {
+        hint: `Run: valetkey profile add ${profile} … --client-secret-stdin`,
+      });
+    }
+    return secret;
+  }
+
+  saveClientSecret(profile: ProfileName, secret: Secret): Promise<void> {
+    return this.#inTurn('secrets', profile, async () => {
+      const binding = plainBinding('client_secret', this.#vault, profile);
+      const sealed = await this.#open().use((key) => seal(key, binding, encodeSecret(secret)));
+      await this.#folders.secrets.write(profile, sealed);
+    });
+  }
+
+  removeClientSecret(profile: ProfileName): Promise<void> {
+    return this.#inTurn('secrets', profile, () => this.#folders.secrets.remove(profile));
+  }
+
+  /** Forgets the key at once and removes every file, when what was under way is done. */
+  async erase(): Promise<void> {
+    this.close();
+    await this.#turns.idle();
+    for (const profile of [...this.#refreshing.keys()]) this.#endRefresh(profile);
+    await eraseFolders(this.#stateDir);
+  }
+
+  #open(): DataKey {
+    if (this.#key === null) throw new BrokerError('vault_locked', 'the vault is locked');
+    return this.#key;
+  }
+
+  #endRefresh(profile: ProfileName): void {
+    this.#refreshing.get(profile)?.release();
+    this.#refreshing.delete(profile);
+  }
+
+  async #read<T>(where: 'revocations' | 'secrets', name: string, decode: Decode<T>): Promise<T | 'damaged' | null> {
+    return this.#inTurn(where, name, async () => {
+      const folder = this.#folders[where];
+      const found = await this.#open().use((key) => folder.read(key, name, decode));
+      if (found.kind === 'absent') return null;
+      if (found.kind === 'open') return found.record;
+      await folder.setAside(name);
+      return 'damaged';
+    });
+  }
+
+  async #inTurn<T>(where: (typeof FOLDERS)[number], name: string, work: () => Promise<T>): Promise<T> {
+    assertFileName(name);
+    return this.#turns.run(`${where}/${name}`, work);
+  }
+}
+
+export function eraseFolders(stateDir: string): Promise<void> {
+  return onDisk(stateDir, async () => {
+    if ((await listDir(stateDir)).length === 0) return;
+    for (const name of FOLDERS) await rm(join(stateDir, name), { recursive: true, force: true });
+    await syncDir(stateDir);
+  });
+}

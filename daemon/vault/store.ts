@@ -1,0 +1,10 @@
+import type { ProfileName } from '../../shared/names.ts';
+import type { Vault } from '../core/ports.ts';
+
+/** An open vault's records, wherever they are. */
+export type Store = Omit<Vault, 'status' | 'unlock' | 'lock' | 'erase'> & {
+  /** A refresh is on the wire: its answer must be saved, whatever happens to the vault meanwhile. */
+  isRefreshing(profile: ProfileName): boolean;
+  /** Forgets the key, as soon as no refresh is on the wire. */
+  close(): void;
+};

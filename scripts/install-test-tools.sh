@@ -1,0 +1,49 @@
+#!/bin/sh
+# Installs what some tests need from the system, where that may be done: on Debian and its kin, as root.
+# Elsewhere it says which tests will be skipped, and why. It never fails: a test that lacks its tool skips
+# itself and says so.
+set -u
+
+# command | Debian package | tests that need it
+tools='
+gnome-keyring-daemon|gnome-keyring|vault: the OS keychain
+dbus-run-session|dbus|vault: the OS keychain
+busctl|systemd|callers: the login session
+chromium|chromium|loopback: pages in a real browser
+unshare|util-linux|loopback and platform: second networks, mounts and containers
+setpriv|util-linux|platform: protections against the same user
+script|bsdutils|demo and client: a terminal where there is none
+ip|iproute2|loopback: a network without IPv4
+ss|iproute2|ipc and loopback: open ports
+strace|strace|files and children of the daemon
+openssl|openssl|issuer: certificates
+mkfifo|coreutils|logs: files that are none
+'
+
+list_missing() {
+  echo "$tools" | while IFS='|' read -r command package tests; do
+    [ -n "$command" ] && ! command -v "$command" >/dev/null 2>&1 && echo "$command|$package|$tests"
+  done
+}
+
+missing=$(list_missing)
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  packages=$(echo "$missing" | cut -d'|' -f2 | sort -u | tr '\n' ' ')
+  echo "test tools: installing $packages"
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086 -- a list of words
+  if ! { apt-get -qq update && apt-get -qq install -y --no-install-recommends $packages; } </dev/null >/dev/null 2>&1; then
+    echo 'test tools: apt-get did not succeed'
+  fi
+  missing=$(list_missing)
+fi
+
+if [ -n "$missing" ]; then
+  echo 'test tools: tests that cannot run here'
+  echo "$missing" | while IFS='|' read -r command package tests; do
+    echo "  $tests: no $command (Debian package $package)"
+  done
+fi
+exit 0

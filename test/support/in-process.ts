@@ -1,0 +1,116 @@
+/**
+ * The whole daemon in this process, on a real socket, with real adapters but for the facts about the
+ * caller's login session: a test runner has no desktop and no terminal, so a test says what it has.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createCallers } from '../../daemon/callers/callers.ts';
+import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
+import { openConfigStore } from '../../daemon/config/store.ts';
+import type { SessionFacts } from '../../daemon/core/domain.ts';
+import type { Callers } from '../../daemon/core/ports.ts';
+import { startDaemon } from '../../daemon/daemon.ts';
+import type { Daemon, Edges } from '../../daemon/daemon.ts';
+import { createIssuer } from '../../daemon/issuer/issuer.ts';
+import { createLoopback } from '../../daemon/loopback/loopback.ts';
+import { createClock } from '../../daemon/platform/clock.ts';
+import { peerOf } from '../../daemon/platform/peer.ts';
+import { ensurePrivateDir } from '../../daemon/platform/private-dir.ts';
+import { createRandom } from '../../daemon/platform/random.ts';
+import { ownerOf } from '../../daemon/platform/tcp-owner.ts';
+import { openVault } from '../../daemon/vault/open-vault.ts';
+import { followLogin } from '../../demo/browser.ts';
+import type { BrowseOptions, Visit } from '../../demo/browser.ts';
+import { callApi } from './api.ts';
+import type { ApiReply } from './api.ts';
+import { someFacts } from './builders.ts';
+import { FakeAudit, LogSink } from './fakes.ts';
+
+export type InProcess = {
+  readonly daemon: Daemon;
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly configFile: string;
+  readonly log: LogSink;
+  readonly audit: FakeAudit;
+  /** What the test says of the caller's login session; may be changed at any time. */
+  facts: SessionFacts;
+  /** Changes what attest() says of this process, e.g. its terminal. */
+  caller: Parameters<typeof Object.assign>[1];
+  api(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiReply>;
+  /** Starts a login, lets the scripted browser finish it, and returns the login's end. */
+  signIn(profile: string, login: string, ask?: Record<string, unknown>): Promise<{ end: ApiReply; visit: Visit }>;
+  config(toml: string): Promise<void>;
+  /** Ends the daemon and starts another on the same state. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export type InProcessOptions = {
+  readonly config: string;
+  readonly backend?: 'memory' | 'passphrase';
+  readonly edges?: Partial<Edges>;
+  readonly issuerTimeoutMs?: number;
+};
+
+export async function startInProcess(options: InProcessOptions): Promise<InProcess> {
+  const root = await mkdtemp(join(tmpdir(), 'vk-'));
+  const stateDir = join(root, 'state');
+  const configFile = join(root, 'config.toml');
+  const uid = process.getuid?.() ?? 0;
+  ensurePrivateDir(stateDir, uid);
+  ensurePrivateDir(join(root, 'run'), uid);
+  const log = new LogSink();
+  const self: InProcess = {
+    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, configFile, log, audit: new FakeAudit(), facts: someFacts(), caller: {},
+    api: (method, path, body, headers) => callApi(self.socket, method, path, body, headers),
+    async signIn(profile, login, ask = {}) {
+      const started = await self.api('POST', '/v1/logins', { profile, ...ask });
+      if (started.status !== 200) throw new Error(`login did not start: ${started.text}`);
+      const visit = await followLogin(started.body.start_url, { login } satisfies BrowseOptions);
+      return { end: await self.api('GET', `/v1/logins/${started.body.id}?wait_s=10`), visit };
+    },
+    config: (toml) => writeFile(configFile, toml, { mode: 0o600 }),
+    async restart() {
+      await self.daemon.stop('restart');
+      Object.assign(self, { daemon: await launch() });
+    },
+    async stop() {
+      await self.daemon.stop('the test is over');
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+  await self.config(options.config);
+
+  async function launch(): Promise<Daemon> {
+    const clock = createClock();
+    const random = createRandom();
+    const real = createCallers({ loginctl: async () => null });
+    const callers: Callers = {
+      ...real,
+      attest: async (peer) => {
+        const caller = await real.attest(peer);
+        return caller === null ? null : { ...caller, ...self.caller };
+      },
+      session: async () => self.facts,
+    };
+    const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
+    const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? {} : { timeoutMs: options.issuerTimeoutMs });
+    return startDaemon({
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, config, callers, peerOf, issuer,
+      vault: await openVault({ stateDir, backend: options.backend ?? 'memory', clock, random, log }),
+      audit: self.audit,
+      createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
+      facts: { pid: process.pid, startedAtMs: clock.now(), startedBy: 'a test', socket: self.socket, stateDir, warnings: [], environment: {} },
+      ...options.edges,
+    });
+  }
+  Object.assign(self, { daemon: await launch() });
+  return self;
+}
+
+/** A profile of the embedded issuer, as a person would write it. */
+export function profileToml(name: string, issuer: string, more = ''): string {
+  return `[profiles.${name}]\nissuer = "${issuer}"\nclient_id = "valetkey"\nscopes = ["openid", "email", "offline_access"]\nredirect_path = "/callback"\nallow_loopback_http = true\n${more}\n`;
+}

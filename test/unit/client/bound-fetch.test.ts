@@ -1,0 +1,152 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bindFetch, parseOrigins, tokenOrigin } from '../../../client/bound-fetch.ts';
+import { connect } from '../../../client/index.ts';
+import { reply, standIn } from './stand-in.ts';
+
+type Hit = { readonly method: string; readonly path: string; readonly token: string | undefined; readonly cookie: string | undefined; readonly body: string };
+type Site = { readonly origin: string; readonly hits: Hit[]; handler: (hit: Hit, response: ServerResponse) => void; readonly server: Server };
+
+async function openSite(): Promise<Site> {
+  const hits: Hit[] = [];
+  const server = createServer((request: IncomingMessage, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => { body += chunk; }).on('end', () => {
+      const hit = { method: request.method ?? '', path: request.url ?? '', token: request.headers.authorization, cookie: request.headers.cookie, body };
+      hits.push(hit);
+      site.handler(hit, response);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const site: Site = { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, hits, handler: (_, response) => response.end('ok'), server };
+  return site;
+}
+
+const redirectTo = (location: string, status = 302) => (_: Hit, response: ServerResponse) => { response.writeHead(status, { location }).end(); };
+
+let api: Site;
+let other: Site;
+const tokens: string[] = [];
+const asked: (string | null)[] = [];
+let bound: typeof globalThis.fetch;
+
+beforeEach(async () => {
+  [api, other] = await Promise.all([openSite(), openSite()]);
+  tokens.splice(0, tokens.length, 'first-EXAMPLE', 'second-EXAMPLE', 'third-EXAMPLE');
+  asked.length = 0;
+  bound = bindFetch({
+    origins: async () => new Set([api.origin]),
+    token: async (refused) => {
+      asked.push(refused);
+      if (refused !== null) tokens.shift();
+      return tokens[0] ?? 'none';
+    },
+  }, fetch);
+});
+
+afterEach(async () => {
+  await Promise.all([api, other].map(async ({ server }) => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }));
+});
+
+describe('the token', () => {
+  it('goes to the resource, and to nothing else', async () => {
+    await bound(`${api.origin}/me`);
+    await bound(new URL(`${other.origin}/me`));
+    expect(api.hits[0]?.token).toBe('Bearer first-EXAMPLE');
+    expect(other.hits[0]?.token).toBeUndefined();
+    expect(asked).toEqual([null]);
+  });
+
+  it('does not follow a redirect to another origin, and does not come back with one', async () => {
+    api.handler = (hit, response) => (hit.path === '/end' ? response.end('ok') : redirectTo(`${other.origin}/there`)(hit, response));
+    other.handler = redirectTo(`${api.origin}/end`);
+    const response = await bound(`${api.origin}/start`, { headers: { cookie: 'a=b' } });
+    expect(await response.text()).toBe('ok');
+    expect(other.hits).toMatchObject([{ path: '/there', token: undefined, cookie: undefined }]);
+    expect(api.hits.map(({ path, token }) => [path, token])).toEqual([['/start', 'Bearer first-EXAMPLE'], ['/end', undefined]]);
+  });
+
+  it('follows a redirect within the origin', async () => {
+    api.handler = (hit, response) => (hit.path === '/b' ? response.end('ok') : redirectTo('/b')(hit, response));
+    await bound(`${api.origin}/a`);
+    expect(api.hits.map(({ token }) => token)).toEqual(['Bearer first-EXAMPLE', 'Bearer first-EXAMPLE']);
+  });
+
+  it('is refreshed once on 401, with the same body', async () => {
+    api.handler = (hit, response) => { response.statusCode = hit.token === 'Bearer second-EXAMPLE' ? 200 : 401; response.end(); };
+    const response = await bound(`${api.origin}/x`, { method: 'POST', body: 'hello' });
+    expect(response.status).toBe(200);
+    expect(api.hits.map(({ body }) => body)).toEqual(['hello', 'hello']);
+    expect(asked).toEqual([null, 'first-EXAMPLE']);
+  });
+
+  it('is not refreshed a second time', async () => {
+    api.handler = (_, response) => { response.statusCode = 401; response.end(); };
+    expect((await bound(`${api.origin}/x`)).status).toBe(401);
+    expect(api.hits).toHaveLength(2);
+  });
+
+  it('is not spent again on a body that is a stream', async () => {
+    api.handler = (_, response) => { response.statusCode = 401; response.end(); };
+    const response = await bound(new Request(`${api.origin}/x`, { method: 'POST', body: 'hello' }));
+    expect(response.status).toBe(401);
+    expect(api.hits.map(({ body }) => body)).toEqual(['hello']);
+  });
+});
+
+describe('redirects', () => {
+  it('turns a POST into a GET on 303 and keeps it on 307', async () => {
+    api.handler = (hit, response) => (hit.path === '/end' ? response.end() : redirectTo('/end', hit.path === '/303' ? 303 : 307)(hit, response));
+    await bound(`${api.origin}/303`, { method: 'POST', body: 'x', headers: { 'content-type': 'text/plain' } });
+    await bound(`${api.origin}/307`, { method: 'POST', body: 'x' });
+    expect(api.hits.map(({ method, path, body }) => `${method} ${path} ${body}`)).toEqual(['POST /303 x', 'GET /end ', 'POST /307 x', 'POST /end x']);
+  });
+
+  it('heeds redirect: manual and redirect: error', async () => {
+    api.handler = redirectTo('/b');
+    expect((await bound(`${api.origin}/a`, { redirect: 'manual' })).status).toBe(302);
+    await expect(bound(`${api.origin}/a`, { redirect: 'error' })).rejects.toThrow(TypeError);
+    expect(api.hits).toHaveLength(2);
+  });
+
+  it('ends a loop, and follows to nothing but HTTP', async () => {
+    api.handler = redirectTo('/again');
+    await expect(bound(`${api.origin}/a`)).rejects.toThrow('more than 20 redirects');
+    expect(api.hits).toHaveLength(21);
+    api.handler = redirectTo('file:///etc/passwd');
+    await expect(bound(`${api.origin}/a`)).rejects.toThrow('not HTTP');
+  });
+});
+
+it.each([
+  ['https://api.example.com/v1/x?y', 'https://api.example.com'], ['http://127.0.0.1:8080/', 'http://127.0.0.1:8080'], ['http://[::1]:1/', 'http://[::1]:1'],
+  ['http://api.example.com/', null], ['http://127.0.0.1.example.com/', null], ['api://0f2c', null], ['not a url', null], ['ftp://x/', null],
+])('a token for %s may go to %s', (resource, origin) => {
+  expect(tokenOrigin(resource)).toBe(origin);
+});
+
+it('createFetch asks the daemon for the origin and for a newer token only when the cached one is the refused', async () => {
+  expect(() => parseOrigins(['http://api.example.com'])).toThrow();
+  let current = 'old-EXAMPLE';
+  const daemon = await standIn(({ path, body }, response) => {
+    if (path === '/v1/profiles') return reply(response, { profiles: [{ name: 'work', resource: `${api.origin}/v1` }, { name: 'odd', resource: 'api://x' }] });
+    if (typeof body === 'object' && body !== null && 'force' in body && body.force === true) current = 'new-EXAMPLE';
+    return reply(response, { access_token: current });
+  });
+  const client = connect({ socket: daemon.socket });
+  const work = client.createFetch('work', { scopes: ['read'] });
+  api.handler = (hit, response) => { response.statusCode = hit.token === 'Bearer new-EXAMPLE' ? 200 : 401; response.end(); };
+  expect((await work(`${other.origin}/`)).status).toBe(200);
+  expect(daemon.seen.map(({ path }) => path)).toEqual(['/v1/profiles']);
+  expect((await work(`${api.origin}/`)).status).toBe(200);
+  expect(daemon.seen.slice(1).map(({ body }) => body)).toEqual([false, false, true].map((force) => ({ profile: 'work', scopes: ['read'], force })));
+  await expect(client.createFetch('odd')('https://x.example/')).rejects.toMatchObject({ code: 'bad_request' });
+  await expect(client.createFetch('none')('https://x.example/')).rejects.toMatchObject({ code: 'unknown_profile' });
+  client.close();
+  await daemon.close();
+});

@@ -1,0 +1,111 @@
+/** A world for runCli: what was written, asked, opened and called is kept; the daemon is a table of answers. */
+import type { Api } from '../../../client/api.ts';
+import type { Opening } from '../../../client/browser.ts';
+import { runCli } from '../../../client/cli.ts';
+import type { Env, World } from '../../../client/command.ts';
+import { resolvePaths } from '../../../shared/paths.ts';
+import type { GrantView, LoginView, ProfileView, StatusReply } from '../../../shared/schemas.ts';
+
+export const NOW = 1_800_000_000;
+
+export const grant: GrantView = {
+  profile: 'work', issuer: 'https://login.example.com', client_id: 'cli', state: 'active', reason: null,
+  subject: { sub: 'u1', name: 'Ada', email: 'ada@example.com' }, claims: { amr: ['pwd', 'otp'], acr: 'high' }, flow: 'authorization_code', scopes: ['openid', 'read'],
+  resource: 'https://api.example.com', generation: 4, refreshable: true, signed_in_at: NOW - 7_200, refreshed_at: NOW - 60,
+  tokens: [{ scope: 'read', resource: 'https://api.example.com', expires_at: NOW + 1_800 }],
+};
+
+export const profile: ProfileView = {
+  name: 'work', issuer: 'https://login.example.com', client_id: 'cli', preset: 'oidc', scopes: ['openid', 'read'], resource: 'https://api.example.com', flow: 'auto',
+  browser: null, ca_file: null, proxy: null, confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
+};
+
+export const status: StatusReply = {
+  version: '0.1.0', protocol: 1, pid: 4242, started_at: NOW - 600, started_by: 'valetkey token', socket: '/r/socket', state_dir: '/s',
+  config: { file: '/c/config.toml', loaded_at: NOW - 600, profiles: 1 }, vault: { backend: 'keychain', state: 'open', detail: '' }, locked: false,
+  grants: [grant], logins: [], pending_revocations: 0, warnings: [], environment: {},
+};
+
+export const login: LoginView = {
+  id: 'AAAAAAAAAAAAAAAAAAAAAA', profile: 'work', state: 'pending', flow: 'authorization_code', reason: 'desktop', expires_at: NOW + 300, owned: true,
+  issuer_host: 'login.example.com', scopes: ['openid', 'read'], machine: 'laptop', caller: 'valetkey (pid 7)', start_url: 'http://127.0.0.1:4711/start/NONCE', browser: null,
+};
+
+export const complete: LoginView = { ...login, state: 'complete', subject: { sub: 'u1', name: 'Ada', email: 'ada@example.com' } };
+
+export type FakeApi = Partial<{ [K in keyof Api]: (...args: Parameters<Api[K]>) => Awaited<ReturnType<Api[K]>> | Promise<Awaited<ReturnType<Api[K]>>> }>;
+
+export type Fakes = {
+  readonly api?: FakeApi;
+  readonly env?: Env;
+  /** Standard input, output and error are terminals. */
+  readonly terminal?: boolean;
+  /** What a person types at /dev/tty, line by line; undefined: there is no terminal to ask at. */
+  readonly person?: readonly string[];
+  readonly stdin?: string;
+  readonly opening?: Opening;
+  readonly signal?: AbortSignal;
+  readonly base?: string;
+};
+
+export type Run = {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What was shown at /dev/tty. */
+  readonly shown: readonly string[];
+  readonly questions: readonly { readonly question: string; readonly hidden: boolean }[];
+  readonly opened: readonly { readonly url: string; readonly command: readonly string[] | null }[];
+  readonly calls: readonly (readonly [string, ...unknown[]])[];
+  /** Whether the daemon might have been started. */
+  readonly mayStart: readonly boolean[];
+};
+
+export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<Run> {
+  const out = { stdout: '', stderr: '' };
+  const shown: string[] = [];
+  const questions: { question: string; hidden: boolean }[] = [];
+  const opened: { url: string; command: readonly string[] | null }[] = [];
+  const calls: [string, ...unknown[]][] = [];
+  const mayStart: boolean[] = [];
+  const answers = [...(fakes.person ?? [])];
+  const base = fakes.base ?? '/nonexistent/valetkey-test';
+  const api = new Proxy({}, {
+    get: (_, name: string) => async (...args: unknown[]) => {
+      calls.push([name, ...args.filter((argument) => !(argument instanceof AbortSignal) && argument !== undefined)]);
+      const answer = (fakes.api as Record<string, ((...args: unknown[]) => unknown) | undefined> | undefined)?.[name];
+      if (answer === undefined) throw new Error(`the fake daemon has no answer for ${name}`);
+      return answer(...args);
+    },
+  }) as Api;
+  const env = { TERM: 'xterm', NO_COLOR: '1', ...fakes.env };
+  const owner = { uid: process.getuid?.() ?? 0, home: base };
+  const isTTY = fakes.terminal === true;
+  const world: World = {
+    stdout: { write: (text) => { out.stdout += text; }, isTTY, columns: 80 },
+    stderr: { write: (text) => { out.stderr += text; }, isTTY, columns: 80 },
+    stdinIsTerminal: isTTY, env, cwd: base, owner, now: () => NOW,
+    paths: resolvePaths({ platform: 'linux', home: base, uid: owner.uid, env: { XDG_RUNTIME_DIR: `${base}/r`, XDG_STATE_HOME: `${base}/s`, XDG_CONFIG_HOME: `${base}/c` } }),
+    signal: fakes.signal ?? new AbortController().signal,
+    link: ({ startDaemon }) => {
+      mayStart.push(startDaemon);
+      return { api, ensureDaemon: async () => startDaemon, close: () => undefined };
+    },
+    meetPerson: () => (fakes.person === undefined ? null : {
+      show: (lines) => void shown.push(...lines),
+      ask: async (question, { hidden = false }) => {
+        questions.push({ question, hidden });
+        return answers.shift() ?? null;
+      },
+      close: () => undefined,
+    }),
+    openBrowser: async (url, command) => {
+      opened.push({ url, command });
+      return fakes.opening ?? { kind: 'opened' };
+    },
+    readStdin: async () => fakes.stdin ?? '',
+  };
+  const exit = await runCli(argv, world);
+  // Spinner frames are not text.
+  return { exit, ...out, stderr: out.stderr.replace(/\r\u001b\[K[⠀-⣿][^\r]*/g, '').replaceAll('\r\u001b[K', ''), shown, questions, opened, calls, mayStart };
+}

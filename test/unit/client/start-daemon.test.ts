@@ -1,0 +1,104 @@
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openConnection } from '../../../client/connection.ts';
+import { daemonEnvironment, startDaemon } from '../../../client/start-daemon.ts';
+import { ValetkeyError } from '../../../client/valetkey-error.ts';
+import { privateDirectory } from './stand-in.ts';
+
+/**
+ * A daemon's stand-in as a program: takes the lock (a directory), writes down how it was started, listens,
+ * and ends on POST /v1/shutdown.
+ */
+const PROGRAM = `
+import { chmodSync, mkdirSync, writeFileSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+const runtime = process.env.XDG_RUNTIME_DIR + '/valetkey';
+const state = process.env.XDG_STATE_HOME + '/valetkey';
+mkdirSync(state, { recursive: true, mode: 0o700 });
+try { mkdirSync(state + '/taken'); } catch { writeFileSync(state + '/lost.' + process.pid, ''); process.exit(0); }
+mkdirSync(runtime, { recursive: true, mode: 0o700 });
+const session = readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[3];
+writeFileSync(state + '/facts.json', JSON.stringify({ env: process.env, cwd: process.cwd(), pid: process.pid, session: Number(session), argv: process.execArgv }));
+process.umask(0o177);
+createServer((request, response) => {
+  response.setHeader('valetkey-protocol', '1');
+  response.end('{"ok":true}');
+  if (request.url === '/v1/shutdown') response.on('finish', () => process.exit(0));
+}).listen(runtime + '/socket');
+setTimeout(() => process.exit(3), 20_000);
+`;
+
+let base = '';
+let main = '';
+
+beforeEach(() => {
+  base = privateDirectory();
+  main = join(base, 'main.mjs');
+  writeFileSync(main, PROGRAM);
+  for (const name of ['state', 'runtime']) mkdirSync(join(base, name), { mode: 0o700 });
+  vi.stubEnv('XDG_STATE_HOME', join(base, 'state'));
+  vi.stubEnv('XDG_RUNTIME_DIR', join(base, 'runtime'));
+});
+
+afterEach(async () => {
+  const connection = openConnection({ startDaemon: false });
+  await connection.call('POST', '/v1/shutdown', null).catch((error: unknown) => expect(error).toBeInstanceOf(ValetkeyError));
+  connection.close();
+  vi.unstubAllEnvs();
+});
+
+describe('startDaemon', () => {
+  it('[PH-01] passes none of the variables that could load code or weaken the daemon, and none else but the listed', async () => {
+    const loaded = join(base, 'loaded');
+    const hook = join(base, 'hook.cjs');
+    writeFileSync(hook, `require('node:fs').writeFileSync(${JSON.stringify(loaded)}, '')`);
+    const hostile = {
+      NODE_OPTIONS: `--require ${hook}`, NODE_PATH: base, LD_LIBRARY_PATH: base, LD_BIND_NOW: '1', DYLD_INSERT_LIBRARIES: '/x', SSLKEYLOGFILE: join(base, 'keys'),
+      NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_EXTRA_CA_CERTS: '/x', HTTPS_PROXY: 'http://x', PATH: `${base}:/usr/bin`, HOME: base, BASH_ENV: '/x',
+    };
+    for (const [name, value] of Object.entries(hostile)) vi.stubEnv(name, value);
+    vi.stubEnv('LANG', 'C.UTF-8');
+    const socket = await startDaemon({ label: 'valetkey test', main });
+    expect(socket).toBe(join(base, 'runtime/valetkey/socket'));
+    const facts = JSON.parse(readFileSync(join(base, 'state/valetkey/facts.json'), 'utf8')) as { env: Record<string, string>; cwd: string; pid: number; session: number };
+    const allowed = ['LANG', 'LC_ALL', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS', 'PATH', 'HOME', 'VALETKEY_STARTED_BY'];
+    expect(Object.keys(facts.env).filter((name) => !allowed.includes(name))).toEqual([]);
+    expect(facts.env).toMatchObject({ PATH: '/usr/bin:/bin', HOME: userInfo().homedir, VALETKEY_STARTED_BY: 'valetkey test', LANG: 'C.UTF-8' });
+    expect(readdirSync(base)).not.toContain('loaded');
+    expect(facts.cwd).toBe('/');
+    expect(facts.session).toBe(facts.pid);
+  });
+
+  it('of a dozen started at once one lives, and all find it', async () => {
+    const sockets = await Promise.all(Array.from({ length: 12 }, () => startDaemon({ label: 'x', main })));
+    expect(new Set(sockets).size).toBe(1);
+    expect(readdirSync(join(base, 'state/valetkey')).filter((name) => name === 'facts.json')).toHaveLength(1);
+  });
+
+  it('tells what the daemon said when it did not start', async () => {
+    const problem = { type: 'about:blank', title: 'T', status: 422, detail: 'config.toml:3:1 unknown key', code: 'config_invalid', retryable: false, hint: 'H' };
+    writeFileSync(main, `console.error('{"level":30}'); console.error(${JSON.stringify(JSON.stringify(problem))}); console.error('bye'); process.exitCode = 8;`);
+    await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'config_invalid', detail: 'config.toml:3:1 unknown key', exit: 8 });
+  });
+
+  it('says how it ended when it said nothing', async () => {
+    writeFileSync(main, 'process.exit(7)');
+    await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'daemon_start_failed', detail: expect.stringContaining('status 7') as string });
+  });
+
+  it('waits 5 s at most', async () => {
+    writeFileSync(main, 'process.exit(0)');
+    const before = performance.now();
+    await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'daemon_start_failed' });
+    expect(performance.now() - before).toBeGreaterThan(4_900);
+    expect(performance.now() - before).toBeLessThan(7_000);
+  });
+});
+
+it('a label cannot carry control characters, and TMPDIR goes along on macOS only', () => {
+  const env = { TMPDIR: '/var/folders/x', LANG: 'C' };
+  expect(daemonEnvironment(env, '/home/u', 'linux', 'a\u001b[31m\n')).toEqual({ LANG: 'C', PATH: '/usr/bin:/bin', HOME: '/home/u', VALETKEY_STARTED_BY: 'a?[31m?' });
+  expect(daemonEnvironment(env, '/home/u', 'darwin', 'a')['TMPDIR']).toBe('/var/folders/x');
+});

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { isAutomation } from '../../../client/cli.ts';
+import { ValetkeyError } from '../../../client/valetkey-error.ts';
+import type { TokenReply } from '../../../shared/schemas.ts';
+import { complete, login, NOW, profile, run } from './fake-world.ts';
+
+const token: TokenReply = {
+  profile: 'work', access_token: 'at-EXAMPLE', token_type: 'bearer', expires_at: NOW + 600, scope: 'read', resource: null, source: 'cache', granted_beyond: [],
+};
+const loginRequired = () => { throw ValetkeyError.local('login_required', 'no grant', { reason: 'never_signed_in' }); };
+
+describe('valetkey token', () => {
+  it('[TK-01] prints the token, a newline and nothing else, on either stream', async () => {
+    const { stdout, stderr, exit } = await run(['token', 'work'], { api: { token: () => token } });
+    expect({ stdout, stderr, exit }).toEqual({ stdout: 'at-EXAMPLE\n', stderr: '', exit: 0 });
+  });
+
+  it('warns on standard error at a terminal, and still prints', async () => {
+    const { stdout, stderr } = await run(['token', 'work'], { api: { token: () => token }, terminal: true });
+    expect(stdout).toBe('at-EXAMPLE\n');
+    expect(stderr).toMatch(/^warning: A token is now on your screen/);
+    expect(stderr).not.toContain('at-EXAMPLE');
+  });
+
+  it('sends what the flags say', async () => {
+    const { calls } = await run(['token', 'work', '--scope', 'a', '--scope', 'b c', '--resource', 'https://x/', '--min-ttl', '90', '--force'], { api: { token: () => token } });
+    expect(calls).toEqual([['token', { profile: 'work', scopes: ['a', 'b', 'c'], resource: 'https://x/', min_ttl_s: 90, force: true, interaction: 'never' }]]);
+  });
+
+  it.each([
+    ['header', 'Authorization: Bearer at-EXAMPLE\n'],
+    ['env', `export VALETKEY_TOKEN='at-EXAMPLE'\nexport VALETKEY_TOKEN_EXPIRES_AT=${NOW + 600}\n`],
+    ['raw', 'at-EXAMPLE\n'],
+  ])('--format %s', async (format, expected) => {
+    expect((await run(['token', 'work', '--format', format], { api: { token: () => token } })).stdout).toBe(expected);
+  });
+
+  it.each([['--format', 'json'], ['--json']])('%s prints the whole reply', async (...flags) => {
+    expect(JSON.parse((await run(['token', 'work', ...flags], { api: { token: () => token } })).stdout)).toEqual(token);
+  });
+
+  it('quotes a token for the shell', async () => {
+    const { stdout } = await run(['token', 'work', '--format', 'env'], { api: { token: () => ({ ...token, access_token: 'a\'; touch x; \'' }) } });
+    expect(stdout.split('\n')[0]).toBe('export VALETKEY_TOKEN=\'a\'\\\'\'; touch x; \'\\\'\'\'');
+  });
+
+  it.each(['a\nSet-Cookie: x', 'a\u001b[2J', 'ü', ''])('refuses to print a token that is none: %j', async (access_token) => {
+    const { stdout, exit } = await run(['token', 'work', '--format', 'header'], { api: { token: () => ({ ...token, access_token }) } });
+    expect({ stdout, exit }).toEqual({ stdout: '', exit: 7 });
+  });
+
+  it.each([
+    ['--min-ttl', '1.5'], ['--min-ttl', '-1'], ['--format', 'xml'], ['--scope', 'a"b'],
+  ])('refuses %s %s without asking the daemon', async (flag, value) => {
+    const { exit, calls } = await run(['token', 'work', flag, value], {});
+    expect({ exit, calls }).toEqual({ exit: 2, calls: [] });
+  });
+});
+
+describe('a token that needs a person', () => {
+  it.each([
+    ['without a terminal', {}],
+    ['in CI', { terminal: true, env: { CI: 'true' } }],
+  ])('%s it starts no login', async (_, world) => {
+    const { exit, stdout, stderr, calls } = await run(['token', 'work'], { ...world, api: { token: loginRequired } });
+    expect({ exit, stdout, calls: calls.map(([name]) => name) }).toEqual({ exit: 3, stdout: '', calls: ['token'] });
+    expect(stderr).toBe('error: A person has to sign in (login_required)\n  no grant\n  Reason: never_signed_in\n  Run: valetkey login PROFILE\n');
+  });
+
+  it('with --json the problem document is on standard error', async () => {
+    const { stdout, stderr } = await run(['token', 'work', '--json'], { api: { token: loginRequired } });
+    expect(stdout).toBe('');
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'login_required', reason: 'never_signed_in', status: 401 });
+  });
+
+  it('a problem document in a log holds neither the one-time link nor a user code', async () => {
+    const device = { user_code: 'ABCD-EXAMPLE', verification_uri: 'https://x', verification_uri_complete: null, verification_host: 'x' };
+    const problem = { type: 't', title: 't', status: 401, detail: 'd', code: 'login_required', retryable: false, hint: 'h', login: { ...login, device } };
+    const { stderr } = await run(['token', 'work', '--json'], { api: { token: () => { throw new ValetkeyError(problem); } } });
+    expect(stderr).toContain(login.id);
+    expect(stderr).not.toMatch(/NONCE|ABCD/);
+  });
+
+  it.each([['at a terminal', [], true], ['with --interactive', ['--interactive'], false]] as const)('%s it signs in and asks again, without --force', async (_, flags, terminal) => {
+    let signedIn = false;
+    const { exit, stdout, calls, opened } = await run(['token', 'work', '--force', ...flags], {
+      terminal,
+      api: { token: () => (signedIn ? token : loginRequired()), startLogin: () => login, login: () => { signedIn = true; return complete; } },
+    });
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'at-EXAMPLE\n' });
+    expect(calls.map(([name]) => name)).toEqual(['token', 'startLogin', 'login', 'token']);
+    expect(calls[3]?.[1]).toEqual({ profile: 'work', interaction: 'never' });
+    expect(opened).toHaveLength(1);
+  });
+
+  it('--no-interactive starts none at a terminal', async () => {
+    expect((await run(['token', 'work', '--no-interactive'], { terminal: true, api: { token: loginRequired } })).exit).toBe(3);
+  });
+
+  it('signs in for nothing else', async () => {
+    const { exit, calls } = await run(['token', 'work', '--interactive'], { api: { token: () => { throw ValetkeyError.local('vault_locked', 'x'); } } });
+    expect({ exit, calls: calls.length }).toEqual({ exit: 4, calls: 1 });
+  });
+});
+
+it('--why says on standard error which rule chose', async () => {
+  const { stdout, stderr } = await run(['token', '--why'], { api: { token: () => token, profiles: () => ({ profiles: [profile] }) } });
+  expect(stdout).toBe('at-EXAMPLE\n');
+  expect(stderr).toBe('Profile work: it is the only one\n');
+  expect((await run(['token', '--why'], { env: { VALETKEY_PROFILE: 'work' }, api: { token: () => token } })).stderr).toBe('Profile work: VALETKEY_PROFILE names it\n');
+});
+
+it.each([[{}, false], [{ CI: '' }, false], [{ CI: 'false' }, false], [{ CI: '1' }, true], [{ GITHUB_ACTIONS: 'true' }, true], [{ JENKINS_URL: 'http://x' }, true]])('automation of %j: %s', (env, expected) => {
+  expect(isAutomation(env)).toBe(expected);
+});

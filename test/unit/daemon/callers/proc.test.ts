@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { parseStat, parseUid } from '../../../../daemon/callers/proc.ts';
+
+const tail = 'S 900 4711 4711 34816 4711 4194304 100 0 0 0 1 2 0 0 20 0 7 0 123456 1000000 500 18446744073709551615';
+
+describe('parseStat', () => {
+  it.each([
+    ['node', 'node'],
+    ['a name with spaces', 'tmux: server'],
+    ['a name that ends the field early', 'x) S 1 1 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 999'],
+    ['parentheses', '((sd-pam))'],
+    ['no name', ''],
+  ])('reads the fields after %s', (_, comm) => {
+    expect(parseStat(`4711 (${comm}) ${tail}\n`)).toEqual({
+      comm, isDead: false, parent: 900, group: 4711, terminal: 34_816, foregroundGroup: 4711, startTime: '123456',
+    });
+  });
+
+  it.each(['Z', 'X'])('tells a process in state %s from a living one', (state) => {
+    expect(parseStat(`4711 (x) ${tail.replace('S', state)}`)?.isDead).toBe(true);
+  });
+
+  it.each(['', '4711', '4711 (x', ') S (', '4711 (x) S 1 2 3', `4711 (x) ${tail.replace('123456', 'soon')}`])('is null for %j', (text) => {
+    expect(parseStat(text)).toBeNull();
+  });
+});
+
+describe('parseUid', () => {
+  it('reads the effective uid', () => {
+    expect(parseUid('Name:\tx\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\t2\t3\t4\n')).toBe(1001);
+    expect(parseUid('Name:\tUid:\t1\t2\n')).toBeNull();
+  });
+});

@@ -1,0 +1,27 @@
+import { it, expect } from 'vitest';
+import { startKeyring } from '../../../support/keyring.ts';
+import { createKeychain } from '../../../../daemon/vault/keychain.ts';
+import { createClock } from '../../../../daemon/platform/clock.ts';
+it('x', async () => {
+  const k = await startKeyring();
+  const undo = k.use();
+  const kc = createKeychain(createClock());
+  const T = async (n: string, p: Promise<unknown>) => { const t = performance.now(); console.log(n, await p, Math.round(performance.now() - t)); };
+  await T('read', kc.read('a'));
+  await T('store', kc.store('a', Buffer.from('hello')));
+  await T('read', kc.read('a'));
+  k.lock();
+  await T('read', kc.read('a'));
+  await T('store', kc.store('b', Buffer.from('x')));
+  await k.unlock();
+  await T('read', kc.read('a'));
+  k.freeze();
+  await T('frozen', kc.read('a'));
+  k.thaw(); k.freezeBus();
+  await T('frozen bus', kc.read('a'));
+  k.thawBus();
+  await T('remove', kc.remove('a'));
+  await T('remove', kc.remove('a'));
+  undo(); await k.stop();
+  expect(1).toBe(1);
+}, 60000);
