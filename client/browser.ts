@@ -44,18 +44,22 @@ function systemOpener(): readonly string[] {
 /**
  * @param command - the profile's browser command; null is the system's default.
  * @param env - environment of the asking process, before cleaning.
+ * @param signal - nobody waits for the answer any more; the browser stays open.
  */
-export async function openBrowser(startUrl: string, command: readonly string[] | null, env: Readonly<Record<string, string | undefined>>): Promise<Opening> {
+export async function openBrowser(startUrl: string, command: readonly string[] | null, env: Readonly<Record<string, string | undefined>>, signal?: AbortSignal): Promise<Opening> {
   const [file, ...args] = browserArgv(command ?? systemOpener(), checkStartUrl(startUrl));
   if (file === undefined) return { kind: 'failed', why: 'the browser command is empty' };
   return new Promise((resolve) => {
     const child = spawn(file, args, { detached: true, stdio: 'ignore', env: browserEnvironment(env), shell: false, windowsHide: true });
     const timer = setTimeout(() => settle({ kind: 'opened' }), OPENER_FAILS_WITHIN_MS);
+    const leave = () => settle({ kind: 'opened' });
     const settle = (opening: Opening) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', leave);
       child.unref();
       resolve(opening);
     };
+    signal?.addEventListener('abort', leave, { once: true });
     child.once('error', (error) => settle({ kind: 'failed', why: error.message }));
     child.once('exit', (code, signal) => settle(code === 0 ? { kind: 'opened' } : { kind: 'failed', why: `${file} ended with ${signal ?? `exit status ${code}`}` }));
   });

@@ -29,7 +29,8 @@ export type World = {
   readonly signal: AbortSignal;
   link(options: { readonly startDaemon: boolean; readonly label: string }): DaemonLink;
   meetPerson(): Person | null;
-  openBrowser(startUrl: string, command: readonly string[] | null): Promise<Opening>;
+  /** Settles when the opener has failed, or has had the time to; at once when the signal says that nobody waits. */
+  openBrowser(startUrl: string, command: readonly string[] | null, signal: AbortSignal): Promise<Opening>;
   /** All of standard input, at most `max` bytes. */
   readStdin(max: number): Promise<string>;
   /** Seconds since 1970-01-01 UTC. */

@@ -4,6 +4,7 @@
  */
 import type { ConsentChallenge, LoginView, SubjectView } from '../shared/schemas.ts';
 import { checkStartUrl } from './browser.ts';
+import type { Opening } from './browser.ts';
 import type { CommandContext } from './command.ts';
 import type { SignInScreen } from './sign-in.ts';
 import { clock, duration } from './time-words.ts';
@@ -61,9 +62,10 @@ async function qrCode(text: string): Promise<string | null> {
 
 export type ScreenOptions = { readonly openBrowser: boolean };
 
-/** @returns the screen, and what clears it. */
-export function createLoginScreen(context: CommandContext, options: ScreenOptions): { screen: SignInScreen; clear: () => void } {
+/** @returns the screen, and what takes it away. */
+export function createLoginScreen(context: CommandContext, options: ScreenOptions): { screen: SignInScreen; close: () => void } {
   const { terminal, signal } = context;
+  const closed = new AbortController();
   let stopWaiting: (() => void) | null = null;
   const clear = () => {
     stopWaiting?.();
@@ -81,6 +83,16 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
   };
   const showLink = (url: string) => terminal.tell(`Open this link in a browser on this machine, once: ${url}`);
 
+  async function open(view: LoginView, url: string): Promise<void> {
+    const opening = await context.openBrowser(url, view.browser ?? null, closed.signal)
+      .catch((error: unknown): Opening => ({ kind: 'failed', why: String(error) }));
+    if (opening.kind === 'opened' || closed.signal.aborted) return;
+    clear();
+    terminal.note(`The browser did not open: ${opening.why}`);
+    showLink(url);
+    screen.waiting(view);
+  }
+
   const screen: SignInScreen = {
     async openBrowser(view, startUrl) {
       const url = checkStartUrl(startUrl);
@@ -89,10 +101,8 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
         return;
       }
       terminal.note(`Opening the browser for ${view.issuer_host}`);
-      const opening = await context.openBrowser(url, view.browser ?? null);
-      if (opening.kind === 'opened') return;
-      terminal.note(`The browser did not open: ${opening.why}`);
-      showLink(url);
+      // Not waited for: where the issuer knows the person already, the sign-in is over before the opener is.
+      void open(view, url);
     },
     askConsent: (challenge) => withPerson(async (person) => {
       person.show(challengeLines(challenge, context.now()));
@@ -119,5 +129,11 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
       stopWaiting = terminal.waitFor(() => `Waiting for the sign-in at ${view.issuer_host}, ${clock(view.expires_at - context.now())} left`);
     },
   };
-  return { screen, clear };
+  return {
+    screen,
+    close() {
+      closed.abort();
+      clear();
+    },
+  };
 }

@@ -51,9 +51,9 @@ async function realWorld(): Promise<World> {
       return { api: openApi(connection), ensureDaemon: connection.ensureDaemon, close: connection.close };
     },
     meetPerson,
-    async openBrowser(startUrl, command) {
+    async openBrowser(startUrl, command, signal) {
       const { openBrowser } = await import('./browser.ts');
-      return openBrowser(startUrl, command, process.env);
+      return openBrowser(startUrl, command, process.env, signal);
     },
     readStdin,
     now: () => Math.floor(Date.now() / 1000),

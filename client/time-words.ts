@@ -1,4 +1,4 @@
-/** Times for people. All times are seconds since 1970-01-01 UTC. */
+/** Times and counts for people. All times are seconds since 1970-01-01 UTC. */
 
 /** `42 s`, `17 min`, `3 h 20 min`, `5 d`. */
 export function duration(seconds: number): string {
@@ -25,4 +25,9 @@ export function ago(then: number, now: number): string {
 export function clock(seconds: number): string {
   const s = Math.max(0, Math.ceil(seconds));
   return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`;
+}
+
+/** `1 profile`, `2 profiles`. */
+export function count(n: number, word: string): string {
+  return `${n} ${word}${n === 1 ? '' : 's'}`;
 }

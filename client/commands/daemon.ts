@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
+import { count } from '../time-words.ts';
 import { daemonFacts } from './status.ts';
 
 // A refresh on the wire is finished and saved before the daemon ends.
@@ -50,7 +51,7 @@ async function stop(context: CommandContext): Promise<void> {
 async function reload({ terminal, runningDaemon, signal }: CommandContext): Promise<void> {
   const reply = await runningDaemon.api.reload(signal);
   if (terminal.json) terminal.document(reply);
-  else terminal.note(`${reply.file}: ${reply.profiles} profiles, changed: ${reply.changed.join(', ') || 'none'}`);
+  else terminal.note(`${reply.file}: ${count(reply.profiles, 'profile')}, changed: ${reply.changed.join(', ') || 'none'}`);
 }
 
 async function status({ terminal, runningDaemon, signal, now }: CommandContext): Promise<void> {

@@ -7,6 +7,7 @@ import type { Finding } from '../doctor/finding.ts';
 import { checkCoreLimit, checkEnvironment, checkPtrace, readProc } from '../doctor/host.ts';
 import { checkPaths } from '../doctor/private-paths.ts';
 import type { Terminal } from '../terminal.ts';
+import { count } from '../time-words.ts';
 
 async function askDaemon({ daemon, signal }: CommandContext): Promise<{ status: StatusReply } | { finding: Finding }> {
   try {
@@ -31,8 +32,8 @@ function show(terminal: Terminal, findings: readonly Finding[]): void {
     if (why !== '') terminal.line(`         Why it matters: ${why}`);
     if (command !== null) terminal.line(`         Run: ${command}`);
   }
-  const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
-  terminal.note(`${count('error')} errors, ${count('warning')} warnings, ${count('ok')} in order`);
+  const of = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
+  terminal.note(`${count(of('error'), 'error')}, ${count(of('warning'), 'warning')}, ${of('ok')} in order`);
 }
 
 async function doctor(context: CommandContext): Promise<void> {

@@ -15,11 +15,11 @@ type Options = {
 
 /** Signs in with a person at this terminal; `token` uses it too. */
 export async function signInHere(context: CommandContext, request: LoginRequest, openBrowser: boolean): Promise<LoginView> {
-  const { screen, clear } = createLoginScreen(context, { openBrowser });
+  const { screen, close } = createLoginScreen(context, { openBrowser });
   try {
     return await signIn(context.daemon.api, request, screen, context.signal);
   } finally {
-    clear();
+    close();
   }
 }
 

@@ -3,7 +3,7 @@ import { examples } from '../command.ts';
 import type { Declare } from '../command.ts';
 import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
 import type { Terminal } from '../terminal.ts';
-import { ago, remaining } from '../time-words.ts';
+import { ago, count, remaining } from '../time-words.ts';
 
 function vaultWords({ backend, state, detail }: VaultView): string {
   return `${backend}, ${state}${detail === '' ? '' : ` (${detail})`}`;
@@ -15,10 +15,10 @@ export function daemonFacts(status: StatusReply, now: number): readonly (readonl
     ['Daemon', `${status.version}, protocol ${status.protocol}, pid ${status.pid}, started ${ago(status.started_at, now)} by ${status.started_by}`],
     ['Socket', status.socket],
     ['State', status.state_dir],
-    ['Configuration', `${status.config.file}, ${status.config.profiles} profiles, read ${ago(status.config.loaded_at, now)}`],
+    ['Configuration', `${status.config.file}, ${count(status.config.profiles, 'profile')}, read ${ago(status.config.loaded_at, now)}`],
     ['Vault', vaultWords(status.vault)],
     ...(status.locked ? [['Locked', 'by valetkey lock; nothing is handed out. Run: valetkey unlock'] as const] : []),
-    ...(status.pending_revocations > 0 ? [['Revocations', `${status.pending_revocations} still to be sent to their issuers`] as const] : []),
+    ...(status.pending_revocations > 0 ? [['Revocations', `${count(status.pending_revocations, 'token')} still to be sent to their issuers`] as const] : []),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import type { StatusReply } from '../../shared/schemas.ts';
 import { BUILD_VERSION } from '../../shared/version.ts';
+import { count } from '../time-words.ts';
 import { failure, ok, warning } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
@@ -35,7 +36,7 @@ function checkConfig({ config }: StatusReply): Finding {
   const changed = statSync(config.file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   return Math.floor(changed / 1000) > config.loaded_at
     ? warning('config', `${config.file} was changed after the daemon read it`, 'The daemon still works by the old one', 'valetkey daemon reload')
-    : ok('config', `${config.file}: ${config.profiles} profiles`);
+    : ok('config', `${config.file}: ${count(config.profiles, 'profile')}`);
 }
 
 export function checkStatus(status: StatusReply): readonly Finding[] {

@@ -19,7 +19,7 @@ export async function findBrowser(environment: Environment): Promise<SessionFact
   if (named !== undefined && named !== '') return kindOf(named);
   const desktop = await readDefaultEntry(environment);
   if (desktop !== null) return desktop;
-  const alternative = await readTarget('/etc/alternatives/x-www-browser');
+  const alternative = readTarget('/etc/alternatives/x-www-browser');
   if (alternative !== null) return kindOf(alternative);
   const openers = await Promise.all(OPENERS.map((path) => access(path).then(() => true, () => false)));
   return openers.includes(true) ? 'unknown' : 'none';

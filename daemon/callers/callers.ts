@@ -12,7 +12,7 @@ import type { Loginctl } from './logind.ts';
 import { readIdentity, readStat, readStrings, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { readRawFacts } from './raw-facts.ts';
-import { scriptOf } from './script.ts';
+import { isInterpreter, scriptOf } from './script.ts';
 
 export type CallersDeps = {
   readonly loginctl: Loginctl;
@@ -37,15 +37,11 @@ export function createCallers({ loginctl }: CallersDeps): Callers {
 async function attest(peer: Peer): Promise<Caller | null> {
   // 0: a process of a pid namespace that is not below ours.
   if (peer.pid <= 0) return null;
-  const stat = await readStat(peer.pid);
+  const stat = readStat(peer.pid);
   if (stat === null || stat.isDead) return null;
-  const [executable, argv, cwd] = await Promise.all([
-    readTarget(`/proc/${peer.pid}/exe`),
-    readStrings(`/proc/${peer.pid}/cmdline`, MAX_COMMAND_BYTES),
-    readTarget(`/proc/${peer.pid}/cwd`),
-  ]);
+  const executable = readTarget(`/proc/${peer.pid}/exe`);
+  const script = executable !== null && isInterpreter(executable) ? await readScript(executable, peer.pid) : null;
   if (!isSame({ uid: peer.uid, startTime: stat.startTime }, peer.pid)) return null;
-  const script = executable === null ? null : scriptOf(executable, argv ?? [], cwd);
   return {
     uid: peer.uid,
     pid: peer.pid,
@@ -55,6 +51,11 @@ async function attest(peer: Peer): Promise<Caller | null> {
     terminal: terminalOf(stat),
     label: labelOf(script ?? executable, peer.pid),
   };
+}
+
+async function readScript(interpreter: string, pid: number): Promise<string | null> {
+  const argv = await readStrings(`/proc/${pid}/cmdline`, MAX_COMMAND_BYTES);
+  return scriptOf(interpreter, argv ?? [], readTarget(`/proc/${pid}/cwd`));
 }
 
 function isSame(known: { readonly uid: number; readonly startTime: string }, pid: number): boolean {

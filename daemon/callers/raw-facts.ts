@@ -21,11 +21,9 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
   const environment = await readEnvironment(caller.pid);
   const known: Environment = environment ?? new Map();
   const hasDisplay = await isDisplayThere(known, caller.uid);
-  const [ancestors, cgroup, marks, namespaces, osRelease, logind, browser, interactiveUsers] = await Promise.all([
-    readAncestors(caller.pid),
+  const [cgroup, marks, osRelease, logind, browser, interactiveUsers] = await Promise.all([
     readText(`/proc/${caller.pid}/cgroup`, MAX_BYTES),
     Promise.all(CONTAINER_MARKS.map(exists)),
-    Promise.all(['mnt', 'pid'].map((kind) => isForeignNamespace(caller.pid, kind))),
     readText('/proc/sys/kernel/osrelease', MAX_BYTES),
     readLogindSession(loginctl, { sessionId: known.get('XDG_SESSION_ID') ?? null, uid: caller.uid, hasDisplay }),
     findBrowser(known),
@@ -34,10 +32,10 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
   return {
     environment,
     hasTerminal: caller.terminal !== null,
-    ancestors,
+    ancestors: readAncestors(caller.pid),
     cgroup: cgroup ?? '',
     hasContainerMark: marks.includes(true),
-    isInOtherNamespace: namespaces.includes(true),
+    isInOtherNamespace: ['mnt', 'pid'].some((kind) => isForeignNamespace(caller.pid, kind)),
     osRelease: osRelease ?? '',
     hasDisplay,
     logind,
@@ -46,11 +44,11 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
   };
 }
 
-async function readAncestors(pid: number): Promise<readonly string[]> {
+function readAncestors(pid: number): readonly string[] {
   const names: string[] = [];
-  let next = (await readStat(pid))?.parent ?? 0;
+  let next = readStat(pid)?.parent ?? 0;
   while (next > 0 && names.length < MAX_ANCESTORS) {
-    const ancestor = await readStat(next);
+    const ancestor = readStat(next);
     if (ancestor === null) break;
     names.push(ancestor.comm);
     next = ancestor.parent;
@@ -59,8 +57,9 @@ async function readAncestors(pid: number): Promise<readonly string[]> {
 }
 
 /** False where either cannot be read: then the environment cannot either, and no window is assumed. */
-async function isForeignNamespace(pid: number, kind: string): Promise<boolean> {
-  const [own, theirs] = await Promise.all([readTarget(`/proc/self/ns/${kind}`), readTarget(`/proc/${pid}/ns/${kind}`)]);
+function isForeignNamespace(pid: number, kind: string): boolean {
+  const own = readTarget(`/proc/self/ns/${kind}`);
+  const theirs = readTarget(`/proc/${pid}/ns/${kind}`);
   return own !== null && theirs !== null && own !== theirs;
 }
 

@@ -38,11 +38,19 @@ const INTERPRETERS: readonly (readonly [RegExp, Options])[] = [
   [/^perl[\d.]*$/, PERL],
 ];
 
+export function isInterpreter(executable: string): boolean {
+  return optionsOf(executable) !== null;
+}
+
+function optionsOf(executable: string): Options | null {
+  const name = basename(executable).replace(/ \(deleted\)$/, '');
+  return INTERPRETERS.find(([pattern]) => pattern.test(name))?.[1] ?? null;
+}
+
 /** An absolute path, or null: no interpreter, no script, or a relative one where `cwd` is not known. */
 export function scriptOf(executable: string, argv: readonly string[], cwd: string | null): string | null {
-  const name = basename(executable).replace(/ \(deleted\)$/, '');
-  const options = INTERPRETERS.find(([pattern]) => pattern.test(name))?.[1];
-  const script = options === undefined ? null : firstOperand(argv.slice(1), options);
+  const options = optionsOf(executable);
+  const script = options === null ? null : firstOperand(argv.slice(1), options);
   if (script === null) return null;
   if (script.startsWith('/')) return resolve(script);
   return cwd?.startsWith('/') === true && !cwd.endsWith(' (deleted)') ? resolve(cwd, script) : null;

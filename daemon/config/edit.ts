@@ -34,8 +34,15 @@ export function removeProfile(text: string, name: ProfileName): string {
   const lines = linesOf(text);
   const statements = statementsOf(text);
   const gone = new Set(statements.flatMap((statement, i) => (belongsTo(statements, i, name) ? range(statement) : [])));
-  const after = lines.filter((_, line) => !gone.has(line)).join('');
+  const after = lines.filter((_, line) => !gone.has(line) || partsComments(lines, gone, line)).join('');
   return verified(after, { ...before, profiles: kept });
+}
+
+/** A blank line stays where without it the comment above the gap would run into the one below. */
+function partsComments(lines: readonly string[], gone: ReadonlySet<number>, line: number): boolean {
+  const isComment = (text: string | undefined): boolean => text?.trimStart().startsWith('#') === true;
+  const above = lines.findLast((_, i) => i < line && !gone.has(i));
+  return lines[line]?.trim() === '' && !gone.has(line + 1) && isComment(lines[line + 1]) && isComment(above);
 }
 
 const range = ({ start, end }: Statement): number[] => Array.from({ length: end - start }, (_, i) => start + i);

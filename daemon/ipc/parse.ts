@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Method } from '../../shared/methods.ts';
 import { BrokerError } from '../core/errors.ts';
+import { cleanText } from '../core/text.ts';
 
 /** The body by the method's schema: nothing coerced, nothing dropped; the error names the place, never the value. */
 export function parseBody(method: Method, body: unknown): unknown {
@@ -11,7 +12,12 @@ export function parseBody(method: Method, body: unknown): unknown {
   const result = v.safeParse(method.request, body ?? {}, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const path = v.getDotPath(issue) ?? '';
-  const what = issue.type === 'strict_object' ? 'a key that is not allowed, or one is missing' : `expected ${issue.expected ?? 'something else'}`;
-  throw new BrokerError('bad_request', `the body is wrong${path === '' ? '' : ` at ${path.slice(0, 64)}`}: ${what}`);
+  const path = cleanText(v.getDotPath(issue) ?? '', 64);
+  throw new BrokerError('bad_request', path === '' ? `the body is wrong: ${whatIsWrong(issue)}` : `the body is wrong at ${path}: ${whatIsWrong(issue)}`);
+}
+
+function whatIsWrong(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === 'strict_object') return issue.expected === 'never' ? 'this key is not known' : 'this key is missing';
+  // Only patterns and checks have messages of our own; the library's own would quote the value.
+  return issue.type === 'regex' || issue.type === 'check' ? `expected ${issue.message}` : `expected ${issue.expected ?? 'something else'}`;
 }

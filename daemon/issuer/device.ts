@@ -46,10 +46,11 @@ export async function pollDevice(
   try {
     const parameters = { device_code: deviceCode.reveal(), ...resourceParams(profile, want) };
     const response = await genericGrantRequest(configure(client, exchange.fetch), DEVICE_GRANT, parameters);
+    const set = toTokenSet(response, profile, want);
     const isOpenId = want.scopes.some((scope) => scope === 'openid');
     const noStepUp = { acrValues: [], maxAgeS: null };
     const identity = await deps.idTokens.atSignIn(client, exchange.answer()?.idToken ?? null, response.access_token, null, isOpenId, noStepUp);
-    return { kind: 'tokens', tokens: toTokenSet(response, identity, profile, want) };
+    return { kind: 'tokens', tokens: { ...set, identity } };
   } catch (cause) {
     // Google sends them with 428 and 403, others with 429: the word counts, not the status.
     if (cause instanceof ResponseBodyError && cause.error === 'authorization_pending') return { kind: 'pending', slowDown: false };

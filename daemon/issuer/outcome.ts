@@ -17,6 +17,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused',
   EHOSTUNREACH: 'unreachable', ENETUNREACH: 'unreachable', ENETDOWN: 'unreachable', EADDRNOTAVAIL: 'unreachable',
   ECONNRESET: 'reset', EPIPE: 'reset', ECONNABORTED: 'reset', UND_ERR_SOCKET: 'reset',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'reset', HPE_INVALID_EOF_STATE: 'reset',
   ETIMEDOUT: 'timeout', TimeoutError: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout', UND_ERR_HEADERS_TIMEOUT: 'timeout', UND_ERR_BODY_TIMEOUT: 'timeout',
   AbortError: 'aborted',

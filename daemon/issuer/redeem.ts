@@ -26,10 +26,11 @@ export async function redeemCode(
     landed.search = callback.toString();
     const checks = { pkceCodeVerifier: request.verifier.reveal(), expectedState: request.state.reveal() };
     const response = await authorizationCodeGrant(configure(client, exchange.fetch), landed, checks, resourceParams(profile, want));
+    const set = toTokenSet(response, profile, want);
     const isOpenId = want.scopes.some((scope) => scope === 'openid');
     const idToken = exchange.answer()?.idToken ?? null;
     const identity = await deps.idTokens.atSignIn(client, idToken, response.access_token, isOpenId ? request.nonce : null, isOpenId, stepUp);
-    return { kind: 'tokens', tokens: toTokenSet(response, identity, profile, want) };
+    return { kind: 'tokens', tokens: { ...set, identity } };
   } catch (cause) {
     return outcomeOf(cause, exchange.answer());
   }

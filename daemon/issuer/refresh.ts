@@ -21,8 +21,9 @@ export async function refreshTokens(
   try {
     const parameters = { ...refreshScopes(profile, want), ...resourceParams(profile, want) };
     const response = await refreshTokenGrant(configure(client, exchange.fetch), refreshToken.reveal(), parameters);
+    const set = toTokenSet(response, profile, want);
     const identity = await deps.idTokens.atRefresh(client, exchange.answer()?.idToken ?? null, response.access_token, previous);
-    return { kind: 'tokens', tokens: toTokenSet(response, identity, profile, want) };
+    return { kind: 'tokens', tokens: { ...set, identity } };
   } catch (cause) {
     return outcomeOf(cause, exchange.answer(), true);
   }

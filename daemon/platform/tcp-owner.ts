@@ -2,64 +2,81 @@
  * Whose a TCP connection on loopback is (LB-10): the uid of the client's end, from the kernel's socket table.
  * Reading it needs no privilege, and works in a process that may not be dumped.
  */
-import { createReadStream } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { isIPv4, isIPv6 } from 'node:net';
 import { endianness } from 'node:os';
-import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 
 export type TcpEnd = { readonly address: string; readonly port: number };
 
 const TABLES = ['/proc/thread-self/net/tcp', '/proc/thread-self/net/tcp6'];
 /** A table that changes while it is read may leave out a row. */
 const ATTEMPTS = 2;
+/** The kernel gives some 4 KiB a read; other users decide how many there are, so others get a turn between. */
+const READS_A_TURN = 64;
 
 /**
  * Null where the kernel does not tell: the connection is gone, its client has closed its end, or this system
  * has no such table (macOS). Null is not "ours": whoever asks refuses.
  */
 export async function ownerOf(client: TcpEnd, server: TcpEnd, tables: readonly string[] = TABLES): Promise<number | null> {
-  const local = keyOf(client);
-  const remote = keyOf(server);
+  const [local, remote] = [keyOf(client), keyOf(server)];
+  const rows = [`: ${local} ${remote} `, `: ${MAPPED}${local} ${MAPPED}${remote} `];
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     for (const table of tables) {
-      const owner = await searchTable(table, local, remote);
+      const owner = await searchTable(table, rows);
       if (owner !== null) return owner;
     }
   }
   return null;
 }
 
-/** Line by line: other users decide how long the table is. */
-async function searchTable(path: string, local: string, remote: string): Promise<number | null> {
-  const input = createReadStream(path);
-  const lines = createInterface({ input });
+async function searchTable(path: string, rows: readonly string[]): Promise<number | null> {
+  const file = openTable(path);
+  if (file === null) return null;
   try {
-    for await (const line of lines) {
-      const row = parseRow(line);
-      if (row?.local === local && row.remote === remote) return row.uid;
+    const buffer = Buffer.alloc(65_536);
+    let text = '';
+    for (let reads = 1; ; reads += 1) {
+      const length = readSync(file, buffer);
+      if (length === 0) return null;
+      text += buffer.toString('latin1', 0, length);
+      const end = text.lastIndexOf('\n') + 1;
+      const owner = ownerIn(text.slice(0, end), rows);
+      if (owner !== null) return owner;
+      text = text.slice(end);
+      if (reads % READS_A_TURN === 0) await setImmediate();
     }
-    return null;
-  } catch (error) {
-    if (isAbsent(error)) return null;
-    throw error;
   } finally {
-    lines.close();
-    input.destroy();
+    closeSync(file);
   }
 }
 
-/** No IPv6 in this kernel, no such table on this system, or a sandbox that hides it. */
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES');
+/** Null: no IPv6 in this kernel, no such table on this system, or a sandbox that hides it. */
+function openTable(path: string): number | null {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES')) return null;
+    throw error;
+  }
 }
 
-/** Columns of proc_pid_net(5): sl, local, remote, state, queues, timer, retransmits, uid, timeout, inode. */
-function parseRow(line: string): { readonly local: string; readonly remote: string; readonly uid: number } | null {
-  const [, local, remote, , , , , uid, , inode] = line.trim().split(/\s+/);
-  if (local === undefined || remote === undefined || uid === undefined || !/^\d+$/.test(uid)) return null;
+function ownerIn(lines: string, rows: readonly string[]): number | null {
+  for (const row of rows) {
+    for (let at = lines.indexOf(row); at !== -1; at = lines.indexOf(row, at + 1)) {
+      const owner = ownerOfRow(lines.slice(at + 2, lines.indexOf('\n', at)));
+      if (owner !== null) return owner;
+    }
+  }
+  return null;
+}
+
+/** Columns of proc_pid_net(5), from the second on: local, remote, state, queues, timer, retransmits, uid, timeout, inode. */
+function ownerOfRow(line: string): number | null {
+  const [, , , , , , uid, , inode] = line.trim().split(/\s+/);
   // A socket that its process has closed has no inode and shows uid 0, whoever it belonged to.
-  if (inode === undefined || inode === '0') return null;
-  return { local: unmapped(local), remote: unmapped(remote), uid: Number(uid) };
+  return uid === undefined || !/^\d+$/.test(uid) || inode === undefined || inode === '0' ? null : Number(uid);
 }
 
 /** As the table writes it, e.g. 0100007F:1F90. */
@@ -78,10 +95,6 @@ function wordHex(bytes: readonly number[]): string {
 
 /** ::ffff:0:0/96: an IPv4 connection of an IPv6 socket, as Java makes them. */
 const MAPPED = `${'0'.repeat(16)}${wordHex([0, 0, 0xff, 0xff])}`;
-
-function unmapped(key: string): string {
-  return key.startsWith(MAPPED) ? key.slice(MAPPED.length) : key;
-}
 
 function bytesOfIPv6(address: string): readonly number[] {
   const [head, tail] = (address.split('%')[0] ?? '').split('::').map(

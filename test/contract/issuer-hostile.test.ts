@@ -75,7 +75,7 @@ describe('a refresh at a failing server', () => {
     ['temporarily_unavailable', faults.oauthError('temporarily_unavailable'), transient('temporarily_unavailable')],
     ['connection closed before the answer', faults.dropBefore(), transient('reset', { answerLost: true })],
     ['answer lost after the issuer worked', faults.lostAnswer(), transient('reset', { answerLost: true })],
-    ['answer cut in the middle', faults.truncated(), transient('reset')],
+    ['a refusal cut in the middle', faults.truncated(), transient('reset')],
     ['no answer at all', faults.hang(), transient('timeout', { answerLost: true, timedOut: true })],
     ['200 with a web page', faults.html(), transient('unreadable_answer', { answerLost: true })],
     ['200 with broken JSON', faults.malformed(), transient('unreadable_answer', { answerLost: true })],
@@ -100,9 +100,18 @@ describe('a refresh at a failing server', () => {
   ])('%s', async (_name, fault, expected) => {
     const world = await start();
     world.shim.fault('token', fault);
-    // "answer cut in the middle": the issuer itself refused this token, with 400.
     expect(await refresh(world)).toMatchObject(expected);
     expect(world.shim.requestsTo('token')).toHaveLength(1);
+  });
+
+  it('counts a success that is cut in the middle as a lost answer', async () => {
+    const world = await start();
+    const { issuer, client, profile, shim } = world;
+    const { refreshToken, identity } = tokensOf(await signIn(issuer, client, profile));
+    shim.fault('token', faults.truncated());
+    const outcome = await issuer.refresh(client, profile, refreshToken ?? RT, { scopes: [], resource: null }, identity);
+    expect(outcome).toEqual(transient('reset', { answerLost: true }));
+    expect(shim.issuer.count('token', 'refresh_token')).toBe(1);
   });
 
   it('reads Retry-After as a date, by its own clock', async () => {
@@ -456,9 +465,4 @@ describe('a revocation', () => {
     expect(await issuer.revoke(client, RT, 'refresh_token')).toMatchObject(expected);
     expect(shim.requestsTo('revocation')[0]?.params).toMatchObject({ token: RT.reveal(), token_type_hint: 'refresh_token' });
   });
-});
-
-it('signs in through the shim, so that its faults are what fails above', async () => {
-  const { issuer, client, profile } = await start();
-  tokensOf(await signIn(issuer, client, profile));
 });

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,7 +55,8 @@ export async function startKeyring({ isBare = false, hasDialog = false }: Keyrin
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-keyring-')));
   for (const name of ['home', 'run', 'services']) mkdirSync(join(dir, name), { mode: 0o700 });
   const socket = join(dir, 'run', 'bus');
-  if (hasDialog) writeFileSync(join(dir, 'services', 'prompter.service'), '[D-BUS Service]\nName=org.gnome.keyring.SystemPrompter\nExec=/bin/sleep 60\n');
+  const dialog = join(dir, 'dialog.pid');
+  if (hasDialog) writeFileSync(join(dir, 'services', 'prompter.service'), `[D-BUS Service]\nName=org.gnome.keyring.SystemPrompter\nExec=/bin/sh -c "echo $$ >${dialog}; exec sleep 60"\n`);
   writeFileSync(join(dir, 'bus.conf'), busConfiguration(socket, join(dir, 'services')));
   const env = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${socket}`, XDG_RUNTIME_DIR: join(dir, 'run') };
   const childEnv = { PATH: process.env['PATH'], HOME: join(dir, 'home'), ...env };
@@ -97,6 +98,7 @@ export async function startKeyring({ isBare = false, hasDialog = false }: Keyrin
     async stop() {
       await end(keyring);
       await end(bus);
+      if (existsSync(dialog)) process.kill(Number(readFileSync(dialog, 'utf8')), 'SIGKILL');
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -131,10 +131,10 @@ describe('status', () => {
       "Daemon         0.1.0, protocol 1, pid 4242, started 10 min ago by valetkey token
       Socket         /r/socket
       State          /s
-      Configuration  /c/config.toml, 1 profiles, read 10 min ago
+      Configuration  /c/config.toml, 1 profile, read 10 min ago
       Vault          keychain, open
       Locked         by valetkey lock; nothing is handed out. Run: valetkey unlock
-      Revocations    2 still to be sent to their issuers
+      Revocations    2 tokens still to be sent to their issuers
 
       PROFILE  SIGNED IN AS          STATE   TOKEN       SINCE
       work     ada@example.com (u1)  active  for 30 min  2 h ago

@@ -54,6 +54,12 @@ describe('trust in the socket', () => {
     expect(server.seen).toHaveLength(1);
   });
 
+  it('says of a link in place of the directory what it is', async () => {
+    const server = await serve(ok);
+    symlinkSync(server.directory, `${server.directory}-link`);
+    expect((await failure(connect({ socket: join(`${server.directory}-link`, 'socket') }).status())).detail).toContain('is not a directory');
+  });
+
   it.skipIf(!isRoot).each(['directory', 'socket'] as const)('[IP-06] sends nothing where the %s belongs to another user (needs root to give it away)', async (which) => {
     const server = await serve(ok);
     chownSync(server[which], 65534, 65534);
@@ -121,7 +127,7 @@ describe('replies', () => {
     ['another protocol version', (_, r) => { r.setHeader('valetkey-protocol', '2'); r.end('{}'); }],
     ['something that is not JSON', (_, r) => { r.setHeader('valetkey-protocol', '1'); r.end('<html>'); }],
     ['an error without a problem document', (_, r) => reply(r, { error: 'x' }, 500)],
-    ['more than 4 MiB', (_, r) => { r.setHeader('valetkey-protocol', '1'); r.end(Buffer.alloc(5 * 1024 * 1024, 0x20)); }],
+    ['more than 4 MiB', (_, r) => { r.setHeader('valetkey-protocol', '1'); r.end(JSON.stringify('x'.repeat(5 * 1024 * 1024))); }],
   ] satisfies readonly (readonly [string, Answer])[])('refuses %s', async (_, answer) => {
     const server = await serve(answer);
     expect((await failure(connect({ socket: server.socket }).status())).code).toBe('protocol_mismatch');

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import type { ConsentChallenge, LoginView } from '../../../shared/schemas.ts';
@@ -23,7 +24,7 @@ describe('valetkey login in the browser', () => {
   });
 
   it('prints the link when the browser does not open', async () => {
-    const { stderr, exit } = await run(['login', 'work'], { opening: { kind: 'failed', why: 'spawn x ENOENT' }, api: { startLogin: () => login, login: () => complete } });
+    const { stderr, exit } = await run(['login', 'work'], { opening: { kind: 'failed', why: 'spawn x ENOENT' }, api: { startLogin: () => login, login: async () => { await setImmediate(); return complete; } } });
     expect(exit).toBe(0);
     expect(stderr).toContain('http://127.0.0.1:4711/start/NONCE');
     expect(stderr).toContain('ENOENT');

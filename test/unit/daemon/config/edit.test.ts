@@ -77,6 +77,7 @@ v = 1
 level = "warn"
 
 # Work: ask Bob before changing.
+
 # Home.
 # Two lines of it.
 [profiles.home]

@@ -1,0 +1,251 @@
+/**
+ * ID tokens at the Issuer port: well signed but wrong, badly signed, and those that come with a refresh. The
+ * shim changes one thing at a time in what a real server issued; without a change the same sign-in works.
+ */
+import { createPublicKey } from 'node:crypto';
+import { SignJWT, UnsecuredJWT, generateKeyPair } from 'jose';
+import type { JWK } from 'jose';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { IssuerOptions } from '../../demo/issuer.ts';
+import type { AuthorizationServer, Profile } from '../../daemon/core/domain.ts';
+import type { ClientAt, IssuerOutcome, StepUp, TokenSet } from '../../daemon/core/ports.ts';
+import { Secret } from '../../daemon/core/secret.ts';
+import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
+import type { Fault, HostileIssuer } from '../support/hostile-issuer.ts';
+import { NO_STEP_UP, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf } from '../support/issuer-under-test.ts';
+import type { UnderTest } from '../support/issuer-under-test.ts';
+
+type Json = Record<string, unknown>;
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+type World = UnderTest & { readonly shim: HostileIssuer; readonly profile: Profile; readonly server: AuthorizationServer; readonly client: ClientAt };
+
+async function start(options: IssuerOptions = {}): Promise<World> {
+  const shim = await startHostileIssuer(options);
+  const under = makeIssuer();
+  closing.push(() => under.issuer.close(), () => shim.close());
+  const profile = profileAt(shim.url);
+  const server = await discovered(under.issuer, profile);
+  return { ...under, shim, profile, server, client: clientOf(profile, server) };
+}
+
+const signInAt = ({ issuer, client, profile }: World, stepUp: StepUp = NO_STEP_UP): Promise<IssuerOutcome> => signIn(issuer, client, profile, stepUp);
+const refreshAt = ({ issuer, client, profile }: World, set: TokenSet): Promise<IssuerOutcome> =>
+  issuer.refresh(client, profile, set.refreshToken ?? new Secret(''), { scopes: [], resource: null }, set.identity);
+const edited = (world: World, edit: (claims: Json) => Json, header?: Readonly<Record<string, string>>): Fault => faults.editIdToken(world.shim.issuer, edit, header);
+const replaced = (make: (claims: Json) => Promise<string>): Fault => faults.editJson(async (body) => {
+  const claims = JSON.parse(Buffer.from(String(body['id_token']).split('.')[1] ?? '', 'base64url').toString()) as Json;
+  return { ...body, id_token: await make(claims) };
+});
+const invalid = { kind: 'rejected', code: 'id_token_invalid', oauthError: null };
+const nowS = (): number => Math.floor(Date.now() / 1000);
+
+describe('at a sign-in', () => {
+  it('accepts the ID token that the shim signs anew without a change', async () => {
+    const world = await start();
+    world.shim.fault('token', edited(world, (claims) => claims));
+    expect(tokensOf(await signInAt(world)).identity).toMatchObject({ sub: 'ada', aud: ['valetkey'] });
+  });
+
+  it.each<[string, (claims: Json) => Json, string]>([
+    ['iss of another issuer', (c) => ({ ...c, iss: 'https://other.example' }), 'iss'],
+    ['iss with a slash more', (c) => ({ ...c, iss: `${String(c['iss'])}/` }), 'iss'],
+    ['no iss', ({ iss: _, ...c }) => c, 'iss'],
+    ['aud of another client', (c) => ({ ...c, aud: 'other' }), 'aud'],
+    ['no aud', ({ aud: _, ...c }) => c, 'aud'],
+    ['an extra aud without azp', (c) => ({ ...c, aud: ['valetkey', 'other'] }), 'azp'],
+    ['an extra aud with azp of the other', (c) => ({ ...c, aud: ['valetkey', 'other'], azp: 'other' }), 'azp'],
+    ['azp of another client', (c) => ({ ...c, azp: 'other' }), 'azp'],
+    ['exp that has passed', (c) => ({ ...c, exp: nowS() - 90 }), 'EXPIRED'],
+    ['no exp', ({ exp: _, ...c }) => c, 'exp'],
+    ['exp that is a text', (c) => ({ ...c, exp: 'tomorrow' }), 'CLAIM'],
+    ['iat beyond the skew of a minute', (c) => ({ ...c, iat: nowS() + 90 }), 'iat'],
+    ['no iat', ({ iat: _, ...c }) => c, 'iat'],
+    ['nbf in the future', (c) => ({ ...c, nbf: nowS() + 90 }), 'CLAIM'],
+    ['another nonce', (c) => ({ ...c, nonce: 'other' }), 'nonce'],
+    ['no nonce', ({ nonce: _, ...c }) => c, 'nonce'],
+    ['at_hash of another token', (c) => ({ ...c, at_hash: 'LDktKdoQak3Pk0cnXxCltA' }), 'at_hash'],
+    ['at_hash that is no text', (c) => ({ ...c, at_hash: 7 }), 'at_hash'],
+    ['no sub', ({ sub: _, ...c }) => c, 'sub'],
+    ['an empty sub', (c) => ({ ...c, sub: '' }), 'sub'],
+    ['a sub longer than 255', (c) => ({ ...c, sub: 'x'.repeat(256) }), 'sub'],
+  ])('[ID-01] refuses %s, and no token gets out', async (_name, edit, why) => {
+    const world = await start();
+    world.shim.fault('token', edited(world, edit));
+    const outcome = await signInAt(world);
+    expect(outcome).toMatchObject(invalid);
+    expect(outcome.kind === 'rejected' ? outcome.description : '').toContain(why);
+  });
+
+  it.each<[string, (claims: Json) => Json]>([
+    ['iat of a clock that is 50 s ahead', (c) => ({ ...c, iat: nowS() + 50 })],
+    ['exp of a clock that is 50 s behind', (c) => ({ ...c, exp: nowS() - 50 })],
+    ['an extra aud with azp of this client', (c) => ({ ...c, aud: ['other', 'valetkey'], azp: 'valetkey' })],
+    ['no at_hash', ({ at_hash: _, ...c }) => c],
+  ])('accepts %s', async (_name, edit) => {
+    const world = await start();
+    world.shim.fault('token', edited(world, edit));
+    tokensOf(await signInAt(world));
+  });
+
+  it('[MD-04] refuses no signature, a public key as a secret, foreign keys, unlisted algorithms and unknown crit', async () => {
+    const world = await start();
+    const jwks = (await (await fetch(world.server.jwksUri ?? '')).json()) as { keys: JWK[] };
+    const own = jwks.keys[0] ?? {};
+    const publicPem = createPublicKey({ key: { ...own }, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+    const stranger = await generateKeyPair('ES256');
+    const rsa = await generateKeyPair('RS256');
+    const attacks: readonly (readonly [string, Fault])[] = [
+      ['none', replaced(async (claims) => new UnsecuredJWT(claims).encode())],
+      ['HS256 by the public key', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid: own.kid ?? '' }).sign(Buffer.from(publicPem)))],
+      ['another key under the same kid', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: own.kid ?? '' }).sign(stranger.privateKey))],
+      ['an algorithm that is not listed', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: own.kid ?? '' }).sign(rsa.privateKey))],
+      ['a key of the token itself', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256', jwk: stranger.publicKey as unknown as JWK }).sign(stranger.privateKey))],
+      ['unknown crit', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: own.kid ?? '', crit: ['exp'], exp: 1 }).sign(stranger.privateKey, { crit: { exp: true } }))],
+      ['no JWT', replaced(async () => 'not.a.jwt')],
+      ['an encrypted one', replaced(async () => 'a.b.c.d.e')],
+    ];
+    for (const [name, fault] of attacks) {
+      world.shim.fault('token', fault);
+      expect([name, await signInAt(world)]).toMatchObject([name, invalid]);
+    }
+    tokensOf(await signInAt(world));
+    expect(world.shim.requestsTo('jwks').length).toBeLessThanOrEqual(2);
+  });
+
+  it('[MD-04] fetches the keys at most once a minute, whatever key ids come', async () => {
+    const world = await start();
+    tokensOf(await signInAt(world));
+    const flood = async (): Promise<void> => {
+      for (let i = 0; i < 5; i += 1) {
+        world.shim.fault('token', edited(world, (claims) => claims, { kid: `unknown-${i}` }));
+        expect(await signInAt(world)).toMatchObject(invalid);
+      }
+    };
+    await flood();
+    expect(world.shim.requestsTo('jwks')).toHaveLength(1);
+    world.clock.aheadMs += 59_000;
+    await flood();
+    expect(world.shim.requestsTo('jwks')).toHaveLength(1);
+    world.clock.aheadMs += 2_000;
+    await flood();
+    expect(world.shim.requestsTo('jwks')).toHaveLength(2);
+  }, 40_000);
+
+  it('learns a key that is new since the last fetch', async () => {
+    const world = await start();
+    const { keys } = (await (await fetch(world.server.jwksUri ?? '')).json()) as { keys: JWK[] };
+    world.shim.fault('jwks', faults.json({ keys: keys.map((key) => ({ ...key, kid: 'old' })) }));
+    expect(await signInAt(world)).toMatchObject(invalid);
+    world.clock.aheadMs += 61_000;
+    world.shim.fault('token', edited(world, (claims) => ({ ...claims, iat: nowS() })));
+    tokensOf(await signInAt(world));
+  });
+
+  it('tries each key that fits where the token names none', async () => {
+    const world = await start();
+    const { keys } = (await (await fetch(world.server.jwksUri ?? '')).json()) as { keys: JWK[] };
+    const decoys = await Promise.all([1, 2].map(async () => {
+      const { publicKey } = await generateKeyPair('ES256', { extractable: true });
+      return { ...(await crypto.subtle.exportKey('jwk', publicKey as CryptoKey)), alg: 'ES256', use: 'sig' };
+    }));
+    world.shim.fault('jwks', faults.json({ keys: [...decoys, ...keys.map(({ kid: _, ...key }) => key)] }));
+    world.shim.fault('token', edited(world, (claims) => claims, { kid: undefined as unknown as string }));
+    tokensOf(await signInAt(world));
+  });
+
+  it('says that the keys cannot be had, which is no verdict on the token', async () => {
+    const world = await start();
+    world.shim.fault('jwks', faults.status(503));
+    expect(await signInAt(world)).toMatchObject({ kind: 'transient', cause: 'keys_http_503' });
+    world.shim.fault('jwks', faults.html());
+    expect(await signInAt(world)).toMatchObject({ kind: 'transient', cause: 'keys_unreadable' });
+    world.shim.fault('jwks', faults.dropBefore());
+    expect(await signInAt(world)).toMatchObject({ kind: 'transient', cause: 'keys_reset' });
+  });
+
+  it('cleans the names that it hands on', async () => {
+    const world = await start();
+    world.shim.fault('token', edited(world, (claims) => ({ ...claims, name: 'A\u001b[31mda\u202e', email: 'ada@example.test\n', tid: 't', acr: 'x', amr: ['pwd', 7] })));
+    expect(tokensOf(await signInAt(world)).identity).toMatchObject({ name: 'Ada', email: 'ada@example.test', tenant: 't', amr: ['pwd'] });
+  });
+});
+
+describe('a step-up', () => {
+  it('[ID-02] is met by the class that was asked for and a fresh sign-in, and by nothing less', async () => {
+    const world = await start({ acrValues: ['gold', 'silver'], signIn: () => ({ acr: 'gold' }) });
+    const gold: StepUp = { acrValues: ['gold'], maxAgeS: 300 };
+    const unmet = { kind: 'rejected', code: 'stepup_unmet', oauthError: null };
+    expect(tokensOf(await signInAt(world, gold)).identity).toMatchObject({ acr: 'gold' });
+    for (const edit of [
+      (c: Json): Json => ({ ...c, acr: 'silver' }), ({ acr: _, ...c }: Json): Json => c,
+      (c: Json): Json => ({ ...c, auth_time: nowS() - 400 }), ({ auth_time: _, ...c }: Json): Json => c, (c: Json): Json => ({ ...c, auth_time: 'now' }),
+    ]) {
+      world.shim.fault('token', edited(world, edit));
+      expect(await signInAt(world, gold)).toMatchObject(unmet);
+    }
+    world.shim.fault('token', edited(world, (c) => ({ ...c, auth_time: nowS() - 330 })));
+    tokensOf(await signInAt(world, gold));
+    expect(await signInAt(await start({ acrValues: ['gold'] }), gold)).toMatchObject(unmet);
+  });
+});
+
+describe('after a refresh', () => {
+  it.each<[string, (claims: Json) => Json]>([
+    ['of another person', (c) => ({ ...c, sub: 'eve' })],
+    ['of another issuer', (c) => ({ ...c, iss: 'https://other.example' })],
+    ['for another client', (c) => ({ ...c, aud: 'other' })],
+    ['with azp where there was none', (c) => ({ ...c, azp: 'valetkey' })],
+    ['of another time of sign-in', (c) => ({ ...c, auth_time: nowS() + 5 })],
+    ['with another nonce', (c) => ({ ...c, nonce: 'other' })],
+    ['that has expired', (c) => ({ ...c, exp: nowS() - 90 })],
+  ])('refuses an ID token %s, which ends the grant', async (_name, edit) => {
+    const world = await start();
+    const set = tokensOf(await signInAt(world));
+    world.shim.fault('token', edited(world, edit));
+    expect(await refreshAt(world, set)).toMatchObject(invalid);
+  });
+
+  it('accepts one with the nonce of the sign-in, one without, and an answer without any', async () => {
+    const world = await start();
+    let nonce: unknown;
+    world.shim.fault('token', edited(world, (claims) => {
+      nonce = claims['nonce'];
+      return claims;
+    }));
+    let set = tokensOf(await signInAt(world));
+    world.shim.fault('token', edited(world, (claims) => ({ ...claims, nonce })));
+    const { identity } = set;
+    set = { ...tokensOf(await refreshAt(world, set)), identity };
+    world.shim.fault('token', edited(world, ({ nonce: _, ...claims }) => claims));
+    set = { ...tokensOf(await refreshAt(world, set)), identity };
+    world.shim.fault('token', faults.withMembers({ id_token: undefined }));
+    expect(tokensOf(await refreshAt(world, set)).identity).toBeNull();
+  });
+
+  it('refuses one that lacks an audience of the sign-in', async () => {
+    const world = await start();
+    world.shim.fault('token', edited(world, (c) => ({ ...c, aud: ['valetkey', 'both'], azp: 'valetkey' })));
+    const set = tokensOf(await signInAt(world));
+    world.shim.fault('token', edited(world, (c) => ({ ...c, aud: ['valetkey'], azp: 'valetkey' })));
+    expect(await refreshAt(world, set)).toMatchObject(invalid);
+  });
+
+  it('keeps the new refresh token while the keys cannot be had, but not one of another person', async () => {
+    const world = await start();
+    const set = tokensOf(await signInAt(world));
+    world.clock.aheadMs += 11 * 60_000;
+    const recent = (claims: Json): Json => ({ ...claims, iat: nowS() + 660 });
+    world.shim.fault('jwks', faults.status(503), 99);
+    world.shim.fault('token', edited(world, recent));
+    const kept = tokensOf(await refreshAt(world, set));
+    expect(kept.refreshToken).not.toBeNull();
+    expect(kept.identity).toBeNull();
+    expect(world.log.lines.map((line) => line.event)).toContain('id_token_not_verified');
+    world.shim.fault('token', edited(world, (c) => recent({ ...c, sub: 'eve' })));
+    expect(await refreshAt(world, { ...kept, identity: set.identity })).toMatchObject(invalid);
+  });
+});

@@ -1,0 +1,187 @@
+/** What every vault does, wherever it keeps its key: memory, passphrase, and a real gnome-keyring. */
+import { existsSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Revocation } from '../../daemon/core/domain.ts';
+import type { Vault, VaultStatus } from '../../daemon/core/ports.ts';
+import { Secret } from '../../daemon/core/secret.ts';
+import { openVault } from '../../daemon/vault/open-vault.ts';
+import { profileName, someServer, T0 } from '../support/builders.ts';
+import { collectCanaries, searchTree } from '../support/canaries.ts';
+import { keyringObstacle, startKeyring } from '../support/keyring.ts';
+import type { Keyring } from '../support/keyring.ts';
+import { clear, grantOf, makeStateDir, modes, PASSPHRASE, vaultDeps } from '../support/vault-rig.ts';
+import type { StateDir } from '../support/vault-rig.ts';
+
+const work = profileName('work');
+const other = profileName('other');
+
+function revocation(id: string): Revocation {
+  return {
+    id, profile: work, clientId: 'client-EXAMPLE', clientAuth: 'none', server: someServer(),
+    connection: { caPem: null, proxy: null, allowLoopbackHttp: false }, token: new Secret(`rt-gone-${id}-EXAMPLE`),
+    tokenKind: 'refresh_token', expiresAt: null, since: T0,
+  };
+}
+
+const METHODS: Readonly<Record<string, (vault: Vault) => Promise<unknown>>> = {
+  grants: (vault) => vault.grants(),
+  beginRefresh: (vault) => vault.beginRefresh(work, { generation: 1, at: T0 }),
+  save: (vault) => vault.save(grantOf(1)),
+  remove: (vault) => vault.remove(work),
+  revocations: (vault) => vault.revocations(),
+  saveRevocation: (vault) => vault.saveRevocation(revocation('one')),
+  removeRevocation: (vault) => vault.removeRevocation('one'),
+  clientSecret: (vault) => vault.clientSecret(work),
+  saveClientSecret: (vault) => vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE')),
+  removeClientSecret: (vault) => vault.removeClientSecret(work),
+};
+
+const obstacle = keyringObstacle();
+if (obstacle !== null) console.warn(`the vault's contract is not tested on a keychain: ${obstacle}`);
+
+describe.each<{ backend: VaultStatus['backend'] }>([
+  { backend: 'memory' }, { backend: 'passphrase' }, { backend: 'keychain' },
+])('vault on $backend', ({ backend }) => {
+  const skipped = backend === 'keychain' && obstacle !== null;
+  const persists = backend !== 'memory';
+  let keyring: Keyring | null = null;
+  let leave = (): void => undefined;
+  let dir: StateDir;
+  let vault: Vault;
+
+  beforeAll(async () => {
+    if (backend !== 'keychain' || skipped) return;
+    keyring = await startKeyring();
+    leave = keyring.use();
+  });
+  afterAll(async () => {
+    leave();
+    await keyring?.stop();
+  });
+  beforeEach(async () => {
+    dir = makeStateDir();
+    if (!skipped) vault = await open();
+  });
+  afterEach(() => dir.remove());
+
+  async function open(): Promise<Vault> {
+    const isNew = !existsSync(dir.path);
+    const opened = await openVault(vaultDeps(dir.path, backend));
+    if (backend === 'passphrase') await opened.unlock(PASSPHRASE, isNew);
+    return opened;
+  }
+  const only = async () => {
+    const { grants, corrupt } = await vault.grants();
+    expect(corrupt).toEqual([]);
+    expect(grants.length).toBeLessThan(2);
+    return grants[0];
+  };
+
+  it.skipIf(skipped)('keeps a grant, its secrets and its absent values', async () => {
+    const grant = grantOf(1, { identity: null, resource: 'https://api.example', rotates: null });
+    await vault.save(grant);
+    expect(clear((await only())?.grant)).toEqual(clear(grant));
+    expect((await only())?.intent).toBeNull();
+    await vault.save(grantOf(2, { state: { kind: 'parked', reason: 'expired', at: T0 } }));
+    expect((await only())?.grant.state).toEqual({ kind: 'parked', reason: 'expired', at: T0 });
+  });
+
+  it.skipIf(skipped)('shows an intent until the refresh is saved or abandoned', async () => {
+    await vault.save(grantOf(1));
+    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    expect((await only())?.intent).toEqual({ generation: 1, at: T0 });
+    await vault.abandonRefresh(work);
+    expect((await only())?.intent).toBeNull();
+    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.save(grantOf(2));
+    expect(await only()).toMatchObject({ grant: { generation: 2 }, intent: null });
+  });
+
+  it.skipIf(skipped)('removes one grant and leaves the others', async () => {
+    await vault.save(grantOf(1));
+    await vault.save(grantOf(1, { profile: other }));
+    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.remove(work);
+    await vault.remove(work);
+    expect((await vault.grants()).grants.map(({ grant, intent }) => [grant.profile, intent])).toEqual([[other, null]]);
+  });
+
+  it.skipIf(skipped)('writes in the order in which it was asked', async () => {
+    await Promise.all(Array.from({ length: 20 }, (_, i) => vault.save(grantOf(i + 1))));
+    expect((await only())?.grant.generation).toBe(20);
+  });
+
+  it.skipIf(skipped)('keeps revocations and client secrets apart from grants', async () => {
+    await vault.saveRevocation(revocation('one'));
+    await vault.saveRevocation(revocation('two'));
+    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    expect((await vault.revocations()).map(({ id, token }) => [id, token.reveal()])).toEqual([['one', 'rt-gone-one-EXAMPLE'], ['two', 'rt-gone-two-EXAMPLE']]);
+    expect((await vault.clientSecret(work))?.reveal()).toBe('client-secret-EXAMPLE');
+    expect(await vault.clientSecret(other)).toBeNull();
+    await vault.removeRevocation('one');
+    await vault.removeClientSecret(work);
+    expect((await vault.revocations()).map(({ id }) => id)).toEqual(['two']);
+    expect(await vault.clientSecret(work)).toBeNull();
+    expect((await vault.grants()).grants).toEqual([]);
+  });
+
+  it.skipIf(skipped)('refuses everything while it is locked, and holds everything after unlock', async () => {
+    await vault.save(grantOf(1));
+    vault.lock();
+    expect(vault.status()).toMatchObject({ backend, state: 'locked' });
+    for (const [name, call] of Object.entries(METHODS)) {
+      await expect(call(vault), name).rejects.toMatchObject({ code: 'vault_locked' });
+    }
+    await vault.unlock(backend === 'passphrase' ? PASSPHRASE : null, false);
+    await vault.unlock(null, false);
+    expect(vault.status()).toMatchObject({ backend, state: 'open' });
+    expect((await only())?.grant.generation).toBe(1);
+  });
+
+  it.skipIf(skipped)('saves the answer of a refresh that was begun before it was locked', async () => {
+    await vault.save(grantOf(1));
+    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    vault.lock();
+    await vault.save(grantOf(2));
+    await expect(vault.save(grantOf(3))).rejects.toMatchObject({ code: 'vault_locked' });
+    await vault.unlock(backend === 'passphrase' ? PASSPHRASE : null, false);
+    expect(await only()).toMatchObject({ grant: { generation: 2 }, intent: null });
+  });
+
+  it.skipIf(skipped)('erases everything', async () => {
+    await vault.save(grantOf(1));
+    await vault.saveRevocation(revocation('one'));
+    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    await vault.erase();
+    if (existsSync(dir.path)) expect(modes(dir.path)).toEqual({ '.': '700' });
+    if (backend === 'passphrase') await vault.unlock(PASSPHRASE, true);
+    expect(await vault.grants()).toEqual({ grants: [], corrupt: [] });
+    expect(await vault.revocations()).toEqual([]);
+    expect(await vault.clientSecret(work)).toBeNull();
+  });
+
+  it.skipIf(skipped)('says in a sentence where the secrets are', () => {
+    expect(vault.status().detail).toMatch(/^[A-Z/].+\.$/);
+  });
+
+  it.skipIf(skipped)(`[ST-01] ${persists ? 'is there again after a restart, sealed and private' : 'writes no file at all'}`, async () => {
+    await vault.save(grantOf(1));
+    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.saveRevocation(revocation('one'));
+    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    if (!persists) {
+      expect(existsSync(dir.path)).toBe(false);
+      return;
+    }
+    const canaries = collectCanaries([], {
+      more: ['rt-1-EXAMPLE', 'at-1-EXAMPLE', 'rt-gone-one-EXAMPLE', 'client-secret-EXAMPLE', PASSPHRASE.reveal(), 'alice@example.com'],
+    });
+    expect(searchTree(dir.path, canaries)).toEqual([]);
+    for (const [name, mode] of Object.entries(modes(dir.path))) expect(`${name} ${mode}`).toBe(`${name} ${/\.(jwe|next|json)$/.test(name) ? '600' : '700'}`);
+    vault = await open();
+    expect(clear((await only())?.grant)).toEqual(clear(grantOf(1)));
+    expect((await only())?.intent).toEqual({ generation: 1, at: T0 });
+    expect((await vault.revocations()).map(({ id }) => id)).toEqual(['one']);
+    expect((await vault.clientSecret(work))?.reveal()).toBe('client-secret-EXAMPLE');
+  });
+});
