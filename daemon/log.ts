@@ -19,7 +19,7 @@ export type LogOptions = {
 };
 
 export type DaemonLog = Log & {
-  /** After the file was moved away: goes on in a new one. */
+  /** After the file was moved away: goes on in a new one; where that cannot be, in the old one, and says so there. */
   reopen(): void;
   flush(): void;
 };
@@ -60,8 +60,21 @@ export function createLog({ level, format, file, stderr }: LogOptions): DaemonLo
     info: (event, fields) => log('info', event, fields),
     warn: (event, fields) => log('warn', event, fields),
     error: (event, fields, cause) => log('error', event, fields, cause),
-    reopen: () => sink.reopen(),
-    flush: () => sink.flush(),
+    reopen: () => {
+      try {
+        sink.reopen();
+      } catch (cause) {
+        log('error', 'log_not_reopened', undefined, cause);
+      }
+    },
+    flush: () => {
+      try {
+        sink.flush();
+      } catch {
+        // The disk refused: the lines are with the kernel, and there is no better place to say so.
+        lost += 1;
+      }
+    },
   };
 }
 

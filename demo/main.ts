@@ -10,7 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { startIssuer } from './issuer.ts';
 import type { EmbeddedIssuer } from './issuer.ts';
 import { startResourceServer } from './resource-server.ts';
@@ -124,7 +124,7 @@ async function demonstrate(sandbox: Sandbox, realBrowser: boolean): Promise<void
     expect(asked?.params['code_challenge_method'] === 'S256', 'the authorization request held no S256 challenge');
     expect(issuer.count('token', 'authorization_code') === 1, 'the code was not redeemed exactly once');
     // Behind the spinner, which a terminal would have wiped away.
-    const said = /Signed in as [^\r\n\u001b]+/.exec(login.stdout)?.[0];
+    const said = /Signed in as [^\r\n]+/.exec(stripVTControlCharacters(login.stdout))?.[0];
     expect(said !== undefined, `login did not say who signed in: ${login.stdout.trim()}`);
     return `${said}; the code was redeemed once, with an S256 verifier${asked.endpoint === 'par' ? ', after a pushed request' : ''}`;
   });

@@ -40,12 +40,15 @@ const DAEMON_START_LIMIT_MS = 2_000;
 /** What a desktop's browser needs to be found; only with --browser. */
 const DESKTOP = ['DISPLAY', 'XAUTHORITY', 'XDG_CURRENT_DESKTOP', 'XDG_SESSION_TYPE', 'XDG_SESSION_ID', 'XDG_DATA_DIRS', 'BROWSER'];
 
+/** A process that ended but that nobody has reaped counts as gone: containers often run without an init. */
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    if (process.platform !== 'linux') return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    if (error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'ENOENT')) return false;
     throw error;
   }
 }
@@ -84,7 +87,9 @@ async function waitUntil(holds: () => boolean, limitMs: number): Promise<boolean
 async function endProcess(pid: number): Promise<void> {
   if (!isRunning(pid)) return;
   process.kill(pid, 'SIGTERM');
-  if (!await waitUntil(() => !isRunning(pid), DAEMON_STOP_LIMIT_MS)) process.kill(pid, 'SIGKILL');
+  if (await waitUntil(() => !isRunning(pid), DAEMON_STOP_LIMIT_MS)) return;
+  process.kill(pid, 'SIGKILL');
+  await waitUntil(() => !isRunning(pid), DAEMON_STOP_LIMIT_MS);
 }
 
 /** util-linux's script, or that of the BSDs, runs a command at a pseudo-terminal. */
@@ -122,7 +127,8 @@ export function openSandbox(desktop: boolean): Sandbox {
     new Promise((resolve, reject) => {
       if (closed) throw new Unexpected('the demo has ended');
       began = true;
-      const child = spawn(file, args, { env, cwd: join(directory, 'home'), stdio: ['pipe', 'pipe', 'pipe'], timeout: limitMs, killSignal: 'SIGKILL' });
+      const child = spawn(file, args, { env, cwd: join(directory, 'home'), stdio: ['pipe', 'pipe', 'pipe'] });
+      const limit = setTimeout(() => child.kill('SIGKILL'), limitMs);
       children.add(child);
       let [stdout, stderr] = ['', ''];
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -134,10 +140,12 @@ export function openSandbox(desktop: boolean): Sandbox {
       child.stdin.on('error', () => child.stdin.destroy());
       if (input !== null) child.stdin.end(input);
       child.once('error', (error) => {
+        clearTimeout(limit);
         children.delete(child);
         reject(new Unexpected(`${file} cannot be run: ${error.message}`));
       });
       child.once('close', (code, signal) => {
+        clearTimeout(limit);
         children.delete(child);
         child.stdin.destroy();
         printed.push(stderr, args.includes('token') ? '' : stdout);

@@ -43,7 +43,7 @@ export async function openConfigStore(deps: StoreDeps): Promise<ConfigStore> {
   /** Reads what is there, edits it, makes sure that the result is a configuration, and only then writes it. */
   const edit = async (change: (text: string) => string): Promise<void> => {
     const before = await deps.readFile(deps.file);
-    
+    await read(replaying(deps, before));
     const text = change(before?.text ?? '');
     const next = await read(replaying(deps, { text, uid: before?.uid ?? deps.uid ?? 0, mode: before?.mode ?? 0o600 }));
     await deps.writeFile(deps.file, text);

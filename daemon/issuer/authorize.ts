@@ -13,7 +13,7 @@ import { AnswerRefused } from './failures.ts';
 import { outcomeOf } from './outcome.ts';
 import { resourceParams, signInScopes } from './request-params.ts';
 
-export type UrlOutcome = { readonly kind: 'url'; readonly url: string } | Transient | Rejected;
+type UrlOutcome = { readonly kind: 'url'; readonly url: string } | Transient | Rejected;
 
 /** What a preset may not set: the request's own, and what would change where or how the answer comes. */
 const RESERVED = ['request', 'request_uri', 'response_mode', 'response_type', 'client_id', 'redirect_uri', 'state', 'nonce', 'code_challenge', 'code_challenge_method', 'claims'];

@@ -24,7 +24,7 @@ export type Expected = {
   readonly previous: Identity | null;
 };
 
-export type RefusedClaim = { readonly code: ErrorCode; readonly why: string };
+type RefusedClaim = { readonly code: ErrorCode; readonly why: string };
 
 /** The first claim that does not hold; null: all do. */
 export function refusedClaim(claims: JWTPayload, expected: Expected, nowS: number): RefusedClaim | null {

@@ -21,7 +21,7 @@ const MAX_DISPATCHERS = 64;
 const WITHOUT_BODY = [204, 205, 304];
 const PASSED_ON = ['content-type', 'retry-after', 'x-retry-after'];
 
-export type HttpRequest = { readonly method: 'GET' | 'POST'; readonly headers: Readonly<Record<string, string>>; readonly body: string | null };
+type HttpRequest = { readonly method: 'GET' | 'POST'; readonly headers: Readonly<Record<string, string>>; readonly body: string | null };
 
 export type Http = {
   /** Throws WireError; AnswerRefused where the URL may not be used. */

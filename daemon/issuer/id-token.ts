@@ -17,7 +17,7 @@ const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** Sign-ins of this run whose nonce is remembered, for the ID tokens of their refreshes. */
 const MAX_NONCES = 1_000;
 
-export type IdTokenDeps = { readonly keys: SigningKeys; readonly clock: Clock; readonly log: Log };
+type IdTokenDeps = { readonly keys: SigningKeys; readonly clock: Clock; readonly log: Log };
 
 export class IdTokens {
   readonly #deps: IdTokenDeps;

@@ -19,7 +19,7 @@ const RANDOM_BYTES = 32;
 /** Of one request, from the name to the last byte of the body. */
 const TIMEOUT_MS = 10_000;
 
-export type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
+type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
 export function createIssuer({ clock, random, log }: IssuerDeps, options: { readonly timeoutMs?: number } = {}): Issuer & { close(): Promise<void> } {
   const http = createHttp({ log, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });

@@ -12,30 +12,31 @@ import type { Answer } from './exchange.ts';
 import { AnswerRefused, KeysUnavailable, WireError } from './failures.ts';
 
 /** Codes of node and undici. What is not here is `network`. */
-const CAUSES: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'dns', EAI_AGAIN: 'dns', EAI_FAIL: 'dns', EAI_NODATA: 'dns',
-  ECONNREFUSED: 'refused',
-  EHOSTUNREACH: 'unreachable', ENETUNREACH: 'unreachable', ENETDOWN: 'unreachable', EADDRNOTAVAIL: 'unreachable',
-  ECONNRESET: 'reset', EPIPE: 'reset', ECONNABORTED: 'reset', UND_ERR_SOCKET: 'reset',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'reset', HPE_INVALID_EOF_STATE: 'reset',
-  ETIMEDOUT: 'timeout', TimeoutError: 'timeout',
-  UND_ERR_CONNECT_TIMEOUT: 'timeout', UND_ERR_HEADERS_TIMEOUT: 'timeout', UND_ERR_BODY_TIMEOUT: 'timeout',
-  AbortError: 'aborted',
-  UND_ERR_ABORTED: 'proxy', UND_ERR_PRX_TLS: 'proxy',
+const CAUSES: ReadonlyMap<string, string> = new Map([
+  ...each('dns', 'ENOTFOUND'),
+  ...each('refused', 'ECONNREFUSED'),
+  ...each('unreachable', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL'),
+  ...each('reset', 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'HPE_INVALID_EOF_STATE'),
+  ...each('timeout', 'ETIMEDOUT', 'TimeoutError', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'),
+  ...each('aborted', 'AbortError'),
+  ...each('proxy', 'UND_ERR_ABORTED'),
   // X509_V_ERR_* as node names them.
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls', SELF_SIGNED_CERT_IN_CHAIN: 'tls', UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls',
-  UNABLE_TO_GET_ISSUER_CERT: 'tls', UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls', CERT_HAS_EXPIRED: 'tls', CERT_NOT_YET_VALID: 'tls',
-  CERT_UNTRUSTED: 'tls', CERT_REJECTED: 'tls', CERT_SIGNATURE_FAILURE: 'tls', CERT_REVOKED: 'tls', CERT_CHAIN_TOO_LONG: 'tls',
-  INVALID_CA: 'tls', INVALID_PURPOSE: 'tls', HOSTNAME_MISMATCH: 'tls', EPROTO: 'tls',
-};
-const CAUSE_FAMILIES: readonly (readonly [string, string])[] = [['ERR_TLS_', 'tls'], ['ERR_SSL_', 'tls'], ['HPE_', 'protocol'], ['UND_ERR_RES', 'protocol'], ['Z_', 'unreadable'], ['ERR__', 'unreadable']];
+  ...each('tls', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'CERT_SIGNATURE_FAILURE',
+    'CERT_REVOKED', 'CERT_CHAIN_TOO_LONG', 'INVALID_CA', 'INVALID_PURPOSE', 'HOSTNAME_MISMATCH', 'EPROTO', 'UND_ERR_PRX_TLS'),
+]);
+const CAUSE_FAMILIES: readonly (readonly [string, string])[] = [
+  ['EAI_', 'dns'], ['ERR_TLS_', 'tls'], ['ERR_SSL_', 'tls'], ['HPE_', 'protocol'],
+  // zlib and brotli.
+  ['Z_', 'unreadable'], ['ERR__', 'unreadable'],
+];
 
 /** OAuth errors (RFC 6749, RFC 8628, OIDC Core) that mean something of their own to a caller. */
-const OAUTH_CODES: Readonly<Record<string, ErrorCode>> = {
-  access_denied: 'access_denied',
-  expired_token: 'flow_timeout',
-  unmet_authentication_requirements: 'stepup_unmet',
-};
+const OAUTH_CODES: ReadonlyMap<string, ErrorCode> = new Map([
+  ['access_denied', 'access_denied'],
+  ['expired_token', 'flow_timeout'],
+  ['unmet_authentication_requirements', 'stepup_unmet'],
+]);
 /** Said of the server's own state, not of the request. */
 const OAUTH_TRANSIENT = ['temporarily_unavailable', 'server_error'];
 const HTTP_TRANSIENT = [408, 429];
@@ -61,7 +62,7 @@ export function outcomeOf(error: unknown, answer: Answer | null, spends = false)
 export function wireCause(error: WireError): string {
   for (const link of chain(error.cause)) {
     const code = 'code' in link && typeof link.code === 'string' ? link.code : link.name;
-    const cause = CAUSES[code] ?? CAUSE_FAMILIES.find(([prefix]) => code.startsWith(prefix))?.[1];
+    const cause = CAUSES.get(code) ?? CAUSE_FAMILIES.find(([prefix]) => code.startsWith(prefix))?.[1];
     if (cause !== undefined) return cause;
   }
   return 'network';
@@ -80,7 +81,7 @@ export function oauthOutcome(error: string, description: string, answer: Answer 
   // Google names the reason of invalid_grant here: invalid_rapt is the end of an organisation's session.
   const subtype = answer?.members?.['error_subtype'];
   const said = [description, typeof subtype === 'string' ? `(${cleanText(subtype, 64)})` : ''].filter((part) => part !== '').join(' ');
-  return { kind: 'rejected', code: OAUTH_CODES[error] ?? 'issuer_refused', oauthError: error, description: said === '' ? 'it gives no reason' : said };
+  return { kind: 'rejected', code: OAUTH_CODES.get(error) ?? 'issuer_refused', oauthError: error, description: said === '' ? 'it gives no reason' : said };
 }
 
 export function rejected(code: ErrorCode, description: string): Rejected {
@@ -116,4 +117,8 @@ function* chain(error: unknown): Generator<Error> {
 function firstOf(error: unknown, isKnown: (link: Error) => boolean): Error | null {
   for (const link of chain(error)) if (isKnown(link)) return link;
   return null;
+}
+
+function each(cause: string, ...codes: readonly string[]): readonly (readonly [string, string])[] {
+  return codes.map((code) => [code, cause]);
 }

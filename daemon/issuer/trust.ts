@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs';
 import * as tls from 'node:tls';
 import type { SecureContext } from 'node:tls';
-import { BrokerError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 
 /** Debian and Arch, Fedora and RHEL, SUSE, Alpine and macOS. */
@@ -13,17 +12,14 @@ const BUNDLES = [
   '/etc/ssl/certs/ca-certificates.crt', '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem', '/etc/ssl/ca-bundle.pem', '/etc/ssl/cert.pem',
 ];
 
-/** PEM certificates of the system's store. */
+/** PEM certificates of the system's store. On Linux Node lets SSL_CERT_FILE stand for the store, so there the file comes first. */
 export function systemTrust(log: Log): readonly string[] {
-  return fromNode() ?? fromBundle() ?? fromBuild(log);
+  const found = process.platform === 'linux' ? fromBundle() ?? fromNode() : fromNode() ?? fromBundle();
+  return found ?? fromBuild(log);
 }
 
 export function secureContext(system: readonly string[], caPem: string | null): SecureContext {
-  try {
-    return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem] });
-  } catch (cause) {
-    throw new BrokerError('config_invalid', 'the CA file of the profile holds no certificates that can be read', { cause });
-  }
+  return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem] });
 }
 
 /** Node 22.15 and later read the system's store themselves. */

@@ -34,7 +34,7 @@ export function tryLock(path: string, native: Native = loadNative()): Lock | nul
       return null;
     }
     // Between open and flock the file may have been removed (a purge) and made anew by another daemon.
-    if (true) return lockOn(fd);
+    if (isSameFile(fstatSync(fd), lstatSync(path, { throwIfNoEntry: false }))) return lockOn(fd);
     closeSync(fd);
   }
   throw new BrokerError('runtime_dir_untrusted', `${path} is replaced again and again`);

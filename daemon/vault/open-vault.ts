@@ -101,10 +101,16 @@ class BrokerVault implements Vault {
   async unlock(passphrase: Secret | null, create: boolean): Promise<void> {
     // A vault that fell back to memory may get a passphrase; what it holds is then sealed.
     const isFallback = this.status().backend === 'memory' && this.#deps.backend !== 'memory';
-    if (this.#phase.kind === 'open' && !(create && isFallback)) return;
-    if (this.#opening !== null) await this.#waitForKeychain();
-    if (this.#phase.kind === 'open' && !create) return;
+    const mayReplace = create && isFallback;
+    const isDone = (): boolean => this.#phase.kind === 'open' && !mayReplace;
+    if (isDone()) return;
     const isDerived = passphrase !== null && (create || this.#header?.keyedBy.backend === 'passphrase');
+    if (!isDerived || asksKeychain(this.#deps.backend, this.#header)) {
+      // One question to the keychain at a time: two that make a key would write over each other's.
+      if (this.#opening !== null) await this.#waitForKeychain();
+      if (isDone()) return;
+      if (this.#opening !== null) throw this.#closedError();
+    }
     const opening = this.#open(passphrase, create);
     await (isDerived ? opening : this.#waitForKeychain());
     if (this.#phase.kind !== 'open') throw this.#closedError();
@@ -234,12 +240,18 @@ class BrokerVault implements Vault {
   /** V6: the key was proved by whoever found it. */
   async #unseal({ key, header, isNew }: Extract<Found, { kind: 'key' }>): Promise<SealedStore> {
     const { stateDir, log, random } = this.#deps;
+    if (isNew && this.#header !== null) {
+      key.close();
+      throw new BrokerError('bad_request', 'a vault was made meanwhile', { hint: 'Run: valetkey unlock' });
+    }
+    const before = this.#header;
+    this.#header = header;
     try {
       if (isNew) await writeHeader(stateDir, header, random);
-      this.#header = header;
       this.#sealed ??= new SealedStore(stateDir, header.id, { log, random });
       await this.#sealed.adopt(key);
     } catch (cause) {
+      this.#header = before;
       key.close();
       throw cause;
     }

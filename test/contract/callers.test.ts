@@ -191,6 +191,13 @@ describe('session', () => {
     expect((await readRawFacts(await attested(apart.pid), noLogind)).isInOtherNamespace).toBe(true);
   });
 
+  it('takes no facts from a process that got the pid of the caller', async () => {
+    const child = await start('/bin/sleep', ['1000'], { env: { CI: 'true' } });
+    const other = await attested(child.pid);
+    expect(await callers.session(other)).toMatchObject({ automation: 'CI' });
+    expect(await callers.session({ ...other, startTime: '1' })).toMatchObject({ automation: null, gui: 'none', browser: 'unknown' });
+  });
+
   it('assumes nothing of a caller that ended', async () => {
     const child = await start('/bin/sleep', ['1000'], { env: { CI: 'true' } });
     const caller = await attested(child.pid);

@@ -41,6 +41,7 @@ const replaced = (make: (claims: Json) => Promise<string>): Fault => faults.edit
   return { ...body, id_token: await make(claims) };
 });
 const invalid = { kind: 'rejected', code: 'id_token_invalid', oauthError: null };
+const without = (name: string) => (claims: Json): Json => Object.fromEntries(Object.entries(claims).filter(([each]) => each !== name));
 const nowS = (): number => Math.floor(Date.now() / 1000);
 
 describe('at a sign-in', () => {
@@ -53,23 +54,23 @@ describe('at a sign-in', () => {
   it.each<[string, (claims: Json) => Json, string]>([
     ['iss of another issuer', (c) => ({ ...c, iss: 'https://other.example' }), 'iss'],
     ['iss with a slash more', (c) => ({ ...c, iss: `${String(c['iss'])}/` }), 'iss'],
-    ['no iss', ({ iss: _, ...c }) => c, 'iss'],
+    ['no iss', without('iss'), 'iss'],
     ['aud of another client', (c) => ({ ...c, aud: 'other' }), 'aud'],
-    ['no aud', ({ aud: _, ...c }) => c, 'aud'],
+    ['no aud', without('aud'), 'aud'],
     ['an extra aud without azp', (c) => ({ ...c, aud: ['valetkey', 'other'] }), 'azp'],
     ['an extra aud with azp of the other', (c) => ({ ...c, aud: ['valetkey', 'other'], azp: 'other' }), 'azp'],
     ['azp of another client', (c) => ({ ...c, azp: 'other' }), 'azp'],
     ['exp that has passed', (c) => ({ ...c, exp: nowS() - 90 }), 'EXPIRED'],
-    ['no exp', ({ exp: _, ...c }) => c, 'exp'],
+    ['no exp', without('exp'), 'exp'],
     ['exp that is a text', (c) => ({ ...c, exp: 'tomorrow' }), 'CLAIM'],
     ['iat beyond the skew of a minute', (c) => ({ ...c, iat: nowS() + 90 }), 'iat'],
-    ['no iat', ({ iat: _, ...c }) => c, 'iat'],
+    ['no iat', without('iat'), 'iat'],
     ['nbf in the future', (c) => ({ ...c, nbf: nowS() + 90 }), 'CLAIM'],
     ['another nonce', (c) => ({ ...c, nonce: 'other' }), 'nonce'],
-    ['no nonce', ({ nonce: _, ...c }) => c, 'nonce'],
+    ['no nonce', without('nonce'), 'nonce'],
     ['at_hash of another token', (c) => ({ ...c, at_hash: 'LDktKdoQak3Pk0cnXxCltA' }), 'at_hash'],
     ['at_hash that is no text', (c) => ({ ...c, at_hash: 7 }), 'at_hash'],
-    ['no sub', ({ sub: _, ...c }) => c, 'sub'],
+    ['no sub', without('sub'), 'sub'],
     ['an empty sub', (c) => ({ ...c, sub: '' }), 'sub'],
     ['a sub longer than 255', (c) => ({ ...c, sub: 'x'.repeat(256) }), 'sub'],
   ])('[ID-01] refuses %s, and no token gets out', async (_name, edit, why) => {
@@ -152,7 +153,7 @@ describe('at a sign-in', () => {
       const { publicKey } = await generateKeyPair('ES256', { extractable: true });
       return { ...(await crypto.subtle.exportKey('jwk', publicKey as CryptoKey)), alg: 'ES256', use: 'sig' };
     }));
-    world.shim.fault('jwks', faults.json({ keys: [...decoys, ...keys.map(({ kid: _, ...key }) => key)] }));
+    world.shim.fault('jwks', faults.json({ keys: [...decoys, ...keys.map((key) => without('kid')({ ...key }))] }));
     world.shim.fault('token', edited(world, (claims) => claims, { kid: undefined as unknown as string }));
     tokensOf(await signInAt(world));
   });
@@ -181,8 +182,8 @@ describe('a step-up', () => {
     const unmet = { kind: 'rejected', code: 'stepup_unmet', oauthError: null };
     expect(tokensOf(await signInAt(world, gold)).identity).toMatchObject({ acr: 'gold' });
     for (const edit of [
-      (c: Json): Json => ({ ...c, acr: 'silver' }), ({ acr: _, ...c }: Json): Json => c,
-      (c: Json): Json => ({ ...c, auth_time: nowS() - 400 }), ({ auth_time: _, ...c }: Json): Json => c, (c: Json): Json => ({ ...c, auth_time: 'now' }),
+      (c: Json): Json => ({ ...c, acr: 'silver' }), without('acr'),
+      (c: Json): Json => ({ ...c, auth_time: nowS() - 400 }), without('auth_time'), (c: Json): Json => ({ ...c, auth_time: 'now' }),
     ]) {
       world.shim.fault('token', edited(world, edit));
       expect(await signInAt(world, gold)).toMatchObject(unmet);
@@ -220,7 +221,7 @@ describe('after a refresh', () => {
     world.shim.fault('token', edited(world, (claims) => ({ ...claims, nonce })));
     const { identity } = set;
     set = { ...tokensOf(await refreshAt(world, set)), identity };
-    world.shim.fault('token', edited(world, ({ nonce: _, ...claims }) => claims));
+    world.shim.fault('token', edited(world, without('nonce')));
     set = { ...tokensOf(await refreshAt(world, set)), identity };
     world.shim.fault('token', faults.withMembers({ id_token: undefined }));
     expect(tokensOf(await refreshAt(world, set)).identity).toBeNull();

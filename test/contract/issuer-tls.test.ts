@@ -73,6 +73,8 @@ async function startProxy(status = 200, misleadTo: string | null = null): Promis
       socket.pipe(onward).pipe(socket);
     });
     onward.on('error', () => socket.destroy());
+    // A pipe passes an end on, but no close.
+    socket.on('close', () => onward.destroy());
     closing.unshift(async () => socket.destroy());
   });
   return { url: `http://127.0.0.1:${await listening(proxy)}`, asked };
@@ -114,11 +116,6 @@ describe('TLS', () => {
     const port = await listening(createProxy());
     const at = { url: `https://127.0.0.1:${port}`, hits: [] };
     expect(await refreshAt(under(), at, { caPem: null, proxy: null })).toMatchObject({ kind: 'transient', answerLost: false });
-  });
-
-  it('says that a CA file cannot be read, which is a mistake of the configuration', async () => {
-    const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
-    await expect(refreshAt(under(), await startTlsIssuer(), { caPem: broken, proxy: null })).rejects.toMatchObject({ code: 'config_invalid' });
   });
 });
 

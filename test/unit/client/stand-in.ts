@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../../shared/version.ts';
 
 export type Seen = { readonly verb: string; readonly path: string; readonly body: unknown };
@@ -24,8 +25,13 @@ export function reply(response: ServerResponse, body: unknown, status = 200): vo
   response.end(JSON.stringify(body));
 }
 
+const made: string[] = [];
+// Of each test file that imports this.
+afterAll(() => made.splice(0).forEach((directory) => rmSync(directory, { recursive: true, force: true })));
+
 export function privateDirectory(): string {
   const base = mkdtempSync(join(tmpdir(), 'valetkey-test-'));
+  made.push(base);
   chmodSync(base, 0o700);
   return base;
 }

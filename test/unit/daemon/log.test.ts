@@ -106,12 +106,13 @@ describe('secrets', () => {
   });
 
   it('[AL-03] never shows a Secret, nor what is named as one, nor an object', () => {
-    const { log, text } = capture();
+    const { log, text, last } = capture();
     const bad: Record<string, unknown> = {
       token: new Secret('short-EXAMPLE'), deep: { access_token: 'short-EXAMPLE' }, list: [{ t: 'short-EXAMPLE' }, new Secret('short-EXAMPLE')],
       user_code: 'short-EXAMPLE', state: 'short-EXAMPLE', buffer: Buffer.from('short-EXAMPLE'), call: () => 'short-EXAMPLE', device_code: 123456,
     };
     log.info('x', bad as LogFields);
+    expect(last()).toMatchObject({ token: '[secret]', deep: '[omitted]', user_code: '[secret]', state: '[secret]', buffer: '[omitted]', device_code: '[secret]' });
     log.error('x', {}, Object.assign(new Error('failed'), { body: 'short-EXAMPLE', response: { token: 'short-EXAMPLE' } }));
     expect(text()).not.toContain('short-EXAMPLE');
     expect(text()).not.toContain('123456');
@@ -249,5 +250,17 @@ describe('the file', () => {
     log.flush();
     expect(readFileSync(`${file}.1`, 'utf8')).toMatch(/"a"[^]*"b"/);
     expect(readFileSync(file, 'utf8')).toMatch(/"c"/);
+  });
+
+  it('goes on in the old one where the new one would be no private file', () => {
+    const file = join(dir, 'log');
+    const log = inFile(file);
+    renameSync(file, `${file}.1`);
+    writeFileSync(join(dir, 'target'), '');
+    symlinkSync(join(dir, 'target'), file);
+    log.reopen();
+    log.info('a');
+    expect(readFileSync(`${file}.1`, 'utf8')).toMatch(/"cause":\["BrokerError config_invalid: log file [^"]* is a symbolic link"[^]*"log_not_reopened"[^]*"a"/);
+    expect(readFileSync(join(dir, 'target'), 'utf8')).toBe('');
   });
 });

@@ -4,6 +4,7 @@ import { nextPauseS } from '../../../../daemon/flows/device-schedule.ts';
 import { isTrustedVerificationUri } from '../../../../daemon/flows/verification-host.ts';
 import { Consent } from '../../../../daemon/flows/consent.ts';
 import type { PollOutcome } from '../../../../daemon/core/ports.ts';
+import { Secret } from '../../../../daemon/core/secret.ts';
 import type { BrokerError } from '../../../../daemon/core/errors.ts';
 import { someCaller, someProfile, someServer, someTraits, T0 } from '../../../support/builders.ts';
 import { FakeIssuer, fakeRandom, tokenSet } from '../../../support/fakes.ts';
@@ -106,7 +107,10 @@ describe('[DG-06] the device page', () => {
   });
   it('elsewhere ends the flow before any code is shown', async () => {
     const { run, issuer } = rig([]);
-    issuer.startDevice = async () => ({ ...(await new FakeIssuer().startDevice(...([] as never))), verificationUri: 'https://login.evil.example' }) as never;
+    issuer.startDevice = async () => ({
+      kind: 'device', deviceCode: new Secret('device-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://login.evil.example',
+      verificationUriComplete: null, expiresInS: 600, intervalS: 5,
+    });
     await expect(run()).rejects.toMatchObject({ code: 'verification_host_untrusted' });
     expect(issuer.polls).toEqual([]);
   });
