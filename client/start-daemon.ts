@@ -15,6 +15,8 @@ import { findLiveSocket } from './find-socket.ts';
 import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 
 export const START_TIMEOUT_MS = 5_000;
+/** Whoever held the lock should answer by now; if not, it was a daemon on its way out, and ours may live. */
+const LOST_AGAIN_MS = 1_500;
 const STDERR_MAX = 64 * 1024;
 const PASSED_ON = ['LANG', 'LC_ALL', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS'] as const;
 
@@ -63,9 +65,15 @@ function problemIn(stderr: string): ValetkeyError | null {
   return null;
 }
 
-type Ending = { kind: 'running' } | { kind: 'failed'; error: ValetkeyError };
+type Ending =
+  | { readonly kind: 'running' }
+  /** Another daemon held the lock. */
+  | { readonly kind: 'lost'; readonly atMs: number }
+  | { readonly kind: 'failed'; readonly error: ValetkeyError };
 
-function watch(child: ChildProcess): () => Ending {
+type Attempt = { ending(): Ending; letGo(): void };
+
+function watch(child: ChildProcess): Attempt {
   let stderr = '';
   let ending: Ending = { kind: 'running' };
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -76,14 +84,18 @@ function watch(child: ChildProcess): () => Ending {
   });
   // 'close' comes after the last byte of stderr, 'exit' may come before it.
   child.once('close', (code, signal) => {
-    // Exit 0: another daemon holds the lock and will answer soon.
-    if (code === 0) return;
-    ending = {
+    ending = code === 0 ? { kind: 'lost', atMs: performance.now() } : {
       kind: 'failed',
       error: problemIn(stderr) ?? ValetkeyError.local('daemon_start_failed', `the daemon ended with ${signal ?? `exit status ${code}`}`),
     };
   });
-  return () => ending;
+  return {
+    ending: () => ending,
+    letGo() {
+      child.stderr?.destroy();
+      child.unref();
+    },
+  };
 }
 
 /**
@@ -95,20 +107,23 @@ export async function startDaemon(options: StartOptions): Promise<string> {
   const owner = localOwner();
   const paths = localPaths(owner);
   const main = options.main ?? fileURLToPath(new URL('../daemon/main.js', import.meta.url));
-  const child = launch(main, options.label, owner.home);
-  const ended = watch(child);
+  const begin = () => watch(launch(main, options.label, owner.home));
+  let attempt = begin();
   const deadline = performance.now() + START_TIMEOUT_MS;
   try {
     for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
       const socket = await findLiveSocket(paths, owner.uid);
       if (socket !== null) return socket;
-      const ending = ended();
+      const ending = attempt.ending();
       if (ending.kind === 'failed') throw ending.error;
       if (performance.now() > deadline) throw ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);
+      if (ending.kind === 'lost' && performance.now() - ending.atMs > LOST_AGAIN_MS) {
+        attempt.letGo();
+        attempt = begin();
+      }
       await sleep(pauseMs);
     }
   } finally {
-    child.stderr?.destroy();
-    child.unref();
+    attempt.letGo();
   }
 }

@@ -115,7 +115,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     stopping.abort(new BrokerError('shutting_down', 'the daemon is shutting down'));
     const closed = closeDoor(door);
     await logins.stop(new BrokerError('shutting_down', 'the daemon is shutting down'));
-    await Promise.race([source.idle(), clock.sleep(DRAIN_MS, new AbortController().signal).then(() => log.error('drain_timed_out'))]);
+    await landed(source, clock, log);
     await closeApp(app, clock);
     await closed;
     await audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } });
@@ -141,6 +141,14 @@ async function resume(lifecycle: Lifecycle, revocations: Revocations, log: Log):
     if (!(cause instanceof BrokerError)) throw cause;
     log.warn('vault_not_open', { code: cause.code, why: cause.message });
   }
+}
+
+/** Refreshes on the wire are finished and saved; one that takes longer than its time-outs allow is a mistake, and is left. */
+async function landed(source: TokenSource, clock: Clock, log: Log): Promise<void> {
+  const done = new AbortController();
+  const late = clock.sleep(DRAIN_MS, done.signal).then(() => log.error('drain_timed_out'), () => undefined /* all landed */);
+  await Promise.race([source.idle(), late]);
+  done.abort();
 }
 
 function closeDoor(door: Server): Promise<void> {

@@ -7,9 +7,8 @@ import './platform/sigusr1.ts'; // first: see there
 import { parseArgs } from 'node:util';
 import { ERRORS, EXIT } from '../shared/errors.ts';
 import { BUILD_VERSION } from '../shared/version.ts';
-import { startDaemon } from './daemon.ts';
+import { claimDaemon } from './claim.ts';
 import type { Daemon } from './daemon.ts';
-import { openWorld } from './edges.ts';
 import type { World } from './edges.ts';
 import { asBrokerError, problemOf } from './ipc/problem.ts';
 
@@ -28,13 +27,20 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(values.help === true ? USAGE : `${BUILD_VERSION}\n`);
     return EXIT.ok;
   }
-  const world = await openWorld(process.env, process.execArgv);
+  const claim = claimDaemon(process.env, process.execArgv);
   try {
-    const daemon = await startDaemon(world.edges);
-    listenForSignals(daemon, world);
-    await daemon.stopped;
+    // Loaded only by the one that stays, and after the process was hardened.
+    const [{ openWorld }, { startDaemon }] = await Promise.all([import('./edges.ts'), import('./daemon.ts')]);
+    const world = await openWorld(claim, process.env);
+    try {
+      const daemon = await startDaemon(world.edges);
+      listenForSignals(daemon, world);
+      await daemon.stopped;
+    } finally {
+      await world.close();
+    }
   } finally {
-    await world.close();
+    claim.lock.release();
   }
   return EXIT.ok;
 }

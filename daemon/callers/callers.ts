@@ -16,15 +16,17 @@ import { isInterpreter, scriptOf } from './script.ts';
 
 export type CallersDeps = {
   readonly loginctl: Loginctl;
+  /** The script of the CLI beside this daemon: people know it by the product's name. */
+  readonly ownCli: string | null;
 };
 
 /** Enough for the options of any interpreter and a path. */
 const MAX_COMMAND_BYTES = 65_536;
 
-export function createCallers({ loginctl }: CallersDeps): Callers {
+export function createCallers({ loginctl, ownCli }: CallersDeps): Callers {
   const stillSame = (caller: Caller): boolean => isSame(caller, caller.pid);
   return {
-    attest,
+    attest: (peer) => attest(peer, ownCli),
     stillSame,
     async session(caller) {
       const raw = await readRawFacts(caller, loginctl);
@@ -34,7 +36,7 @@ export function createCallers({ loginctl }: CallersDeps): Callers {
   };
 }
 
-async function attest(peer: Peer): Promise<Caller | null> {
+async function attest(peer: Peer, ownCli: string | null): Promise<Caller | null> {
   // 0: a process of a pid namespace that is not below ours.
   if (peer.pid <= 0) return null;
   const stat = readStat(peer.pid);
@@ -49,7 +51,7 @@ async function attest(peer: Peer): Promise<Caller | null> {
     executable,
     script,
     terminal: terminalOf(stat),
-    label: labelOf(script ?? executable, peer.pid),
+    label: labelOf(script !== null && script === ownCli ? 'valetkey' : script ?? executable, peer.pid),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Config, Profile } from '../core/domain.ts';
 import type { ConfigStore } from '../core/ports.ts';
 import { BrokerError } from '../core/errors.ts';
 import { addProfile, removeProfile } from './edit.ts';
+import { PRESETS } from './presets/index.ts';
 import { isFault } from './fault.ts';
 import type { TextFile } from './files.ts';
 import { redirectUris } from './profile.ts';
@@ -67,6 +68,7 @@ export async function openConfigStore(deps: StoreDeps): Promise<ConfigStore> {
     }),
     remove: (name) => inTurn(() => edit((text) => removeProfile(text, name))),
     redirectUris,
+    caveats: (profile) => PRESETS.get(profile.preset)?.caveats ?? [],
   };
 }
 

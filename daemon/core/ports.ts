@@ -228,6 +228,8 @@ export type ConfigStore = {
   remove(name: ProfileName): Promise<void>;
   /** To register at the issuer, to the letter; `{port}` stands for any port. */
   redirectUris(profile: Profile): readonly string[];
+  /** What to know before registering a client at an issuer of this kind. */
+  caveats(profile: Profile): readonly string[];
 };
 
 // ---- callers

@@ -23,7 +23,7 @@ export async function prepareCodeFlow(flow: CodeFlow, loginHint: string | null):
   const { issuer, profile, client, listener, want, stepUp } = flow;
   const request = issuer.newAuthorizationRequest(listener.redirectUri);
   const made = await issuer.authorizationUrl(client, profile, request, want, stepUp, loginHint);
-  if (made.kind !== 'url') throw failureOf(made, profile.issuer, 'the authorization request');
+  if (made.kind !== 'url') throw withRedirectHint(failureOf(made, profile.issuer, 'the authorization request'), listener.redirectUri);
   listener.arm(made.url, request.state, { issuer: client.server.issuer, required: client.server.issParameterSupported });
   return request;
 }
@@ -33,10 +33,16 @@ export async function finishCodeFlow(flow: CodeFlow, request: AuthorizationReque
   const { issuer, profile, client, listener, want, stepUp } = flow;
   const { parameters } = await listener.callback;
   const refused = refusalIn(parameters, profile.issuer);
-  if (refused !== null) throw refused;
+  if (refused !== null) throw withRedirectHint(refused, listener.redirectUri);
   const outcome = await issuer.redeem(client, profile, request, parameters, want, stepUp);
   if (outcome.kind !== 'tokens') throw failureOf(outcome, profile.issuer, 'the authorization code');
   return outcome.tokens;
+}
+
+/** The usual reason for a refused request is a redirect URI that was not registered to the letter. */
+function withRedirectHint(error: BrokerError, redirectUri: string): BrokerError {
+  if (error.code !== 'issuer_refused') return error;
+  return new BrokerError(error.code, error.message, { ...error.facts, hint: `Check that the client is registered with the redirect URI ${redirectUri.replace(/:\d+\//, ':{port}/')} (any port)` });
 }
 
 /** RFC 6749, section 4.1.2.1. */

@@ -58,7 +58,8 @@ export class Revocations {
       ...tokens.filter((t) => t.expiresAt > now).map((t) => this.#make(profile, grant.server, t.value, 'access_token', t.expiresAt)),
     ];
     const done: Revoked[] = [];
-    for (const revocation of all) done.push(await this.#attempt(revocation));
+    // Where the issuer does not answer for the first, nobody waits for the time-outs of the others.
+    for (const revocation of all) done.push(done.some((r) => r.outcome === 'pending') ? await this.#postpone(revocation) : await this.#attempt(revocation));
     return done;
   }
 
@@ -83,6 +84,10 @@ export class Revocations {
     if (outcome.kind === 'revoked') return { token: tokenKind, outcome: 'revoked', until: null };
     if (outcome.kind === 'unsupported') return { token: tokenKind, outcome: 'unsupported', until: expiresAt };
     if (outcome.kind === 'rejected') return { token: tokenKind, outcome: 'failed', until: expiresAt };
+    return this.#postpone(revocation);
+  }
+
+  async #postpone(revocation: Revocation): Promise<Revoked> {
     this.#pending.set(revocation.id, revocation);
     try {
       await this.#deps.vault.saveRevocation(revocation);
@@ -92,7 +97,7 @@ export class Revocations {
       this.#deps.log.warn('revocation_not_saved', { profile: revocation.profile, why: cause.message });
     }
     this.#work();
-    return { token: tokenKind, outcome: 'pending', until: expiresAt };
+    return { token: revocation.tokenKind, outcome: 'pending', until: revocation.expiresAt };
   }
 
   async #send(revocation: Revocation): Promise<RevokeOutcome> {

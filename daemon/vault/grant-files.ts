@@ -12,7 +12,7 @@ import { parseProfileName } from '../../shared/names.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import type { Log, StoredGrant } from '../core/ports.ts';
-import { onDisk, removeDurable, renameDurable, reserveInPlace, writeReserved } from './private-files.ts';
+import { onDisk, removeDurable, reserveInPlace, writeReserved } from './private-files.ts';
 import { decodeGrant, encodeGrant, grantBinding } from './records.ts';
 import { refuseNewer, seal, SEAL_VERSION } from './seal.ts';
 import type { Decode, SealedFolder } from './sealed-folder.ts';
@@ -51,8 +51,8 @@ export class GrantFiles {
     const next = await this.#readNext(key, profile, grant?.generation ?? null);
     if (current.kind === 'damaged') await this.#folder.setAside(profile);
     if (next?.kind === 'saved') {
-      // The crash came between the write and the rename.
-      await onDisk(this.#folder.dir, () => renameDurable(this.#folder.dir, nextName(profile), `${profile}.jwe`));
+      // The crash came between the write and the rename, or before the file was cut to its size and synced.
+      await this.#moveNext(profile, next.text);
       this.#log.info('vault_generation_promoted', { profile, generation: next.grant.generation });
       return { grant: next.grant, intent: null };
     }
@@ -81,10 +81,8 @@ export class GrantFiles {
   }
 
   async save(key: Uint8Array, grant: Grant): Promise<void> {
-    const { dir } = this.#folder;
     const sealed = await seal(key, grantBinding(this.#vault, grant), encodeGrant(grant));
-    const inReserved = await onDisk(dir, () => writeReserved(dir, nextName(grant.profile), `${grant.profile}.jwe`, Buffer.from(sealed, 'latin1')));
-    if (!inReserved) await this.#folder.write(grant.profile, sealed);
+    if (!(await this.#moveNext(grant.profile, sealed))) await this.#folder.write(grant.profile, sealed);
   }
 
   /** NAME.next goes first: alone it would come back as a grant at the next start. */
@@ -92,15 +90,21 @@ export class GrantFiles {
     return this.#folder.remove(profile, [nextName(profile)]);
   }
 
+  /** False where there is no NAME.next. */
+  #moveNext(profile: ProfileName, sealed: string): Promise<boolean> {
+    const { dir } = this.#folder;
+    return onDisk(dir, () => writeReserved(dir, nextName(profile), `${profile}.jwe`, Buffer.from(sealed, 'latin1')));
+  }
+
   async #readNext(key: Uint8Array, profile: ProfileName, generation: number | null): Promise<
-    { readonly kind: 'saved'; readonly grant: Grant } | { readonly kind: 'intent'; readonly intent: RefreshIntent } | null
+    { readonly kind: 'saved'; readonly grant: Grant; readonly text: string } | { readonly kind: 'intent'; readonly intent: RefreshIntent } | null
   > {
     const file = nextName(profile);
     const found = await this.#folder.readBytes(file);
     if (found === null) return null;
     const text = found.text.trimEnd();
     const opened = await this.#folder.open(key, file, text, this.#decode(profile));
-    if (opened.kind === 'open' && opened.record.generation > (generation ?? 0)) return { kind: 'saved', grant: opened.record };
+    if (opened.kind === 'open' && opened.record.generation > (generation ?? 0)) return { kind: 'saved', grant: opened.record, text };
     const at = intentTime(text, join(this.#folder.dir, file)) ?? (Math.trunc(found.changedAt) as EpochMs);
     return { kind: 'intent', intent: { generation: generation ?? 0, at } };
   }

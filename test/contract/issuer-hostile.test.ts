@@ -135,7 +135,7 @@ describe('a refresh at a failing server', () => {
     world.shim.fault('token', faults.drip(1, 40));
     const began = performance.now();
     expect(await refresh(world)).toMatchObject({ kind: 'transient', cause: 'timeout', timedOut: true });
-    expect(performance.now() - began).toBeLessThan(TIMEOUT_MS + 800);
+    expect(performance.now() - began).toBeLessThan(TIMEOUT_MS + 3_000);
   });
 
   it.each<[string, object, number | null]>([
@@ -435,7 +435,7 @@ describe('a device flow at other people\'s servers', () => {
     const began = performance.now();
     stop.abort(new Error('cancelled'));
     expect(await polling).toMatchObject({ kind: 'transient' });
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(600);
   });
 
   it('takes Google\'s verification_url, and bounds what the server says', async () => {

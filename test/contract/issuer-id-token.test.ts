@@ -85,7 +85,7 @@ describe('at a sign-in', () => {
     ['iat of a clock that is 50 s ahead', (c) => ({ ...c, iat: nowS() + 50 })],
     ['exp of a clock that is 50 s behind', (c) => ({ ...c, exp: nowS() - 50 })],
     ['an extra aud with azp of this client', (c) => ({ ...c, aud: ['other', 'valetkey'], azp: 'valetkey' })],
-    ['no at_hash', ({ at_hash: _, ...c }) => c],
+    ['no at_hash', without('at_hash')],
   ])('accepts %s', async (_name, edit) => {
     const world = await start();
     world.shim.fault('token', edited(world, edit));
@@ -128,10 +128,10 @@ describe('at a sign-in', () => {
     };
     await flood();
     expect(world.shim.requestsTo('jwks')).toHaveLength(1);
-    world.clock.aheadMs += 59_000;
+    world.clock.aheadMs += 30_000;
     await flood();
     expect(world.shim.requestsTo('jwks')).toHaveLength(1);
-    world.clock.aheadMs += 2_000;
+    world.clock.aheadMs += 31_000;
     await flood();
     expect(world.shim.requestsTo('jwks')).toHaveLength(2);
   }, 40_000);

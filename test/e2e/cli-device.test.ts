@@ -59,7 +59,7 @@ allow_loopback_http = true
     });
     expect(shown).toContain('(consent_required)');
     expect(exit).toBe(5);
-    expect(issuer.count('device_authorization')).toBe(0);
+    expect(issuer.count('device')).toBe(0);
   });
 
   it('[DG-05] shows host, code, expiry, tool, scopes, machine and warning at the terminal, opens nothing, and completes', async () => {

@@ -78,7 +78,7 @@ createServer((socket) => { appendFileSync(log, 'connection\\n'); socket.on('data
   .listen(directory + '/socket', () => { chmodSync(directory + '/socket', 0o600); console.log('ready'); });
 `;
 
-describe.skipIf(!isRoot)('[IP-06] a server of another user', () => {
+describe.skipIf(!isRoot)('a server of another user', () => {
   const children: ChildProcess[] = [];
   afterEach(async () => {
     for (const child of children.splice(0)) {
@@ -114,7 +114,7 @@ describe.skipIf(!isRoot)('[IP-06] a server of another user', () => {
     return { exit, stderr, log: seen };
   }
 
-  it('is sent nothing, neither in place nor by a link; one of our own is (control)', async () => {
+  it('[IP-06] is sent nothing, neither in place nor by a link; one of our own is (control)', async () => {
     for (const plant of ['in place', 'by a link'] as const) {
       const { exit, stderr, log } = await meet(65_533, plant);
       expect({ plant, exit, log }).toEqual({ plant, exit: 9, log: '' });

@@ -1,7 +1,7 @@
 /** The built daemon as a process: one of it, its end, its death, its privacy. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -115,7 +115,6 @@ describe('one daemon', () => {
 describe('its end', () => {
   it('SIGTERM finishes and saves a refresh that is on the wire', async () => {
     const { child, exited } = await start();
-    await callApi(socket(), 'POST', '/v1/unlock', { passphrase: 'unused-EXAMPLE' });
     await signIn();
     issuer.fault('token', faults.delay(1_500));
     const waiting = token({ force: true });
@@ -198,10 +197,12 @@ describe('its privacy', () => {
     ['a directory of 0777', (path: string) => { mkdirSync(path); chmodSync(path, 0o777); }],
     ['a file', (path: string) => writeFileSync(path, '')],
   ])('[IP-01] does not start when %s stands where its runtime directory belongs', async (_name, plant) => {
-    plant(join(home.base, 'run/valetkey'));
+    const planted = join(home.base, 'run/valetkey');
+    plant(planted);
     const { exited, stderr } = launch();
     expect(await exited).toBe(8);
     expect(JSON.parse(stderr())).toMatchObject({ code: 'runtime_dir_untrusted', detail: expect.stringContaining('run/valetkey') });
+    rmSync(planted, { recursive: true });
   });
 
   it('[IP-03] does not start on a path that the kernel would cut', async () => {

@@ -86,7 +86,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   async function launch(): Promise<Daemon> {
     const clock = createClock();
     const random = createRandom();
-    const real = createCallers({ loginctl: async () => null });
+    const real = createCallers({ loginctl: async () => null, ownCli: null });
     const callers: Callers = {
       ...real,
       attest: async (peer) => {

@@ -22,13 +22,15 @@ export async function profiles(broker: Broker): Promise<ProfilesReply> {
 export async function addProfile(broker: Broker, ask: Ask): Promise<ProfileAddReply> {
   const body = ask.body as v.InferOutput<typeof profileAddRequest>; // parsed by this method's schema
   const planned = await broker.config.plan(body.name, body.profile);
+  if (planned.clientAuth !== 'none' && body.client_secret === undefined) {
+    throw new BrokerError('client_secret_required', `profile ${body.name} authenticates as ${planned.clientAuth}; the profile was not written`, {
+      hint: 'Run the same command with --client-secret-stdin, and the secret on standard input',
+    });
+  }
   const found = await broker.issuer.discover(planned);
   if (found.kind === 'transient') throw new BrokerError('issuer_unreachable', `${planned.issuer} cannot be reached (${found.cause}); the profile was not written`);
   if (found.kind === 'rejected') throw new BrokerError(found.code, `${found.description}; the profile was not written`);
-  if (planned.clientAuth !== 'none' && body.client_secret === undefined) {
-    throw new BrokerError('client_secret_required', `profile ${body.name} authenticates as ${planned.clientAuth}; the profile was not written`);
-  }
-  const warnings = warningsOf(planned, found.server, body.client_secret !== undefined);
+  const warnings = [...broker.config.caveats(planned), ...warningsOf(planned, found.server, body.client_secret !== undefined)];
   if (body.dry_run === true) return { profile: view(broker, planned), server: serverView(found.server), warnings, written: null };
   if (body.client_secret !== undefined) {
     await broker.lifecycle.ensureOpen();

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Html, html } from './html.ts';
 
-export type Tone = 'good' | 'warn' | 'bad' | 'calm';
+export type Tone = 'good' | 'warn' | 'bad' | 'calm' | 'stop';
 /** A line of the table: what it is, and its value. */
 export type Fact = { readonly term: string; readonly value: Html };
 export type PageContent = {
@@ -21,10 +21,10 @@ export type PageContent = {
 const STYLE = `
 :root { color-scheme: light dark;
   --paper: #fbfaf8; --ink: #1d1c1a; --soft: #5f5b54; --line: #e3dfd8; --chip: #f1eee8;
-  --good: #1b6b45; --warn: #8a4b00; --bad: #a3262a; --calm: #5f5b54; }
+  --good: #1b6b45; --warn: #8a4b00; --bad: #a3262a; }
 @media (prefers-color-scheme: dark) { :root {
   --paper: #161513; --ink: #eeece7; --soft: #aaa59b; --line: #37342f; --chip: #24221f;
-  --good: #74cf9f; --warn: #efb366; --bad: #ff9c94; --calm: #aaa59b; } }
+  --good: #74cf9f; --warn: #efb366; --bad: #ff9c94; } }
 *, ::before, ::after { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body { margin: 0; min-height: 100vh; min-height: 100dvh; display: flex; flex-direction: column;
@@ -37,7 +37,7 @@ header svg { width: 1.375rem; height: 1.375rem; color: var(--soft); }
 header p, footer p { margin: 0; }
 main { margin-block: auto; padding-block: clamp(2.5rem, 9vh, 5rem); }
 .mark { display: block; width: 2.75rem; height: 2.75rem; margin: 0 0 1.375rem -.125rem; }
-.good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); } .calm { color: var(--calm); }
+.good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); } .calm, .stop { color: var(--soft); }
 h1 { margin: 0; font-size: clamp(1.75rem, 1.35rem + 2vw, 2.25rem); line-height: 1.15; font-weight: 680;
   letter-spacing: -.022em; text-wrap: balance; overflow-wrap: break-word; }
 .lead { margin: .875rem 0 0; color: var(--soft); font-size: 1.125rem; text-wrap: pretty; }
@@ -47,10 +47,11 @@ dl div { display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .125r
 dt { color: var(--soft); }
 dd { margin: 0; font-weight: 550; overflow-wrap: anywhere; }
 .note { margin: 1.75rem 0 0; color: var(--soft); font-size: .9375rem; text-wrap: pretty; }
-code { padding: .125em .4em; border-radius: .3rem; background: var(--chip); color: var(--ink); overflow-wrap: anywhere;
-  -webkit-box-decoration-break: clone; box-decoration-break: clone;
+code { padding: .125em .4em; border-radius: .3rem; background: var(--chip); color: var(--ink); vertical-align: .04em;
+  overflow-wrap: anywhere; -webkit-box-decoration-break: clone; box-decoration-break: clone;
   font: 500 .9em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-footer { padding-top: 1.125rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem; line-height: 1.5; }
+footer { padding-top: 1.125rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem; line-height: 1.5;
+  text-wrap: balance; }
 @media (max-width: 30rem) { dl div { grid-template-columns: minmax(0, 1fr); } }
 @media (forced-colors: active) { code { border: 1px solid; } }
 `;
@@ -62,8 +63,9 @@ const KEY = new Html('<svg viewBox="0 0 24 24" fill="none" stroke="currentColor"
 
 const STROKES: Readonly<Record<Tone, string>> = {
   good: '<path d="m14.5 24.5 6.5 6.5 12.5-13.5"/>',
-  warn: '<path d="M24 14v12.5"/><path d="M24 33.5v.01"/>',
+  warn: '<path d="M24 13.5v13"/><path d="M24 34v.01" stroke-width="3.75"/>',
   bad: '<path d="m17 17 14 14m0-14L17 31"/>',
+  stop: '<path d="M16 24h16"/>',
   calm: '<path d="M24 14.5V24l6 4.5"/>',
 };
 
@@ -92,7 +94,7 @@ ${mark}
 ${rows.length === 0 ? '' : html`<dl>\n${rows}</dl>`}
 ${note === null ? '' : html`<p class="note">${note}</p>`}
 </main>
-<footer><p>This page comes from your own computer, where Valetkey keeps your sign-ins and lends your tools short-lived access.</p></footer>
+<footer><p>This page comes from your own computer, where Valetkey keeps your sign&#8209;ins and lends your tools short-lived access.</p></footer>
 </body>
 </html>
 `.markup;

@@ -6,5 +6,5 @@ import { renderDocument } from './layout.ts';
 
 export function refusalPage(reason: RefusalReason): string {
   const { heading, text } = REFUSALS[reason];
-  return renderDocument({ tone: 'calm', title: 'Not part of a sign-in', heading, lead: html`${text}`, facts: [], note: null });
+  return renderDocument({ tone: 'stop', title: 'Not part of a sign-in', heading, lead: html`${text}`, facts: [], note: null });
 }

@@ -6,7 +6,7 @@ export function wrongAccountPage(page: { readonly subject: string | null; readon
   return {
     tone: 'warn',
     title: 'Another account',
-    heading: 'This is another account than before',
+    heading: 'Another account than before',
     lead: html`Nothing was stored. Go back to your terminal to confirm the change, or sign in again with the account that this profile had.`,
     facts: [
       { term: 'Signed in as', value: page.subject === null ? html`not named by the issuer` : html`<bdi>${page.subject}</bdi>` },

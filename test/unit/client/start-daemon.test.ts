@@ -88,6 +88,13 @@ describe('startDaemon', () => {
     await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'daemon_start_failed', detail: expect.stringContaining('status 7') as string });
   });
 
+  it('starts another one when it lost the lock to a daemon that was on its way out', async () => {
+    const held = join(base, 'held');
+    writeFileSync(held, '');
+    writeFileSync(main, `import { existsSync, rmSync } from 'node:fs';\nif (existsSync(${JSON.stringify(held)})) { rmSync(${JSON.stringify(held)}); process.exit(0); }\n${PROGRAM}`);
+    expect(await startDaemon({ label: 'x', main })).toBe(join(base, 'runtime/valetkey/socket'));
+  });
+
   it('waits 5 s at most', async () => {
     writeFileSync(main, 'process.exit(0)');
     const before = performance.now();

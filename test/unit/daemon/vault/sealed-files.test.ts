@@ -160,6 +160,8 @@ describe('a crash in the middle of a refresh', () => {
     await saveElsewhere(2);
     writeFileSync(at('grants', 'work.next'), readFileSync(at('saved'), 'utf8').padEnd(16 * 1024, ' '));
     expect((await load()).grants).toEqual([{ profile: work, generation: 2, intent: null }]);
+    expect((await load()).grants).toEqual([{ profile: work, generation: 2, intent: null }]);
+    expect(readFileSync(at('grants', 'work.jwe'))).toEqual(readFileSync(at('saved')));
   });
 
   it('takes a half-written generation for a lost answer, of the time of the file', async () => {

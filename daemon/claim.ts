@@ -1,0 +1,41 @@
+/**
+ * The first steps of a start, before anything else is loaded: may this process be the daemon at all, and is
+ * it the one? Of fifty that are started at once, forty-nine leave here, cheaply.
+ */
+import { userInfo } from 'node:os';
+import { resolvePaths } from '../shared/paths.ts';
+import type { Paths } from '../shared/paths.ts';
+import { BrokerError } from './core/errors.ts';
+import { hardenProcess, refuseUnsafeEnvironment } from './platform/harden.ts';
+import { tryLock } from './platform/lock.ts';
+import type { Lock } from './platform/lock.ts';
+import { ensurePrivateDir } from './platform/private-dir.ts';
+import { readRootFacts, refuseForeignRoot } from './platform/root.ts';
+import { checkSocketPath } from './platform/socket-path.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The right to be the daemon of this user. */
+export type Claim = {
+  readonly paths: Paths;
+  readonly home: string;
+  readonly uid: number;
+  readonly warnings: readonly string[];
+  readonly lock: Lock;
+};
+
+/** Throws BrokerError with the reason why this process may not be the daemon; already_running where another is. */
+export function claimDaemon(env: Environment, execArgv: readonly string[]): Claim {
+  const warnings = [...refuseUnsafeEnvironment(env, execArgv)];
+  const { homedir: home, uid } = userInfo();
+  const paths = resolvePaths({ platform: process.platform, home, uid, env });
+  const asRoot = refuseForeignRoot(readRootFacts(env, env['XDG_RUNTIME_DIR'] ?? home));
+  if (asRoot !== null) warnings.push(asRoot);
+  hardenProcess();
+  checkSocketPath(paths.socket);
+  ensurePrivateDir(paths.stateDir, uid);
+  ensurePrivateDir(paths.runtimeDir, uid);
+  const lock = tryLock(paths.lockFile);
+  if (lock === null) throw new BrokerError('already_running', `another valetkeyd of this user holds ${paths.lockFile}`);
+  return { paths, home, uid, warnings, lock };
+}
