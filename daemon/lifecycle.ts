@@ -74,9 +74,8 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       await logins.stop(new BrokerError('login_cancelled', 'everything is being removed'));
       await source.idle();
       for (const grant of book.list()) {
-        const profile = config.current().profiles.get(grant.profile);
         await book.take(grant.profile);
-        if (profile !== undefined) await revocations.revokeGrant(grant, profile);
+        await revocations.revokeGrant(grant, config.current().profiles.get(grant.profile) ?? null);
       }
       await vault.erase();
       book.forget();

@@ -22,7 +22,7 @@ function readSources(folder: string): readonly (readonly [string, string])[] {
 
 const sources: Sources = new Map(['shared', 'client', 'daemon'].flatMap(readSources));
 
-type Lock = { readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean; readonly hasInstallScript?: boolean; readonly version?: string }>> };
+type Lock = { readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean; readonly hasInstallScript?: boolean; readonly optionalDependencies?: Readonly<Record<string, string>> }>> };
 const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Readonly<Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>>;
 
@@ -66,7 +66,8 @@ describe('architecture', () => {
     ['daemon/callers/a.ts', `import { x } from '../platform/native.ts';`, 'never import each other'],
     ['daemon/config/presets/a.ts', `import { x } from '../../issuer/http.ts';`, 'never import each other'],
     ['daemon/vault/a.ts', `import { x } from '../edges.ts';`, 'composition root'],
-    ['daemon/events.ts', `import { x } from './vault/file.ts';`, 'see adapters'],
+    ['daemon/events.ts', `import { x } from './vault/file.ts';`, 'see all adapters'],
+    ['daemon/main.ts', `import { x } from './vault/file.ts';`, 'see all adapters'],
     ['daemon/a.ts', `import { x } from '../client/index.ts';`, 'imports no client'],
     ['daemon/a.ts', `import { x } from '../demo/issuer.ts';`, 'imports no client'],
     ['daemon/flows/a.ts', `import * as client from 'openid-client';`, 'one place speaks OAuth'],
@@ -117,6 +118,7 @@ describe('architecture', () => {
     ['daemon/tokens/a.ts', `import type { Clock } from '../core/ports.ts';\nimport { decide } from '../policy/decide.ts';\nnew Date(clock.now());\nissuer.fetch(x);\n// Date.now()\nconst text = 'Date.now()';`],
     ['daemon/ipc/app.ts', `reply.header('content-type', 'text/plain');\nconst o = { fetch: 1 };`],
     ['daemon/daemon.ts', `import { openVault } from './vault/open.ts';`],
+    ['daemon/main.ts', `import './platform/sigusr1.ts';`],
     ['daemon/issuer/c.ts', `function make(fetch: CustomFetch) { return fetch; }`],
     ['daemon/issuer/d.ts', `const { fetch } = await import('undici');\nreturn { async fetch(url) { return fetch(url); } };`],
     ['daemon/issuer/e.ts', `const own = ['client_id', 'response_type', 'response_mode'];`],
@@ -142,6 +144,11 @@ describe('what is installed', () => {
     const named = ['koffi', 'fsevents'];
     expect(entries.filter(([, entry]) => entry.hasInstallScript === true).map(([path]) => nameOf(path)).filter((name) => !named.includes(name))).toEqual([]);
     expect(readFileSync(join(ROOT, '.npmrc'), 'utf8')).toContain('save-exact=true');
+  });
+
+  it('lists the binaries of every platform: npm ci refuses a lockfile that lacks one', () => {
+    const missing = entries.flatMap(([path, entry]) => Object.keys(entry.optionalDependencies ?? {}).filter((name) => !installed.includes(name)).map((name) => `${nameOf(path)}: ${name}`));
+    expect(missing).toEqual([]);
   });
 
   it('ships few packages, in exact versions', () => {

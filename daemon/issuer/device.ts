@@ -52,6 +52,8 @@ export async function pollDevice(
     const identity = await deps.idTokens.atSignIn(client, exchange.answer()?.idToken ?? null, response.access_token, null, isOpenId, noStepUp);
     return { kind: 'tokens', tokens: { ...set, identity } };
   } catch (cause) {
+    // The signal's reason belongs to whoever gave it; what it did here is that no answer came.
+    if (signal.aborted) return { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'aborted', timedOut: false };
     // Google sends them with 428 and 403, others with 429: the word counts, not the status.
     if (cause instanceof ResponseBodyError && cause.error === 'authorization_pending') return { kind: 'pending', slowDown: false };
     if (cause instanceof ResponseBodyError && cause.error === 'slow_down') return { kind: 'pending', slowDown: true };

@@ -59,7 +59,7 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
   return {
     async send(connection, url, request, signal) {
       const refused = refusedUrl(url, connection.allowLoopbackHttp);
-      if (refused !== null) throw new AnswerRefused('as_metadata_invalid', `${new URL(url).host}: the address ${refused}`);
+      if (refused !== null) throw new AnswerRefused('as_metadata_invalid', `an endpoint of the issuer ${refused}`);
       const limit = AbortSignal.timeout(timeoutMs);
       const { origin, pathname } = new URL(url);
       const dispatcher = await dispatcherFor(connection);

@@ -24,6 +24,11 @@ export type Revoked = {
   readonly until: EpochMs | null;
 };
 
+type Owner = Pick<Grant, 'profile' | 'clientId' | 'server'>;
+type Way = Pick<Profile, 'clientAuth' | 'caPem' | 'proxy' | 'allowLoopbackHttp'>;
+/** As anybody would reach the pinned endpoint. */
+const DIRECT: Way = { clientAuth: 'none', caPem: null, proxy: null, allowLoopbackHttp: false };
+
 const FIRST_PAUSE_MS = 2_000;
 const LAST_PAUSE_MS = 600_000;
 /** A refresh token of unknown life is given up after this long. */
@@ -48,14 +53,19 @@ export class Revocations {
     this.#work();
   }
 
-  /** The refresh token first: it is the one that lives on (RFC 7009, section 2.1), then the access tokens. */
-  async revokeGrant(grant: Grant, profile: Profile): Promise<readonly Revoked[]> {
+  /**
+   * The refresh token first: it is the one that lives on (RFC 7009, section 2.1), then the access tokens.
+   * A profile that is gone or points elsewhere by now lends neither its proxy nor its CA: a changed
+   * configuration must not see the token.
+   */
+  async revokeGrant(grant: Grant, profile: Profile | null): Promise<readonly Revoked[]> {
     if (grant.state.kind !== 'active') return [];
     const { refreshToken, tokens } = grant.state;
     const now = this.#deps.clock.now();
+    const way = profile !== null && profile.digest === grant.digest ? profile : DIRECT;
     const all = [
-      ...(refreshToken === null ? [] : [this.#make(profile, grant.server, refreshToken, 'refresh_token', null)]),
-      ...tokens.filter((t) => t.expiresAt > now).map((t) => this.#make(profile, grant.server, t.value, 'access_token', t.expiresAt)),
+      ...(refreshToken === null ? [] : [this.#make(grant, way, refreshToken, 'refresh_token', null)]),
+      ...tokens.filter((t) => t.expiresAt > now).map((t) => this.#make(grant, way, t.value, 'access_token', t.expiresAt)),
     ];
     const done: Revoked[] = [];
     // Where the issuer does not answer for the first, nobody waits for the time-outs of the others.
@@ -65,15 +75,16 @@ export class Revocations {
 
   /** For tokens that nobody will hold: a refused sign-in, an overtaken refresh. */
   async revokeSet(profile: Profile, server: AuthorizationServer, set: TokenSet): Promise<void> {
-    if (set.refreshToken !== null) await this.#attempt(this.#make(profile, server, set.refreshToken, 'refresh_token', null));
+    const of = { profile: profile.name, clientId: profile.clientId, server };
+    if (set.refreshToken !== null) await this.#attempt(this.#make(of, profile, set.refreshToken, 'refresh_token', null));
     const lifeMs = (set.expiresInS ?? 3_600) * 1000;
-    await this.#attempt(this.#make(profile, server, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs));
+    await this.#attempt(this.#make(of, profile, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs));
   }
 
-  #make(profile: Profile, server: AuthorizationServer, token: Secret, tokenKind: Revocation['tokenKind'], expiresAt: EpochMs | null): Revocation {
+  #make({ profile, clientId, server }: Owner, way: Way, token: Secret, tokenKind: Revocation['tokenKind'], expiresAt: EpochMs | null): Revocation {
     return {
-      id: this.#deps.random.token(16), profile: profile.name, clientId: profile.clientId, clientAuth: profile.clientAuth, server,
-      connection: { caPem: profile.caPem, proxy: profile.proxy, allowLoopbackHttp: profile.allowLoopbackHttp },
+      id: this.#deps.random.token(16), profile, clientId, clientAuth: way.clientAuth, server,
+      connection: { caPem: way.caPem, proxy: way.proxy, allowLoopbackHttp: way.allowLoopbackHttp },
       token, tokenKind, expiresAt, since: this.#deps.clock.now(),
     };
   }

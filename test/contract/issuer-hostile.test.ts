@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { IssuerOptions } from '../../demo/issuer.ts';
 import type { AuthorizationServer, Profile } from '../../daemon/core/domain.ts';
 import type { ClientAt, IssuerOutcome, Transient } from '../../daemon/core/ports.ts';
+import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { scopes, someServer, someTraits } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
@@ -159,6 +160,17 @@ describe('a refresh at a failing server', () => {
     const { issuer, client, profile } = world;
     expect(tokensOf(await refresh(world)).scope).toEqual(['repo', 'read:user']);
     expect(tokensOf(await issuer.refresh(client, profile, RT, { scopes: scopes('a,b c'), resource: null }, null)).scope).toEqual(['a,b', 'c']);
+  });
+
+  it('sends name and secret of a client so that servers that do not decode them read them too', async () => {
+    const world = await start();
+    const { issuer, client, profile, shim } = world;
+    const secret = (text: string): ClientAt => ({ ...client, clientId: 'my-client_1.apps*', clientAuth: 'client_secret_basic', clientSecret: new Secret(text) });
+    await issuer.refresh(secret('secret-of.some_length-EXAMPLE'), profile, RT, { scopes: [], resource: null }, null);
+    await issuer.refresh(secret('a b:%ü-EXAMPLE'), profile, RT, { scopes: [], resource: null }, null);
+    const sent = shim.requestsTo('token').map((each) => Buffer.from(String(each.headers.authorization).replace('Basic ', ''), 'base64').toString());
+    expect(sent).toEqual(['my-client_1.apps*:secret-of.some_length-EXAMPLE', 'my-client_1.apps*:a+b%3A%25%C3%BC-EXAMPLE']);
+    expect(shim.requestsTo('token').every((each) => each.params['client_secret'] === undefined)).toBe(true);
   });
 
   it('does not let a server bring the refresh token back in its error text', async () => {
@@ -433,8 +445,8 @@ describe('a device flow at other people\'s servers', () => {
     const polling = poll(world, stop.signal);
     await expect.poll(() => world.shim.requestsTo('token').length).toBe(1);
     const began = performance.now();
-    stop.abort(new Error('cancelled'));
-    expect(await polling).toMatchObject({ kind: 'transient' });
+    stop.abort(new BrokerError('login_cancelled', 'nobody waits any more'));
+    expect(await polling).toMatchObject({ kind: 'transient', cause: 'aborted', timedOut: false });
     expect(performance.now() - began).toBeLessThan(600);
   });
 

@@ -113,6 +113,8 @@ describe('at a sign-in', () => {
       world.shim.fault('token', fault);
       expect([name, await signInAt(world)]).toMatchObject([name, invalid]);
     }
+    const listsAnother = { ...world.client, server: { ...world.server, idTokenSigningAlgs: ['RS256', 'HS256', 'none'] } };
+    expect(await signInAt({ ...world, client: listsAnother })).toMatchObject(invalid);
     tokensOf(await signInAt(world));
     expect(world.shim.requestsTo('jwks').length).toBeLessThanOrEqual(2);
   });

@@ -29,8 +29,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { from: 'daemon/', may: ['daemon/', 'shared/'], why: 'the daemon imports no client' },
 ];
 
-/** Files right under daemon/ that may import adapters; the others there see what the door sees. */
-const SEES_EVERYTHING = ['daemon/daemon.ts', 'daemon/edges.ts', 'daemon/main.ts'];
+/** What files right under daemon/ may import of the adapters; those that are not named, nothing. */
+const ROOT_SEES: Readonly<Record<string, readonly string[]>> = {
+  'daemon/daemon.ts': DAEMON_ADAPTERS.map((name) => `daemon/${name}/`),
+  'daemon/edges.ts': DAEMON_ADAPTERS.map((name) => `daemon/${name}/`),
+  // What has to be settled before anything else is loaded: signals, hardening, the one daemon's lock.
+  'daemon/main.ts': ['daemon/platform/'],
+  'daemon/claim.ts': ['daemon/platform/'],
+};
 
 type PackageRule = { readonly name: string; readonly importers: readonly string[]; readonly onlyOneFile?: boolean; readonly why: string };
 
@@ -82,8 +88,8 @@ function isBuiltin(specifier: string): boolean {
 function mayImport(file: string, target: string): { readonly allowed: boolean; readonly why: string } {
   const rule = IMPORT_RULES.find(({ from }) => file.startsWith(from));
   if (rule === undefined) return { allowed: false, why: 'product code lives in shared/, client/ and daemon/' };
-  if (rule.from === 'daemon/' && !SEES_EVERYTHING.includes(file) && isIn(target, DAEMON_ADAPTERS.map((name) => `daemon/${name}/`))) {
-    return { allowed: false, why: 'only daemon.ts, edges.ts and main.ts see adapters' };
+  if (rule.from === 'daemon/' && isIn(target, DAEMON_ADAPTERS.map((name) => `daemon/${name}/`))) {
+    return { allowed: isIn(target, ROOT_SEES[file] ?? []), why: 'only daemon.ts and edges.ts see all adapters; what runs before them sees platform' };
   }
   // Nothing but the root composes: no folder reaches up to it.
   if (rule.from !== 'daemon/' && /^daemon\/[^/]+\.ts$/.test(target)) return { allowed: false, why: 'no folder imports the composition root' };

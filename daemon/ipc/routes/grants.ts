@@ -22,6 +22,6 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
   const grant = await broker.book.take(name);
   if (grant === null) return { profile: name, revoked: [] };
   await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { generation: grant.generation, sub: grant.identity?.sub ?? null } });
-  const revoked = profile === undefined ? [] : await broker.revocations.revokeGrant(grant, profile);
+  const revoked = await broker.revocations.revokeGrant(grant, profile ?? null);
   return { profile: name, revoked: revoked.map((r) => ({ token: r.token, outcome: r.outcome, until: r.until === null ? null : Math.floor(r.until / 1000) })) };
 }

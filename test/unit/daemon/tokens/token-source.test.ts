@@ -316,3 +316,18 @@ describe('[RV-01] revocation', () => {
     expect(revocations.count).toBe(0);
   });
 });
+
+describe('a profile that was changed after the sign-in', () => {
+  it('lends its proxy and CA to no revocation: a changed configuration must not see the refresh token', async () => {
+    const { revocations, issuer, profile } = await rig(null);
+    const seen: unknown[] = [];
+    issuer.revoke = async (client) => {
+      seen.push(client.connection);
+      return { kind: 'revoked' };
+    };
+    await revocations.revokeGrant(someGrant(), { ...profile, digest: 'digest-2', proxy: 'http://evil.example:3128', caPem: 'EVIL' });
+    await revocations.revokeGrant(someGrant(), { ...profile, proxy: 'http://proxy.example:3128' });
+    await revocations.revokeGrant(someGrant(), null);
+    expect(seen.map((c) => (c as { proxy: string | null }).proxy)).toEqual([null, null, 'http://proxy.example:3128', 'http://proxy.example:3128', null, null]);
+  });
+});

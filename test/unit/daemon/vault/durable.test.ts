@@ -127,7 +127,7 @@ describe('a vault whose disk is full', () => {
     if (obstacle !== null) console.warn(`a full disk is not tested: ${obstacle}`);
   });
   afterAll(() => {
-    if (obstacle === null) spawnSync('umount', [disk]);
+    if (obstacle === null) spawnSync('umount', ['--lazy', disk]);
   });
   const fill = (): void => {
     try {
