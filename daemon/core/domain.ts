@@ -119,6 +119,8 @@ export type Identity = {
   readonly authTime: number | null;
   readonly aud: readonly string[];
   readonly azp: string | null;
+  /** SHA-256 of the nonce of the sign-in, base64url: a refreshed ID token may not carry another. Null where none was sent. */
+  readonly nonceDigest: string | null;
 };
 
 export type AccessToken = {

@@ -4,7 +4,7 @@
  */
 import type { EpochMs, LoginId, Scope } from '../../shared/names.ts';
 import type { Caller, FlowKind, Identity, Profile } from '../core/domain.ts';
-import { BrokerError } from '../core/errors.ts';
+import type { BrokerError } from '../core/errors.ts';
 
 export type DevicePrompt = {
   readonly userCode: string;

@@ -10,7 +10,7 @@ import type { EpochMs, LoginId, ProfileName } from '../../shared/names.ts';
 import type { LoginView } from '../../shared/schemas.ts';
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import { Login } from './login.ts';
+import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
 import { startLogin } from './start-login.ts';
 import type { LoginAsk, StartDeps } from './start-login.ts';

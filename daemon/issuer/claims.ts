@@ -92,6 +92,7 @@ export function identityOf(claims: JWTPayload): Identity {
     amr: Array.isArray(amr) ? amr.filter((method) => typeof method === 'string') : [],
     authTime: typeof authTime === 'number' ? authTime : null,
     aud: audienceOf(claims),
+    nonceDigest: null,
     azp: text('azp'),
   };
 }

@@ -14,15 +14,11 @@ import { AnswerRefused, KeysUnavailable } from './failures.ts';
 import type { SigningKeys } from './keys.ts';
 
 const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
-/** Sign-ins of this run whose nonce is remembered, for the ID tokens of their refreshes. */
-const MAX_NONCES = 1_000;
 
 type IdTokenDeps = { readonly keys: SigningKeys; readonly clock: Clock; readonly log: Log };
 
 export class IdTokens {
   readonly #deps: IdTokenDeps;
-  /** Digests of nonces by issuer, client and subject: several profiles may sign in the same person. */
-  readonly #nonces = new Map<string, readonly string[]>();
 
   constructor(deps: IdTokenDeps) {
     this.#deps = deps;
@@ -40,22 +36,20 @@ export class IdTokens {
       isNonce: nonce === null ? null : (said) => typeof said === 'string' && nonce.equals(said),
     };
     const claims = await this.#verify(client, idToken, accessToken, expected);
-    const identity = identityOf(claims);
-    if (nonce !== null) this.#remember(slotOf(client, identity.sub), digestOf(nonce.reveal()));
-    return identity;
+    return { ...identityOf(claims), nonceDigest: nonce === null ? null : digestOf(nonce.reveal()) };
   }
 
   /** After a refresh. Null: none came, or it cannot be verified now; what it claims has been checked even so. */
   async atRefresh(client: ClientAt, idToken: string | null, accessToken: string, previous: Identity | null): Promise<Identity | null> {
     if (idToken === null || !canVerify(client.server)) return null;
-    const nonces = previous === null ? undefined : this.#nonces.get(slotOf(client, previous.sub));
+    const nonceDigest = previous?.nonceDigest ?? null;
     const expected: Expected = {
       issuer: client.server.issuer, clientId: client.clientId, stepUp: null, previous,
       // SHOULD NOT be there; if it is, it must be that of the sign-in (OIDC Core, section 12.2).
-      isNonce: nonces === undefined ? null : (said) => said === undefined || (typeof said === 'string' && nonces.includes(digestOf(said))),
+      isNonce: nonceDigest === null ? null : (said) => said === undefined || (typeof said === 'string' && digestOf(said) === nonceDigest),
     };
     try {
-      return identityOf(await this.#verify(client, idToken, accessToken, expected));
+      return { ...identityOf(await this.#verify(client, idToken, accessToken, expected)), nonceDigest };
     } catch (cause) {
       if (!(cause instanceof KeysUnavailable)) throw cause;
       // The refresh token is spent: losing the new one to an unreachable jwks_uri would cost a sign-in. The
@@ -108,14 +102,6 @@ export class IdTokens {
     const refused = refusedClaim(claims, expected, this.#deps.clock.now() / 1000);
     if (refused !== null) throw new AnswerRefused(refused.code, refused.why);
   }
-
-  #remember(slot: string, digest: string): void {
-    const known = this.#nonces.get(slot) ?? [];
-    this.#nonces.delete(slot);
-    this.#nonces.set(slot, [digest, ...known].slice(0, 8));
-    const [oldest] = this.#nonces.keys();
-    if (this.#nonces.size > MAX_NONCES && oldest !== undefined) this.#nonces.delete(oldest);
-  }
 }
 
 /** OAuth servers without keys cannot sign; an ID token of theirs would be anybody's, so it is left unread. */
@@ -129,10 +115,6 @@ function decoded(idToken: string): JWTPayload {
   } catch (cause) {
     throw new AnswerRefused('id_token_invalid', 'the ID token is not a JWT', cause);
   }
-}
-
-function slotOf(client: ClientAt, sub: string): string {
-  return JSON.stringify([client.server.issuer, client.clientId, sub]);
 }
 
 function digestOf(nonce: string): string {

@@ -38,11 +38,10 @@ export function sendRedirect(response: ServerResponse, status: 302 | 303, locati
 }
 
 export function sendRefusal(response: ServerResponse, reason: RefusalReason): void {
-  const { status } = REFUSALS[reason];
-  sendPage(response, status, refusalPage(reason), status === 405 ? { Allow: 'GET' } : {});
+  sendPage(response, REFUSALS[reason].status, refusalPage(reason), headersOf(reason));
 }
 
-/** For requests that never became one: their bytes could not be parsed, or came too slowly. */
+/** For requests that never became one: too many at once, too slow, or not HTTP. */
 export function sendRawRefusal(socket: Duplex, reason: RefusalReason): void {
   if (!socket.writable) {
     socket.destroy();
@@ -50,7 +49,19 @@ export function sendRawRefusal(socket: Duplex, reason: RefusalReason): void {
   }
   const page = refusalPage(reason);
   const { status } = REFUSALS[reason];
-  const headers = { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': Buffer.byteLength(page) };
+  const headers = { ...HEADERS, ...headersOf(reason), 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': Buffer.byteLength(page) };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${page}`, () => socket.destroy());
+}
+
+function headersOf(reason: RefusalReason): Readonly<Record<string, string>> {
+  switch (REFUSALS[reason].status) {
+    case 405:
+      return { Allow: 'GET' };
+    case 503:
+      // The browser of a person who is signing in comes back by itself.
+      return { Refresh: '1', 'Retry-After': '1' };
+    default:
+      return {};
+  }
 }

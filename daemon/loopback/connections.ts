@@ -6,14 +6,13 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 
-const BUSY = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
-
 export type Connections = {
   /** Ends them all; what was written still goes out. */
   end(): void;
 };
 
-export function limitConnections(server: Server, max: number): Connections {
+/** @param turnAway - says so to one that is too many, and ends it. */
+export function limitConnections(server: Server, max: number, turnAway: (socket: Socket) => void): Connections {
   // Maps keep the order of insertion: the oldest comes first.
   const sockets = new Map<Socket, 'silent' | 'answering'>();
 
@@ -36,9 +35,4 @@ export function limitConnections(server: Server, max: number): Connections {
       for (const socket of sockets.keys()) socket.destroySoon();
     },
   };
-}
-
-function turnAway(socket: Socket): void {
-  if (socket.writable) socket.write(BUSY);
-  socket.destroySoon();
 }

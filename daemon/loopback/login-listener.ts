@@ -115,6 +115,8 @@ export class LoginListener implements LoopbackListener {
 
   /** Answers one request; never rejects on anything that a peer may send. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // It was turned away meanwhile: what it asked must not happen behind its back.
+    if (!request.socket.writable) return;
     const target = request.url ?? '';
     const refused = refuseRequest({ method: request.method ?? '', target, rawHeaders: request.rawHeaders }, this.#authority);
     if (refused !== null) return this.#refuse(response, refused);

@@ -35,7 +35,7 @@ export function createLoopback(deps: LoopbackDeps): Loopback {
         requireHostHeader: false,
       });
       server.maxRequestsPerSocket = 1;
-      const connections = limitConnections(server, MAX_CONNECTIONS);
+      const connections = limitConnections(server, MAX_CONNECTIONS, (socket) => sendRawRefusal(socket, 'busy'));
       const bound = await bindLoopback(listenWith(server), ports);
       const listener = new LoginListener(deps, bound, { path, uid }, () => stop(server, connections));
       serve(server, listener, deps);

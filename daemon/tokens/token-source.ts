@@ -77,6 +77,7 @@ export class TokenSource {
         hint: `Run: valetkey login ${profile.name} --scope "${[...new Set([...grant.scopes, ...missing])].join(' ')}"`,
       });
     }
+    refuseOtherResource(profile, grant, need.resource);
     const { identity } = grant;
     const authTime = identity?.authTime ?? null;
     if (need.maxAgeS !== null && (authTime === null || this.#deps.clock.now() / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
@@ -133,6 +134,17 @@ export class TokenSource {
     }
     throw new BrokerError('scope_not_granted', `${profile.issuer} granted only: ${token.scopes.join(' ')}`);
   }
+}
+
+/**
+ * Issuers refuse a resource that the sign-in did not name (RFC 8707, section 2.2), and some consume the
+ * refresh token before they look: asking would cost the grant. Only where resources are scopes is it safe.
+ */
+function refuseOtherResource(profile: Profile, grant: Grant, resource: string | null): void {
+  if (resource === grant.resource || profile.traits.resourceStyle === 'scope_prefix') return;
+  throw new BrokerError('resource_not_granted', `the sign-in of profile ${profile.name} was for ${grant.resource ?? 'no resource'}`, {
+    hint: resource === null ? `Run: valetkey login ${profile.name}` : `Set resource = "${resource}" in a profile, then run: valetkey login PROFILE`,
+  });
 }
 
 function throwIfFailed(outcome: RefreshOutcome, profile: Profile, retryAfterS: number): void {

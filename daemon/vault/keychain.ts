@@ -157,6 +157,8 @@ function answerOneCall(require: NodeJS.Require, child: NodeJS.Process, base: str
       return failed(op === 'store' ? 'refused' : 'locked');
     }
   };
+  // Without a handler the signal opens a debugger's port, and this process is about to hold the key.
+  child.on('SIGUSR1', () => undefined);
   child.on('message', (call) => void run(call as Call));
   // The daemon is gone; a native call that waits for a person would keep this process for ever.
   child.on('disconnect', () => child.kill(child.pid, 'SIGKILL'));

@@ -224,6 +224,15 @@ describe('embedded issuer', () => {
     await expect.poll(() => issuer.minted.slice(before).map((m) => m.kind)).toEqual(expect.arrayContaining(['refresh_token', 'access_token']));
   });
 
+  it('lists a refresh token that was stored and then never answered', async () => {
+    const resource = 'http://127.0.0.1:9/api';
+    const { issuer, server } = await start({ resources: [resource] });
+    const tokens = await rawLogin(server, { login: 'ada', scope: 'openid offline_access read', params: { resource } });
+    // oidc-provider rotates before it looks at the resource, and then refuses.
+    expect(await rawRefresh(server, tokens.refresh_token ?? '', { resource: 'http://127.0.0.1:9/other' })).toMatchObject({ status: 400, error: 'invalid_target' });
+    expect(issuer.minted.filter((m) => m.kind === 'refresh_token')).toHaveLength(2);
+  });
+
   it('prints nothing', async () => {
     const script = `import { startIssuer } from ${JSON.stringify(new URL('../../dist/demo/issuer.js', import.meta.url).href)}; await (await startIssuer()).close();`;
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);

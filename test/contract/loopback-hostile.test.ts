@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ISSUER, openRig, rawExchange, STATE } from '../support/loopback-rig.ts';
 import type { Rig } from '../support/loopback-rig.ts';
 
@@ -149,9 +149,9 @@ describe('a crowd', () => {
     rigs.push(rig);
     const path = new URL(rig.listener.startUrl).pathname;
     const waiting = Array.from({ length: 8 }, () => rig.get(path));
-    // All eight hang on arm(); a ninth shows when they have arrived.
-    let ninth = await rig.get('/');
-    while (ninth.status !== 503) ninth = await rig.get('/');
+    // All eight hang until arm().
+    await vi.waitFor(() => expect(rig.lookups).toBe(8));
+    expect((await rig.get('/')).status).toBe(503);
     rig.arm();
     expect((await Promise.all(waiting)).map(({ status }) => status).sort()).toEqual([302, 404, 404, 404, 404, 404, 404, 404]);
     expect((await rig.get('/')).status).toBe(404);

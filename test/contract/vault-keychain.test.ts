@@ -3,12 +3,14 @@
  * may the daemon wait, stall, fall back in silence, or judge files by a key that is not theirs.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Vault } from '../../daemon/core/ports.ts';
 import { openVault } from '../../daemon/vault/open-vault.ts';
 import type { VaultDeps } from '../../daemon/vault/open-vault.ts';
 import { profileName } from '../support/builders.ts';
+import { firstLine, kill } from '../support/built-platform.ts';
+import { buildVault } from '../support/built-vault.ts';
 import { keyringObstacle, startKeyring, useNoBus } from '../support/keyring.ts';
 import type { Keyring, KeyringOptions } from '../support/keyring.ts';
 import { clear, grantOf, makeStateDir, tree, vaultDeps } from '../support/vault-rig.ts';
@@ -159,6 +161,28 @@ describe.skipIf(obstacle !== null)('vault and keychain', () => {
     const vault = await open();
     await expect(timed(vault.grants().then(() => 'open', (error: { code: string }) => expect(error.code).toBe('vault_unavailable')))).resolves.toBeLessThan(3_500);
     expect(vault.status().detail).toContain('may be asking for its password');
+  });
+
+  it('ends its question to the keychain when the daemon is killed', async () => {
+    await withKeyring({ hasDialog: true });
+    await leaveVault();
+    keyring.lock();
+    const built = buildVault();
+    undo.push(() => built.remove());
+    const daemon = built.start(`
+      await openVault({ stateDir: process.argv[2], backend: 'auto', clock, random, log });
+      process.stdout.write('opened\\n');
+      setInterval(() => undefined, 1000);
+    `, [dir.path]);
+    undo.push(() => kill(daemon));
+    await firstLine(daemon);
+    const children = (): readonly string[] => readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').split(' ').filter(Boolean);
+    // The dialog is asked for, and nobody answers.
+    await expect.poll(() => keyring.hasDialogOpen(), { timeout: 5_000 }).toBe(true);
+    const [asking] = children();
+    expect(readFileSync(`/proc/${asking}/cmdline`, 'utf8').split('\0').slice(1)).toEqual(['-', '']);
+    await kill(daemon);
+    await expect.poll(() => existsSync(`/proc/${asking}`), { timeout: 5_000 }).toBe(false);
   });
 
   it('never judges files by the wrong key', async () => {

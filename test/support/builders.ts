@@ -33,7 +33,7 @@ export function someServer(over: Partial<AuthorizationServer> = {}): Authorizati
 }
 
 export function someIdentity(over: Partial<Identity> = {}): Identity {
-  return { sub: 'alice', name: 'Alice', email: 'alice@example.com', tenant: null, acr: null, amr: [], authTime: T0 / 1000, aud: ['client-EXAMPLE'], azp: null, ...over };
+  return { sub: 'alice', name: 'Alice', email: 'alice@example.com', tenant: null, acr: null, amr: [], authTime: T0 / 1000, aud: ['client-EXAMPLE'], azp: null, nonceDigest: null, ...over };
 }
 
 export function someToken(over: Partial<AccessToken> = {}): AccessToken {

@@ -25,6 +25,7 @@ export type Keyring = {
   thaw(): void;
   freezeBus(): void;
   thawBus(): void;
+  hasDialogOpen(): boolean;
   stop(): Promise<void>;
 };
 
@@ -95,6 +96,7 @@ export async function startKeyring({ isBare = false, hasDialog = false }: Keyrin
     thaw: () => void keyring.kill('SIGCONT'),
     freezeBus: () => void bus.kill('SIGSTOP'),
     thawBus: () => void bus.kill('SIGCONT'),
+    hasDialogOpen: () => existsSync(dialog),
     async stop() {
       await end(keyring);
       await end(bus);

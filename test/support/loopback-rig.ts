@@ -21,6 +21,8 @@ export type Rig = {
   readonly refused: { readonly reason: string; readonly uid: number | null }[];
   /** Whose connections are from now on. */
   owner: number | null | Error;
+  /** How often the kernel was asked. */
+  lookups: number;
   arm(iss?: { readonly issuer: string; readonly required: boolean }): void;
   /** GETs a path of the listener on a connection of its own. */
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Reply>;
@@ -39,6 +41,7 @@ export async function openRig(options: { readonly ports?: readonly number[]; rea
     random: { token: (bytes) => randomBytes(bytes).toString('base64url'), fraction: () => 0.5 },
     log,
     ownerOf: async () => {
+      rig.lookups += 1;
       if (rig.owner instanceof Error) throw rig.owner;
       return rig.owner;
     },
@@ -46,7 +49,7 @@ export async function openRig(options: { readonly ports?: readonly number[]; rea
   });
   const listener = await loopback.open({ ports: options.ports ?? [], path, uid: UID });
   const rig: Rig = {
-    listener, log, refused, owner: UID,
+    listener, log, refused, owner: UID, lookups: 0,
     arm: (iss = { issuer: ISSUER, required: true }) => listener.arm(AUTHORIZE, new Secret(STATE), iss),
     get: (target, headers) => httpGet(listener.port, target, headers),
     async start() {

@@ -21,7 +21,7 @@ const DEFAULT_WAIT_S = 30;
 export async function token(broker: Broker, ask: Ask): Promise<TokenReply> {
   const body = ask.body as Body; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
-  await allow(broker, ask, profile, body);
+  await allow(broker, ask, profile);
   await broker.lifecycle.ensureOpen();
   const need = needOf(body, profile, broker.clock.now());
   try {
@@ -33,8 +33,8 @@ export async function token(broker: Broker, ask: Ask): Promise<TokenReply> {
   }
 }
 
-async function allow(broker: Broker, ask: Ask, profile: Profile, body: Body): Promise<void> {
-  const decision = decide({ resource: body.resource ?? null, locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller, profile);
+async function allow(broker: Broker, ask: Ask, profile: Profile): Promise<void> {
+  const decision = decide({ locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller);
   if (decision.kind === 'allow') return;
   await broker.audit.append({
     event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId, facts: { rule: decision.rule, reason: decision.reason },

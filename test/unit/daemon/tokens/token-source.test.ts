@@ -81,8 +81,8 @@ describe('a token', () => {
     expect(issuer.refreshes).toHaveLength(1);
   });
 
-  it('of two resources are two tokens', async () => {
-    const { get, issuer } = await rig(stale());
+  it('of two resources are two tokens, where resources are scopes', async () => {
+    const { get, issuer } = await rig(stale(), someProfile({ traits: someTraits({ resourceStyle: 'scope_prefix' }) }));
     issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1) });
     const a = await get({ resource: 'https://a.example' });
     const b = await get({ resource: 'https://b.example' });
@@ -90,6 +90,12 @@ describe('a token', () => {
     expect([a.token.resource, b.token.resource]).toEqual(['https://a.example', 'https://b.example']);
     expect(again).toMatchObject({ source: 'cache', token: { resource: 'https://a.example' } });
     expect(issuer.refreshes).toHaveLength(2);
+  });
+
+  it('of a resource that the sign-in did not name is refused unsent: an issuer may spend the refresh token before it looks', async () => {
+    const { get, issuer } = await rig(stale());
+    await expect(get({ resource: 'https://b.example' })).rejects.toMatchObject({ code: 'resource_not_granted' });
+    expect(issuer.refreshes).toEqual([]);
   });
 
   it('a caller\'s deadline ends its wait and not the flight', async () => {

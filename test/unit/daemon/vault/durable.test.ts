@@ -10,8 +10,8 @@ import { profileName, T0 } from '../../../support/builders.ts';
 import { finished, firstLine, kill } from '../../../support/built-platform.ts';
 import { fakeRandom, LogSink } from '../../../support/fakes.ts';
 import { grantOf, modes, tree } from '../../../support/vault-rig.ts';
-import { buildVault } from './built-vault.ts';
-import type { BuiltVault } from './built-vault.ts';
+import { buildVault } from '../../../support/built-vault.ts';
+import type { BuiltVault } from '../../../support/built-vault.ts';
 
 const work = profileName('work');
 const isRoot = process.getuid?.() === 0;

@@ -50,6 +50,17 @@ describe('seal', () => {
     }
   });
 
+  it('[ST-02] takes no other spelling of the same bytes', async () => {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const sealed = await seal(key, binding, payload());
+    for (const last of alphabet) {
+      if (!sealed.endsWith(last)) expect(await open(sealed.slice(0, -1) + last), last).toBeNull();
+    }
+    for (const spelling of [`${sealed}=`, `${sealed} `, `${sealed}\n`, sealed.replace('-', '+')]) {
+      if (spelling !== sealed) expect(await open(spelling)).toBeNull();
+    }
+  });
+
   it.each(['', ' ', '....', 'a.b.c.d.e', '{}', '\0'.repeat(100)])('fails closed on junk: %j', async (junk) => {
     expect(await open(junk)).toBeNull();
   });

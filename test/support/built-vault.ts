@@ -1,5 +1,5 @@
 /**
- * The compiled vault and audit in a directory that every user may read, for processes that are killed, that
+ * The compiled vault in a directory that every user may read, for processes that are killed, that
  * run as somebody else, or whose disk is full.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Names that every child has: a vault on `dir` under a fixed key, and grants by their generation. */
 const PRELUDE = `
@@ -17,7 +17,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Secret } from './daemon/core/secret.js';
 import { DataKey } from './daemon/vault/data-key.js';
 import { SealedStore } from './daemon/vault/sealed-store.js';
-import { openAudit } from './daemon/audit/open-audit.js';
+import { openVault } from './daemon/vault/open-vault.js';
 let tokens = 0;
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const random = { token: () => process.pid + '-' + (tokens += 1), fraction: () => 0 };
@@ -48,7 +48,7 @@ export function buildVault(): BuiltVault {
   writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({
     extends: join(ROOT, 'tsconfig.base.json'),
     compilerOptions: { composite: false, declaration: false, noCheck: true, types: [], rootDir: ROOT, outDir: dir },
-    include: [join(ROOT, 'daemon/vault/*.ts'), join(ROOT, 'daemon/audit/*.ts')],
+    include: [join(ROOT, 'daemon/vault/*.ts')],
   }));
   const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', dir], { encoding: 'utf8' });
   if (!existsSync(join(dir, 'daemon/vault/sealed-store.js'))) throw new Error(`daemon/vault was not compiled: ${compiled.stdout}${compiled.stderr}`);
