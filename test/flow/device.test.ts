@@ -3,7 +3,7 @@ import { approveDevice } from '../../demo/browser.ts';
 import { someFacts } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
-import { profileToml, startInProcess } from '../support/in-process.ts';
+import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 
 let hostile: HostileIssuer;
@@ -11,7 +11,7 @@ let vk: InProcess;
 const terminal = { device: 34816, foreground: true };
 beforeEach(async () => {
   hostile = await startHostileIssuer();
-  vk = await startInProcess({ config: `[device]\nissuers = ["${hostile.url}"]\n${profileToml('work', hostile.url)}`, issuerTimeoutMs: 2_000 });
+  vk = await startInProcess({ config: `${MANY_CALLERS}[device]\nissuers = ["${hostile.url}"]\n${profileToml('work', hostile.url)}`, issuerTimeoutMs: 2_000 });
   vk.facts = someFacts({ remote: true, gui: 'none', browser: 'none' });
   vk.caller = { terminal };
 });

@@ -28,7 +28,15 @@ let loginId = '';
 
 beforeAll(async () => {
   issuer = await startIssuer();
-  vk = await startInProcess({ config: profileToml('work', issuer.url) });
+  vk = await startInProcess({
+    config: profileToml('work', issuer.url),
+    edges: {
+      facts: {
+        pid: process.pid, startedAtMs: Date.now(), startedBy: 'valetkey login', socket: '/run/user/1000/valetkey/socket', stateDir: '/home/ann/.local/state/valetkey',
+        warnings: [], environment: { XDG_RUNTIME_DIR: '/run/user/1000', XDG_STATE_HOME: null, XDG_CONFIG_HOME: null, DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/1000/bus' },
+      },
+    },
+  });
   home = await mkdtemp(join(tmpdir(), 'vk-curl-'));
   await symlink(dirname(vk.socket), join(home, 'valetkey'));
   // So that the commands stay as a reader would type them.

@@ -6,14 +6,14 @@ import { callApi, plainGet } from '../support/api.ts';
 import { someFacts } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
-import { profileToml, startInProcess } from '../support/in-process.ts';
+import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 
 let hostile: HostileIssuer;
 let vk: InProcess;
 beforeEach(async () => {
   hostile = await startHostileIssuer();
-  vk = await startInProcess({ config: `[device]\nissuers = ["${hostile.url}"]\n${profileToml('work', hostile.url)}` });
+  vk = await startInProcess({ config: `${MANY_CALLERS}[device]\nissuers = ["${hostile.url}"]\n${profileToml('work', hostile.url)}` });
 });
 afterEach(async () => {
   await vk?.stop();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
-import { profileToml, startInProcess } from '../support/in-process.ts';
+import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 
 let hostile: HostileIssuer;
@@ -10,7 +10,7 @@ const setUp = async (options: Parameters<typeof startHostileIssuer>[0] = {}, mor
   await vk?.stop();
   await hostile?.close();
   hostile = await startHostileIssuer({ lifetimes: { accessTokenS: 61 }, ...options });
-  vk = await startInProcess({ config: profileToml('work', hostile.url, more), issuerTimeoutMs: 1_500 });
+  vk = await startInProcess({ config: MANY_CALLERS + profileToml('work', hostile.url, more), issuerTimeoutMs: 1_500 });
 };
 beforeEach(async () => {
   await setUp();

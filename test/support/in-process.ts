@@ -110,6 +110,9 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   return self;
 }
 
+/** One test process plays hundreds of callers. */
+export const MANY_CALLERS = '[limits]\nconnections_per_process = 1000\n';
+
 /** A profile of the embedded issuer, as a person would write it. */
 export function profileToml(name: string, issuer: string, more = ''): string {
   return `[profiles.${name}]\nissuer = "${issuer}"\nclient_id = "valetkey"\nscopes = ["openid", "email", "offline_access"]\nredirect_path = "/callback"\nallow_loopback_http = true\n${more}\n`;
