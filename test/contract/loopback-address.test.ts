@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bindLoopback, listenWith } from '../../daemon/loopback/bind.ts';
 import { buildLoopback } from '../support/loopback-child.ts';
 import type { LoopbackBuild } from '../support/loopback-child.ts';
-import { openRig } from '../support/loopback-rig.ts';
+import { ISSUER, openRig, STATE } from '../support/loopback-rig.ts';
 
 /** Addresses that TCP sockets of this process listen on, as the kernel says. */
 function listening(pid: number, wrap: readonly string[] = []): readonly string[] {
@@ -69,37 +69,39 @@ describe.skipIf(unshared.status !== 0)('in a network namespace', () => {
     expect(listening(ipv6.process.pid ?? 0, within(ipv6.process.pid))).toEqual([`[::1]:${onIpv6['port']}`]);
 
     // A login goes through there, with the kernel asked whose the connections are.
-    const script = `
-      const start = await fetch(${JSON.stringify(onIpv6['startUrl'])}, { redirect: 'manual' });
-      const cookie = start.headers.get('set-cookie').split(';')[0];
-      const callback = await fetch(${JSON.stringify(onIpv6['redirectUri'])} + '?code=code-EXAMPLE&state=state-of-this-login-EXAMPLE&iss=https://issuer.example', { headers: { cookie }, redirect: 'manual' });
-      const page = await fetch(callback.headers.get('location'), { headers: { cookie } });
-      console.log(start.status, callback.status, page.status);`;
-    // undici's fetch sends Sec-Fetch-Mode: cors, as a page's would; a plain client does not.
-    const plain = script.replaceAll('await fetch(', 'await get(').replace('\n', `
+    const visit = `
       import { request } from 'node:http';
-      const get = (url, { headers } = {}) => new Promise((resolve, reject) => request(url, { headers }, (r) => { r.resume(); resolve({ status: r.statusCode, headers: new Headers(Object.entries(r.headers).map(([k, v]) => [k, String(v)])) }); }).on('error', reject).end());
-`);
-    const [command = '', ...args] = [...within(ipv6.process.pid), process.execPath, '--input-type=module', '-e', plain];
+      const get = (url, headers = {}) => new Promise((resolve, reject) => {
+        request(url, { headers }, (reply) => { reply.resume(); resolve(reply); }).on('error', reject).end();
+      });
+      const [startUrl, callbackUrl] = process.argv.slice(1);
+      const start = await get(startUrl);
+      const Cookie = start.headers['set-cookie'][0].split(';')[0];
+      const callback = await get(callbackUrl, { Cookie });
+      const page = await get(callback.headers.location, { Cookie });
+      console.log(start.statusCode, callback.statusCode, page.statusCode);`;
+    const callbackUrl = `${String(onIpv6['redirectUri'])}?${new URLSearchParams({ code: 'code-EXAMPLE', state: STATE, iss: ISSUER })}`;
+    const [command = '', ...args] = [...within(ipv6.process.pid), process.execPath, '--input-type=module', '-e', visit, String(onIpv6['startUrl']), callbackUrl];
     expect(spawnSync(command, args, { encoding: 'utf8' })).toMatchObject({ stdout: '302 303 200\n', stderr: '' });
     expect(await ipv6.next('callback')).toMatchObject({ code: 'code-EXAMPLE' });
   });
 
   it('says so where there is no loopback at all', async () => {
-    expect(await build.start(inside(':'), {}).next('failed')).toMatchObject({ code: 'loopback_exhausted', message: expect.stringContaining('127.0.0.1 or [::1]') });
+    expect(await build.start(inside('ip link set lo up; ip addr flush dev lo'), {}).next('failed')).toMatchObject({ code: 'loopback_exhausted', message: expect.stringContaining('127.0.0.1 or [::1]') });
   });
 
   it('[LB-02] gives up with loopback_exhausted where the system has no port left', async () => {
     const occupied = 'ip link set lo up; echo "40000 40001" > /proc/sys/net/ipv4/ip_local_port_range';
-    const hold = `const { createServer } = require('net');
+    // Both ports are taken by the very process that then opens the listener: nobody else lives in there.
+    const takeBoth = `
+      const { createServer } = require('node:net');
       const take = (port) => new Promise((resolve) => createServer().listen(port, '127.0.0.1', resolve));
+      // argv is this node, that node, its script: without the second it is as the script expects it.
       take(40000).then(() => take(40001)).then(() => { process.argv.splice(1, 1); return import(process.argv[1]); });`;
-    // Both ports are taken by the very process that then opens the listener: nothing else lives in there.
-    const start = (setup: string, ...first: readonly string[]) => build.start([...inside(setup), ...first], {});
-    const wrapped = start(occupied, process.execPath, '-e', hold, '--');
-    expect(await wrapped.next('failed')).toMatchObject({ code: 'loopback_exhausted', message: expect.stringContaining('10 tries') });
+    const full = build.start([...inside(occupied), process.execPath, '-e', takeBoth, '--'], {});
+    expect(await full.next('failed')).toMatchObject({ code: 'loopback_exhausted', message: expect.stringContaining('10 tries') });
     // Control: with the two ports free, one of them is taken.
-    const free = await start(occupied).next('open');
+    const free = await build.start(inside(occupied), {}).next('open');
     expect([40_000, 40_001]).toContain(free['port']);
   });
 });

@@ -72,7 +72,13 @@ describe.skipIf(obstacle !== null)('vault and keychain', () => {
     expect(vault.status()).toMatchObject({ backend: 'keychain', state: 'unavailable' });
     await vault.save(grantOf(1));
     // The best of three: the machine may be busy, waiting for the keychain would show in all of them.
-    const took = [await timed(open()), await timed(open()), await timed(open())];
+    const took: number[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      const from = performance.now();
+      const again = await open();
+      took.push(performance.now() - from);
+      await again.grants();
+    }
     expect(Math.min(...took)).toBeLessThan(50);
     expect(vault.status()).toEqual({ backend: 'keychain', state: 'open', detail: 'Sealed under a key in the keychain.' });
   });

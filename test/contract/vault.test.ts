@@ -160,7 +160,8 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     expect(await vault.clientSecret(work)).toBeNull();
   });
 
-  it.skipIf(skipped)('says in a sentence where the secrets are', () => {
+  it.skipIf(skipped)('says in a sentence where the secrets are', async () => {
+    await vault.grants();
     expect(vault.status().detail).toMatch(/^[A-Z/].+\.$/);
   });
 
