@@ -173,6 +173,8 @@ export type Revocation = {
   readonly clientAuth: ClientAuth;
   readonly server: AuthorizationServer;
   readonly connection: IssuerConnection;
+  /** Binding digest under which the client's secret is sealed. */
+  readonly digest: string;
   readonly token: Secret;
   readonly tokenKind: 'refresh_token' | 'access_token';
   readonly expiresAt: EpochMs | null;

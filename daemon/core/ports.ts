@@ -160,8 +160,9 @@ export type Vault = {
   revocations(): Promise<readonly Revocation[]>;
   saveRevocation(revocation: Revocation): Promise<void>;
   removeRevocation(id: string): Promise<void>;
-  clientSecret(profile: ProfileName): Promise<Secret | null>;
-  saveClientSecret(profile: ProfileName, secret: Secret): Promise<void>;
+  /** Null also where it was sealed under another binding digest: a profile that points elsewhere by now takes no secret along. */
+  clientSecret(profile: ProfileName, digest: string): Promise<Secret | null>;
+  saveClientSecret(profile: ProfileName, digest: string, secret: Secret): Promise<void>;
   removeClientSecret(profile: ProfileName): Promise<void>;
   /** Removes every sealed file and the key, for good. */
   erase(): Promise<void>;

@@ -110,9 +110,11 @@ async function bind(deps: StartDeps, profile: Profile): Promise<LoopbackListener
 
 async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null): Promise<Login> {
   const { profile } = ask;
-  const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name);
+  const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name, profile.digest);
   if (profile.clientAuth !== 'none' && clientSecret === null) {
-    throw new BrokerError('client_secret_required', `the issuer of profile ${profile.name} demands a client secret, and none is sealed`);
+    throw new BrokerError('client_secret_required', `profile ${profile.name} authenticates as ${profile.clientAuth}, and no secret is sealed for this issuer and client`, {
+      hint: `Run: valetkey profile remove ${profile.name}, then valetkey profile add ${profile.name} … --client-secret-stdin`,
+    });
   }
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({

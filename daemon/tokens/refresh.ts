@@ -36,7 +36,7 @@ export type RefreshWant = { readonly scopes: readonly Scope[] | null; readonly r
 export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Profile, want: RefreshWant): Promise<RefreshOutcome> {
   const { issuer, vault, clock } = deps;
   if (grant.state.kind !== 'active' || grant.state.refreshToken === null) throw new Error('there is no refresh token to send');
-  const clientSecret = profile.clientAuth === 'none' ? null : await vault.clientSecret(profile.name);
+  const clientSecret = profile.clientAuth === 'none' ? null : await vault.clientSecret(profile.name, profile.digest);
   const sentAt = clock.now();
   await vault.beginRefresh(profile.name, { generation: grant.generation, at: sentAt });
   const client = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };

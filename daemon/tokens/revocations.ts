@@ -25,9 +25,9 @@ export type Revoked = {
 };
 
 type Owner = Pick<Grant, 'profile' | 'clientId' | 'server'>;
-type Way = Pick<Profile, 'clientAuth' | 'caPem' | 'proxy' | 'allowLoopbackHttp'>;
+type Way = Pick<Profile, 'clientAuth' | 'caPem' | 'proxy' | 'allowLoopbackHttp' | 'digest'>;
 /** As anybody would reach the pinned endpoint. */
-const DIRECT: Way = { clientAuth: 'none', caPem: null, proxy: null, allowLoopbackHttp: false };
+const DIRECT: Way = { clientAuth: 'none', caPem: null, proxy: null, allowLoopbackHttp: false, digest: '' };
 
 const FIRST_PAUSE_MS = 2_000;
 const LAST_PAUSE_MS = 600_000;
@@ -83,7 +83,7 @@ export class Revocations {
 
   #make({ profile, clientId, server }: Owner, way: Way, token: Secret, tokenKind: Revocation['tokenKind'], expiresAt: EpochMs | null): Revocation {
     return {
-      id: this.#deps.random.token(16), profile, clientId, clientAuth: way.clientAuth, server,
+      id: this.#deps.random.token(16), profile, clientId, clientAuth: way.clientAuth, digest: way.digest, server,
       connection: { caPem: way.caPem, proxy: way.proxy, allowLoopbackHttp: way.allowLoopbackHttp },
       token, tokenKind, expiresAt, since: this.#deps.clock.now(),
     };
@@ -113,7 +113,7 @@ export class Revocations {
 
   async #send(revocation: Revocation): Promise<RevokeOutcome> {
     const { vault, issuer, audit, log } = this.#deps;
-    const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile);
+    const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
     const outcome = await issuer.revoke({ ...revocation, clientSecret }, revocation.token, revocation.tokenKind);
     log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
     await audit.append({

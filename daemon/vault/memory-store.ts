@@ -4,7 +4,7 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
-import type { Secret } from '../core/secret.ts';
+import type { ClientSecret } from './records.ts';
 import type { Store } from './store.ts';
 
 export type MemoryStore = Store & {
@@ -17,7 +17,7 @@ export function createMemoryStore(): MemoryStore {
   const grants = new Map<ProfileName, Grant>();
   const intents = new Map<ProfileName, RefreshIntent>();
   const revocations = new Map<string, Revocation>();
-  const secrets = new Map<ProfileName, Secret>();
+  const secrets = new Map<ProfileName, ClientSecret>();
   return {
     grants: async () => ({
       grants: [...grants.values()].map((grant) => ({ grant, intent: intents.get(grant.profile) ?? null })),
@@ -36,8 +36,11 @@ export function createMemoryStore(): MemoryStore {
     revocations: async () => [...revocations.values()],
     saveRevocation: async (revocation) => void revocations.set(revocation.id, revocation),
     removeRevocation: async (id) => void revocations.delete(id),
-    clientSecret: async (profile) => secrets.get(profile) ?? null,
-    saveClientSecret: async (profile, secret) => void secrets.set(profile, secret),
+    clientSecret: async (profile, digest) => {
+      const kept = secrets.get(profile);
+      return kept?.digest === digest ? kept.secret : null;
+    },
+    saveClientSecret: async (profile, digest, secret) => void secrets.set(profile, { digest, secret }),
     removeClientSecret: async (profile) => void secrets.delete(profile),
     isRefreshing: (profile) => intents.has(profile),
     // Nothing to forget: what is here is all there is.
@@ -46,7 +49,7 @@ export function createMemoryStore(): MemoryStore {
       for (const grant of grants.values()) await store.save(grant);
       for (const [profile, intent] of intents) await store.beginRefresh(profile, intent);
       for (const revocation of revocations.values()) await store.saveRevocation(revocation);
-      for (const [profile, secret] of secrets) await store.saveClientSecret(profile, secret);
+      for (const [profile, { digest, secret }] of secrets) await store.saveClientSecret(profile, digest, secret);
     },
     clear() {
       for (const map of [grants, intents, revocations, secrets]) map.clear();

@@ -153,8 +153,8 @@ class BrokerVault implements Vault {
   readonly revocations: Vault['revocations'] = async () => (await this.#store()).revocations();
   readonly saveRevocation: Vault['saveRevocation'] = async (revocation) => (await this.#store()).saveRevocation(revocation);
   readonly removeRevocation: Vault['removeRevocation'] = async (id) => (await this.#store()).removeRevocation(id);
-  readonly clientSecret: Vault['clientSecret'] = async (profile) => (await this.#store()).clientSecret(profile);
-  readonly saveClientSecret: Vault['saveClientSecret'] = async (profile, secret) => (await this.#store()).saveClientSecret(profile, secret);
+  readonly clientSecret: Vault['clientSecret'] = async (profile, digest) => (await this.#store()).clientSecret(profile, digest);
+  readonly saveClientSecret: Vault['saveClientSecret'] = async (profile, digest, secret) => (await this.#store()).saveClientSecret(profile, digest, secret);
   readonly removeClientSecret: Vault['removeClientSecret'] = async (profile) => (await this.#store()).removeClientSecret(profile);
 
   /** V7: the store that waits for the answer of this profile's refresh. */

@@ -34,7 +34,7 @@ export function encodeGrant(grant: Grant): Uint8Array {
 
 /** Null where the bytes are not such a record. They are zeroed. */
 export function decodeGrant(bytes: Uint8Array): Grant | null {
-  const clear = parse(bytes) as Clear<Grant> | null;
+  const clear = parse(bytes, 'state') as Clear<Grant> | null;
   if (clear === null) return null;
   const { state } = clear;
   if (state.kind === 'parked') return { ...clear, state };
@@ -62,24 +62,28 @@ export function encodeRevocation(revocation: Revocation): Uint8Array {
 }
 
 export function decodeRevocation(bytes: Uint8Array): Revocation | null {
-  const clear = parse(bytes) as Clear<Revocation> | null;
+  const clear = parse(bytes, 'tokenKind') as Clear<Revocation> | null;
   return clear === null ? null : { ...clear, token: new Secret(clear.token) };
 }
 
-export function encodeSecret(secret: Secret): Uint8Array {
-  return Buffer.from(secret.reveal());
+/** The user's own client secret, for one issuer and client: those of the binding digest. */
+export type ClientSecret = { readonly digest: string; readonly secret: Secret };
+
+export function encodeSecret({ digest, secret }: ClientSecret): Uint8Array {
+  const clear: Clear<ClientSecret> = { digest, secret: secret.reveal() };
+  return Buffer.from(JSON.stringify(clear));
 }
 
-export function decodeSecret(bytes: Uint8Array): Secret {
-  const secret = new Secret(Buffer.from(bytes).toString());
-  bytes.fill(0);
-  return secret;
+export function decodeSecret(bytes: Uint8Array): ClientSecret | null {
+  const clear = parse(bytes, 'secret') as Clear<ClientSecret> | null;
+  return clear === null ? null : { digest: clear.digest, secret: new Secret(clear.secret) };
 }
 
-function parse(bytes: Uint8Array): unknown {
+/** @param member - that only this kind of record has: a file of one folder may have been moved into another */
+function parse(bytes: Uint8Array, member: string): unknown {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
-    return typeof value === 'object' ? value : null;
+    return typeof value === 'object' && value !== null && member in value ? value : null;
   } catch (cause) {
     if (cause instanceof SyntaxError) return null;
     throw cause;

@@ -124,21 +124,24 @@ export class SealedStore implements Store {
     return this.#inTurn('revocations', id, () => this.#folders.revocations.remove(id));
   }
 
-  async clientSecret(profile: ProfileName): Promise<Secret | null> {
+  async clientSecret(profile: ProfileName, digest: string): Promise<Secret | null> {
     const binding = plainBinding('client_secret', this.#vault, profile);
-    const secret = await this.#read('secrets', profile, (payload) => ({ record: decodeSecret(payload), binding }));
-    if (secret === 'damaged') {
+    const found = await this.#read('secrets', profile, (payload) => {
+      const record = decodeSecret(payload);
+      return record === null ? null : { record, binding };
+    });
+    if (found === 'damaged') {
       throw new BrokerError('vault_corrupt', `the client secret of ${profile} cannot be opened; it was set aside`, {
         hint: `Run: valetkey profile add ${profile} … --client-secret-stdin`,
       });
     }
-    return secret;
+    return found?.digest === digest ? found.secret : null;
   }
 
-  saveClientSecret(profile: ProfileName, secret: Secret): Promise<void> {
+  saveClientSecret(profile: ProfileName, digest: string, secret: Secret): Promise<void> {
     return this.#inTurn('secrets', profile, async () => {
       const binding = plainBinding('client_secret', this.#vault, profile);
-      const sealed = await this.#open().use((key) => seal(key, binding, encodeSecret(secret)));
+      const sealed = await this.#open().use((key) => seal(key, binding, encodeSecret({ digest, secret })));
       await this.#folders.secrets.write(profile, sealed);
     });
   }

@@ -18,7 +18,7 @@ const other = profileName('other');
 function revocation(id: string): Revocation {
   return {
     id, profile: work, clientId: 'client-EXAMPLE', clientAuth: 'none', server: someServer(),
-    connection: { caPem: null, proxy: null, allowLoopbackHttp: false }, token: new Secret(`rt-gone-${id}-EXAMPLE`),
+    connection: { caPem: null, proxy: null, allowLoopbackHttp: false }, digest: 'digest-1', token: new Secret(`rt-gone-${id}-EXAMPLE`),
     tokenKind: 'refresh_token', expiresAt: null, since: T0,
   };
 }
@@ -31,8 +31,8 @@ const METHODS: Readonly<Record<string, (vault: Vault) => Promise<unknown>>> = {
   revocations: (vault) => vault.revocations(),
   saveRevocation: (vault) => vault.saveRevocation(revocation('one')),
   removeRevocation: (vault) => vault.removeRevocation('one'),
-  clientSecret: (vault) => vault.clientSecret(work),
-  saveClientSecret: (vault) => vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE')),
+  clientSecret: (vault) => vault.clientSecret(work, 'digest-1'),
+  saveClientSecret: (vault) => vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE')),
   removeClientSecret: (vault) => vault.removeClientSecret(work),
 };
 
@@ -114,14 +114,15 @@ describe.each<{ backend: VaultStatus['backend'] }>([
   it.skipIf(skipped)('keeps revocations and client secrets apart from grants', async () => {
     await vault.saveRevocation(revocation('one'));
     await vault.saveRevocation(revocation('two'));
-    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     expect((await vault.revocations()).map(({ id, token }) => [id, token.reveal()])).toEqual([['one', 'rt-gone-one-EXAMPLE'], ['two', 'rt-gone-two-EXAMPLE']]);
-    expect((await vault.clientSecret(work))?.reveal()).toBe('client-secret-EXAMPLE');
-    expect(await vault.clientSecret(other)).toBeNull();
+    expect((await vault.clientSecret(work, 'digest-1'))?.reveal()).toBe('client-secret-EXAMPLE');
+    expect(await vault.clientSecret(other, 'digest-1')).toBeNull();
+    expect(await vault.clientSecret(work, 'digest-2')).toBeNull(); // the profile points elsewhere by now
     await vault.removeRevocation('one');
     await vault.removeClientSecret(work);
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['two']);
-    expect(await vault.clientSecret(work)).toBeNull();
+    expect(await vault.clientSecret(work, 'digest-1')).toBeNull();
     expect((await vault.grants()).grants).toEqual([]);
   });
 
@@ -151,13 +152,13 @@ describe.each<{ backend: VaultStatus['backend'] }>([
   it.skipIf(skipped)('erases everything', async () => {
     await vault.save(grantOf(1));
     await vault.saveRevocation(revocation('one'));
-    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     await vault.erase();
     if (existsSync(dir.path)) expect(modes(dir.path)).toEqual({ '.': '700' });
     if (backend === 'passphrase') await vault.unlock(PASSPHRASE, true);
     expect(await vault.grants()).toEqual({ grants: [], corrupt: [] });
     expect(await vault.revocations()).toEqual([]);
-    expect(await vault.clientSecret(work)).toBeNull();
+    expect(await vault.clientSecret(work, 'digest-1')).toBeNull();
   });
 
   it.skipIf(skipped)('says in a sentence where the secrets are', async () => {
@@ -169,7 +170,7 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     await vault.save(grantOf(1));
     await vault.beginRefresh(work, { generation: 1, at: T0 });
     await vault.saveRevocation(revocation('one'));
-    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     if (!persists) {
       expect(existsSync(dir.path)).toBe(false);
       return;
@@ -183,6 +184,6 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     expect(clear((await only())?.grant)).toEqual(clear(grantOf(1)));
     expect((await only())?.intent).toEqual({ generation: 1, at: T0 });
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['one']);
-    expect((await vault.clientSecret(work))?.reveal()).toBe('client-secret-EXAMPLE');
+    expect((await vault.clientSecret(work, 'digest-1'))?.reveal()).toBe('client-secret-EXAMPLE');
   });
 });

@@ -101,7 +101,7 @@ export class FakeVault implements Vault {
   async clientSecret(profile: ProfileName): Promise<Secret | null> {
     return this.secrets.get(profile) ?? null;
   }
-  async saveClientSecret(profile: ProfileName, secret: Secret): Promise<void> {
+  async saveClientSecret(profile: ProfileName, _digest: string, secret: Secret): Promise<void> {
     this.secrets.set(profile, secret);
   }
   async removeClientSecret(profile: ProfileName): Promise<void> {

@@ -34,7 +34,7 @@ export async function addProfile(broker: Broker, ask: Ask): Promise<ProfileAddRe
   if (body.dry_run === true) return { profile: view(broker, planned), server: serverView(found.server), warnings, written: null };
   if (body.client_secret !== undefined) {
     await broker.lifecycle.ensureOpen();
-    await broker.vault.saveClientSecret(body.name, new Secret(body.client_secret));
+    await broker.vault.saveClientSecret(body.name, planned.digest, new Secret(body.client_secret));
   }
   const profile = await broker.config.add(body.name, body.profile);
   await broker.audit.append({ event: 'profile_added', profile: profile.name, caller: ask.caller, request: ask.requestId, facts: { issuer: profile.issuer, client_id: profile.clientId } });

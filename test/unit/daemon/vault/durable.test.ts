@@ -159,7 +159,7 @@ describe('a vault whose disk is full', () => {
     const refused = { code: 'vault_unwritable', message: `the directory ${disk}/grants cannot be used: ENOSPC` };
     await expect(store.beginRefresh(work, { generation: 3, at: T0 })).rejects.toMatchObject(refused);
     await expect(store.save(grantOf(4))).rejects.toMatchObject(refused);
-    await expect(store.saveClientSecret(work, new Secret('client-secret-EXAMPLE'))).rejects.toMatchObject({ code: 'vault_unwritable' });
+    await expect(store.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'))).rejects.toMatchObject({ code: 'vault_unwritable' });
     expect((await store.grants()).grants).toMatchObject([{ grant: { generation: 3 }, intent: null }]);
     expect(tree(join(disk, 'grants'))).toEqual(['work.jwe']);
     free();

@@ -264,13 +264,13 @@ describe('a fresh machine', () => {
     keychain.answer = failed('absent');
     const vault = await open();
     await vault.save(grantOf(1));
-    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     await vault.unlock(PASSPHRASE, true);
     expect(vault.status()).toMatchObject({ backend: 'passphrase', state: 'open' });
     const next = await open();
     await next.unlock(PASSPHRASE, false);
     expect(clear((await next.grants()).grants[0]?.grant)).toEqual(clear(grantOf(1)));
-    expect((await next.clientSecret(work))?.reveal()).toBe('client-secret-EXAMPLE');
+    expect((await next.clientSecret(work, 'digest-1'))?.reveal()).toBe('client-secret-EXAMPLE');
   });
 });
 

@@ -66,14 +66,14 @@ describe('files that were changed', () => {
   });
 
   it('opens no revocation as a client secret, nor the other way round', async () => {
-    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     renameSync(at('secrets', 'work.jwe'), at('revocations', 'work.jwe'));
     expect(await vault.revocations()).toEqual([]);
     expect(tree(at('revocations'))).toEqual(['work.jwe.corrupt-1']);
-    expect(await vault.clientSecret(work)).toBeNull();
-    await vault.saveClientSecret(work, new Secret('client-secret-EXAMPLE'));
+    expect(await vault.clientSecret(work, 'digest-1')).toBeNull();
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     renameSync(at('secrets', 'work.jwe'), at('secrets', 'other.jwe'));
-    await expect(vault.clientSecret(other)).rejects.toMatchObject({ code: 'vault_corrupt' });
+    await expect(vault.clientSecret(other, 'digest-1')).rejects.toMatchObject({ code: 'vault_corrupt' });
   });
 
   it('keeps every file that was set aside, names the profile until it is signed in again, and forgets it on logout', async () => {
