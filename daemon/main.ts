@@ -57,6 +57,8 @@ function listenForSignals(daemon: Daemon, { log }: World): void {
 
 try {
   process.exitCode = await main(process.argv.slice(2));
+  // Everything is closed and saved; only a keychain's dialog that nobody answers could still hold the process.
+  process.exit();
 } catch (cause) {
   const isUsage = cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS');
   if (isUsage) {
