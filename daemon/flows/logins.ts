@@ -13,7 +13,7 @@ import { BrokerError } from '../core/errors.ts';
 import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
 import { startLogin } from './start-login.ts';
-import type { LoginAsk, StartDeps } from './start-login.ts';
+import type { LoginAsk, StartDeps } from './login-ask.ts';
 
 /** Ended logins are kept so long that a caller between two polls still learns the end. */
 const KEPT_MS = 300_000;

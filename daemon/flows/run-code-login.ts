@@ -8,7 +8,7 @@ import { acceptSignIn } from './accept.ts';
 import { finishCodeFlow, prepareCodeFlow } from './authorization-code.ts';
 import type { CodeFlow } from './authorization-code.ts';
 import type { Login } from './login.ts';
-import type { LoginAsk, StartDeps } from './start-login.ts';
+import type { LoginAsk, StartDeps } from './login-ask.ts';
 
 export async function runCodeLogin(deps: StartDeps, login: Login, client: ClientAt, listener: LoopbackListener, ask: LoginAsk): Promise<() => Promise<Identity | null>> {
   const { profile, scopes } = login.facts;

@@ -9,7 +9,7 @@ import { acceptSignIn } from './accept.ts';
 import { pollDeviceFlow, startDeviceFlow } from './device-code.ts';
 import type { DeviceFlow } from './device-code.ts';
 import type { Login } from './login.ts';
-import type { StartDeps } from './start-login.ts';
+import type { StartDeps } from './login-ask.ts';
 
 const WATCH_MS = 1_000;
 

@@ -2,17 +2,15 @@
  * Starts one login: chooses the flow, claims what it needs, and lets it run. A refusal that needs no
  * network is given without any (FC-07, FC-11).
  */
-import type { EpochMs, LoginId, Scope } from '../../shared/names.ts';
-import type { AuthorizationServer, Caller, Config, FlowPreference, Identity, Profile } from '../core/domain.ts';
+import type { EpochMs, LoginId } from '../../shared/names.ts';
+import type { AuthorizationServer, Caller, Identity, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type {
-  Audit, Callers, ClientAt, Clock, GrantBook, Issuer, Log, Loopback, LoopbackListener, Random, StepUp, TokenSet, Vault,
-} from '../core/ports.ts';
+import type { ClientAt, LoopbackListener } from '../core/ports.ts';
 import { chooseFlow } from '../policy/chooser.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
 import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';
-import type { Consent } from './consent.ts';
 import { Login } from './login.ts';
+import type { LoginAsk, StartDeps } from './login-ask.ts';
 import { failureOf } from './outcome-error.ts';
 import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
@@ -20,40 +18,8 @@ import { runDeviceLogin } from './run-device-login.ts';
 /** design.md, section 7: five minutes end it and free the port. */
 const LIFE_MS = 300_000;
 
-export type LoginAsk = {
-  readonly profile: Profile;
-  readonly preference: FlowPreference;
-  readonly manualOpen: boolean;
-  readonly scopes: readonly Scope[] | null;
-  readonly loginHint: string | null;
-  readonly stepUp: StepUp;
-  readonly consent: { readonly challenge: string; readonly code: string } | null;
-};
-
-export type StartDeps = {
-  readonly config: () => Config;
-  readonly issuer: Issuer;
-  readonly vault: Vault;
-  readonly loopback: Loopback;
-  readonly callers: Callers;
-  readonly consent: Consent;
-  readonly book: GrantBook;
-  readonly audit: Audit;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly uid: number;
-  readonly machine: string;
-  /** Revokes tokens that nobody will hold. */
-  readonly discard: (profile: Profile, server: AuthorizationServer, set: TokenSet) => Promise<void>;
-  /** It has something to show and runs from here on. */
-  readonly onStarted: (login: Login) => void;
-  readonly onFinished: (login: Login) => void;
-};
-
 export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller): Promise<Login> {
   const { profile } = ask;
-  if (deps.vault.status().state !== 'open') await deps.vault.unlock(null, false); // where the grant goes must be open before a tab opens
   const facts = await deps.callers.session(caller);
   const first = chooserInput(deps.config(), profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
   await refuseIfRefused(deps, first, profile, caller);

@@ -159,7 +159,6 @@ export class LoginListener implements LoopbackListener {
     if (answer === null) return this.#refuse(response, 'bad_response');
     const expected = this.#expected;
     if (expected === null || !expected.state.equals(answer.state)) return this.#refuse(response, 'unknown_state');
-    if (this.#isTaken) return this.#refuse(response, 'used');
     const refused = (await this.#refuseOwner(request)) ?? this.#refuseBrowser(request);
     if (refused !== null) return this.#refuse(response, refused);
     if (this.#isTaken || this.#closing !== null) return this.#refuse(response, 'used');

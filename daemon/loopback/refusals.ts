@@ -18,7 +18,7 @@ export const REFUSALS = {
   not_navigation: { status: 403, heading: 'Web pages cannot reach into a sign-in', text: elsewhere },
   not_found: {
     status: 404,
-    heading: 'This link does not work, or no longer',
+    heading: 'This link no longer works',
     text: 'A sign-in link works once and for a few minutes. Go back to your terminal and run the command again.',
   },
   not_ready: { status: 503, heading: 'The sign-in is not ready yet', text: 'The issuer takes long to answer. This page tries again by itself.' },

@@ -1,7 +1,8 @@
 /** One login's listener on a real socket: the way of one browser, and what is not that way. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../daemon/core/secret.ts';
+import { deferred } from '../../daemon/loopback/deferred.ts';
 import { AUTHORIZE, httpGet, isOpen, ISSUER, openRig, STATE, UID } from '../support/loopback-rig.ts';
 import type { Reply, Rig } from '../support/loopback-rig.ts';
 
@@ -150,12 +151,38 @@ describe('the callback', () => {
     expect((await rig.listener.callback).parameters.get('code')).toBe('code-EXAMPLE');
   });
 
-  it('takes one of two that come at the same moment', async () => {
+  it('takes one of two, and /start leads one of two, that are looked up at the same moment', async () => {
+    const rig = await rigOf();
+    rig.arm();
+    const together = async (request: () => Promise<Reply>): Promise<readonly Reply[]> => {
+      const known = deferred<void>();
+      rig.until = known.promise;
+      rig.lookups = 0;
+      const both = [request(), request()];
+      await vi.waitFor(() => expect(rig.lookups).toBe(2));
+      known.resolve();
+      return Promise.all(both);
+    };
+    const starts = await together(() => rig.get(new URL(rig.listener.startUrl).pathname));
+    expect(starts.map(({ status }) => status).sort()).toEqual([302, 404]);
+    const cookie = starts.find(({ status }) => status === 302)?.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+    const callbacks = await together(() => rig.get(rig.callbackPath(), { Cookie: cookie }));
+    expect(callbacks.map(({ status }) => status).sort()).toEqual([303, 410]);
+  });
+
+  it('is not taken once the login was ended', async () => {
     const rig = await rigOf();
     rig.arm();
     const cookie = await rig.start();
-    const both = await Promise.all([rig.get(rig.callbackPath(), { Cookie: cookie }), rig.get(rig.callbackPath(), { Cookie: cookie })]);
-    expect(both.map(({ status }) => status).sort()).toEqual([303, 410]);
+    const known = deferred<void>();
+    rig.until = known.promise;
+    const callback = rig.get(rig.callbackPath(), { Cookie: cookie }).catch(() => null);
+    await vi.waitFor(() => expect(rig.lookups).toBe(2));
+    const closed = rig.listener.close();
+    known.resolve();
+    await closed;
+    expect((await callback)?.status ?? 410).toBe(410);
+    await expect(rig.listener.callback).rejects.toMatchObject({ code: 'login_cancelled' });
   });
 
   it('knows no state before the login is armed', async () => {

@@ -21,8 +21,9 @@ export type Rig = {
   readonly refused: { readonly reason: string; readonly uid: number | null }[];
   /** Whose connections are from now on. */
   owner: number | null | Error;
-  /** How often the kernel was asked. */
+  /** How often the kernel was asked, and what its answers wait for. */
   lookups: number;
+  until: Promise<void>;
   arm(iss?: { readonly issuer: string; readonly required: boolean }): void;
   /** GETs a path of the listener on a connection of its own. */
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Reply>;
@@ -42,6 +43,7 @@ export async function openRig(options: { readonly ports?: readonly number[]; rea
     log,
     ownerOf: async () => {
       rig.lookups += 1;
+      await rig.until;
       if (rig.owner instanceof Error) throw rig.owner;
       return rig.owner;
     },
@@ -49,7 +51,7 @@ export async function openRig(options: { readonly ports?: readonly number[]; rea
   });
   const listener = await loopback.open({ ports: options.ports ?? [], path, uid: UID });
   const rig: Rig = {
-    listener, log, refused, owner: UID, lookups: 0,
+    listener, log, refused, owner: UID, lookups: 0, until: Promise.resolve(),
     arm: (iss = { issuer: ISSUER, required: true }) => listener.arm(AUTHORIZE, new Secret(STATE), iss),
     get: (target, headers) => httpGet(listener.port, target, headers),
     async start() {

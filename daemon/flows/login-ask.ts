@@ -1,0 +1,37 @@
+/** What a caller asks of a sign-in, and what running one takes. */
+import type { Scope } from '../../shared/names.ts';
+import type { AuthorizationServer, Config, FlowPreference, Profile } from '../core/domain.ts';
+import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Loopback, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
+import type { Consent } from './consent.ts';
+import type { Login } from './login.ts';
+
+export type LoginAsk = {
+  readonly profile: Profile;
+  readonly preference: FlowPreference;
+  readonly manualOpen: boolean;
+  readonly scopes: readonly Scope[] | null;
+  readonly loginHint: string | null;
+  readonly stepUp: StepUp;
+  readonly consent: { readonly challenge: string; readonly code: string } | null;
+};
+
+export type StartDeps = {
+  readonly config: () => Config;
+  readonly issuer: Issuer;
+  readonly vault: Vault;
+  readonly loopback: Loopback;
+  readonly callers: Callers;
+  readonly consent: Consent;
+  readonly book: GrantBook;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly uid: number;
+  readonly machine: string;
+  /** Revokes tokens that nobody will hold. */
+  readonly discard: (profile: Profile, server: AuthorizationServer, set: TokenSet) => Promise<void>;
+  /** It has something to show and runs from here on. */
+  readonly onStarted: (login: Login) => void;
+  readonly onFinished: (login: Login) => void;
+};
