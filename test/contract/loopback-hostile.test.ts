@@ -90,7 +90,9 @@ describe('junk', () => {
     expect(statusOf(await rawExchange(port, `${line}Host: evil.example:${port}\r\n${rest}`))).toBe(421);
     expect(statusOf(await rawExchange(port, `${line}Host: localhost:${port}\r\n${rest}`))).toBe(421);
     expect(statusOf(await rawExchange(port, `${line}Host: 127.0.0.1\r\n${rest}`))).toBe(421);
-    expect(statusOf(await rawExchange(port, `${line}${rest}`))).toBe(400);
+    const nameless = await rawExchange(port, `${line}${rest}`);
+    expect(statusOf(nameless)).toBe(400);
+    expect(nameless).toContain('This request names no single host');
     expect(statusOf(await rawExchange(port, `${line}${host}${host}${rest}`))).toBe(400);
     expect(statusOf(await rawExchange(port, `${line}${host}Host: evil.example\r\n${rest}`))).toBe(400);
     expect(statusOf(await rawExchange(port, `${line.replace(' /', ` http://127.0.0.1:${port}/`)}${host}${rest}`))).toBe(400);

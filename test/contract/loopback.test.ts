@@ -1,4 +1,5 @@
 /** One login's listener on a real socket: the way of one browser, and what is not that way. */
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../daemon/core/secret.ts';
@@ -110,6 +111,17 @@ describe('the one-time link', () => {
     const rig = await rigOf();
     const path = new URL(rig.listener.startUrl).pathname;
     expect((await rig.get(path)).status).toBe(503);
+    rig.arm();
+    expect((await rig.get(path)).status).toBe(302);
+  });
+
+  it('is not used up by a browser that went away before it was answered', async () => {
+    const rig = await rigOf();
+    const path = new URL(rig.listener.startUrl).pathname;
+    const gone = connect(rig.listener.port, '127.0.0.1', () => gone.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${rig.listener.port}\r\n\r\n`));
+    await vi.waitFor(() => expect(rig.lookups).toBe(1));
+    gone.resetAndDestroy();
+    await delay(50); // until the kernel has told
     rig.arm();
     expect((await rig.get(path)).status).toBe(302);
   });
