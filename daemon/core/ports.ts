@@ -46,6 +46,8 @@ export type TokenSet = {
   readonly refreshToken: Secret | null;
   /** From a verified ID token; null where none came. */
   readonly identity: Identity | null;
+  /** Why the access token must not be used, though the refresh token that came with it must be kept; null: use it. */
+  readonly withheld: string | null;
 };
 
 /** Nothing was decided: keep everything. */
@@ -63,7 +65,11 @@ export type Rejected = {
   readonly kind: 'rejected';
   readonly code: ErrorCode;
   readonly oauthError: string | null;
+  /** What some servers say beside the error: error_subtype (Google), suberror (Entra). */
+  readonly subError: string | null;
   readonly description: string;
+  /** Tokens that came with an answer that is rejected: nobody may use them, and they have to be revoked. */
+  readonly tokens: TokenSet | null;
 };
 
 export type IssuerOutcome = { readonly kind: 'tokens'; readonly tokens: TokenSet } | Transient | Rejected;
