@@ -10,6 +10,7 @@ import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Loopback, Peer, R
 import { createEvents } from './events.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
+import { StartLimit } from './flows/start-limit.ts';
 import { createApp } from './ipc/app.ts';
 import type { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
@@ -18,6 +19,7 @@ import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
+import type { Gate } from './lifecycle.ts';
 import { Grants } from './tokens/grant-book.ts';
 import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
@@ -62,16 +64,22 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const revocations = new Revocations({ ...edges, signal });
-  const source = new TokenSource({ ...edges, book, revocations });
-  const loopback = edges.createLoopback(({ reason, uid }) => {
-    void audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts: { where: 'loopback', reason, uid } });
-  });
+  const gate: Gate = { isLocked: false };
+  const isLocked = (): boolean => gate.isLocked;
+  const source = new TokenSource({ ...edges, book, revocations, isLocked, onRefreshed: (profile) => events.emit('token_refreshed', profile, null) });
+  const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
+    audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts })
+      .catch((cause: unknown) => log.error('audit_failed', { event: 'peer_refused' }, cause));
+  };
+  const loopback = edges.createLoopback(({ reason, uid }) => noteRefusal({ where: 'loopback', reason, uid }));
   const logins = new Logins({
     ...edges,
     config: () => config.current(),
     loopback,
     book,
     consent: new Consent(edges),
+    starts: new StartLimit(clock),
+    isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
     onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),
     onFinished: ({ facts, state }) => {
@@ -87,7 +95,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const lifecycle = createLifecycle({
-    ...edges, book, source, logins, revocations, events,
+    ...edges, gate, book, source, logins, revocations, events,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
@@ -100,7 +108,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     peerOf: edges.peerOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, clock, log,
     onRefused: (peer) => {
       log.warn('peer_refused', { uid: peer.uid, pid: peer.pid });
-      void audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts: { where: 'socket', uid: peer.uid, pid: peer.pid } });
+      noteRefusal({ where: 'socket', uid: peer.uid, pid: peer.pid });
     },
     take: app.take,
   });
@@ -114,12 +122,17 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     events.emit('stopping', null, reason);
     stopping.abort(new BrokerError('shutting_down', 'the daemon is shutting down'));
     const closed = closeDoor(door);
-    await logins.stop(new BrokerError('shutting_down', 'the daemon is shutting down'));
-    await landed(source, clock, log);
-    await closeApp(app, clock);
-    await closed;
-    await audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } });
-    await audit.close();
+    // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
+    const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
+      ['logins', () => logins.stop(new BrokerError('shutting_down', 'the daemon is shutting down'))],
+      ['the wire', () => landed(Promise.all([source.idle(), revocations.idle()]), clock, log)],
+      ['grants', () => book.flush()],
+      ['requests', () => closeApp(app, clock)],
+      ['the socket', () => closed],
+      ['audit', () => audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } })],
+      ['audit', () => audit.close()],
+    ];
+    for (const [what, step] of steps) await step().catch((cause: unknown) => log.error('stop_step_failed', { what }, cause));
     vault.lock();
   }
 
@@ -143,11 +156,11 @@ async function resume(lifecycle: Lifecycle, revocations: Revocations, log: Log):
   }
 }
 
-/** Refreshes on the wire are finished and saved; one that takes longer than its time-outs allow is a mistake, and is left. */
-async function landed(source: TokenSource, clock: Clock, log: Log): Promise<void> {
+/** What is on the wire is finished and saved; what takes longer than its time-outs allow is a mistake, and is left. */
+async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<void> {
   const done = new AbortController();
   const late = clock.sleep(DRAIN_MS, done.signal).then(() => log.error('drain_timed_out'), () => undefined /* all landed */);
-  await Promise.race([source.idle(), late]);
+  await Promise.race([work, late]);
   done.abort();
 }
 

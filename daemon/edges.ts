@@ -11,6 +11,7 @@ import { runLoginctl } from './callers/logind.ts';
 import type { Claim, Environment } from './claim.ts';
 import { readTextFile, writeConfigFile } from './config/files.ts';
 import { openConfigStore } from './config/store.ts';
+import type { ConfigStore } from './core/ports.ts';
 import { cleanText } from './core/text.ts';
 import type { Edges } from './daemon.ts';
 import { createIssuer } from './issuer/issuer.ts';
@@ -26,7 +27,7 @@ import { openVault } from './vault/open-vault.ts';
 export type World = {
   readonly edges: Edges;
   readonly log: DaemonLog;
-  /** The last thing to let go of, but for the lock. */
+  /** Lets go of everything but the lock; what a stopped daemon has closed already stays so. */
   readonly close: () => Promise<void>;
 };
 
@@ -38,31 +39,61 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
   const random = createRandom();
   const startedAt = clock.now();
   const starter = env['VALETKEY_STARTED_BY'];
-  const config = await openConfigStore({ file: paths.configFile, home, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
-  const { log: logOptions, vault: { backend } } = config.current();
+  const stored = await openConfigStore({ file: paths.configFile, home, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
+  const { log: logSettings, vault: { backend } } = stored.current();
   // A daemon that a client started has no standard error that lasts.
-  const log = createLog({ ...logOptions, file: logOptions.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr });
+  const log = createLog({ ...logSettings, file: logSettings.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr });
+  const config = followedBy(log, stored);
   const audit = await openAudit({ dir: paths.auditDir, clock, log });
-  const vault = await openVault({ stateDir: paths.stateDir, backend, clock, random, log });
-  const issuer = createIssuer({ clock, random, log });
-  lock.write({ v: 1, pid: process.pid, socket: paths.socket, version: BUILD_VERSION, protocol: PROTOCOL_VERSION, started_at: startedAt });
-  return {
-    log,
-    edges: {
-      clock, random, log, uid, config, vault, audit, issuer, peerOf,
-      machine: cleanText(hostname(), 64),
-      socket: paths.socket,
-      facts: {
-        pid: process.pid, startedAtMs: startedAt, socket: paths.socket, stateDir: paths.stateDir, warnings,
-        startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
-        environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
+  /** What is open so far, the last first. */
+  const open: (() => Promise<void>)[] = [() => audit.close()];
+  const close = async (): Promise<void> => {
+    for (const end of open.splice(0)) await end().catch((cause: unknown) => log.error('close_failed', {}, cause));
+    log.flush();
+  };
+  try {
+    const vault = await openVault({ stateDir: paths.stateDir, backend, clock, random, log });
+    open.unshift(async () => {
+      if (vault.status().state === 'open') vault.lock();
+    });
+    const issuer = createIssuer({ clock, random, log });
+    open.unshift(() => issuer.close());
+    lock.write({ v: 1, pid: process.pid, socket: paths.socket, version: BUILD_VERSION, protocol: PROTOCOL_VERSION, started_at: startedAt });
+    return {
+      log,
+      edges: {
+        clock, random, log, uid, config, vault, audit, issuer, peerOf,
+        machine: cleanText(hostname(), 64),
+        socket: paths.socket,
+        facts: {
+          pid: process.pid, startedAtMs: startedAt, socket: paths.socket, stateDir: paths.stateDir, warnings,
+          startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
+          environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
+        },
+        callers: createCallers({ loginctl: runLoginctl, ownCli: fileURLToPath(new URL('../client/main.js', import.meta.url)) }),
+        createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       },
-      callers: createCallers({ loginctl: runLoginctl, ownCli: fileURLToPath(new URL('../client/main.js', import.meta.url)) }),
-      createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
-    },
-    close: async () => {
-      await issuer.close();
-      log.flush();
+      close,
+    };
+  } catch (cause) {
+    // Its timers would keep a daemon alive that serves nobody.
+    await close();
+    throw cause;
+  }
+}
+
+/** A reload brings the log its level at once; form and place wait for the next start, and the log says so. */
+function followedBy(log: DaemonLog, config: ConfigStore): ConfigStore {
+  const inForce = config.current().log;
+  return {
+    ...config,
+    async reload() {
+      const reloaded = await config.reload();
+      const asked = config.current().log;
+      log.setLevel(asked.level);
+      const waiting = (['format', 'file'] as const).filter((key) => asked[key] !== inForce[key]);
+      if (waiting.length > 0) log.warn('log_changes_at_next_start', { keys: waiting });
+      return reloaded;
     },
   };
 }

@@ -5,18 +5,21 @@ import type { Clock } from './core/ports.ts';
 import type { Events } from './ipc/routes/broker.ts';
 
 export function createEvents(clock: Clock): Events {
-  const listeners = new Set<(event: BrokerEvent) => void>();
+  const subscriptions = new Set<{ readonly by: string; readonly listener: (event: BrokerEvent) => void }>();
   return {
     emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null): void {
       const at = Math.floor(clock.now() / 1000);
-      for (const listener of listeners) listener({ at, event, profile, detail });
+      for (const { listener } of subscriptions) listener({ at, event, profile, detail });
     },
-    subscribe(listener, signal): void {
-      listeners.add(listener);
-      signal.addEventListener('abort', () => listeners.delete(listener), { once: true });
+    subscribe(by, listener, signal): void {
+      if (signal.aborted) return;
+      const subscription = { by, listener };
+      subscriptions.add(subscription);
+      signal.addEventListener('abort', () => subscriptions.delete(subscription), { once: true });
     },
     get subscribers(): number {
-      return listeners.size;
+      return subscriptions.size;
     },
+    subscribersOf: (by) => [...subscriptions].filter((subscription) => subscription.by === by).length,
   };
 }

@@ -1,18 +1,24 @@
 /**
- * Lock, unlock, reload, purge: the verbs that change the state of the whole daemon, each in one order.
+ * Lock, unlock, reload, purge: the verbs that change the state of the whole daemon. They run one after the
+ * other, each in one order, and the lock holds from its first step to the end of an unlock.
  */
 import type { ProfileName } from '../shared/names.ts';
 import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
-import type { Audit, ConfigStore, Issuer, Vault } from './core/ports.ts';
+import type { Audit, ConfigStore, Log, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
 import type { Events, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import type { Grants } from './tokens/grant-book.ts';
-import type { Revocations } from './tokens/revocations.ts';
+import type { Revocations, Revoked } from './tokens/revocations.ts';
+import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 
+/** The user's own lock. Shared, so that everything that issues looks at the same one. */
+export type Gate = { isLocked: boolean };
+
 export type LifecycleDeps = {
+  readonly gate: Gate;
   readonly facts: Facts;
   readonly vault: Vault;
   readonly book: Grants;
@@ -20,67 +26,98 @@ export type LifecycleDeps = {
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly config: ConfigStore;
-  readonly issuer: Issuer;
   readonly audit: Audit;
+  readonly log: Log;
   readonly events: Events;
   readonly shutdown: (reason: string) => void;
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
-  const { vault, book, source, logins, revocations, config, audit, events } = deps;
-  let locked = false;
+  const { gate, vault, book, source, logins, revocations, config, audit, log, events } = deps;
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(work);
+    turn = mine.catch(() => null); // its failure belongs to its own caller
+    return mine;
+  };
+  /** What was done stays done where the audit log cannot be written; the log says so. */
   const note = (event: 'locked' | 'unlocked' | 'config_reloaded' | 'purged', caller: Caller | null, facts: Readonly<Record<string, unknown>>): Promise<void> =>
-    audit.append({ event, profile: null, caller, request: null, facts });
+    audit.append({ event, profile: null, caller, request: null, facts }).catch((cause: unknown) => log.error('audit_failed', { event }, cause));
 
   async function ensureOpen(): Promise<void> {
-    if (locked) throw new BrokerError('vault_locked', 'the user locked the broker');
+    if (gate.isLocked) throw new BrokerError('vault_locked', 'the user locked the broker');
     await book.load();
+  }
+
+  /** Sign-ins end; a refresh and a revocation on the wire are finished, and what the disk refused is tried once more. */
+  async function settle(reason: BrokerError): Promise<void> {
+    await logins.stop(reason);
+    await source.idle();
+    await revocations.idle();
+    await book.flush();
   }
 
   return {
     facts: deps.facts,
     get locked() {
-      return locked;
+      return gate.isLocked;
     },
     ensureOpen,
-    async lock(caller) {
-      locked = true;
-      await logins.stop(new BrokerError('vault_locked', 'the user locked the broker'));
-      // A refresh on the wire is finished and saved before the key goes.
-      await source.idle();
-      if (vault.status().backend !== 'memory') {
-        vault.lock();
-        book.forget();
-      }
-      await note('locked', caller, {});
-      events.emit('locked', null, null);
+    lock: (caller) => {
+      gate.isLocked = true; // at once, whatever is under way
+      return inTurn(async () => {
+        gate.isLocked = true;
+        await settle(new BrokerError('vault_locked', 'the user locked the broker'));
+        if (vault.status().backend !== 'memory') {
+          vault.lock();
+          book.forget();
+        }
+        await note('locked', caller, {});
+        events.emit('locked', null, null);
+      });
     },
-    async unlock(caller, passphrase, create) {
+    unlock: (caller, passphrase, create) => inTurn(async () => {
       await vault.unlock(passphrase === null ? null : new Secret(passphrase), create);
-      locked = false;
+      gate.isLocked = false;
       await ensureOpen();
       await revocations.load();
       await note('unlocked', caller, { backend: vault.status().backend });
       events.emit('unlocked', null, null);
-    },
-    async reload(caller: Caller | null): Promise<readonly ProfileName[]> {
+    }),
+    async reload(caller): Promise<readonly ProfileName[]> {
       const { changed } = await config.reload();
       await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
       events.emit('config_reloaded', null, changed.join(' '));
       return changed;
     },
-    async purge(caller) {
-      await ensureOpen();
-      await logins.stop(new BrokerError('login_cancelled', 'everything is being removed'));
-      await source.idle();
-      for (const grant of book.list()) {
-        await book.take(grant.profile);
-        await revocations.revokeGrant(grant, config.current().profiles.get(grant.profile) ?? null);
-      }
+    purge: (caller) => inTurn(async () => {
+      const revoked = await signOutAll();
+      await settle(new BrokerError('login_cancelled', 'everything is being removed'));
       await vault.erase();
       book.forget();
-      await note('purged', caller, {});
-    },
+      await note('purged', caller, { profiles: revoked.map(({ profile }) => profile) });
+      return revoked;
+    }),
     shutdown: deps.shutdown,
   };
+
+  /** A vault that nobody can open any more is erased all the same; its tokens then live until they expire. */
+  async function signOutAll(): Promise<readonly { profile: ProfileName; revoked: readonly Revoked[] }[]> {
+    try {
+      await ensureOpen();
+    } catch (cause) {
+      if (!(cause instanceof BrokerError)) throw cause;
+      log.warn('purge_without_revocation', { code: cause.code });
+      return [];
+    }
+    await logins.stop(new BrokerError('login_cancelled', 'everything is being removed'));
+    await source.idle();
+    const all: { profile: ProfileName; revoked: readonly Revoked[] }[] = [];
+    for (const { profile } of book.list()) {
+      const done = await signOut({ book, revocations }, profile, config.current().profiles.get(profile) ?? null);
+      // With the vault its tombstones go too: what is pending now will not be sent any more.
+      all.push({ profile, revoked: (done?.revoked ?? []).map((r) => (r.outcome === 'pending' ? { ...r, outcome: 'failed' } : r)) });
+    }
+    return all;
+  }
 }

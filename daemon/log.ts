@@ -15,12 +15,20 @@ export type LogOptions = {
   readonly format: 'json' | 'text';
   /** Null: standard error. */
   readonly file: string | null;
-  readonly stderr: { write(text: string): unknown };
+  readonly stderr: LogStream;
+};
+
+/** process.stderr, and what a test puts in its place. */
+export type LogStream = {
+  readonly writableLength?: number;
+  write(text: string, written?: (error?: Error | null) => void): unknown;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
 };
 
 export type DaemonLog = Log & {
   /** After the file was moved away: goes on in a new one; where that cannot be, in the old one, and says so there. */
   reopen(): void;
+  setLevel(level: LogOptions['level']): void;
   flush(): void;
 };
 
@@ -31,12 +39,16 @@ export function createLog({ level, format, file, stderr }: LogOptions): DaemonLo
   let lost = 0;
   const destination = {
     write(line: string): void {
+      // A full disk, or a terminal or pipe that was closed: the daemon goes on, and the next line that is written counts the lost.
+      const before = lost;
+      const lose = (): void => {
+        lost += before + 1;
+      };
+      lost = 0;
       try {
-        sink.write(render(lost === 0 ? line : `${line.trimEnd().slice(0, -1)},"lines_lost":${lost}}\n`));
-        lost = 0;
+        sink.write(render(before === 0 ? line : `${line.trimEnd().slice(0, -1)},"lines_lost":${before}}\n`), lose);
       } catch {
-        // A full disk or a closed terminal: the daemon goes on, and the next line that is written counts the lost.
-        lost += 1;
+        lose();
       }
     },
   };
@@ -67,6 +79,9 @@ export function createLog({ level, format, file, stderr }: LogOptions): DaemonLo
         log('error', 'log_not_reopened', undefined, cause);
       }
     },
+    setLevel: (next) => {
+      logger.level = next;
+    },
     flush: () => {
       try {
         sink.flush();
@@ -85,10 +100,25 @@ function readableLine(json: string): string {
   return `${[time, String(level).padEnd(5), event, ...pairs].join(' ')}\n`;
 }
 
-type Sink = { write(line: string): void; reopen(): void; flush(): void };
+/** `lose` is called where the line turns out to be lost later than write() returns. */
+type Sink = { write(line: string, lose: () => void): void; reopen(): void; flush(): void };
 
-function createStreamSink(stream: LogOptions['stderr']): Sink {
-  return { write: (line) => void stream.write(line), reopen: () => {}, flush: () => {} };
+/** Of a reader that stopped reading; what comes beyond is lost. */
+const UNREAD_BYTES = 1_048_576;
+
+function createStreamSink(stream: LogStream): Sink {
+  // Each write tells of its own failure; without a listener the first one (EPIPE) would end the daemon.
+  stream.on?.('error', () => undefined);
+  return {
+    write: (line, lose) => {
+      if ((stream.writableLength ?? 0) > UNREAD_BYTES) return lose();
+      stream.write(line, (error) => {
+        if (error !== undefined && error !== null) lose();
+      });
+    },
+    reopen: () => {},
+    flush: () => {},
+  };
 }
 
 /** Writes synchronously: a line is in the kernel's hands before the daemon goes on, also if it then dies. */

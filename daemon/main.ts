@@ -53,12 +53,14 @@ function listenForSignals(daemon: Daemon, { log }: World): void {
   });
   // A mistake in one request must not take every other caller's tokens away; it is logged as what it is.
   process.on('unhandledRejection', (cause) => log.error('unhandled_rejection', {}, cause));
+  // After this one nobody knows what state things are in: the daemon ends, and the log says of what.
+  process.on('uncaughtExceptionMonitor', (cause) => log.error('uncaught_exception', {}, cause));
 }
 
+// Whoever read them may have left: what is written then is lost, and that is all.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 try {
   process.exitCode = await main(process.argv.slice(2));
-  // Everything is closed and saved; only a keychain's dialog that nobody answers could still hold the process.
-  process.exit();
 } catch (cause) {
   const isUsage = cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS');
   if (isUsage) {
@@ -70,3 +72,5 @@ try {
     process.exitCode = ERRORS[error.code].exit;
   }
 }
+// Everything is closed and saved; only a keychain's dialog that nobody answers could still hold the process.
+process.exit();

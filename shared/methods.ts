@@ -11,18 +11,20 @@ export type Method = {
   readonly summary: string;
   readonly request: v.GenericSchema | null;
   readonly reply: v.GenericSchema;
+  /** Parameters behind the `?`, all optional; the schema is that of the number that the text stands for. */
+  readonly query: Readonly<Record<string, v.GenericSchema>>;
   /** Milliseconds that the daemon takes at most, where the request names no wait of its own. */
   readonly timeoutMs: number;
 };
 
 const method = (verb: Method['verb'], path: string, summary: string, request: v.GenericSchema | null, reply: v.GenericSchema, timeoutMs = 10_000): Method => ({
-  verb, path, summary, request, reply, timeoutMs,
+  verb, path, summary, request, reply, timeoutMs, query: {},
 });
 
 export const METHODS = {
   token: method('POST', '/v1/token', 'An access token of a profile', s.tokenRequest, s.tokenReply, 330_000),
   startLogin: method('POST', '/v1/logins', 'Start a sign-in, or join the one in progress', s.loginRequest, s.loginView, 30_000),
-  login: method('GET', '/v1/logins/{id}', 'Follow a sign-in; ?wait_s= waits for a change of state', null, s.loginView, 330_000),
+  login: { ...method('GET', '/v1/logins/{id}', 'Follow a sign-in; ?wait_s= waits for a change of state', null, s.loginView, 330_000), query: { wait_s: s.loginWait } },
   cancelLogin: method('DELETE', '/v1/logins/{id}', 'Cancel a sign-in', null, s.okReply),
   confirmLogin: method('POST', '/v1/logins/{id}/confirm', 'Accept or refuse that another account signed in', s.confirmRequest, s.loginView),
   profiles: method('GET', '/v1/profiles', 'The profiles', null, s.profilesReply),
@@ -35,7 +37,7 @@ export const METHODS = {
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
-  purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.okReply, 60_000),
+  purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.purgeReply, 60_000),
   events: method('GET', '/v1/events', 'What happens, as server-sent events', null, s.brokerEvent),
   openapi: method('GET', '/v1/openapi.json', 'This description', null, v.record(v.string(), v.unknown())),
 } as const satisfies Record<string, Method>;

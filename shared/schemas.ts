@@ -47,7 +47,7 @@ export const tokenReply = v.object({
   expires_at: epoch,
   scope: v.string(),
   resource: v.nullable(v.string()),
-  source: v.picklist(['cache', 'refresh', 'login']),
+  source: v.picklist(['cache', 'refresh']),
   /** Scopes that the issuer granted beyond the request. */
   granted_beyond: v.array(v.string()),
 });
@@ -69,6 +69,9 @@ export const loginRequest = v.strictObject({
   claimed: v.optional(claimed),
 });
 export type LoginRequest = v.InferInput<typeof loginRequest>;
+
+/** Of GET /v1/logins/{id}: how long to wait for a change of state; default 0. */
+export const loginWait = seconds(300);
 
 export const confirmRequest = v.strictObject({ accept: v.boolean() });
 
@@ -96,11 +99,7 @@ export type Problem = {
   challenge?: ConsentChallenge | undefined; retry_after_s?: number | undefined;
 };
 
-export const subjectView = v.object({
-  sub: v.string(),
-  name: v.nullable(v.string()),
-  email: v.nullable(v.string()),
-});
+export const subjectView = v.object({ sub: v.string(), name: v.nullable(v.string()), email: v.nullable(v.string()) });
 export type SubjectView = v.InferOutput<typeof subjectView>;
 
 const devicePrompt = v.object({
@@ -253,6 +252,10 @@ export const logoutReply = v.object({
   })),
 });
 export type LogoutReply = v.InferOutput<typeof logoutReply>;
+
+/** One entry a grant that was there; empty where the vault could not be opened any more. */
+export const purgeReply = v.object({ grants: v.array(logoutReply) });
+export type PurgeReply = v.InferOutput<typeof purgeReply>;
 
 // ---- the daemon
 export const unlockRequest = v.strictObject({ passphrase: v.optional(text(1024)), create: v.optional(v.boolean()) });

@@ -28,12 +28,17 @@ const TOKENS_KEPT = 16;
 
 /** Whether `held` holds `asked`, under its own name or one that the issuer uses for it. */
 export function holdsScope(held: readonly string[], asked: string, aliases: IssuerTraits['scopeAliases']): boolean {
-  return held.includes(asked) || (aliases[asked] ?? []).some((alias) => held.includes(alias));
+  return held.includes(asked) || namesOf(asked, aliases).some((alias) => held.includes(alias));
+}
+
+/** Own members only: a scope may be called `constructor`. */
+function namesOf(scope: string, aliases: IssuerTraits['scopeAliases']): readonly string[] {
+  return Object.hasOwn(aliases, scope) ? aliases[scope] ?? [] : [];
 }
 
 /** Scopes that were granted beyond what was asked, aliases counted as asked. */
 export function scopesBeyond(granted: readonly Scope[], asked: readonly Scope[], aliases: IssuerTraits['scopeAliases']): readonly Scope[] {
-  const known = new Set<string>(asked.flatMap((scope) => [scope, ...(aliases[scope] ?? [])]));
+  const known = new Set<string>(asked.flatMap((scope) => [scope, ...namesOf(scope, aliases)]));
   return granted.filter((scope) => !known.has(scope));
 }
 
@@ -73,6 +78,7 @@ export type Asked = {
 /** Judges a token response against what was asked (TK-09). */
 export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, now: EpochMs): Accepted {
   const { traits } = profile;
+  if (set.withheld !== null) return { kind: 'discard', why: set.withheld };
   // RFC 6749, section 5.1: expires_in is only RECOMMENDED; without a default of the preset its life is unknown.
   const lifeS = set.expiresInS ?? traits.defaultExpiresInS;
   if (lifeS === null) return { kind: 'discard', why: 'it does not say how long the token lives (expires_in), and the profile sets no default_expires_in_s' };

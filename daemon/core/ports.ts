@@ -116,10 +116,13 @@ export type Issuer = {
   discover(profile: Profile): Promise<ServerOutcome>;
   /** Fresh state, nonce and verifier: 32 random bytes each (RFC 7636, section 4.1). */
   newAuthorizationRequest(redirectUri: string): AuthorizationRequest;
-  /** The URL to send the browser to; pushes the request first where the server can (RFC 9126). */
+  /**
+   * The URL to send the browser to; pushes the request first where the server can (RFC 9126), and then the URL
+   * works for `expiresInS` seconds from now and no longer. Null: nothing was pushed, and nothing ends it.
+   */
   authorizationUrl(
     client: ClientAt, profile: Profile, request: AuthorizationRequest, want: Want, stepUp: StepUp, loginHint: string | null,
-  ): Promise<{ readonly kind: 'url'; readonly url: string } | Transient | Rejected>;
+  ): Promise<{ readonly kind: 'url'; readonly url: string; readonly expiresInS: number | null } | Transient | Rejected>;
   /**
    * Redeems a code, once. `callback` holds the parameters of the authorization response, whose state and
    * iss were checked; they are checked again here.
@@ -186,6 +189,13 @@ export type GrantBook = {
   commit(next: Grant, expected: number | null): Promise<'saved' | 'conflict'>;
   /** Takes the grant away, in memory at once and then on disk; returns what was there. */
   take(profile: ProfileName): Promise<Grant | null>;
+  /** Why there is no grant. */
+  absence(profile: ProfileName): 'never_signed_in' | 'signed_out' | 'vault_corrupt';
+  /** A refresh whose answer was lost, and the token may still be sent once more: since when. Null: none. */
+  unanswered(profile: ProfileName): EpochMs | null;
+  markUnanswered(profile: ProfileName, since: EpochMs): void;
+  /** Profiles whose newest generation the disk refused so far. */
+  unsaved(): readonly ProfileName[];
 };
 
 // ---- loopback
@@ -205,8 +215,8 @@ export type LoopbackListener = {
   readonly redirectUri: string;
   /** The one-time URL for the browser. */
   readonly startUrl: string;
-  /** Says where /start redirects to, and what the callback must hold. Called once. */
-  arm(authorizationUrl: string, state: Secret, iss: { readonly issuer: string; readonly required: boolean }): void;
+  /** Says where /start redirects to, asked when it does, and what the callback must hold. Called once. */
+  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: { readonly issuer: string; readonly required: boolean }): void;
   /** The first valid callback. Junk is answered and ignored. Rejects when closed before. */
   readonly callback: Promise<LoopbackCallback>;
   /** Resolves when the browser fetched /start: browser and listener share a path. */

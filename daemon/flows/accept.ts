@@ -13,6 +13,8 @@ import type { Login } from './login.ts';
 export type AcceptDeps = {
   readonly clock: Clock;
   readonly book: GrantBook;
+  /** Whether the profile is still there. */
+  readonly isConfigured: (login: Login) => boolean;
   /** Revokes tokens that nobody will hold. */
   readonly discard: (set: TokenSet) => Promise<void>;
 };
@@ -26,7 +28,7 @@ export async function acceptSignIn(deps: AcceptDeps, login: Login, server: Autho
   }
 }
 
-async function store({ clock, book }: AcceptDeps, login: Login, server: AuthorizationServer, set: TokenSet): Promise<Identity | null> {
+async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, server: AuthorizationServer, set: TokenSet): Promise<Identity | null> {
   const { profile, scopes, flow } = login.facts;
   // Cancelled while the code was being redeemed, which nothing may interrupt.
   login.abort.signal.throwIfAborted();
@@ -38,6 +40,7 @@ async function store({ clock, book }: AcceptDeps, login: Login, server: Authoriz
     throw new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${accepted.why}`);
   }
   await confirmSubject(book, login, set.identity);
+  if (!isConfigured(login)) throw new BrokerError('unknown_profile', `profile ${profile.name} was removed while somebody signed in; nothing was stored`);
   const grant: Grant = {
     profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
     generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),
@@ -48,10 +51,12 @@ async function store({ clock, book }: AcceptDeps, login: Login, server: Authoriz
   return set.identity;
 }
 
-/** The slot of a profile belongs to issuer and sub, never to an email. */
+/** The slot of a profile belongs to issuer and sub, never to an email. Who does not say who they are is another. */
 async function confirmSubject(book: GrantBook, login: Login, identity: Identity | null): Promise<void> {
-  const previous = book.get(login.facts.profile.name)?.identity ?? null;
-  if (previous === null || identity === null || previous.sub === identity.sub) return;
+  const before = book.get(login.facts.profile.name);
+  const previous = before?.identity ?? null;
+  if (before === null || previous === null) return;
+  if (previous.sub === identity?.sub && before.issuer === login.facts.profile.issuer) return;
   if (!(await login.askForSubject(identity, previous))) {
     throw new BrokerError('subject_mismatch', `another account signed in to profile ${login.facts.profile.name} than before, and the change was not confirmed; nothing was stored`);
   }

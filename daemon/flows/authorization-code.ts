@@ -5,26 +5,41 @@
  */
 import { BrokerError } from '../core/errors.ts';
 import type { Profile } from '../core/domain.ts';
-import type { AuthorizationRequest, ClientAt, Issuer, LoopbackListener, StepUp, TokenSet, Want } from '../core/ports.ts';
+import type { AuthorizationRequest, ClientAt, Clock, Issuer, LoopbackListener, StepUp, TokenSet, Want } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 import { failureOf } from './outcome-error.ts';
 
 export type CodeFlow = {
   readonly issuer: Issuer;
+  readonly clock: Clock;
   readonly profile: Profile;
   readonly client: ClientAt;
   readonly listener: LoopbackListener;
   readonly want: Want;
   readonly stepUp: StepUp;
+  /** Revokes tokens that nobody will hold. */
+  readonly discard: (set: TokenSet) => Promise<void>;
 };
+
+/** Requests are pushed anew so long before their end, in seconds: the browser still has to get there. */
+const PUSH_MARGIN_S = 10;
 
 /** Makes the authorization request, pushes it where the server can (RFC 9126), and arms the listener. */
 export async function prepareCodeFlow(flow: CodeFlow, loginHint: string | null): Promise<AuthorizationRequest> {
-  const { issuer, profile, client, listener, want, stepUp } = flow;
+  const { issuer, clock, profile, client, listener, want, stepUp } = flow;
   const request = issuer.newAuthorizationRequest(listener.redirectUri);
-  const made = await issuer.authorizationUrl(client, profile, request, want, stepUp, loginHint);
-  if (made.kind !== 'url') throw withRedirectHint(failureOf(made, profile.issuer, 'the authorization request'), listener.redirectUri);
-  listener.arm(made.url, request.state, { issuer: client.server.issuer, required: client.server.issParameterSupported });
+  const make = (): ReturnType<Issuer['authorizationUrl']> => issuer.authorizationUrl(client, profile, request, want, stepUp, loginHint);
+  const made = await make();
+  if (made.kind !== 'url') throw withRedirectHint(failureOf(made, profile.issuer, 'the authorization request'), client, listener.redirectUri);
+  const madeAtMs = clock.boottimeMs();
+  // A person may follow the link minutes later; a request_uri often lives for one (RFC 9126, section 2.2).
+  const urlNow = async (): Promise<string> => {
+    if (made.expiresInS === null || clock.boottimeMs() - madeAtMs < (made.expiresInS - PUSH_MARGIN_S) * 1000) return made.url;
+    const again = await make();
+    if (again.kind !== 'url') throw failureOf(again, profile.issuer, 'the authorization request');
+    return again.url;
+  };
+  listener.arm(urlNow, request.state, { issuer: client.server.issuer, required: client.server.issParameterSupported });
   return request;
 }
 
@@ -33,16 +48,20 @@ export async function finishCodeFlow(flow: CodeFlow, request: AuthorizationReque
   const { issuer, profile, client, listener, want, stepUp } = flow;
   const { parameters } = await listener.callback;
   const refused = refusalIn(parameters, profile.issuer);
-  if (refused !== null) throw withRedirectHint(refused, listener.redirectUri);
+  if (refused !== null) throw withRedirectHint(refused, client, listener.redirectUri);
   const outcome = await issuer.redeem(client, profile, request, parameters, want, stepUp);
+  if (outcome.kind === 'rejected' && outcome.tokens !== null) await flow.discard(outcome.tokens);
   if (outcome.kind !== 'tokens') throw failureOf(outcome, profile.issuer, 'the authorization code');
   return outcome.tokens;
 }
 
-/** The usual reason for a refused request is a redirect URI that was not registered to the letter. */
-function withRedirectHint(error: BrokerError, redirectUri: string): BrokerError {
+/** The usual reasons for a refused request: another client, or a redirect URI that was not registered to the letter. */
+function withRedirectHint(error: BrokerError, client: ClientAt, redirectUri: string): BrokerError {
   if (error.code !== 'issuer_refused') return error;
-  return new BrokerError(error.code, error.message, { ...error.facts, hint: `Check that the client is registered with the redirect URI ${redirectUri.replace(/:\d+\//, ':{port}/')} (any port)` });
+  const registered = redirectUri.replace(/:\d+\//, ':{port}/');
+  return new BrokerError(error.code, error.message, {
+    ...error.facts, hint: `See what it said; it has to know the client ${cleanText(client.clientId, 100)} with the redirect URI ${registered} (any port)`,
+  });
 }
 
 /** RFC 6749, section 4.1.2.1. */

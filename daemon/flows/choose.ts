@@ -58,8 +58,21 @@ export async function recordDecision(audit: Audit, random: Random, input: Choose
   return { id, choice };
 }
 
+/** The failed probes in words. */
+const PROBES: Readonly<Record<string, string>> = {
+  loopback_blocked: 'no port of 127.0.0.1 could be bound',
+  ssh_no_forward: 'the caller came over ssh',
+  gui_session_not_active: 'the desktop is not the active one',
+  wsl_no_path: 'a browser on the Windows side cannot reach a port in WSL',
+  vdi_browser_redirected: 'the browser runs on another machine',
+  container_no_forward: 'the caller runs in a container',
+  headless_no_browser: 'there is no desktop with a browser',
+};
+
 export function refusalOf(choice: Choice, profile: Profile): BrokerError {
-  return new BrokerError('flow_refused', `no sign-in for profile ${profile.name} here: ${choice.reason} (rule ${choice.rule})`, {
+  const probes = choice.failedProbes.map((probe) => PROBES[probe] ?? probe);
+  const why = probes.length === 0 ? '' : `; what was found: ${probes.join(', ')}`;
+  return new BrokerError('flow_refused', `no sign-in for profile ${profile.name} here: ${choice.reason} (rule ${choice.rule})${why}`, {
     reason: choice.reason, hint: remedyOf(choice.reason).replaceAll('PROFILE', profile.name),
   });
 }

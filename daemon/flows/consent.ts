@@ -12,8 +12,6 @@ import type { Clock, Random } from '../core/ports.ts';
 
 const LIFE_MS = 60_000;
 const KEPT = 32;
-const STARTS = 3;
-const STARTS_WINDOW_MS = 600_000;
 
 type Challenge = {
   readonly id: LoginId; readonly code: string; readonly key: string; readonly pid: number; readonly startTime: string;
@@ -24,7 +22,6 @@ export class Consent {
   readonly #clock: Clock;
   readonly #random: Random;
   #challenges: Challenge[] = [];
-  readonly #starts = new Map<string, number[]>();
 
   constructor(deps: { readonly clock: Clock; readonly random: Random }) {
     this.#clock = deps.clock;
@@ -59,18 +56,6 @@ export class Consent {
       && found.key === key
       && found.pid === caller.pid && found.startTime === caller.startTime
       && caller.terminal !== null && caller.terminal.device === found.terminal && caller.terminal.foreground;
-  }
-
-  /** At most three starts in ten minutes for one issuer, client and resource. */
-  countStart(profile: Profile): void {
-    const key = JSON.stringify([profile.issuer, profile.clientId, profile.resource]);
-    const now = this.#clock.boottimeMs();
-    const recent = (this.#starts.get(key) ?? []).filter((at) => now - at < STARTS_WINDOW_MS);
-    if (recent.length >= STARTS) {
-      const waitS = Math.ceil(((recent[0] ?? now) + STARTS_WINDOW_MS - now) / 1000);
-      throw new BrokerError('too_many_logins', `three device logins at ${profile.issuer} were started within ten minutes`, { retryAfterS: waitS });
-    }
-    this.#starts.set(key, [...recent, now]);
   }
 
   /** Letters and digits that are not mistaken for each other. */

@@ -16,6 +16,8 @@ export type DeviceFlow = {
   readonly profile: Profile;
   readonly client: ClientAt;
   readonly want: Want;
+  /** Revokes tokens that nobody will hold. */
+  readonly discard: (set: TokenSet) => Promise<void>;
 };
 
 export type StartedDevice = Extract<DeviceOutcome, { kind: 'device' }>;
@@ -48,6 +50,7 @@ export async function pollDeviceFlow(flow: DeviceFlow, started: StartedDevice, s
     const outcome = await issuer.pollDevice(client, profile, started.deviceCode, want, signal);
     if (outcome.kind === 'tokens') return outcome.tokens;
     if (outcome.kind === 'rejected') {
+      if (outcome.tokens !== null) await flow.discard(outcome.tokens);
       if (outcome.oauthError === 'expired_token') throw new BrokerError('flow_timeout', `the device code of profile ${profile.name} expired before anybody used it`);
       throw failureOf(outcome, profile.issuer, 'the device code');
     }

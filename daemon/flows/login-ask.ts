@@ -4,6 +4,7 @@ import type { AuthorizationServer, Config, FlowPreference, Profile } from '../co
 import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Loopback, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
+import type { StartLimit } from './start-limit.ts';
 
 export type LoginAsk = {
   readonly profile: Profile;
@@ -29,6 +30,9 @@ export type StartDeps = {
   readonly log: Log;
   readonly uid: number;
   readonly machine: string;
+  readonly starts: StartLimit;
+  /** The user's own lock. */
+  readonly isLocked: () => boolean;
   /** Revokes tokens that nobody will hold. */
   readonly discard: (profile: Profile, server: AuthorizationServer, set: TokenSet) => Promise<void>;
   /** It has something to show and runs from here on. */

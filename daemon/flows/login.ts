@@ -15,7 +15,7 @@ export type DevicePrompt = {
 export type LoginState =
   | { readonly kind: 'pending' }
   /** Another subject than before signed in; nothing is stored until its starter agrees (LB-11). */
-  | { readonly kind: 'confirm_subject'; readonly identity: Identity; readonly previous: Identity }
+  | { readonly kind: 'confirm_subject'; readonly identity: Identity | null; readonly previous: Identity }
   | { readonly kind: 'complete'; readonly identity: Identity | null }
   | { readonly kind: 'failed'; readonly error: BrokerError };
 
@@ -37,6 +37,8 @@ export class Login {
   /** Ends with the login: cancel, time-out, daemon stop, success. */
   readonly abort = new AbortController();
   startUrl: string | null = null;
+  /** A browser fetched the one-time link: somebody is signing in. */
+  isUnderWay = false;
   device: DevicePrompt | null = null;
   /** Processes that wait for it besides the owner. */
   readonly joined = new Map<string, Caller>();
@@ -70,7 +72,7 @@ export class Login {
   }
 
   /** Asks whether another subject is meant; false when refused or over. */
-  askForSubject(identity: Identity, previous: Identity): Promise<boolean> {
+  askForSubject(identity: Identity | null, previous: Identity): Promise<boolean> {
     const answer = new Promise<boolean>((resolve) => {
       this.#confirm = resolve;
       this.abort.signal.addEventListener('abort', () => resolve(false), { once: true });

@@ -12,16 +12,18 @@ import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
-import { startLogin } from './start-login.ts';
+import { LOGIN_LIFE_MS, startLogin } from './start-login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
 
 /** Ended logins are kept so long that a caller between two polls still learns the end. */
 const KEPT_MS = 300_000;
 const KEPT_COUNT = 64;
+/** A browser that was started by a process that ended at once may take so long to fetch the link. */
+const BROWSER_START_MS = 20_000;
 
 export class Logins {
   readonly #deps: StartDeps;
-  readonly #starting = new Map<ProfileName, Promise<Login>>();
+  readonly #starting = new Map<ProfileName, { readonly login: Promise<Login>; readonly abort: AbortController }>();
   readonly #logins = new Map<LoginId, Login>();
 
   constructor(deps: StartDeps) {
@@ -30,13 +32,16 @@ export class Logins {
 
   /** Starts a sign-in, or joins the one in progress. Resolves when there is something to show. */
   async start(ask: LoginAsk, caller: Caller): Promise<LoginView> {
+    if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const { name } = ask.profile;
     const pending = this.#pending(name);
-    if (pending !== null) return this.#join(pending, caller);
+    if (pending !== null && !this.#isOrphan(pending)) return this.#join(pending, caller);
     const starting = this.#starting.get(name);
-    if (starting !== undefined) return this.#joinStarting(starting, ask, caller);
-    const mine = startLogin({ ...this.#deps, onStarted: (login) => this.#register(login) }, ask, caller).finally(() => this.#starting.delete(name));
-    this.#starting.set(name, mine);
+    if (starting !== undefined) return this.#joinStarting(starting.login, ask, caller);
+    pending?.abort.abort(new BrokerError('login_cancelled', 'the process that started the sign-in is gone'));
+    const abort = new AbortController();
+    const mine = startLogin({ ...this.#deps, onStarted: (login) => this.#register(login) }, ask, caller, abort.signal).finally(() => this.#starting.delete(name));
+    this.#starting.set(name, { login: mine, abort });
     const login = await mine;
     return viewLogin(login, caller, this.#deps.machine);
   }
@@ -80,19 +85,21 @@ export class Logins {
     return [...this.#logins.values()].filter((login) => !login.isOver);
   }
 
-  /** Ends all; resolves when every port is closed. */
+  /** Ends all, also those that are only just starting; resolves when every port is closed. */
   async stop(reason: BrokerError): Promise<void> {
-    const all = this.list();
-    for (const login of all) login.abort.abort(reason);
-    await Promise.all(all.map((login) => login.settled));
+    const names = new Set([...this.#starting.keys(), ...this.list().map((login) => login.facts.profile.name)]);
+    await Promise.all([...names].map((name) => this.stopOf(name, reason)));
   }
 
-  /** Ends the pending login of one profile, if there is one. */
+  /** Ends the sign-in of one profile, if there is one. */
   async stopOf(profile: ProfileName, reason: BrokerError): Promise<void> {
+    const starting = this.#starting.get(profile);
+    starting?.abort.abort(reason);
+    // Its failure is told to whoever asked for it.
+    await starting?.login.catch(() => null);
     const login = this.#pending(profile);
-    if (login === null) return;
-    login.abort.abort(reason);
-    await login.settled;
+    login?.abort.abort(reason);
+    await login?.settled;
   }
 
   async #joinStarting(starting: Promise<Login>, ask: LoginAsk, caller: Caller): Promise<LoginView> {
@@ -112,6 +119,13 @@ export class Logins {
 
   #pending(profile: ProfileName): Login | null {
     return this.list().find((login) => login.facts.profile.name === profile) ?? null;
+  }
+
+  /** Nobody has its link any more, and no browser followed it: it would only block the profile until its end. */
+  #isOrphan(login: Login): boolean {
+    const { owner, expiresAt, flow } = login.facts;
+    const isYoung = expiresAt - this.#deps.clock.now() > LOGIN_LIFE_MS - BROWSER_START_MS;
+    return flow === 'authorization_code' && login.state.kind === 'pending' && !login.isUnderWay && !isYoung && !this.#deps.callers.stillSame(owner);
   }
 
   #find(id: string): Login {

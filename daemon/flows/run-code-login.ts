@@ -3,7 +3,7 @@
  */
 import type { Identity } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { ClientAt, LoopbackListener, LoopbackPage } from '../core/ports.ts';
+import type { ClientAt, LoopbackListener, LoopbackPage, TokenSet } from '../core/ports.ts';
 import { acceptSignIn } from './accept.ts';
 import { finishCodeFlow, prepareCodeFlow } from './authorization-code.ts';
 import type { CodeFlow } from './authorization-code.ts';
@@ -12,9 +12,13 @@ import type { LoginAsk, StartDeps } from './login-ask.ts';
 
 export async function runCodeLogin(deps: StartDeps, login: Login, client: ClientAt, listener: LoopbackListener, ask: LoginAsk): Promise<() => Promise<Identity | null>> {
   const { profile, scopes } = login.facts;
-  const flow: CodeFlow = { issuer: deps.issuer, profile, client, listener, want: { scopes, resource: profile.resource }, stepUp: ask.stepUp };
+  const discard = (set: TokenSet): Promise<void> => deps.discard(profile, client.server, set);
+  const flow: CodeFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, listener, want: { scopes, resource: profile.resource }, stepUp: ask.stepUp, discard };
   const request = await prepareCodeFlow(flow, ask.loginHint);
   login.startUrl = listener.startUrl;
+  void listener.started.then(() => {
+    login.isUnderWay = true;
+  });
   login.abort.signal.addEventListener('abort', () => {
     if (login.isOver) return; // the page is on its way; the listener closes behind it
     listener.finish(pageOf(login, null, asBrokerError(login.abort.signal.reason)));
@@ -24,7 +28,7 @@ export async function runCodeLogin(deps: StartDeps, login: Login, client: Client
     try {
       const set = await finishCodeFlow(flow, request);
       void login.changed.then(() => showQuestion(login, listener));
-      const identity = await acceptSignIn({ clock: deps.clock, book: deps.book, discard: (s) => deps.discard(profile, client.server, s) }, login, client.server, set);
+      const identity = await acceptSignIn({ clock: deps.clock, book: deps.book, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
       listener.finish(pageOf(login, identity, null));
       return identity;
     } catch (cause) {

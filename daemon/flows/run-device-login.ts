@@ -4,7 +4,7 @@
  */
 import type { Identity } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { ClientAt } from '../core/ports.ts';
+import type { ClientAt, TokenSet } from '../core/ports.ts';
 import { acceptSignIn } from './accept.ts';
 import { pollDeviceFlow, startDeviceFlow } from './device-code.ts';
 import type { DeviceFlow } from './device-code.ts';
@@ -15,13 +15,14 @@ const WATCH_MS = 1_000;
 
 export async function runDeviceLogin(deps: StartDeps, login: Login, client: ClientAt): Promise<() => Promise<Identity | null>> {
   const { profile, scopes } = login.facts;
-  const flow: DeviceFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, want: { scopes, resource: profile.resource } };
+  const discard = (set: TokenSet): Promise<void> => deps.discard(profile, client.server, set);
+  const flow: DeviceFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, want: { scopes, resource: profile.resource }, discard };
   const started = await startDeviceFlow(flow);
   login.device = { userCode: started.userCode, verificationUri: started.verificationUri, verificationUriComplete: started.verificationUriComplete };
   return async () => {
     void watchProcesses(deps, login);
     const set = await pollDeviceFlow(flow, started, login.abort.signal);
-    return acceptSignIn({ clock: deps.clock, book: deps.book, discard: (s) => deps.discard(profile, client.server, s) }, login, client.server, set);
+    return acceptSignIn({ clock: deps.clock, book: deps.book, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
   };
 }
 

@@ -5,7 +5,7 @@
 import type { EpochMs, LoginId } from '../../shared/names.ts';
 import type { AuthorizationServer, Caller, Identity, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { ClientAt, LoopbackListener } from '../core/ports.ts';
+import type { AuditEvent, ClientAt, LoopbackListener } from '../core/ports.ts';
 import { chooseFlow } from '../policy/chooser.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
 import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';
@@ -16,9 +16,10 @@ import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
 
 /** design.md, section 7: five minutes end it and free the port. */
-const LIFE_MS = 300_000;
+export const LOGIN_LIFE_MS = 300_000;
 
-export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller): Promise<Login> {
+/** @param signal - ends the start: the daemon stops, locks, or the profile is logged out */
+export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const facts = await deps.callers.session(caller);
   const first = chooserInput(deps.config(), profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
@@ -27,6 +28,7 @@ export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller)
   if (chooseFlow(first).outcome === 'device') demandConsent(deps, ask, caller);
   const found = await deps.issuer.discover(profile);
   if (found.kind !== 'server') throw failureOf(found, profile.issuer, 'discovery');
+  signal.throwIfAborted();
   const second = withServer(first, found.server);
   const wantsLoopback = chooseFlow(second).outcome === 'pkce_loopback';
   const listener = wantsLoopback ? await bind(deps, profile) : null;
@@ -34,7 +36,8 @@ export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller)
   try {
     const choice = await refuseIfRefused(deps, input, profile, caller, true);
     if (choice.outcome === 'device' && chooseFlow(first).outcome !== 'device') demandConsent(deps, ask, caller);
-    return await launch(deps, ask, caller, found.server, choice, listener);
+    deps.starts.count(profile, choice.outcome === 'device' ? 'device_code' : 'authorization_code');
+    return await launch(deps, ask, caller, found.server, choice, listener, signal);
   } catch (cause) {
     await listener?.close();
     throw cause;
@@ -56,7 +59,6 @@ function demandConsent(deps: StartDeps, ask: LoginAsk, caller: Caller): void {
   if (ask.consent === null || !deps.consent.isGiven(ask.consent, key, caller)) {
     throw deps.consent.demand(key, caller, profile, ask.scopes ?? profile.scopes, deps.machine);
   }
-  deps.consent.countStart(profile);
 }
 
 /** Null: no port could be bound, which is a fact for the chooser. Fixed ports that are taken are an error of their own (LB-02). */
@@ -74,7 +76,7 @@ async function bind(deps: StartDeps, profile: Profile): Promise<LoopbackListener
   }
 }
 
-async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null): Promise<Login> {
+async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name, profile.digest);
   if (profile.clientAuth !== 'none' && clientSecret === null) {
@@ -85,9 +87,10 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({
     id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: choice.reason,
-    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LIFE_MS) as EpochMs,
+    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
   });
   const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask);
+  signal.throwIfAborted();
   deps.onStarted(login);
   login.settled = settle(deps, login, run);
   return login;
@@ -97,6 +100,8 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
 async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity | null>): Promise<void> {
   const { name } = login.facts.profile;
   const base = { profile: name, caller: login.facts.owner, request: null };
+  // The grant is stored; a failing audit log is said in the log and must not keep a login from ending.
+  const note = (event: AuditEvent): Promise<void> => deps.audit.append(event).catch((cause: unknown) => deps.log.error('audit_failed', { profile: name }, cause));
   void deps.clock.sleep(Math.max(0, login.facts.expiresAt - deps.clock.now()), login.abort.signal).then(
     () => login.abort.abort(new BrokerError('flow_timeout', `nobody finished the sign-in of profile ${name} within five minutes`)),
     () => undefined, // the login ended first
@@ -104,12 +109,12 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   try {
     const identity = await run();
     login.complete(identity);
-    await deps.audit.append({ ...base, event: 'login_finished', facts: { flow: login.facts.flow, sub: identity?.sub ?? null, acr: identity?.acr ?? null, amr: identity?.amr ?? [] } });
+    await note({ ...base, event: 'login_finished', facts: { flow: login.facts.flow, sub: identity?.sub ?? null, acr: identity?.acr ?? null, amr: identity?.amr ?? [] } });
   } catch (cause) {
     const error = cause instanceof BrokerError ? cause : new BrokerError('internal', 'the sign-in ended by a mistake of the daemon', { cause });
     login.fail(error);
     if (error.code === 'internal') deps.log.error('login_failed', { profile: name }, cause);
-    await deps.audit.append({ ...base, event: 'login_failed', facts: { flow: login.facts.flow, code: error.code } });
+    await note({ ...base, event: 'login_failed', facts: { flow: login.facts.flow, code: error.code } });
   } finally {
     login.abort.abort(new BrokerError('login_cancelled', 'the sign-in is over'));
     deps.onFinished(login);

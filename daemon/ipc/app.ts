@@ -1,19 +1,19 @@
 /**
- * The HTTP application behind the door: limits, refusal of browsers, one caller a request, one schema a
- * body, one place for errors. It never listens; the door hands it connections.
+ * The HTTP application behind the door: limits, one caller a request, one schema a body, one place for
+ * errors. It never listens; the door hands it connections.
  */
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { METHODS } from '../../shared/methods.ts';
 import type { Method, MethodName } from '../../shared/methods.ts';
-import { BUILD_HEADER, BUILD_VERSION, PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../shared/version.ts';
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Callers, Clock, Log, Peer, Random } from '../core/ports.ts';
-import { Buckets } from './bucket.ts';
-import type { BucketLimits } from './bucket.ts';
+import type { Peer, Random } from '../core/ports.ts';
+import { Admission } from './admission.ts';
+import type { AdmissionDeps } from './admission.ts';
 import { withDeadline } from './deadline.ts';
+import { answerParseFailure } from './parse-failure.ts';
 import { parseBody } from './parse.ts';
 import { asBrokerError, PROBLEM_TYPE, problemOf } from './problem.ts';
 
@@ -26,6 +26,8 @@ export type Ask = {
   readonly requestId: string;
   /** Ends when the caller leaves or the method's time is over. */
   readonly signal: AbortSignal;
+  /** Ends when the caller leaves. It may have left already. */
+  readonly gone: AbortSignal;
   readonly reply: FastifyReply;
 };
 
@@ -33,19 +35,13 @@ export type Ask = {
 export type Handler = (ask: Ask) => Promise<unknown>;
 export type Handlers = Readonly<Record<MethodName, Handler>>;
 
-export type AppDeps = {
-  readonly handlers: Handlers;
-  readonly callers: Callers;
-  readonly limits: () => BucketLimits;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly isStopping: () => boolean;
-};
+export type AppDeps = AdmissionDeps & { readonly handlers: Handlers; readonly random: Random };
 
 const BODY_LIMIT = 65_536;
 const HEADER_LIMIT = 16_384;
 const REQUEST_MS = 5_000;
+/** For a caller that does not read its last answer. */
+const LAST_WORDS_MS = 1_000;
 
 export type App = {
   readonly http: FastifyInstance;
@@ -57,25 +53,33 @@ export type App = {
 };
 
 export async function createApp(deps: AppDeps): Promise<App> {
-  const callers = new WeakMap<Socket, Promise<Caller | null>>();
   const sockets = new Set<Socket>();
   let busy = 0;
-  const buckets = new Buckets(deps.limits, () => deps.clock.boottimeMs());
+  const admission = new Admission(deps);
   const http = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: 60_000,
-    http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: REQUEST_MS, connectionsCheckingInterval: 500 },
+    // The header Host is asked for at the admission, which says so in a problem document.
+    http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: REQUEST_MS, connectionsCheckingInterval: 500, requireHostHeader: false },
+    // Our own answer to a request while closing is shutting_down.
+    return503OnClosing: false,
+    clientErrorHandler: answerParseFailure,
+    // Paths that the router cannot read: they reach no hook.
+    frameworkErrors: (error, request, reply) => {
+      admission.admit(request, reply)
+        .then(() => asBrokerError(error), asBrokerError)
+        .then((problem) => void sendProblem(deps, problem, request, reply))
+        .catch((cause: unknown) => deps.log.error('request_failed', { request: request.id }, cause));
+    },
     genReqId: () => deps.random.token(9),
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false },
     exposeHeadRoutes: false,
   });
   http.removeContentTypeParser('text/plain');
   http.addHook('onRequest', async (request, reply) => {
-    reply.headers({ [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), [BUILD_HEADER]: BUILD_VERSION, 'cache-control': 'no-store' });
-    refuseBrowsers(request);
-    if (deps.isStopping()) throw new BrokerError('shutting_down', 'the daemon is shutting down');
+    await admission.admit(request, reply);
   });
   http.setErrorHandler((error, request, reply) => sendProblem(deps, asBrokerError(error), request, reply));
   http.setNotFoundHandler((request, reply) => sendProblem(deps, unknownRoute(request), request, reply));
@@ -88,7 +92,7 @@ export async function createApp(deps: AppDeps): Promise<App> {
       handler: async (request, reply) => {
         busy += 1;
         try {
-          return await answer(deps, method, handler, buckets, callers, request, reply);
+          return await answer(deps, admission, method, handler, request, reply);
         } finally {
           busy -= 1;
         }
@@ -96,6 +100,8 @@ export async function createApp(deps: AppDeps): Promise<App> {
     });
   }
   await http.ready();
+  // Node would answer 417 by itself; RFC 9110, section 10.1.1 lets a server ignore what it does not know.
+  http.server.on('checkExpectation', (request, response) => http.server.emit('request', request, response));
   // A server that never listens arms its header and request time-outs only by this event.
   http.server.emit('listening');
   return {
@@ -103,33 +109,25 @@ export async function createApp(deps: AppDeps): Promise<App> {
     take: (socket, peer) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
-      callers.set(socket, deps.callers.attest(peer).catch((cause: unknown) => {
-        deps.log.error('attest_failed', { pid: peer.pid }, cause);
-        return null;
-      }));
+      admission.connect(socket, peer);
       http.server.emit('connection', socket);
     },
     busy: () => busy,
     end: () => {
       for (const socket of sockets) socket.end(() => socket.destroy());
+      const { signal } = new AbortController();
+      void deps.clock.sleep(LAST_WORDS_MS, signal).then(() => {
+        for (const socket of sockets) socket.destroy();
+      });
     },
   };
 }
 
-async function answer(
-  deps: AppDeps, method: Method, handler: Handler, buckets: Buckets, callers: WeakMap<Socket, Promise<Caller | null>>,
-  request: FastifyRequest, reply: FastifyReply,
-): Promise<unknown> {
-  const caller = await callers.get(request.raw.socket);
-  if (caller === undefined || caller === null) throw new BrokerError('policy_denied', 'the asking process is gone');
-  if (!buckets.take(`${caller.pid}/${caller.startTime}`)) {
-    throw new BrokerError('too_many_requests', `process ${caller.pid} asks too often`, { retryAfterS: 1 });
-  }
+async function answer(deps: AppDeps, admission: Admission, method: Method, handler: Handler, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { caller, gone } = await admission.admitted(request);
   const body = parseBody(method, request.body);
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort(new BrokerError('cancelled', 'the caller left')));
-  const ask = { body, params: strings(request.params), query: strings(request.query), caller, requestId: request.id, reply };
-  const result = await withDeadline(deps.clock, method.timeoutMs, gone.signal, (signal) => handler({ ...ask, signal }));
+  const ask = { body, params: strings(request.params), query: strings(request.query), caller, requestId: request.id, gone, reply };
+  const result = await withDeadline(deps, method.timeoutMs, gone, (signal) => handler({ ...ask, signal }));
   deps.log.debug('request', { request: request.id, route: `${method.verb} ${method.path}`, pid: caller.pid });
   return result === undefined ? reply : result;
 }
@@ -143,18 +141,6 @@ function strings(given: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(entries);
 }
 
-/** No page of a browser may reach the socket, by whatever bridge (Fetch Metadata; the Origin header of RFC 6454). */
-function refuseBrowsers(request: FastifyRequest): void {
-  const names = Object.keys(request.headers);
-  if (names.some((name) => name === 'origin' || name.startsWith('sec-fetch-'))) {
-    throw new BrokerError('browser_refused', 'the request carries headers of a web page');
-  }
-  const asked = request.headers[PROTOCOL_HEADER];
-  if (asked !== undefined && asked !== String(PROTOCOL_VERSION)) {
-    throw new BrokerError('protocol_mismatch', `the daemon speaks protocol ${PROTOCOL_VERSION}, build ${BUILD_VERSION}`);
-  }
-}
-
 function unknownRoute(request: FastifyRequest): BrokerError {
   const path = request.url.split('?')[0] ?? '';
   const known = Object.values<Method>(METHODS).filter((m) => new RegExp(`^${m.path.replaceAll(/\{\w+\}/g, '[^/]+').replaceAll('.', '\\.')}$`).test(path));
@@ -166,6 +152,8 @@ function unknownRoute(request: FastifyRequest): BrokerError {
 function sendProblem(deps: AppDeps, error: BrokerError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const fields = { request: request.id, code: error.code, route: `${request.method} ${request.routeOptions.url ?? 'unknown'}` };
   if (error.code === 'internal') deps.log.error('request_failed', fields, error.facts.cause);
+  // One who floods the socket must not flood the log as well, and whoever left is refused nothing.
+  else if (error.code === 'too_many_requests' || error.code === 'cancelled') deps.log.debug('request_refused', { ...fields, why: error.message });
   else deps.log.info('request_refused', { ...fields, why: error.message });
   const body = problemOf(error, request.id);
   if (body.retry_after_s !== undefined) reply.header('retry-after', String(body.retry_after_s));

@@ -1,7 +1,7 @@
 /**
  * The one door: our own net.Server on the Unix socket. The kernel tells who connects before a byte is read
  * (IP-05); a stranger is cut off unread. Then the connection goes to the HTTP server. A connection that
- * says nothing, and one more than its process may hold, are ended.
+ * says nothing, one more than its process may hold, and one more than all may hold together, are ended.
  */
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
@@ -20,6 +20,12 @@ export type DoorDeps = {
 };
 
 const FIRST_BYTE_MS = 5_000;
+/**
+ * Of all processes together, well below the descriptors that the daemon may have. The newcomer is refused and
+ * nobody else is cut off: otherwise whoever knocks often enough ends the requests of all others. Idle
+ * connections leave by themselves within a minute.
+ */
+const CONNECTIONS = 1_024;
 
 /** Node shows the descriptor only here; there is no public way to it. */
 function descriptorOf(socket: Socket): number {
@@ -30,27 +36,42 @@ function descriptorOf(socket: Socket): number {
 }
 
 export function createDoor(deps: DoorDeps): Server {
-  const open = new Map<number, number>();
+  const open = new Map<number, Held>();
+  const all: Held = { count: 0, isFull: false };
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     // Errors of a socket are the peer's business: it is destroyed, and whoever holds it sees 'close'.
     socket.on('error', (cause) => deps.log.debug('connection_failed', { why: cause.message }));
     const peer = attest(deps, socket);
     if (peer === null) return;
-    const held = (open.get(peer.pid) ?? 0) + 1;
-    if (held > deps.connectionsPerProcess()) {
-      deps.log.warn('too_many_connections', { pid: peer.pid });
+    const own = open.get(peer.pid) ?? { count: 0, isFull: false };
+    if (!hasRoom(deps.log, own, deps.connectionsPerProcess(), { pid: peer.pid }) || !hasRoom(deps.log, all, CONNECTIONS, {})) {
       socket.destroy();
       return;
     }
-    open.set(peer.pid, held);
+    open.set(peer.pid, own);
+    for (const held of [own, all]) held.count += 1;
     socket.once('close', () => {
-      const left = (open.get(peer.pid) ?? 1) - 1;
-      if (left > 0) open.set(peer.pid, left);
-      else open.delete(peer.pid);
+      for (const held of [own, all]) {
+        held.count -= 1;
+        held.isFull = false;
+      }
+      if (own.count === 0) open.delete(peer.pid);
     });
     waitForFirstByte(deps, socket, peer);
   });
+  // A failed accept() is no reason to end: without a listener it would be.
+  server.on('error', (cause) => deps.log.error('door_failed', {}, cause));
   return server;
+}
+
+type Held = { count: number; isFull: boolean };
+
+/** Says so once, until there is room again: a process that knocks in a loop must not fill the log. */
+function hasRoom(log: Log, held: Held, limit: number, who: { readonly pid?: number }): boolean {
+  if (held.count < limit) return true;
+  if (!held.isFull) log.warn('too_many_connections', { ...who, open: held.count });
+  held.isFull = true;
+  return false;
 }
 
 function attest(deps: DoorDeps, socket: Socket): Peer | null {

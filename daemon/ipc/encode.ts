@@ -3,8 +3,9 @@
  * secret that it knows of is an access token: nothing here takes a grant's refresh token.
  */
 import type { Scope } from '../../shared/names.ts';
-import type { GrantView, ProfileView, TokenReply } from '../../shared/schemas.ts';
+import type { GrantView, LogoutReply, ProfileView, TokenReply } from '../../shared/schemas.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
+import type { Revoked } from '../tokens/revocations.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const joined = (scopes: readonly Scope[]): string => scopes.join(' ');
@@ -42,6 +43,10 @@ export function encodeGrant(grant: Grant): GrantView {
     refreshed_at: grant.refreshedAt === null ? null : seconds(grant.refreshedAt),
     tokens: (active?.tokens ?? []).map((t) => ({ scope: joined(t.scopes), resource: t.resource, expires_at: seconds(t.expiresAt) })),
   };
+}
+
+export function encodeRevoked(revoked: readonly Revoked[]): LogoutReply['revoked'] {
+  return revoked.map(({ token, outcome, until }) => ({ token, outcome, until: until === null ? null : seconds(until) }));
 }
 
 export function encodeProfile(profile: Profile, redirectUris: readonly string[], signedIn: boolean, source: string): ProfileView {

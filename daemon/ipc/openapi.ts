@@ -25,9 +25,10 @@ export function openApi(): Readonly<Record<string, unknown>> {
 }
 
 function operation(name: string, method: Method): Record<string, unknown> {
-  const parameters = [...method.path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => ({
-    name: parameter, in: 'path', required: true, schema: { type: 'string' },
-  }));
+  const parameters = [
+    ...[...method.path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => ({ name: parameter, in: 'path', required: true, schema: { type: 'string' } })),
+    ...Object.entries(method.query).map(([parameter, schema]) => ({ name: parameter, in: 'query', required: false, schema: jsonSchema(schema) })),
+  ];
   const media = method.path === '/v1/events' ? 'text/event-stream' : 'application/json';
   return {
     operationId: name,

@@ -34,6 +34,8 @@ const FASTIFY: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['bad_request', 'the body must be application/json'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['bad_request', 'the body is empty'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['bad_request', 'the body is not valid JSON'],
+  FST_ERR_BAD_URL: ['bad_request', 'the path is not valid'],
+  FST_ERR_MAX_PARAM_LENGTH: ['bad_request', 'a part of the path is too long'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['bad_request', 'the body is not as long as Content-Length says'],
 };
 

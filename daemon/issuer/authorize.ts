@@ -13,7 +13,7 @@ import { AnswerRefused } from './failures.ts';
 import { outcomeOf } from './outcome.ts';
 import { resourceParams, signInScopes } from './request-params.ts';
 
-type UrlOutcome = { readonly kind: 'url'; readonly url: string } | Transient | Rejected;
+type UrlOutcome = { readonly kind: 'url'; readonly url: string; readonly expiresInS: number | null } | Transient | Rejected;
 
 /** What a preset may not set: the request's own, and what would change where or how the answer comes. */
 const RESERVED = ['request', 'request_uri', 'response_mode', 'response_type', 'client_id', 'redirect_uri', 'state', 'nonce', 'code_challenge', 'code_challenge_method', 'claims'];
@@ -26,16 +26,17 @@ export async function makeAuthorizationUrl(
   try {
     const configuration = configure(client, exchange.fetch);
     const parameters = await authorizationParams(client, profile, request, want, stepUp, loginHint);
-    const url = client.server.pushedAuthorizationRequestEndpoint === null
-      ? buildAuthorizationUrl(configuration, parameters)
-      : await pushed(deps.log, configuration, client, parameters);
-    return { kind: 'url', url: url.href };
+    const pushed = client.server.pushedAuthorizationRequestEndpoint === null ? null : await push(deps.log, configuration, client, parameters);
+    if (pushed === null) return { kind: 'url', url: buildAuthorizationUrl(configuration, parameters).href, expiresInS: null };
+    const life = exchange.answer()?.members?.['expires_in'];
+    return { kind: 'url', url: pushed.href, expiresInS: typeof life === 'number' ? life : null };
   } catch (cause) {
     return outcomeOf(cause, exchange.answer());
   }
 }
 
-async function pushed(log: Log, configuration: Configuration, client: ClientAt, parameters: Record<string, string>): Promise<URL> {
+/** Null: the server takes pushed requests, but not from this client. */
+async function push(log: Log, configuration: Configuration, client: ClientAt, parameters: Record<string, string>): Promise<URL | null> {
   try {
     return await buildAuthorizationUrlWithPAR(configuration, parameters);
   } catch (cause) {
@@ -43,7 +44,7 @@ async function pushed(log: Log, configuration: Configuration, client: ClientAt, 
     const isForOthers = cause instanceof ResponseBodyError && cause.error === 'unauthorized_client';
     if (!isForOthers || client.server.requirePushedAuthorizationRequests) throw cause;
     log.info('par_not_for_this_client', { issuer: client.server.issuer, client_id: client.clientId });
-    return buildAuthorizationUrl(configuration, parameters);
+    return null;
   }
 }
 

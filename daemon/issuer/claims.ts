@@ -4,13 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import type { JWTPayload } from 'jose';
-import type { ErrorCode } from '../../shared/errors.ts';
 import type { Identity } from '../core/domain.ts';
 import type { StepUp } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 
 /** Clocks of a laptop and an issuer may differ by this. */
-export const SKEW_S = 60;
+const SKEW_S = 60;
 /** OIDC Core, section 2. */
 const MAX_SUB = 255;
 
@@ -19,38 +18,25 @@ export type Expected = {
   readonly clientId: string;
   /** Whether the token's nonce is that of the request; null: none was sent, so none is compared. */
   readonly isNonce: ((nonce: unknown) => boolean) | null;
-  readonly stepUp: StepUp | null;
   /** Of the sign-in, where this token came with a refresh. */
   readonly previous: Identity | null;
 };
 
-type RefusedClaim = { readonly code: ErrorCode; readonly why: string };
-
-/** The first claim that does not hold; null: all do. */
-export function refusedClaim(claims: JWTPayload, expected: Expected, nowS: number): RefusedClaim | null {
-  const why = refusedAlways(claims, expected, nowS) ?? (expected.previous === null ? null : refusedOnRefresh(claims, expected.previous));
-  if (why !== null) return { code: 'id_token_invalid', why: `the ID token's ${why}` };
-  const unmet = expected.stepUp === null ? null : unmetStepUp(claims, expected.stepUp, nowS);
-  return unmet === null ? null : { code: 'stepup_unmet', why: unmet };
-}
-
-function refusedAlways(claims: JWTPayload, expected: Expected, nowS: number): string | null {
+/** Why the token is of another issuer, person, client or sign-in; null: it is not. */
+export function conflictIn(claims: JWTPayload, expected: Expected): string | null {
   const audience = audienceOf(claims);
-  const { iss, sub, exp, iat, nbf, azp, nonce } = claims;
+  const { iss, sub, azp, nonce } = claims;
   if (iss !== expected.issuer) return 'iss is another issuer';
   if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUB) return 'sub is missing or too long';
   if (!audience.includes(expected.clientId)) return 'aud is another client';
   if (audience.length > 1 && azp === undefined) return 'azp is missing beside several aud';
   if (azp !== undefined && azp !== expected.clientId) return 'azp is another client';
-  if (typeof exp !== 'number' || exp <= nowS - SKEW_S) return 'exp is missing or has passed';
-  if (typeof iat !== 'number' || iat > nowS + SKEW_S) return 'iat is missing or in the future';
-  if (nbf !== undefined && (typeof nbf !== 'number' || nbf > nowS + SKEW_S)) return 'nbf is in the future';
   if (expected.isNonce !== null && !expected.isNonce(nonce)) return 'nonce is not the one that was sent';
-  return null;
+  return expected.previous === null ? null : conflictWith(claims, expected.previous);
 }
 
 /** OIDC Core, section 12.2. */
-function refusedOnRefresh(claims: JWTPayload, previous: Identity): string | null {
+function conflictWith(claims: JWTPayload, previous: Identity): string | null {
   const now = identityOf(claims);
   if (now.sub !== previous.sub) return 'sub is another person than at the sign-in';
   if (!previous.aud.every((audience) => now.aud.includes(audience))) return 'aud lacks one of the sign-in';
@@ -59,8 +45,15 @@ function refusedOnRefresh(claims: JWTPayload, previous: Identity): string | null
   return null;
 }
 
+/** Why the token is not of this time; null: it is. It may be the clock of this machine that is wrong. */
+export function untimelyIn({ exp, iat, nbf }: JWTPayload, nowS: number): string | null {
+  if (typeof exp !== 'number' || exp <= nowS - SKEW_S) return 'exp is missing or has passed';
+  if (typeof iat !== 'number' || iat > nowS + SKEW_S) return 'iat is missing or in the future';
+  return nbf !== undefined && (typeof nbf !== 'number' || nbf > nowS + SKEW_S) ? 'nbf is in the future' : null;
+}
+
 /** RFC 9470, section 5; OIDC Core, sections 3.1.3.7 (12, 13) and 5.5.1.1. */
-function unmetStepUp(claims: JWTPayload, { acrValues, maxAgeS }: StepUp, nowS: number): string | null {
+export function unmetStepUp(claims: JWTPayload, { acrValues, maxAgeS }: StepUp, nowS: number): string | null {
   const { acr, authTime } = identityOf(claims);
   if (acrValues.length > 0 && (acr === null || !acrValues.includes(acr))) {
     return `the sign-in is of class ${acr === null ? 'unknown' : cleanText(acr, 64)}, where ${acrValues.join(' or ')} was asked for`;

@@ -7,14 +7,15 @@ import type { Profile } from '../core/domain.ts';
 import type { ClientAt, DeviceOutcome, PollOutcome, Want } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { cleanText } from '../core/text.ts';
+import { acceptSignIn } from './accept-sign-in.ts';
 import { configure } from './configuration.ts';
 import { openExchange } from './exchange.ts';
 import type { WireDeps } from './exchange.ts';
 import { AnswerRefused } from './failures.ts';
 import type { IdTokens } from './id-token.ts';
-import { outcomeOf } from './outcome.ts';
+import { outcomeOf, withTokens } from './outcome.ts';
 import { resourceParams, signInScopes } from './request-params.ts';
-import { toTokenSet } from './token-set.ts';
+import { receivedTokens } from './token-set.ts';
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 /** RFC 8628, section 3.2. */
@@ -45,19 +46,16 @@ export async function pollDevice(
   const exchange = openExchange(deps, client, signal);
   try {
     const parameters = { device_code: deviceCode.reveal(), ...resourceParams(profile, want) };
-    const response = await genericGrantRequest(configure(client, exchange.fetch), DEVICE_GRANT, parameters);
-    const set = toTokenSet(response, profile, want);
-    const isOpenId = want.scopes.some((scope) => scope === 'openid');
-    const noStepUp = { acrValues: [], maxAgeS: null };
-    const identity = await deps.idTokens.atSignIn(client, exchange.answer()?.idToken ?? null, response.access_token, null, isOpenId, noStepUp);
-    return { kind: 'tokens', tokens: { ...set, identity } };
+    await genericGrantRequest(configure(client, exchange.fetch), DEVICE_GRANT, parameters);
+    const terms = { client, profile, want, nonce: null, stepUp: { acrValues: [], maxAgeS: null } };
+    return { kind: 'tokens', tokens: await acceptSignIn(deps.idTokens, exchange.answer(), terms) };
   } catch (cause) {
     // The signal's reason belongs to whoever gave it; what it did here is that no answer came.
-    if (signal.aborted) return { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'aborted', timedOut: false };
+    if (signal.aborted && exchange.answer() === null) return { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'aborted', timedOut: false };
     // Google sends them with 428 and 403, others with 429: the word counts, not the status.
     if (cause instanceof ResponseBodyError && cause.error === 'authorization_pending') return { kind: 'pending', slowDown: false };
     if (cause instanceof ResponseBodyError && cause.error === 'slow_down') return { kind: 'pending', slowDown: true };
-    return outcomeOf(cause, exchange.answer());
+    return withTokens(outcomeOf(cause, exchange.answer()), receivedTokens(exchange.answer(), profile, want));
   }
 }
 

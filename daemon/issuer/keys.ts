@@ -27,9 +27,12 @@ export class SigningKeys {
     this.#clock = clock;
   }
 
-  /** Throws KeysUnavailable, or jose's error where no key fits. */
-  async find(jwksUri: string, connection: IssuerConnection, header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
-    const set = await this.#get(jwksUri, connection, STALE_AFTER_MS);
+  /**
+   * Throws KeysUnavailable, or jose's error where no key fits.
+   * @param recent - from keys that are not older than a minute
+   */
+  async find(jwksUri: string, connection: IssuerConnection, header: JWSHeaderParameters, token: FlattenedJWSInput, recent = false): Promise<CryptoKey> {
+    const set = await this.#get(jwksUri, connection, recent ? REFETCH_AFTER_MS : STALE_AFTER_MS);
     try {
       return await set.keys(header, token);
     } catch (cause) {

@@ -6,7 +6,7 @@
 import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Rejected, Transient } from '../core/ports.ts';
+import type { Rejected, TokenSet, Transient } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 import type { Answer } from './exchange.ts';
 import { AnswerRefused, KeysUnavailable, WireError } from './failures.ts';
@@ -46,7 +46,8 @@ export function outcomeOf(error: unknown, answer: Answer | null, spends = false)
   const known = firstOf(error, (link) => link instanceof BrokerError || link instanceof WireError || link instanceof KeysUnavailable || link instanceof AnswerRefused);
   if (known instanceof BrokerError) throw known;
   if (known instanceof WireError) return wireOutcome(known, spends);
-  if (known instanceof KeysUnavailable) return transient(`keys_${known.reason}`, spends);
+  // Of a sign-in, whose code is spent by now: to wait for the keys would not bring it back.
+  if (known instanceof KeysUnavailable) return rejected('issuer_unreachable', `its signing keys cannot be fetched (${known.reason})`);
   const status = answer?.status ?? 0;
   if (HTTP_TRANSIENT.includes(status) || status >= 500) return { ...transient(`http_${status}`, false), retryAfterMs: answer?.retryAfterMs ?? null };
   if (known instanceof AnswerRefused && known.code !== 'issuer_response_invalid') return rejected(known.code, known.message);
@@ -78,14 +79,24 @@ function wireOutcome(error: WireError, spends: boolean): Transient | Rejected {
 
 export function oauthOutcome(error: string, description: string, answer: Answer | null): Transient | Rejected {
   if (OAUTH_TRANSIENT.includes(error)) return { ...transient(error, false), retryAfterMs: answer?.retryAfterMs ?? null };
-  // Google names the reason of invalid_grant here: invalid_rapt is the end of an organisation's session.
-  const subtype = answer?.members?.['error_subtype'];
-  const said = [description, typeof subtype === 'string' ? `(${cleanText(subtype, 64)})` : ''].filter((part) => part !== '').join(' ');
-  return { kind: 'rejected', code: OAUTH_CODES.get(error) ?? 'issuer_refused', oauthError: error, description: said === '' ? 'it gives no reason' : said };
+  const subError = subErrorIn(answer);
+  const said = [description, subError === null ? '' : `(${subError})`].filter((part) => part !== '').join(' ');
+  return { kind: 'rejected', code: OAUTH_CODES.get(error) ?? 'issuer_refused', oauthError: error, subError, description: said === '' ? 'it gives no reason' : said, tokens: null };
+}
+
+/** Google's invalid_rapt is the end of an organisation's session, Entra's consent_required is about one resource. Cleaned in answer.ts. */
+function subErrorIn(answer: Answer | null): string | null {
+  const said = [answer?.members?.['error_subtype'], answer?.members?.['suberror']];
+  return said.filter((word) => typeof word === 'string').find((word) => word !== '') ?? null;
 }
 
 export function rejected(code: ErrorCode, description: string): Rejected {
-  return { kind: 'rejected', code, oauthError: null, description };
+  return { kind: 'rejected', code, oauthError: null, subError: null, description, tokens: null };
+}
+
+/** A rejection takes along what came with the answer, so that it can be revoked. */
+export function withTokens(outcome: Transient | Rejected, tokens: TokenSet | null): Transient | Rejected {
+  return outcome.kind === 'rejected' && tokens !== null ? { ...outcome, tokens: { ...tokens, withheld: null } } : outcome;
 }
 
 function transient(cause: string, answerLost: boolean): Transient {

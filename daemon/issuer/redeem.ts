@@ -6,13 +6,14 @@ import { authorizationCodeGrant } from 'openid-client';
 import type { Profile } from '../core/domain.ts';
 import type { AuthorizationRequest, ClientAt, IssuerOutcome, Rejected, StepUp, Transient, Want } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
+import { acceptSignIn } from './accept-sign-in.ts';
 import { configure } from './configuration.ts';
 import { openExchange } from './exchange.ts';
 import type { WireDeps } from './exchange.ts';
 import type { IdTokens } from './id-token.ts';
-import { oauthOutcome, outcomeOf, rejected } from './outcome.ts';
+import { oauthOutcome, outcomeOf, rejected, withTokens } from './outcome.ts';
 import { resourceParams } from './request-params.ts';
-import { toTokenSet } from './token-set.ts';
+import { receivedTokens } from './token-set.ts';
 
 export async function redeemCode(
   deps: WireDeps & { readonly idTokens: IdTokens },
@@ -25,14 +26,11 @@ export async function redeemCode(
     const landed = new URL(request.redirectUri);
     landed.search = callback.toString();
     const checks = { pkceCodeVerifier: request.verifier.reveal(), expectedState: request.state.reveal() };
-    const response = await authorizationCodeGrant(configure(client, exchange.fetch), landed, checks, resourceParams(profile, want));
-    const set = toTokenSet(response, profile, want);
-    const isOpenId = want.scopes.some((scope) => scope === 'openid');
-    const idToken = exchange.answer()?.idToken ?? null;
-    const identity = await deps.idTokens.atSignIn(client, idToken, response.access_token, isOpenId ? request.nonce : null, isOpenId, stepUp);
-    return { kind: 'tokens', tokens: { ...set, identity } };
+    await authorizationCodeGrant(configure(client, exchange.fetch), landed, checks, resourceParams(profile, want));
+    const terms = { client, profile, want, nonce: request.nonce, stepUp };
+    return { kind: 'tokens', tokens: await acceptSignIn(deps.idTokens, exchange.answer(), terms) };
   } catch (cause) {
-    return outcomeOf(cause, exchange.answer());
+    return withTokens(outcomeOf(cause, exchange.answer()), receivedTokens(exchange.answer(), profile, want));
   }
 }
 

@@ -32,8 +32,8 @@ export function refreshScopes(profile: Profile, want: Want): Readonly<Record<str
 }
 
 /** What the server granted, in the names that were asked for. Null: it did not say. */
-export function grantedScopes(profile: Profile, want: Want, said: string | undefined): readonly Scope[] | null {
-  if (said === undefined) return null;
+export function grantedScopes(profile: Profile, want: Want, said: string | null): readonly Scope[] | null {
+  if (said === null) return null;
   // GitHub separates by commas. A comma may be part of a scope (RFC 6749, section 3.3), but of none that was asked for.
   const hasCommas = [...want.scopes, ...profile.scopes].some((scope) => scope.includes(','));
   const words = hasCommas ? said : said.replaceAll(',', ' ');

@@ -8,6 +8,8 @@ import { outcomeOf } from './outcome.ts';
 
 /** One revocation (RFC 7009). A token that the server no longer knows is as dead as one that it revoked. */
 export async function revokeToken(deps: WireDeps, client: ClientAt, token: Secret, kind: 'refresh_token' | 'access_token'): Promise<RevokeOutcome> {
+  // Of an answer that brought a refresh token and no access token.
+  if (token.reveal() === '') return { kind: 'revoked' };
   if (client.server.revocationEndpoint === null) return { kind: 'unsupported' };
   const exchange = openExchange(deps, client, null);
   try {

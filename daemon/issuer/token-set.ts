@@ -1,22 +1,47 @@
-import type { TokenEndpointResponse } from 'openid-client';
+/**
+ * What a token response brought, read from its members one by one: an answer that may not be used as it is
+ * still holds a refresh token that has to be kept, or tokens that have to be revoked. Nothing here throws.
+ */
 import type { Profile } from '../core/domain.ts';
 import type { TokenSet, Want } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
-import { AnswerRefused } from './failures.ts';
+import type { Members } from './answer.ts';
+import type { Answer } from './exchange.ts';
 import { grantedScopes } from './request-params.ts';
 
-/** RFC 6749, appendix A.12, without the space: a token that could break out of a header is none. */
-const TOKEN = /^[\x21-\x7e]+$/;
+/** RFC 6749, appendix A.12, without the space, of a length that servers take in a header: what could break out of one is no token. */
+const TOKEN = /^[\x21-\x7e]{1,65536}$/;
 
-/** A token response by its shape (TK-09); whether scopes and life will do is judged by whoever asked. */
-export function toTokenSet(response: TokenEndpointResponse, profile: Profile, want: Want): Omit<TokenSet, 'identity'> {
-  if (response.token_type !== 'bearer') throw new AnswerRefused('issuer_response_invalid', 'the answer holds a token of another type than Bearer');
-  if (!TOKEN.test(response.access_token)) throw new AnswerRefused('issuer_response_invalid', 'the answer holds an access token that no header can carry');
+/**
+ * The tokens of a successful answer by their shape (TK-09), `withheld` where the access token's will not do;
+ * whether scopes and life will do is judged by whoever asked. Null: no token came.
+ */
+export function receivedTokens(answer: Answer | null, profile: Profile, want: Want): TokenSet | null {
+  if (answer === null || answer.members === null || answer.status < 200 || answer.status >= 300) return null;
+  const { members } = answer;
+  const accessToken = textOf(members, 'access_token');
+  const refreshToken = textOf(members, 'refresh_token');
+  if (accessToken === null && refreshToken === null) return null;
+  const { expires_in: life, scope } = members;
   return {
-    accessToken: new Secret(response.access_token),
+    // Empty: only the refresh token came. It is withheld, and there is nothing to revoke (revoke.ts).
+    accessToken: new Secret(accessToken ?? ''),
     tokenType: 'Bearer',
-    expiresInS: response.expires_in ?? null,
-    scope: grantedScopes(profile, want, response.scope),
-    refreshToken: response.refresh_token === undefined ? null : new Secret(response.refresh_token),
+    expiresInS: typeof life === 'number' ? life : null,
+    scope: grantedScopes(profile, want, typeof scope === 'string' ? scope : null),
+    refreshToken: refreshToken === null ? null : new Secret(refreshToken),
+    identity: null,
+    withheld: whyUnusable(members, accessToken),
   };
+}
+
+function whyUnusable(members: Members, accessToken: string | null): string | null {
+  if (textOf(members, 'token_type')?.toLowerCase() !== 'bearer') return 'the answer holds a token of another type than Bearer';
+  if (accessToken === null) return 'the answer holds no access token';
+  return TOKEN.test(accessToken) ? null : 'the answer holds an access token that no header can carry';
+}
+
+function textOf(members: Members, name: string): string | null {
+  const value = members[name];
+  return typeof value === 'string' && value !== '' ? value : null;
 }

@@ -33,7 +33,7 @@ export type LoopbackDeps = {
   /** Somebody held a secret of this login and was refused all the same: for the audit. */
   readonly onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void;
 };
-type Armed = { readonly authorizationUrl: string; readonly state: Secret; readonly iss: ExpectedIssuer };
+type Armed = { readonly authorizationUrl: () => Promise<string>; readonly state: Secret; readonly iss: ExpectedIssuer };
 
 /** A pushed authorization request takes a round trip or two before the browser can be sent on. */
 const ARM_WAIT_MS = 5_000;
@@ -97,9 +97,9 @@ export class LoginListener implements LoopbackListener {
     this.callback.catch(() => undefined);
   }
 
-  arm(authorizationUrl: string, state: Secret, iss: ExpectedIssuer): void {
+  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: ExpectedIssuer): void {
     if (this.#expected !== null) throw new Error('a login listener is armed once');
-    this.#expected = { authorizationUrl: new URL(authorizationUrl).href, state, iss };
+    this.#expected = { authorizationUrl, state, iss };
     this.#armed.resolve(this.#expected);
   }
 
@@ -143,6 +143,9 @@ export class LoginListener implements LoopbackListener {
     // The login ended while the browser waited.
     if ('html' in armed) return sendPage(response, armed.status, armed.html);
 
+    const location = await within(ARM_WAIT_MS, this.#whereTo(armed));
+    if (location === LATE || location === null) return this.#refuse(response, 'not_ready');
+
     // A browser that went away has not used the link; two that waited share one.
     if (!request.socket.writable) return;
     if (this.#cookie !== null) return this.#refuse(response, 'not_found');
@@ -150,8 +153,18 @@ export class LoginListener implements LoopbackListener {
     this.#cookie = new Secret(value);
     // Lax: it comes with the issuer's top-level redirect, and would not with a form_post.
     const cookie = `${this.#cookieName}=${value}; Path=${this.#path}; Max-Age=300; HttpOnly; SameSite=Lax`;
-    sendRedirect(response, 302, armed.authorizationUrl, { 'Set-Cookie': cookie });
+    sendRedirect(response, 302, location, { 'Set-Cookie': cookie });
     this.#started.resolve();
+  }
+
+  /** Null: the request could not be made anew, which ends the login. */
+  async #whereTo({ authorizationUrl }: Armed): Promise<string | null> {
+    try {
+      return new URL(await authorizationUrl()).href;
+    } catch (cause) {
+      this.#callback.reject(cause instanceof Error ? cause : new Error('the authorization request could not be made anew', { cause }));
+      return null;
+    }
   }
 
   async #takeCallback(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {

@@ -5,8 +5,8 @@
  *     current changes nothing.
  * I5  When a commit resolves, the generation is durable, or the disk refused it and it is kept in memory,
  *     served and saved again and again (`unsaved`): a consumed refresh token is never sent again.
+ * I11 What was read for one opening of the vault never appears after it was forgotten.
  */
-import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
@@ -31,7 +31,10 @@ export class Grants implements GrantBook {
   readonly #generations = new Map<ProfileName, number>();
   readonly #tails = new Map<ProfileName, Promise<unknown>>();
   readonly #unsaved = new Set<ProfileName>();
+  readonly #unanswered = new Map<ProfileName, EpochMs>();
+  readonly #absences = new Map<ProfileName, 'signed_out' | 'vault_corrupt'>();
   #loading: Promise<void> | null = null;
+  #opening = 0;
 
   constructor(deps: BookDeps) {
     this.#deps = deps;
@@ -39,8 +42,9 @@ export class Grants implements GrantBook {
 
   /** Reads the vault once; later calls join or return at once. Throws what the vault throws, and may be called again. */
   load(): Promise<void> {
-    this.#loading ??= this.#read().catch((cause: unknown) => {
-      this.#loading = null;
+    const opening = this.#opening;
+    this.#loading ??= this.#read(opening).catch((cause: unknown) => {
+      if (this.#opening === opening) this.#loading = null;
       throw cause;
     });
     return this.#loading;
@@ -48,7 +52,9 @@ export class Grants implements GrantBook {
 
   /** Forgets everything that came from the vault; the next load reads it again. */
   forget(): void {
+    this.#opening += 1;
     this.#grants.clear();
+    this.#unanswered.clear();
     this.#loading = null;
   }
 
@@ -58,6 +64,18 @@ export class Grants implements GrantBook {
 
   list(): readonly Grant[] {
     return [...this.#grants.values()];
+  }
+
+  absence(profile: ProfileName): 'never_signed_in' | 'signed_out' | 'vault_corrupt' {
+    return this.#absences.get(profile) ?? 'never_signed_in';
+  }
+
+  unanswered(profile: ProfileName): EpochMs | null {
+    return this.#unanswered.get(profile) ?? null;
+  }
+
+  markUnanswered(profile: ProfileName, since: EpochMs): void {
+    if (!this.#unanswered.has(profile)) this.#unanswered.set(profile, since);
   }
 
   unsaved(): readonly ProfileName[] {
@@ -73,16 +91,9 @@ export class Grants implements GrantBook {
       const current = this.#grants.get(next.profile);
       if (expected !== null && current?.generation !== expected) return 'conflict';
       this.#generations.set(next.profile, next.generation);
-      try {
-        await this.#deps.vault.save(next);
-        this.#unsaved.delete(next.profile);
-      } catch (cause) {
-        if (!(cause instanceof BrokerError) || cause.code !== 'vault_unwritable') throw cause;
-        // TK-04 on a failing disk: the old token is spent; what is in memory is all there is.
-        this.#deps.log.error('vault_unwritable', { profile: next.profile, generation: next.generation }, cause);
-        this.#unsaved.add(next.profile);
-        void this.#saveLater(next.profile);
-      }
+      if (!(await this.#trySave(next))) void this.#saveLater(next.profile);
+      this.#unanswered.delete(next.profile);
+      this.#absences.delete(next.profile);
       this.#grants.set(next.profile, next);
       this.#deps.onChange(next.profile, 'grant_changed');
       return 'saved';
@@ -91,12 +102,21 @@ export class Grants implements GrantBook {
 
   async take(profile: ProfileName): Promise<Grant | null> {
     const grant = this.#grants.get(profile) ?? null;
-    if (grant !== null) this.#generations.set(profile, grant.generation);
+    if (grant !== null) {
+      this.#generations.set(profile, grant.generation);
+      this.#absences.set(profile, 'signed_out');
+    }
     this.#grants.delete(profile);
     this.#unsaved.delete(profile);
+    this.#unanswered.delete(profile);
     await this.#inTurn(profile, () => this.#deps.vault.remove(profile));
     if (grant !== null) this.#deps.onChange(profile, 'grant_removed');
     return grant;
+  }
+
+  /** The last try for what the disk refused so far: before the key goes, and before the process ends. */
+  async flush(): Promise<void> {
+    for (const profile of this.#unsaved) await this.#inTurn(profile, () => this.#saveAgain(profile));
   }
 
   #inTurn<T>(profile: ProfileName, work: () => Promise<T>): Promise<T> {
@@ -107,15 +127,19 @@ export class Grants implements GrantBook {
     return mine;
   }
 
-  async #read(): Promise<void> {
+  async #read(opening: number): Promise<void> {
     const { vault, log } = this.#deps;
     const { grants, corrupt } = await vault.grants();
-    for (const profile of corrupt) log.error('vault_corrupt', { profile });
-    for (const { grant, intent } of grants) {
+    if (this.#opening !== opening) throw new BrokerError('vault_locked', 'the vault was locked while it was read');
+    for (const profile of corrupt) {
+      log.error('vault_corrupt', { profile });
+      this.#absences.set(profile, 'vault_corrupt');
+    }
+    for (const { grant } of grants) {
       this.#generations.set(grant.profile, grant.generation);
       this.#grants.set(grant.profile, grant);
-      if (intent !== null) await this.#recover(grant, intent);
     }
+    for (const { grant, intent } of grants) if (intent !== null) await this.#recover(grant, intent);
   }
 
   /**
@@ -124,35 +148,47 @@ export class Grants implements GrantBook {
    * (RFC 9700, section 4.14.2), so it is tried once more only where that is known to be harmless.
    */
   async #recover(grant: Grant, intent: RefreshIntent): Promise<void> {
-    const { clock, log, vault, graceOf } = this.#deps;
+    const { clock, log, graceOf } = this.#deps;
+    if (grant.rotates === false) return;
     if (mayResend(grant, intent.at, graceOf(grant.profile), clock.now())) {
-      await vault.abandonRefresh(grant.profile);
+      this.markUnanswered(grant.profile, intent.at);
       return;
     }
-    const reason: LoginReason = 'refresh_answer_lost';
-    log.warn('grant_parked', { profile: grant.profile, reason });
-    await this.commit(parked(grant, reason, clock.now()), grant.generation);
+    log.warn('grant_parked', { profile: grant.profile, reason: 'refresh_answer_lost' });
+    await this.commit(parked(grant, 'refresh_answer_lost', clock.now()), grant.generation);
+  }
+
+  /** TK-04 on a failing disk: the old token is spent; what is in memory is all there is. */
+  async #trySave(grant: Grant): Promise<boolean> {
+    try {
+      await this.#deps.vault.save(grant);
+      this.#unsaved.delete(grant.profile);
+      return true;
+    } catch (cause) {
+      if (!(cause instanceof BrokerError) || cause.code !== 'vault_unwritable') throw cause;
+      this.#deps.log.error('vault_unwritable', { profile: grant.profile, generation: grant.generation }, cause);
+      this.#unsaved.add(grant.profile);
+      return false;
+    }
+  }
+
+  async #saveAgain(profile: ProfileName): Promise<boolean> {
+    const grant = this.#grants.get(profile);
+    if (grant === undefined || !this.#unsaved.has(profile)) return true;
+    const saved = await this.#trySave(grant);
+    if (saved) this.#deps.log.info('vault_written', { profile, generation: grant.generation });
+    return saved;
   }
 
   async #saveLater(profile: ProfileName): Promise<void> {
-    const { clock, signal, vault, log } = this.#deps;
+    const { clock, signal, log } = this.#deps;
     try {
-      await clock.sleep(RETRY_SAVE_MS, signal);
-    } catch {
-      return; // the daemon is stopping; its last step saves what is left
+      do await clock.sleep(RETRY_SAVE_MS, signal);
+      while (!(await this.#inTurn(profile, () => this.#saveAgain(profile))));
+    } catch (cause) {
+      // Stopping: flush() has the last word. Locked: the grants were flushed and forgotten.
+      if (!signal.aborted) log.warn('save_given_up', { profile, why: cause instanceof BrokerError ? cause.message : 'unknown' });
     }
-    await this.#inTurn(profile, async () => {
-      const grant = this.#grants.get(profile);
-      if (grant === undefined || !this.#unsaved.has(profile)) return;
-      try {
-        await vault.save(grant);
-        this.#unsaved.delete(profile);
-        log.info('vault_written', { profile, generation: grant.generation });
-      } catch (cause) {
-        log.warn('vault_unwritable', { profile, why: cause instanceof BrokerError ? cause.message : 'unknown' });
-        void this.#saveLater(profile);
-      }
-    });
   }
 }
 

@@ -10,6 +10,7 @@ const SENTENCES: Readonly<Record<LoginReason, string>> = {
   refresh_answer_lost: 'the answer to a refresh was lost, so the stored refresh token may be spent',
   grant_rebound: 'issuer, client, endpoints, CA or proxy of the profile changed since the sign-in',
   session_limit: 'the organisation\'s limit for one sign-in is reached',
+  interaction_required: 'the issuer wants to see the person again before it gives another token',
   signed_out: 'somebody signed out',
   identity_changed: 'the issuer answered for another account than the one that signed in',
   vault_corrupt: 'the stored sign-in cannot be read',

@@ -4,12 +4,14 @@
  * valid one). What came of it is returned; waiters judge it for themselves.
  */
 import type { ErrorCode, LoginReason } from '../../shared/errors.ts';
-import type { Scope } from '../../shared/names.ts';
+import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { BrokerError, unreachable } from '../core/errors.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
-import type { Audit, Clock, GrantBook, Issuer, Log, Rejected, TokenSet, Transient, Vault } from '../core/ports.ts';
+import type { Audit, ClientAt, Clock, GrantBook, Issuer, IssuerOutcome, Log, TokenSet, Transient, Vault } from '../core/ports.ts';
 import { mayResend } from './grant-book.ts';
+import { judge } from './refresh-verdict.ts';
+import type { RefreshWant } from './refresh-verdict.ts';
 import type { Revocations } from './revocations.ts';
 
 export type RefreshDeps = {
@@ -20,6 +22,7 @@ export type RefreshDeps = {
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
+  readonly onRefreshed: (profile: ProfileName) => void;
 };
 
 export type RefreshOutcome =
@@ -27,30 +30,40 @@ export type RefreshOutcome =
   | { readonly kind: 'transient'; readonly transient: Transient }
   | { readonly kind: 'parked'; readonly reason: LoginReason }
   /** The issuer refused this request; the grant is as it was. */
-  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string; readonly reason: LoginReason | null }
   /** Logout, login or lock came first: nothing of the answer was kept. */
   | { readonly kind: 'overtaken' };
 
-export type RefreshWant = { readonly scopes: readonly Scope[] | null; readonly resource: string | null };
-
 export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Profile, want: RefreshWant): Promise<RefreshOutcome> {
-  const { issuer, vault, clock } = deps;
+  const { issuer, vault, book, clock } = deps;
   if (grant.state.kind !== 'active' || grant.state.refreshToken === null) throw new Error('there is no refresh token to send');
+  const { refreshToken } = grant.state;
+  const graceS = profile.traits.refreshGraceS;
+  const unanswered = book.unanswered(profile.name);
+  if (unanswered !== null && !mayResend(grant, unanswered, graceS, clock.now())) return park(deps, grant, 'refresh_answer_lost', 'the grace is over');
   const clientSecret = profile.clientAuth === 'none' ? null : await vault.clientSecret(profile.name, profile.digest);
-  const sentAt = clock.now();
+  // The first sending counts: the grace of the issuer runs from there.
+  const sentAt = unanswered ?? clock.now();
   await vault.beginRefresh(profile.name, { generation: grant.generation, at: sentAt });
-  const client = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
+  const client: ClientAt = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   // Without scopes of its own the request leaves them out: the issuer then grants what the sign-in was granted (RFC 6749, section 6).
-  const outcome = await issuer.refresh(client, profile, grant.state.refreshToken, { scopes: want.scopes ?? [], resource: want.resource }, grant.identity);
+  const send = (): Promise<IssuerOutcome> => issuer.refresh(client, profile, refreshToken, { scopes: want.scopes ?? [], resource: want.resource }, grant.identity);
+  let outcome = await send();
+  // TK-05: an answer that was lost is asked for once more, at once, where the issuer is known to allow it.
+  const isLost = outcome.kind === 'transient' && outcome.answerLost;
+  if (isLost && unanswered === null && grant.rotates !== false && mayResend(grant, sentAt, graceS, clock.now())) outcome = await send();
   switch (outcome.kind) {
     case 'tokens':
       return keep(deps, grant, profile, want, outcome.tokens);
     case 'transient':
-      return outcome.answerLost && !mayResend(grant, sentAt, profile.traits.refreshGraceS, clock.now())
-        ? park(deps, grant, 'refresh_answer_lost', outcome.cause)
-        : giveUp(deps, grant, { kind: 'transient', transient: outcome }, outcome.cause);
-    case 'rejected':
-      return judge(deps, grant, outcome);
+      return wait(deps, grant, outcome, isLost || unanswered !== null ? sentAt : null);
+    case 'rejected': {
+      if (outcome.tokens !== null) await deps.revocations.revokeSet(profile, grant.server, outcome.tokens);
+      const verdict = judge(outcome, grant, want);
+      return verdict.kind === 'park'
+        ? park(deps, grant, verdict.reason, outcome.description)
+        : giveUp(deps, grant, verdict, outcome.oauthError ?? outcome.code);
+    }
     default:
       return unreachable(outcome);
   }
@@ -59,9 +72,10 @@ export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Pro
 async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: RefreshWant, set: TokenSet): Promise<RefreshOutcome> {
   const now = deps.clock.now();
   const acr = set.identity?.acr ?? grant.identity?.acr ?? null;
-  // offline_access may come back with any answer; it was asked for at the sign-in.
+  // An issuer may answer a narrower request with all that the sign-in was granted (RFC 6749, section 3.3);
+  // offline_access may come back with any answer.
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
-  const asked = { scopes: [...(want.scopes ?? grant.scopes), ...offline], byDefault: want.scopes === null, resource: want.resource, acr };
+  const asked = { scopes: [...(want.scopes ?? []), ...grant.scopes, ...offline], byDefault: want.scopes === null, resource: want.resource, acr };
   const accepted = acceptToken(set, asked, profile, now);
   const token = accepted.kind === 'token' ? accepted.token : null;
   // A discarded access token (TK-09) is not stored; the refresh token that came with it is, as the old one is spent.
@@ -71,22 +85,22 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
     await deps.revocations.revokeSet(profile, grant.server, set);
     return { kind: 'overtaken' };
   }
+  deps.onRefreshed(grant.profile);
   await record(deps, grant, 'token_refreshed', { generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource });
   return { kind: 'refreshed', token, discarded: accepted.kind === 'discard' ? accepted.why : null };
 }
 
-/** invalid_grant is a verdict on the token that was sent; everything else leaves the grant alone. */
-async function judge(deps: RefreshDeps, grant: Grant, rejected: Rejected): Promise<RefreshOutcome> {
-  if (rejected.code === 'id_token_invalid') return park(deps, grant, 'identity_changed', rejected.description); // ID-03
-  if (rejected.oauthError === 'invalid_grant') return park(deps, grant, 'revoked_or_reused', rejected.description); // TK-06
-  if (rejected.oauthError === 'invalid_scope') { // RFC 6749, section 6: beyond what was originally granted
-    return giveUp(deps, grant, { kind: 'refused', code: 'scope_not_granted', message: `${grant.issuer} does not grant these scopes to this sign-in` }, 'invalid_scope');
+/** @param lostSince - when the refresh token was first sent without an answer; null: no answer was lost */
+async function wait(deps: RefreshDeps, grant: Grant, transient: Transient, lostSince: Grant['signedInAt'] | null): Promise<RefreshOutcome> {
+  if (grant.rotates === false || (lostSince === null && !transient.answerLost)) {
+    return giveUp(deps, grant, { kind: 'transient', transient }, transient.cause);
   }
-  if (rejected.oauthError === 'invalid_target') { // RFC 8707, section 2
-    return giveUp(deps, grant, { kind: 'refused', code: 'resource_not_granted', message: `${grant.issuer} does not grant this resource to this sign-in` }, 'invalid_target');
-  }
-  const said = rejected.oauthError === null ? '' : ` (${rejected.oauthError})`;
-  return giveUp(deps, grant, { kind: 'refused', code: rejected.code, message: `${grant.issuer} refused the refresh${said}: ${rejected.description}` }, rejected.oauthError ?? rejected.code);
+  const second = lostSince !== null && transient.answerLost;
+  if (second || lostSince === null) return park(deps, grant, 'refresh_answer_lost', transient.cause);
+  // The second sending surely did not arrive: the intent stays, and within the grace it is tried again.
+  deps.book.markUnanswered(grant.profile, lostSince);
+  await record(deps, grant, 'refresh_failed', { why: transient.cause });
+  return { kind: 'transient', transient };
 }
 
 /** I3: parking erases the tokens. A conflict means that somebody already put something newer there. */

@@ -1,8 +1,10 @@
 /**
- * Tokens that have to die at their issuer (RFC 7009). What cannot be sent now is kept sealed and sent
- * later, with growing pauses, until the issuer answered or the token is over anyway.
+ * Tokens that have to die at their issuer (RFC 7009). Each is sealed as a tombstone before anything else is
+ * forgotten, sent, and sent again with growing pauses until the issuer answered or the token is over anyway.
+ *
+ * I12 A token that somebody wanted revoked is either dead, named to the caller as alive, or in a tombstone.
  */
-import type { EpochMs } from '../../shared/names.ts';
+import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Audit, Clock, Issuer, Log, Random, RevokeOutcome, TokenSet, Vault } from '../core/ports.ts';
@@ -29,15 +31,21 @@ type Way = Pick<Profile, 'clientAuth' | 'caPem' | 'proxy' | 'allowLoopbackHttp' 
 /** As anybody would reach the pinned endpoint. */
 const DIRECT: Way = { clientAuth: 'none', caPem: null, proxy: null, allowLoopbackHttp: false, digest: '' };
 
+type Attempt = Exclude<RevokeOutcome, { kind: 'transient' }> | { readonly kind: 'later'; readonly retryAfterMs: number };
+type Pending = { readonly revocation: Revocation; notBeforeMs: number; tries: number };
+
 const FIRST_PAUSE_MS = 2_000;
 const LAST_PAUSE_MS = 600_000;
+const RETRY_AFTER_MAX_MS = 3_600_000;
 /** A refresh token of unknown life is given up after this long. */
 const GIVE_UP_MS = 30 * 86_400_000;
 
 export class Revocations {
   readonly #deps: RevocationDeps;
-  #pending = new Map<string, Revocation>();
-  #running = false;
+  readonly #pending = new Map<string, Pending>();
+  #isWorking = false;
+  #sending = 0;
+  readonly #landed: (() => void)[] = [];
 
   constructor(deps: RevocationDeps) {
     this.#deps = deps;
@@ -47,18 +55,27 @@ export class Revocations {
     return this.#pending.size;
   }
 
+  pendingOf(profile: ProfileName): number {
+    return [...this.#pending.values()].filter(({ revocation }) => revocation.profile === profile).length;
+  }
+
   /** Takes up what an earlier run could not send. */
   async load(): Promise<void> {
-    this.#pending = new Map((await this.#deps.vault.revocations()).map((r) => [r.id, r]));
+    for (const revocation of await this.#deps.vault.revocations()) if (!this.#pending.has(revocation.id)) this.#keep(revocation);
     this.#work();
   }
 
+  /** Resolves when nothing is being sent for a caller. */
+  idle(): Promise<void> {
+    return this.#sending === 0 ? Promise.resolve() : new Promise((resolve) => this.#landed.push(resolve));
+  }
+
   /**
-   * The refresh token first: it is the one that lives on (RFC 7009, section 2.1), then the access tokens.
-   * A profile that is gone or points elsewhere by now lends neither its proxy nor its CA: a changed
-   * configuration must not see the token.
+   * Seals tombstones for all tokens of a grant that is about to be forgotten: the refresh token first, since
+   * it is the one that lives on (RFC 7009, section 2.1). A profile that is gone or points elsewhere by now
+   * lends neither its proxy nor its CA: a changed configuration must not see the token.
    */
-  async revokeGrant(grant: Grant, profile: Profile | null): Promise<readonly Revoked[]> {
+  async prepare(grant: Grant, profile: Profile | null): Promise<readonly Revocation[]> {
     if (grant.state.kind !== 'active') return [];
     const { refreshToken, tokens } = grant.state;
     const now = this.#deps.clock.now();
@@ -67,18 +84,35 @@ export class Revocations {
       ...(refreshToken === null ? [] : [this.#make(grant, way, refreshToken, 'refresh_token', null)]),
       ...tokens.filter((t) => t.expiresAt > now).map((t) => this.#make(grant, way, t.value, 'access_token', t.expiresAt)),
     ];
-    const done: Revoked[] = [];
-    // Where the issuer does not answer for the first, nobody waits for the time-outs of the others.
-    for (const revocation of all) done.push(done.some((r) => r.outcome === 'pending') ? await this.#postpone(revocation) : await this.#attempt(revocation));
-    return done;
+    for (const revocation of all) await this.#seal(revocation);
+    return all;
+  }
+
+  /** Sends what was prepared; what the issuer does not answer now goes on in the background. */
+  async send(all: readonly Revocation[]): Promise<readonly Revoked[]> {
+    this.#sending += 1;
+    try {
+      const done: Revoked[] = [];
+      // Where the issuer does not answer for the first, nobody waits for the time-outs of the others.
+      for (const revocation of all) done.push(await this.#settle(revocation, done.some((r) => r.outcome === 'pending') ? null : await this.#try(revocation)));
+      return done;
+    } finally {
+      this.#sending -= 1;
+      if (this.#sending === 0) for (const resolve of this.#landed.splice(0)) resolve();
+      this.#work();
+    }
   }
 
   /** For tokens that nobody will hold: a refused sign-in, an overtaken refresh. */
   async revokeSet(profile: Profile, server: AuthorizationServer, set: TokenSet): Promise<void> {
     const of = { profile: profile.name, clientId: profile.clientId, server };
-    if (set.refreshToken !== null) await this.#attempt(this.#make(of, profile, set.refreshToken, 'refresh_token', null));
     const lifeMs = (set.expiresInS ?? 3_600) * 1000;
-    await this.#attempt(this.#make(of, profile, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs));
+    const all = [
+      ...(set.refreshToken === null ? [] : [this.#make(of, profile, set.refreshToken, 'refresh_token', null)]),
+      this.#make(of, profile, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs),
+    ];
+    for (const revocation of all) await this.#seal(revocation);
+    await this.send(all);
   }
 
   #make({ profile, clientId, server }: Owner, way: Way, token: Secret, tokenKind: Revocation['tokenKind'], expiresAt: EpochMs | null): Revocation {
@@ -89,72 +123,89 @@ export class Revocations {
     };
   }
 
-  async #attempt(revocation: Revocation): Promise<Revoked> {
-    const { tokenKind, expiresAt } = revocation;
-    const outcome = await this.#send(revocation);
-    if (outcome.kind === 'revoked') return { token: tokenKind, outcome: 'revoked', until: null };
-    if (outcome.kind === 'unsupported') return { token: tokenKind, outcome: 'unsupported', until: expiresAt };
-    if (outcome.kind === 'rejected') return { token: tokenKind, outcome: 'failed', until: expiresAt };
-    return this.#postpone(revocation);
+  #keep(revocation: Revocation): void {
+    this.#pending.set(revocation.id, { revocation, notBeforeMs: 0, tries: 0 });
   }
 
-  async #postpone(revocation: Revocation): Promise<Revoked> {
-    this.#pending.set(revocation.id, revocation);
+  async #seal(revocation: Revocation): Promise<void> {
     try {
       await this.#deps.vault.saveRevocation(revocation);
     } catch (cause) {
-      // It is still tried from memory; only a restart before it was sent would lose it.
+      // It is sent all the same, from memory; only a restart before that would lose it.
       if (!(cause instanceof BrokerError)) throw cause;
       this.#deps.log.warn('revocation_not_saved', { profile: revocation.profile, why: cause.message });
     }
-    this.#work();
-    return { token: revocation.tokenKind, outcome: 'pending', until: revocation.expiresAt };
   }
 
-  async #send(revocation: Revocation): Promise<RevokeOutcome> {
+  /** Never throws what the vault or the audit throws: the token has to die in spite of them. */
+  async #try(revocation: Revocation): Promise<Attempt> {
     const { vault, issuer, audit, log } = this.#deps;
-    const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
-    const outcome = await issuer.revoke({ ...revocation, clientSecret }, revocation.token, revocation.tokenKind);
-    log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
-    await audit.append({
-      event: 'token_revoked', profile: revocation.profile, caller: null, request: null,
-      facts: { token: revocation.tokenKind, outcome: outcome.kind, issuer: revocation.server.issuer },
-    });
-    return outcome;
+    try {
+      const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
+      const outcome = await issuer.revoke({ ...revocation, clientSecret }, revocation.token, revocation.tokenKind);
+      log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
+      await audit.append({
+        event: 'token_revoked', profile: revocation.profile, caller: null, request: null,
+        facts: { token: revocation.tokenKind, outcome: outcome.kind, issuer: revocation.server.issuer },
+      });
+      if (outcome.kind === 'transient') return { kind: 'later', retryAfterMs: outcome.retryAfterMs ?? 0 };
+      // Our own secret is missing: that is no word of the issuer's.
+      if (outcome.kind === 'rejected' && outcome.code === 'client_secret_required') return { kind: 'later', retryAfterMs: 0 };
+      return outcome;
+    } catch (cause) {
+      if (!(cause instanceof BrokerError)) throw cause;
+      log.warn('revocation_failed', { profile: revocation.profile, why: cause.message });
+      return { kind: 'later', retryAfterMs: 0 };
+    }
+  }
+
+  /** @param outcome - null: not tried */
+  async #settle(revocation: Revocation, outcome: Attempt | null): Promise<Revoked> {
+    const { tokenKind: token, expiresAt: until } = revocation;
+    if (outcome === null || outcome.kind === 'later') {
+      const pending = this.#pending.get(revocation.id) ?? { revocation, notBeforeMs: 0, tries: 0 };
+      const pauseMs = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(pending.tries, 16)) * (0.75 + this.#deps.random.fraction() / 2);
+      pending.tries += 1;
+      pending.notBeforeMs = this.#deps.clock.boottimeMs() + Math.max(pauseMs, Math.min(outcome?.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS));
+      this.#pending.set(revocation.id, pending);
+      return { token, outcome: 'pending', until };
+    }
+    this.#pending.delete(revocation.id);
+    try {
+      await this.#deps.vault.removeRevocation(revocation.id);
+    } catch (cause) {
+      // It will be sent once more after a restart, which does no harm.
+      if (!(cause instanceof BrokerError)) throw cause;
+      this.#deps.log.warn('revocation_not_removed', { profile: revocation.profile, why: cause.message });
+    }
+    return outcome.kind === 'revoked' ? { token, outcome: 'revoked', until: null } : { token, outcome: outcome.kind === 'unsupported' ? 'unsupported' : 'failed', until };
   }
 
   /** One worker for all that is pending; it ends when nothing is. */
   #work(): void {
-    if (this.#running || this.#pending.size === 0) return;
-    this.#running = true;
-    void this.#loop().catch((cause: unknown) => {
+    if (this.#isWorking || this.#pending.size === 0) return;
+    this.#isWorking = true;
+    this.#loop().catch((cause: unknown) => {
       if (!this.#deps.signal.aborted) this.#deps.log.error('revocation_worker_failed', {}, cause);
     }).finally(() => {
-      this.#running = false;
+      this.#isWorking = false;
     });
   }
 
   async #loop(): Promise<void> {
-    const { clock, random, signal } = this.#deps;
-    for (let pauseMs = FIRST_PAUSE_MS; this.#pending.size > 0; pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS)) {
-      await clock.sleep(pauseMs * (0.75 + random.fraction() / 2), signal);
-      let retryAfterMs = 0;
-      for (const revocation of [...this.#pending.values()]) {
-        const outcome = this.#isOver(revocation) ? null : await this.#send(revocation);
-        if (outcome?.kind === 'transient') retryAfterMs = Math.max(retryAfterMs, outcome.retryAfterMs ?? 0);
-        else await this.#settle(revocation);
+    const { clock, signal } = this.#deps;
+    while (this.#pending.size > 0) {
+      const nextMs = Math.min(...[...this.#pending.values()].map((p) => p.notBeforeMs));
+      await clock.sleep(Math.max(0, nextMs - clock.boottimeMs()), signal);
+      for (const { revocation, notBeforeMs } of [...this.#pending.values()]) {
+        if (notBeforeMs > clock.boottimeMs()) continue;
+        await this.#settle(revocation, this.#isOver(revocation) ? { kind: 'unsupported' } : await this.#try(revocation));
       }
-      if (retryAfterMs > 0) await clock.sleep(retryAfterMs, signal);
     }
   }
 
   #isOver(revocation: Revocation): boolean {
     const now = this.#deps.clock.now();
     return revocation.expiresAt === null ? now - revocation.since > GIVE_UP_MS : now > revocation.expiresAt;
-  }
-
-  async #settle(revocation: Revocation): Promise<void> {
-    this.#pending.delete(revocation.id);
-    await this.#deps.vault.removeRevocation(revocation.id);
   }
 }

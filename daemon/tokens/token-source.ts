@@ -7,20 +7,22 @@
  */
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
-import { BrokerError } from '../core/errors.ts';
-import { findToken, missingScopes } from '../core/grant.ts';
+import { BrokerError, unreachable } from '../core/errors.ts';
+import { findToken, holdsScope, missingScopes } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
 import type { Random } from '../core/ports.ts';
 import { afterFailure, NO_BACK_OFF } from './back-off.ts';
-import type { BackOff } from './back-off.ts';
+import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
 
-export type SourceDeps = RefreshDeps & { readonly random: Random };
+export type SourceDeps = RefreshDeps & {
+  readonly random: Random;
+  /** The user's own lock. */
+  readonly isLocked: () => boolean;
+};
 export type Served = { readonly grant: Grant; readonly token: AccessToken; readonly source: 'cache' | 'refresh' };
-
-type Line = { flight: Promise<RefreshOutcome> | null; backOff: BackOff };
 
 /** More rounds than this mean that others keep winning the flight with other needs. */
 const ROUNDS = 8;
@@ -42,14 +44,17 @@ export class TokenSource {
       const cached = findToken(grant, need, profile.traits.scopeAliases, this.#deps.clock.now());
       if (cached !== null) return { grant, token: cached, source: round === 0 ? 'cache' : 'refresh' };
       const line = this.#line(profile.name);
-      if (line.flight !== null) {
-        throwIfFailed(await waitFor(line.flight, signal), profile, this.#retryAfterS(line));
-        continue;
+      if (line.flight === null) {
+        this.#mayRefresh(grant, profile, line, need);
+        const mine = await waitFor(this.#fly(line, grant, profile, need), signal);
+        const failure = failureIn(mine, profile, this.#retryAfterS(line));
+        if (failure !== null) throw failure;
+      } else {
+        // I7: what the issuer said to another's wish is no answer to this one; what it says of the grant is.
+        const theirs = await waitFor(line.flight, signal);
+        const failure = theirs.kind === 'transient' || theirs.kind === 'parked' ? failureIn(theirs, profile, this.#retryAfterS(line)) : null;
+        if (failure !== null) throw failure;
       }
-      this.#mayRefresh(grant, profile, line);
-      const outcome = await waitFor(this.#fly(line, grant, profile, need), signal);
-      throwIfFailed(outcome, profile, this.#retryAfterS(line));
-      if (outcome.kind === 'refreshed' && outcome.token !== null) this.#unmet(profile, need, outcome.token);
     }
     throw new BrokerError('deadline_exceeded', `profile ${profile.name} was refreshed ${ROUNDS} times for other requests`, { retryAfterS: 1 });
   }
@@ -61,14 +66,15 @@ export class TokenSource {
 
   /** A new sign-in starts with a clean slate. */
   forget(profile: ProfileName): void {
-    const line = this.#lines.get(profile);
-    if (line !== undefined) line.backOff = NO_BACK_OFF;
+    this.#lines.get(profile)?.forget();
   }
 
   /** The grant, if a token can come of it at all; else throws why not. */
   #usable(profile: Profile, need: TokenNeed): Grant {
-    const grant = this.#deps.book.get(profile.name);
-    if (grant === null) throw loginRequired(profile, 'never_signed_in');
+    const { book, clock, isLocked } = this.#deps;
+    if (isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
+    const grant = book.get(profile.name);
+    if (grant === null) throw loginRequired(profile, book.absence(profile.name));
     if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
     if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
     const missing = missingScopes(grant, need.scopes ?? [], profile.traits.scopeAliases);
@@ -80,22 +86,27 @@ export class TokenSource {
     refuseOtherResource(profile, grant, need.resource);
     const { identity } = grant;
     const authTime = identity?.authTime ?? null;
-    if (need.maxAgeS !== null && (authTime === null || this.#deps.clock.now() / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
+    if (need.maxAgeS !== null && (authTime === null || clock.now() / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
     if (need.acrValues.length > 0 && !need.acrValues.includes(identity?.acr ?? '')) throw loginRequired(profile, 'acr');
     return grant;
   }
 
-  #mayRefresh(grant: Grant, profile: Profile, line: Line): void {
+  #mayRefresh(grant: Grant, profile: Profile, line: Line, need: TokenNeed): void {
+    const { clock } = this.#deps;
     if (grant.state.kind === 'active' && grant.state.refreshToken === null) {
-      throw loginRequired(profile, grant.state.tokens.some((t) => t.expiresAt > this.#deps.clock.now()) ? 'no_refresh_token' : 'expired');
+      throw loginRequired(profile, grant.state.tokens.some((t) => t.expiresAt > clock.now()) ? 'no_refresh_token' : 'expired');
     }
-    if (line.backOff.notBeforeMs > this.#deps.clock.boottimeMs()) {
+    if (line.backOff.notBeforeMs > clock.boottimeMs()) {
       throw new BrokerError('issuer_unreachable', `${profile.issuer} failed ${line.backOff.failures} times in a row; the next try waits`, { retryAfterS: this.#retryAfterS(line) });
     }
+    const decided = line.decided(need, clock.boottimeMs());
+    if (decided === null) return;
+    if (decided.error !== null) throw decided.error;
+    if (decided.lifeMs !== null && decided.lifeMs < need.minTtlMs) throw tooShort(profile, decided.lifeMs, need);
   }
 
   #line(profile: ProfileName): Line {
-    const line = this.#lines.get(profile) ?? { flight: null, backOff: NO_BACK_OFF };
+    const line = this.#lines.get(profile) ?? new Line();
     this.#lines.set(profile, line);
     return line;
   }
@@ -106,12 +117,9 @@ export class TokenSource {
 
   /** I6: runs up to `line.flight =` without an await. */
   #fly(line: Line, grant: Grant, profile: Profile, need: TokenNeed): Promise<RefreshOutcome> {
-    const { clock, random } = this.#deps;
     this.#flying += 1;
     const flight = refreshGrant(this.#deps, grant, profile, { scopes: need.scopes, resource: need.resource }).then((outcome) => {
-      const failed = outcome.kind === 'transient' || outcome.kind === 'refused';
-      const retryAfterMs = outcome.kind === 'transient' ? outcome.transient.retryAfterMs : null;
-      line.backOff = failed ? afterFailure(line.backOff, clock.boottimeMs(), retryAfterMs, random.fraction()) : NO_BACK_OFF;
+      this.#learn(line, profile, need, outcome);
       return outcome;
     }).finally(() => {
       line.flight = null;
@@ -122,18 +130,35 @@ export class TokenSource {
     return flight;
   }
 
-  /** A fresh token that does not serve its own need: says what is missing. */
-  #unmet(profile: Profile, need: TokenNeed, token: AccessToken): void {
-    const grant = this.#deps.book.get(profile.name);
-    const now = this.#deps.clock.now();
-    if (grant === null || findToken(grant, need, profile.traits.scopeAliases, now) !== null) return;
-    if (token.expiresAt - now < need.minTtlMs) {
-      throw new BrokerError('min_ttl_unmet', `${profile.issuer} gave a token of ${Math.floor((token.expiresAt - now) / 1000)} s; ${Math.ceil(need.minTtlMs / 1000)} s were asked for`, {
-        hint: `Run: valetkey token ${profile.name} --min-ttl ${Math.max(0, Math.floor((token.expiresAt - now) / 2000))}`,
-      });
+  #learn(line: Line, profile: Profile, need: TokenNeed, outcome: RefreshOutcome): void {
+    const { clock, random } = this.#deps;
+    const nowMs = clock.boottimeMs();
+    // An answer that is no OAuth answer decides nothing: a proxy or a portal stands between, or the server is ill.
+    const isNoise = outcome.kind === 'refused' && outcome.code === 'issuer_response_invalid';
+    if (outcome.kind === 'transient' || isNoise) {
+      const retryAfterMs = outcome.kind === 'transient' ? outcome.transient.retryAfterMs : null;
+      line.backOff = afterFailure(line.backOff, nowMs, retryAfterMs, random.fraction());
+      return;
     }
-    throw new BrokerError('scope_not_granted', `${profile.issuer} granted only: ${token.scopes.join(' ')}`);
+    line.backOff = NO_BACK_OFF;
+    if (outcome.kind === 'refused') line.decide(need, nowMs, failureIn(outcome, profile, 1), null);
+    if (outcome.kind !== 'refreshed') return;
+    const { token } = outcome;
+    if (token === null) line.decide(need, nowMs, failureIn(outcome, profile, 1), null);
+    else line.decide(need, nowMs, unmetScopes(profile, need, token), token.expiresAt - token.obtainedAt);
   }
+}
+
+function tooShort(profile: Profile, lifeMs: number, need: TokenNeed): BrokerError {
+  return new BrokerError('min_ttl_unmet', `${profile.issuer} gives tokens of ${Math.floor(lifeMs / 1000)} s; ${Math.ceil(need.minTtlMs / 1000)} s were asked for`, {
+    hint: `Run: valetkey token ${profile.name} --min-ttl ${Math.max(0, Math.floor(lifeMs / 2000))}`,
+  });
+}
+
+/** A fresh token of fewer scopes than were asked for: asking again gives no more. */
+function unmetScopes(profile: Profile, need: TokenNeed, token: AccessToken): BrokerError | null {
+  const missing = (need.scopes ?? []).filter((scope) => !holdsScope(token.scopes, scope, profile.traits.scopeAliases));
+  return missing.length === 0 ? null : new BrokerError('scope_not_granted', `${profile.issuer} granted only: ${token.scopes.join(' ')}`);
 }
 
 /**
@@ -147,18 +172,20 @@ function refuseOtherResource(profile: Profile, grant: Grant, resource: string | 
   });
 }
 
-function throwIfFailed(outcome: RefreshOutcome, profile: Profile, retryAfterS: number): void {
+function failureIn(outcome: RefreshOutcome, profile: Profile, retryAfterS: number): BrokerError | null {
   switch (outcome.kind) {
     case 'transient':
-      throw new BrokerError('issuer_unreachable', `${profile.issuer} did not answer the refresh (${outcome.transient.cause})`, { retryAfterS });
+      return new BrokerError('issuer_unreachable', `${profile.issuer} did not answer the refresh (${outcome.transient.cause})`, { retryAfterS });
     case 'parked':
-      throw loginRequired(profile, outcome.reason);
+      return loginRequired(profile, outcome.reason);
     case 'refused':
-      throw new BrokerError(outcome.code, outcome.message);
+      return outcome.reason === null ? new BrokerError(outcome.code, outcome.message) : loginRequired(profile, outcome.reason);
     case 'refreshed':
-      if (outcome.discarded !== null) throw new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${outcome.discarded}`);
-      return;
+      return outcome.discarded === null ? null : new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${outcome.discarded}`);
     case 'overtaken':
+      return null;
+    default:
+      return unreachable(outcome);
   }
 }
 

@@ -97,12 +97,68 @@ describe('a refresh at a failing server', () => {
     ['invalid_grant with 401', faults.oauthError('invalid_grant', 'x', 401), { kind: 'rejected', oauthError: 'invalid_grant' }],
     ['invalid_client with a challenge', { kind: 'answer', status: 401, headers: { 'content-type': 'application/json', 'www-authenticate': 'Basic realm="x"' }, body: '{"error":"invalid_client"}' }, { kind: 'rejected', code: 'issuer_refused', oauthError: 'invalid_client' }],
     ['an error with status 200, as GitHub sends it', faults.json({ error: 'bad_refresh_token', error_description: 'The refresh token passed is incorrect or expired.' }), { kind: 'rejected', code: 'issuer_refused', oauthError: 'bad_refresh_token' }],
-    ['the end of a Google session', faults.json({ error: 'invalid_grant', error_description: 'reauth related error', error_subtype: 'invalid_rapt' }, 400), { oauthError: 'invalid_grant', description: 'reauth related error (invalid_rapt)' }],
+    ['the end of a Google session', faults.json({ error: 'invalid_grant', error_description: 'reauth related error', error_subtype: 'invalid_rapt' }, 400), { oauthError: 'invalid_grant', subError: 'invalid_rapt', description: 'reauth related error (invalid_rapt)' }],
+    ['what Entra says of a resource', faults.json({ error: 'invalid_grant', error_description: 'AADSTS65001: no consent', suberror: 'consent\u001b[31m_required' }, 400), { oauthError: 'invalid_grant', subError: 'consent_required', tokens: null }],
+    ['a verdict that says no more', faults.json({ error: 'invalid_grant', suberror: '' }, 400), { oauthError: 'invalid_grant', subError: null, description: 'it gives no reason' }],
   ])('%s', async (_name, fault, expected) => {
     const world = await start();
     world.shim.fault('token', fault);
     expect(await refresh(world)).toMatchObject(expected);
     expect(world.shim.requestsTo('token')).toHaveLength(1);
+  });
+
+  it.each<[string, object, string | null]>([
+    ['another type', { token_type: 'mac' }, 'another type than Bearer'],
+    ['the type DPoP', { token_type: 'DPoP' }, 'another type than Bearer'],
+    ['a type that every object has', { token_type: 'constructor' }, 'another type than Bearer'],
+    ['no type', { token_type: undefined }, 'another type than Bearer'],
+    ['a type that is no text', { token_type: ['Bearer'] }, 'another type than Bearer'],
+    ['no access token', { access_token: undefined }, 'no access token'],
+    ['an access token that is no text', { access_token: { value: 'at-EXAMPLE' } }, 'no access token'],
+    ['an access token that breaks out of a header', { access_token: 'at\r\nx-evil: 1' }, 'no header can carry'],
+    ['an access token that no header has room for', { access_token: 'x'.repeat(70_000) }, 'no header can carry'],
+    ['an ID token that is no text', { id_token: { sub: 'eve' } }, null],
+    ['a scope that is a list', { scope: ['read', 'write'] }, null],
+    ['a scope that is a number', { scope: 7 }, null],
+    ['scopes that every object has', { scope: 'constructor toString __proto__ hasOwnProperty' }, null],
+    ['200,000 scopes', { scope: 's '.repeat(200_000) }, null],
+    ['a life that is a list', { expires_in: [1] }, null],
+    ['an error beside it', { error: 'server_error', error_description: 7, error_subtype: { a: 1 } }, null],
+    ['members of every object', { constructor: 'x', toJSON: 'x', hasOwnProperty: 'x', expiresIn: 'x', claims: 'x', then: 'x', toString: 'x' }, null],
+  ])('keeps the new refresh token that comes with %s', async (_name, members, why) => {
+    const world = await start();
+    world.shim.fault('token', token({ refresh_token: 'next-rt-EXAMPLE', ...members }));
+    const tokens = tokensOf(await refresh(world));
+    expect(tokens.refreshToken?.reveal()).toBe('next-rt-EXAMPLE');
+    if (why === null) expect(tokens.withheld).toBeNull();
+    else expect(tokens.withheld).toContain(why);
+  });
+
+  it('keeps the new refresh token beside a member __proto__ and a bottomless one, also with 201', async () => {
+    const world = await start();
+    const bottomless = `${'['.repeat(400_000)}${']'.repeat(400_000)}`;
+    const body = `{"access_token":"at-EXAMPLE","token_type":"Bearer","refresh_token":"next-rt-EXAMPLE","__proto__":{"token_type":"mac"},"__proto__":"x","more":${bottomless}}`;
+    for (const status of [200, 201]) {
+      world.shim.fault('token', { kind: 'answer', status, headers: { 'content-type': 'application/json' }, body });
+      expect(await refresh(world)).toMatchObject({ kind: 'tokens', tokens: { withheld: null } });
+    }
+  });
+
+  it('keeps no refresh token that comes with an access token of another type and an ID token of another person', async () => {
+    const world = await start();
+    const { issuer, client, profile, shim } = world;
+    const { refreshToken, identity } = tokensOf(await signIn(issuer, client, profile));
+    const { edit } = faults.editIdToken(shim.issuer, (claims) => ({ ...claims, sub: 'eve' })) as Extract<Fault, { kind: 'edit_json' }>;
+    shim.fault('token', faults.editJson(async (body) => ({ ...await edit(body), token_type: 'mac' })));
+    expect(await issuer.refresh(client, profile, refreshToken ?? RT, { scopes: [], resource: null }, identity)).toMatchObject({ kind: 'rejected', code: 'id_token_invalid', tokens: { withheld: null } });
+  });
+
+  it('takes an empty refresh token, and one that is no text, for none', async () => {
+    const world = await start();
+    for (const members of [{ refresh_token: '' }, { refresh_token: 7 }, { refresh_token: ['rt'] }]) {
+      world.shim.fault('token', token(members));
+      expect(tokensOf(await refresh(world))).toMatchObject({ refreshToken: null, withheld: null });
+    }
   });
 
   it('counts a success that is cut in the middle as a lost answer', async () => {
@@ -178,6 +234,8 @@ describe('a refresh at a failing server', () => {
     world.shim.fault('token', faults.oauthError(RT.reveal(), `${'x'.repeat(180)} ${RT.reveal()} \u001b[31mred`));
     const outcome = await refresh(world);
     expect(outcome).toMatchObject({ kind: 'rejected', oauthError: '[secret]' });
+    world.shim.fault('token', faults.json({ error: 'invalid_grant', error_subtype: RT.reveal(), suberror: RT.reveal() }, 400));
+    expect(await refresh(world)).toMatchObject({ subError: '[secret]', description: '([secret])' });
     expect(JSON.stringify([outcome, world.log])).not.toContain(RT.reveal().slice(0, 12));
     expect(JSON.stringify(outcome)).not.toContain('\\u001b');
   });
@@ -192,10 +250,30 @@ describe('a redemption at a failing server', () => {
     ['a redirect', faults.redirect(307, 'https://evil.example/'), invalid],
     ['a lost answer', faults.lostAnswer(), transient('reset', { answerLost: true })],
     ['no ID token though openid was asked for', token({}), { kind: 'rejected', code: 'id_token_invalid' }],
+    ['an error', faults.oauthError('invalid_grant'), { kind: 'rejected', oauthError: 'invalid_grant', tokens: null }],
   ])('%s', async (_name, fault, expected) => {
     const world = await start();
     world.shim.fault('token', fault);
     expect(await redeem(world)).toMatchObject(expected);
+  });
+
+  it.each<[string, object, string, string | null]>([
+    ['another type', { token_type: 'DPoP' }, 'at-EXAMPLE', 'rt-EXAMPLE'],
+    ['no refresh token', { token_type: 'mac', refresh_token: undefined }, 'at-EXAMPLE', null],
+    ['no access token', { access_token: undefined }, '', 'rt-EXAMPLE'],
+    ['no ID token', {}, 'at-EXAMPLE', 'rt-EXAMPLE'],
+  ])('hands on what came with %s, so that it can be revoked', async (_name, members, accessToken, refreshToken) => {
+    const world = await start();
+    const { issuer, client, profile, shim } = world;
+    const poll = () => issuer.pollDevice(client, profile, new Secret('device-code-EXAMPLE'), wantOf(profile), new AbortController().signal);
+    for (const call of [() => redeem(world), poll]) {
+      shim.fault('token', token({ refresh_token: 'rt-EXAMPLE', ...members }));
+      const outcome = await call();
+      const tokens = outcome.kind === 'rejected' ? outcome.tokens : null;
+      expect([tokens?.accessToken.reveal(), tokens?.refreshToken?.reveal() ?? null, tokens?.withheld]).toEqual([accessToken, refreshToken, null]);
+    }
+    // The access token that never came is as dead as can be.
+    if (accessToken === '') expect(await issuer.revoke(client, new Secret(''), 'access_token')).toEqual({ kind: 'revoked' });
   });
 
   it('[AZ-13] sends a code once, whatever comes back, and the next sign-in shares nothing with it', async () => {
@@ -415,7 +493,16 @@ describe('a pushed request that is for other clients', () => {
     const url = (at: ClientAt) => issuer.authorizationUrl(at, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), NO_STEP_UP, null);
     const made = await url(client);
     expect(made.kind === 'url' ? new URL(made.url).searchParams.get('code_challenge_method') : made).toBe('S256');
+    expect(made).toMatchObject({ expiresInS: null });
     expect(await url({ ...client, server: { ...server, requirePushedAuthorizationRequests: true } })).toMatchObject({ kind: 'rejected', oauthError: 'unauthorized_client' });
+  });
+});
+
+describe('a pushed request', () => {
+  it.each<[string, unknown, number]>([['a number', 60, 60], ['a text', '90', 90], ['nothing', 0, 0], ['a broken second', 59.9, 59]])('says how long its URL works, given as %s', async (_name, life, expected) => {
+    const { issuer, client, profile, shim } = await start();
+    shim.fault('par', faults.json({ request_uri: 'urn:ietf:params:oauth:request_uri:x-EXAMPLE', expires_in: life }, 201));
+    expect(await issuer.authorizationUrl(client, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), NO_STEP_UP, null)).toMatchObject({ kind: 'url', expiresInS: expected });
   });
 });
 

@@ -6,13 +6,15 @@ import { createPublicKey } from 'node:crypto';
 import { SignJWT, UnsecuredJWT, generateKeyPair } from 'jose';
 import type { JWK } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
+import { approveDevice } from '../../demo/browser.ts';
 import type { IssuerOptions } from '../../demo/issuer.ts';
 import type { AuthorizationServer, Profile } from '../../daemon/core/domain.ts';
 import type { ClientAt, IssuerOutcome, StepUp, TokenSet } from '../../daemon/core/ports.ts';
+import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { Fault, HostileIssuer } from '../support/hostile-issuer.ts';
-import { NO_STEP_UP, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf } from '../support/issuer-under-test.ts';
+import { NO_STEP_UP, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
 import type { UnderTest } from '../support/issuer-under-test.ts';
 
 type Json = Record<string, unknown>;
@@ -41,6 +43,27 @@ const replaced = (make: (claims: Json) => Promise<string>): Fault => faults.edit
   return { ...body, id_token: await make(claims) };
 });
 const invalid = { kind: 'rejected', code: 'id_token_invalid', oauthError: null };
+
+/** What came with a rejected answer is all there, and lives at the issuer until it is revoked by it. */
+async function expectRevocable({ issuer, client, shim }: World, outcome: IssuerOutcome): Promise<void> {
+  const tokens = outcome.kind === 'rejected' ? outcome.tokens : null;
+  if (tokens === null || tokens.refreshToken === null) throw new Error(`no tokens to revoke: ${JSON.stringify(outcome)}`);
+  expect(tokens.withheld).toBeNull();
+  expect(await shim.issuer.introspect(tokens.accessToken.reveal())).toMatchObject({ active: true });
+  await issuer.revoke(client, tokens.refreshToken, 'refresh_token');
+  expect(await shim.issuer.introspect(tokens.refreshToken.reveal())).toEqual({ active: false });
+}
+
+/** Nobody is known, the access token is not to be used, and the new refresh token is here and alive. */
+async function expectKept({ shim }: World, before: TokenSet, outcome: IssuerOutcome, why: string): Promise<TokenSet> {
+  const tokens = tokensOf(outcome);
+  expect(tokens.identity).toBeNull();
+  expect(tokens.withheld).toContain(why);
+  expect(tokens.refreshToken?.reveal()).not.toBe(before.refreshToken?.reveal());
+  expect(await shim.issuer.introspect(tokens.refreshToken?.reveal() ?? '')).toMatchObject({ active: true });
+  return tokens;
+}
+
 const without = (name: string) => (claims: Json): Json => Object.fromEntries(Object.entries(claims).filter(([each]) => each !== name));
 const nowS = (): number => Math.floor(Date.now() / 1000);
 
@@ -60,12 +83,13 @@ describe('at a sign-in', () => {
     ['an extra aud without azp', (c) => ({ ...c, aud: ['valetkey', 'other'] }), 'azp'],
     ['an extra aud with azp of the other', (c) => ({ ...c, aud: ['valetkey', 'other'], azp: 'other' }), 'azp'],
     ['azp of another client', (c) => ({ ...c, azp: 'other' }), 'azp'],
-    ['exp that has passed', (c) => ({ ...c, exp: nowS() - 90 }), 'EXPIRED'],
+    ['exp that has passed', (c) => ({ ...c, exp: nowS() - 90 }), 'exp'],
     ['no exp', without('exp'), 'exp'],
-    ['exp that is a text', (c) => ({ ...c, exp: 'tomorrow' }), 'CLAIM'],
+    ['exp that is a text', (c) => ({ ...c, exp: 'tomorrow' }), 'exp'],
     ['iat beyond the skew of a minute', (c) => ({ ...c, iat: nowS() + 90 }), 'iat'],
     ['no iat', without('iat'), 'iat'],
-    ['nbf in the future', (c) => ({ ...c, nbf: nowS() + 90 }), 'CLAIM'],
+    ['nbf in the future', (c) => ({ ...c, nbf: nowS() + 90 }), 'nbf'],
+    ['nbf that is a text', (c) => ({ ...c, nbf: 'now' }), 'nbf'],
     ['another nonce', (c) => ({ ...c, nonce: 'other' }), 'nonce'],
     ['no nonce', without('nonce'), 'nonce'],
     ['at_hash of another token', (c) => ({ ...c, at_hash: 'LDktKdoQak3Pk0cnXxCltA' }), 'at_hash'],
@@ -79,6 +103,7 @@ describe('at a sign-in', () => {
     const outcome = await signInAt(world);
     expect(outcome).toMatchObject(invalid);
     expect(outcome.kind === 'rejected' ? outcome.description : '').toContain(why);
+    await expectRevocable(world, outcome);
   });
 
   it.each<[string, (claims: Json) => Json]>([
@@ -148,6 +173,20 @@ describe('at a sign-in', () => {
     tokensOf(await signInAt(world));
   });
 
+  it('asks for the keys once more before a signature counts as false, as a key may change under its id', async () => {
+    const world = await start();
+    const { keys } = (await (await fetch(world.server.jwksUri ?? '')).json()) as { keys: JWK[] };
+    const { publicKey } = await generateKeyPair('ES256', { extractable: true });
+    const old = { ...(await crypto.subtle.exportKey('jwk', publicKey as CryptoKey)), alg: 'ES256', use: 'sig', kid: keys[0]?.kid };
+    const asked = world.shim.requestsTo('jwks').length;
+    world.shim.fault('jwks', faults.json({ keys: [old] }));
+    expect(await signInAt(world)).toMatchObject(invalid);
+    world.clock.aheadMs += 61_000;
+    world.shim.fault('token', edited(world, (claims) => ({ ...claims, iat: nowS() })));
+    tokensOf(await signInAt(world));
+    expect(world.shim.requestsTo('jwks')).toHaveLength(asked + 2);
+  });
+
   it('tries each key that fits where the token names none', async () => {
     const world = await start();
     const { keys } = (await (await fetch(world.server.jwksUri ?? '')).json()) as { keys: JWK[] };
@@ -160,14 +199,39 @@ describe('at a sign-in', () => {
     tokensOf(await signInAt(world));
   });
 
-  it('says that the keys cannot be had, which is no verdict on the token', async () => {
+  it('says that the keys cannot be had, which is no verdict on the token, but costs the code', async () => {
     const world = await start();
-    world.shim.fault('jwks', faults.status(503));
-    expect(await signInAt(world)).toMatchObject({ kind: 'transient', cause: 'keys_http_503' });
-    world.shim.fault('jwks', faults.html());
-    expect(await signInAt(world)).toMatchObject({ kind: 'transient', cause: 'keys_unreadable' });
-    world.shim.fault('jwks', faults.dropBefore());
-    expect(await signInAt(world)).toMatchObject({ kind: 'transient', cause: 'keys_reset' });
+    for (const [fault, reason] of [[faults.status(503), 'http_503'], [faults.html(), 'unreadable'], [faults.dropBefore(), 'reset']] as const) {
+      world.shim.fault('jwks', fault);
+      const outcome = await signInAt(world);
+      expect(outcome).toMatchObject({ kind: 'rejected', code: 'issuer_unreachable', description: `its signing keys cannot be fetched (${reason})` });
+      await expectRevocable(world, outcome);
+    }
+  });
+
+  it('hands on what came with a sign-in that has no ID token, and with a device flow whose ID token is wrong', async () => {
+    const world = await start();
+    const { issuer, client, profile, shim } = world;
+    shim.fault('token', faults.withMembers({ id_token: undefined }));
+    const without = await signInAt(world);
+    expect(without).toMatchObject(invalid);
+    await expectRevocable(world, without);
+
+    const started = await issuer.startDevice(client, profile, wantOf(profile));
+    if (started.kind !== 'device') throw new Error(JSON.stringify(started));
+    await approveDevice(started.verificationUri, started.userCode, 'ada');
+    // The abort comes while the answer is judged: what came is there even so.
+    const stop = new AbortController();
+    world.clock.aheadMs += 11 * 60_000;
+    shim.fault('token', edited(world, (claims) => ({ ...claims, aud: 'other' })));
+    shim.fault('jwks', faults.editJson((body) => {
+      stop.abort(new BrokerError('login_cancelled', 'nobody waits any more'));
+      return body;
+    }));
+    const polled = await issuer.pollDevice(client, profile, started.deviceCode, wantOf(profile), stop.signal);
+    if (polled.kind === 'pending') throw new Error('still pending');
+    expect(polled).toMatchObject(invalid);
+    await expectRevocable(world, polled);
   });
 
   it('cleans the names that it hands on', async () => {
@@ -188,7 +252,9 @@ describe('a step-up', () => {
       (c: Json): Json => ({ ...c, auth_time: nowS() - 400 }), without('auth_time'), (c: Json): Json => ({ ...c, auth_time: 'now' }),
     ]) {
       world.shim.fault('token', edited(world, edit));
-      expect(await signInAt(world, gold)).toMatchObject(unmet);
+      const outcome = await signInAt(world, gold);
+      expect(outcome).toMatchObject(unmet);
+      await expectRevocable(world, outcome);
     }
     world.shim.fault('token', edited(world, (c) => ({ ...c, auth_time: nowS() - 330 })));
     tokensOf(await signInAt(world, gold));
@@ -199,18 +265,93 @@ describe('a step-up', () => {
 describe('after a refresh', () => {
   it.each<[string, (claims: Json) => Json]>([
     ['of another person', (c) => ({ ...c, sub: 'eve' })],
+    ['of another person, that has also expired', (c) => ({ ...c, sub: 'eve', exp: nowS() - 90 })],
+    ['of nobody', without('sub')],
     ['of another issuer', (c) => ({ ...c, iss: 'https://other.example' })],
     ['for another client', (c) => ({ ...c, aud: 'other' })],
     ['with azp where there was none', (c) => ({ ...c, azp: 'valetkey' })],
     ['of another time of sign-in', (c) => ({ ...c, auth_time: nowS() + 5 })],
     ['with another nonce', (c) => ({ ...c, nonce: 'other' })],
-    ['that has expired', (c) => ({ ...c, exp: nowS() - 90 })],
-  ])('refuses an ID token %s, which ends the grant', async (_name, edit) => {
+  ])('refuses an ID token %s, which ends the grant, and hands on what is to be revoked', async (_name, edit) => {
     const world = await start();
     const set = tokensOf(await signInAt(world));
     world.shim.fault('token', edited(world, edit));
-    expect(await refreshAt(world, set)).toMatchObject(invalid);
+    const outcome = await refreshAt(world, set);
+    expect(outcome).toMatchObject(invalid);
+    await expectRevocable(world, outcome);
   });
+
+  it.each<[string, (claims: Json) => Json, string]>([
+    ['has expired', (c) => ({ ...c, exp: nowS() - 90 }), 'exp'],
+    ['never expires', without('exp'), 'exp'],
+    ['is of the future', (c) => ({ ...c, iat: nowS() + 90 }), 'iat'],
+    ['says not when it was made', without('iat'), 'iat'],
+    ['is not valid yet', (c) => ({ ...c, nbf: nowS() + 90 }), 'nbf'],
+    ['is of another access token', (c) => ({ ...c, at_hash: 'LDktKdoQak3Pk0cnXxCltA' }), 'at_hash'],
+  ])('keeps the refresh token and withholds the access token where the ID token %s', async (_name, edit, why) => {
+    const world = await start();
+    const set = tokensOf(await signInAt(world));
+    world.shim.fault('token', edited(world, edit));
+    await expectKept(world, set, await refreshAt(world, set), why);
+  });
+
+  it.each([-90, 3_700])('outlives a clock of this machine that is wrong by %i s', async (aheadS) => {
+    const world = await start();
+    const set = tokensOf(await signInAt(world));
+    world.clock.aheadMs = aheadS * 1000;
+    const withheld = await expectKept(world, set, await refreshAt(world, set), "the ID token's ");
+    world.clock.aheadMs = 0;
+    expect(tokensOf(await refreshAt(world, { ...withheld, identity: set.identity }))).toMatchObject({ withheld: null, identity: { sub: 'ada' } });
+  });
+
+  it('keeps the refresh token where no key fits the ID token, or none can read it', async () => {
+    const world = await start();
+    const first = tokensOf(await signInAt(world));
+    const rsa = await generateKeyPair('RS256');
+    const stranger = await generateKeyPair('ES256');
+    const header = (object: object): string => Buffer.from(JSON.stringify(object)).toString('base64url');
+    const flawed: readonly (readonly [string, Fault, string])[] = [
+      ['an unknown kid', edited(world, (claims) => claims, { kid: 'unknown' }), 'ERR_JWKS_NO_MATCHING_KEY'],
+      ['an algorithm that is not listed', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'RS256' }).sign(rsa.privateKey)), 'ERR_JOSE_ALG_NOT_ALLOWED'],
+      ['unknown crit', replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256', crit: ['x'], x: 1 }).sign(stranger.privateKey, { crit: { x: true } })), 'ERR_JOSE_NOT_SUPPORTED'],
+      ['no alg', replaced(async (claims) => `${header({})}.${header(claims)}.c2ln`), 'ERR_JWS_INVALID'],
+      ['an alg that no text can be made of', replaced(async (claims) => `${header({ alg: { toString: 1 } })}.${header(claims)}.c2ln`), 'ERR_JWS_INVALID'],
+      ['no JWT', replaced(async () => 'not.a.jwt'), 'ERR_JWS_INVALID'],
+      ['an encrypted one', replaced(async () => 'a.b.c.d.e'), 'ERR_JWS_INVALID'],
+      ['an empty text', replaced(async () => ''), 'ERR_JWS_INVALID'],
+    ];
+    let set = first;
+    for (const [name, fault, why] of flawed) {
+      world.shim.fault('token', fault);
+      const outcome = await refreshAt(world, set);
+      expect([name, outcome]).toMatchObject([name, { kind: 'tokens', tokens: { withheld: expect.stringContaining(why) } }]);
+      set = { ...await expectKept(world, set, outcome, why), identity: first.identity };
+    }
+    // No claim of it is believed, but each counts against it.
+    world.shim.fault('token', edited(world, (claims) => ({ ...claims, sub: 'eve' }), { kid: 'unknown' }));
+    expect(await refreshAt(world, set)).toMatchObject(invalid);
+  }, 20_000);
+
+  it('[MD-04] ends the grant where the signature is false, or is one that anybody can make', async () => {
+    const world = await start();
+    const { keys } = (await (await fetch(world.server.jwksUri ?? '')).json()) as { keys: JWK[] };
+    const kid = keys[0]?.kid ?? '';
+    const stranger = await generateKeyPair('ES256');
+    const header = (alg: string): string => Buffer.from(JSON.stringify({ alg })).toString('base64url');
+    for (const fault of [
+      replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid }).sign(stranger.privateKey)),
+      replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).sign(stranger.privateKey)),
+      replaced((claims) => new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid }).sign(Buffer.from('valetkey'.repeat(4)))),
+      replaced(async (claims) => new UnsecuredJWT(claims).encode()),
+      replaced(async (claims) => new UnsecuredJWT(claims).encode().replace(/^[^.]*/, header('nOnE'))),
+    ]) {
+      const set = tokensOf(await signInAt(world));
+      world.shim.fault('token', fault);
+      const outcome = await refreshAt(world, set);
+      expect(outcome).toMatchObject(invalid);
+      await expectRevocable(world, outcome);
+    }
+  }, 20_000);
 
   it('accepts one with the nonce of the sign-in, one without, and an answer without any', async () => {
     const world = await start();
@@ -246,7 +387,7 @@ describe('after a refresh', () => {
     world.shim.fault('token', edited(world, recent));
     const kept = tokensOf(await refreshAt(world, set));
     expect(kept.refreshToken).not.toBeNull();
-    expect(kept.identity).toBeNull();
+    expect(kept).toMatchObject({ identity: null, withheld: null });
     expect(world.log.lines.map((line) => line.event)).toContain('id_token_not_verified');
     world.shim.fault('token', edited(world, (c) => recent({ ...c, sub: 'eve' })));
     expect(await refreshAt(world, { ...kept, identity: set.identity })).toMatchObject(invalid);

@@ -112,6 +112,7 @@ describe('issuer at oidc-provider', () => {
   it('carries hint, class and age of a sign-in', async () => {
     const { issuer, profile, client } = await start({ par: 'none' });
     const made = await issuer.authorizationUrl(client, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), { acrValues: ['a', 'b'], maxAgeS: 300 }, 'ada@example.test');
+    expect(made).toMatchObject({ expiresInS: null });
     expect(made.kind === 'url' ? Object.fromEntries(new URL(made.url).searchParams) : made).toMatchObject({ login_hint: 'ada@example.test', acr_values: 'a b', max_age: '300' });
   });
 
@@ -140,6 +141,7 @@ describe('issuer at oidc-provider', () => {
     const first = tokensOf(await signIn(issuer, client, profile));
     const spent = first.refreshToken ?? new Secret('');
     const second = tokensOf(await issuer.refresh(client, profile, spent, { scopes: [], resource: null }, first.identity));
+    expect([first.withheld, second.withheld]).toEqual([null, null]);
     expect(second.refreshToken?.sameAs(spent)).toBe(false);
     expect(second.identity).toMatchObject({ sub: 'ada', authTime: first.identity?.authTime });
     expect(lastTo(as, 'token')).not.toHaveProperty('scope');

@@ -214,7 +214,7 @@ describe('the callback', () => {
   it('[AZ-04] refuses a code of one issuer on the path, and on the listener, of another', async () => {
     const [a, b] = [await rigOf({ path: '/callback/issuer-a' }), await rigOf({ path: '/callback/issuer-b' })];
     a.arm();
-    b.listener.arm('https://other.example/authorize', new Secret('other-state-EXAMPLE'), { issuer: 'https://other.example', required: false });
+    b.listener.arm(async () => 'https://other.example/authorize', new Secret('other-state-EXAMPLE'), { issuer: 'https://other.example', required: false });
     const cookies = `${await a.start()}; ${await b.start()}`;
     expect((await a.get(a.callbackPath().replace('issuer-a', 'issuer-b'), { Cookie: cookies })).status).toBe(404);
     expect((await b.get(a.callbackPath().replace('issuer-a', 'issuer-b'), { Cookie: cookies })).status).toBe(400);

@@ -42,7 +42,7 @@ describe.skipIf(!hasChromium || !isLinux)('a browser and the loopback listener',
     log = new LogSink();
     const loopback = createLoopback({ random: createRandom(), log, ownerOf, onRefused: () => {} });
     listener = await loopback.open({ ports: [], path: '/callback/issuer-a', uid: process.getuid?.() ?? -1 });
-    listener.arm(siteUrl('issuer', '/authorize'), new Secret(STATE), { issuer: ISSUER, required: true });
+    listener.arm(async () => siteUrl('issuer', '/authorize'), new Secret(STATE), { issuer: ISSUER, required: true });
   });
   afterEach(async () => {
     await context.close();
@@ -186,7 +186,7 @@ describe.skipIf(!hasChromium || !isLinux)('a browser and the loopback listener',
     const page = await context.newPage();
     const first = await page.goto(listener.startUrl); // not armed in time
     expect(first?.status()).toBe(503);
-    listener.arm(siteUrl('issuer', '/authorize'), new Secret(STATE), { issuer: ISSUER, required: true });
+    listener.arm(async () => siteUrl('issuer', '/authorize'), new Secret(STATE), { issuer: ISSUER, required: true });
     await page.waitForURL(siteUrl('issuer', '/authorize'));
     expect(await page.textContent('h1')).toBe('Issuer');
   });

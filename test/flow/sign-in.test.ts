@@ -248,3 +248,56 @@ describe('the shape of errors', () => {
     expect((await callApi(vk.socket, 'POST', '/v1/token', { profile: 'nobody' })).body).toMatchObject({ code: 'unknown_profile', detail: expect.stringContaining('work') });
   });
 });
+
+describe('a sign-in that meets a change', () => {
+  it('a profile that is removed meanwhile gets no grant, and the tokens are revoked', async () => {
+    const login = await start();
+    await vk.config(MANY_CALLERS);
+    await vk.api('POST', '/v1/reload');
+    await followLogin(login.start_url, { login: 'alice' });
+    expect(await follow(login.id)).toMatchObject({ state: 'failed', error: { code: 'unknown_profile' } });
+    expect((await vk.api('GET', '/v1/grants')).body.grants).toEqual([]);
+    await expect.poll(() => hostile.requestsTo('revocation').length).toBeGreaterThan(0);
+  });
+
+  it('[LB-11] one that says nothing of who signed in counts as another account', async () => {
+    hostile.issuer.registerClient({ id: 'valetkey', metadata: { require_auth_time: false } });
+    await vk.signIn('work', 'alice');
+    const second = await vk.signIn('work', 'mallory', { scopes: ['offline_access'] });
+    expect(second.end.body).toMatchObject({ state: 'confirm_subject', subject: null, previous_subject: { sub: 'alice' } });
+    await vk.api('POST', `/v1/logins/${second.end.body.id}/confirm`, { accept: false });
+    expect((await vk.api('GET', '/v1/grants')).body.grants[0].subject.sub).toBe('alice');
+  });
+
+  it('a start that is under way when the daemon locks or stops leaves no port behind', async () => {
+    hostile.fault('par', faults.delay(1_000));
+    const starting = start();
+    await expect.poll(() => hostile.requestsTo('par').length).toBe(1);
+    await vk.api('POST', '/v1/lock');
+    expect(await starting).toMatchObject({ code: 'vault_locked' });
+    expect(vk.log.lines.filter((l) => l.event === 'loopback_opened')).toHaveLength(1);
+    expect(vk.log.lines.filter((l) => l.event === 'loopback_closed')).toHaveLength(1);
+    await vk.api('POST', '/v1/unlock', {});
+  });
+
+  it('one whose starter died before any browser followed the link is replaced by the next who asks', async () => {
+    vk.caller = { pid: 999_999_999, startTime: '1' };
+    const first = await start();
+    vk.caller = {};
+    expect((await start()).id).toBe(first.id); // a slow browser may still be on its way
+    vk.skipMs = 25_000;
+    const second = await start();
+    expect(second).toMatchObject({ owned: true, start_url: expect.any(String) });
+    expect(second.id).not.toBe(first.id);
+    expect(await follow(first.id, 0)).toMatchObject({ state: 'failed', error: { code: 'login_cancelled' } });
+  });
+
+  it('a pushed request that expired before the link was followed is pushed anew', async () => {
+    hostile.fault('par', faults.withMembers({ expires_in: 11 }));
+    const login = await start();
+    vk.skipMs = 3_000;
+    await followLogin(login.start_url, { login: 'alice' });
+    expect((await follow(login.id)).state).toBe('complete');
+    expect(hostile.requestsTo('par')).toHaveLength(2);
+  });
+});

@@ -126,7 +126,7 @@ describe('the end of a grant', () => {
     const reply = await vk.api('DELETE', '/v1/grants/work');
     expect(reply.body).toEqual({ profile: 'work', revoked: [{ token: 'refresh_token', outcome: 'revoked', until: null }, { token: 'access_token', outcome: 'revoked', until: null }] });
     expect(await hostile.issuer.introspect(access_token)).toMatchObject({ active: false });
-    expect(await token()).toMatchObject({ code: 'login_required', reason: 'never_signed_in' });
+    expect(await token()).toMatchObject({ code: 'login_required', reason: 'signed_out' });
   });
 
   it('[RV-01] a revocation that cannot be sent is kept, and sent when the issuer answers again', async () => {

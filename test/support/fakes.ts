@@ -1,15 +1,20 @@
 /** Hand-written fakes of the ports: they answer as told and keep what they were asked. */
-import type { AuditEvent, Audit, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
+import type { AuditEvent, Audit, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import type { Grant, RefreshIntent, Revocation } from '../../daemon/core/domain.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { ProfileName } from '../../shared/names.ts';
 import { someServer } from './builders.ts';
 
+/** What an issuer refuses with. */
+export const refusal = (oauthError: string | null, over: Partial<Rejected> = {}): Rejected => ({
+  kind: 'rejected', code: 'issuer_refused', oauthError, subError: null, description: 'no', tokens: null, ...over,
+});
+
 export function tokenSet(n: number, over: Partial<TokenSet> = {}): TokenSet {
   return {
     accessToken: new Secret(`at-${n}-EXAMPLE`), tokenType: 'Bearer', expiresInS: 600, scope: null,
-    refreshToken: new Secret(`rt-${n}-EXAMPLE`), identity: null, ...over,
+    refreshToken: new Secret(`rt-${n}-EXAMPLE`), identity: null, withheld: null, ...over,
   };
 }
 
@@ -27,7 +32,7 @@ export class FakeIssuer implements Issuer {
   newAuthorizationRequest: Issuer['newAuthorizationRequest'] = (redirectUri) => ({
     redirectUri, state: new Secret('state-EXAMPLE'), nonce: new Secret('nonce-EXAMPLE'), verifier: new Secret('verifier-EXAMPLE'),
   });
-  authorizationUrl: Issuer['authorizationUrl'] = async () => ({ kind: 'url', url: 'https://issuer.example/auth?x=1' });
+  authorizationUrl: Issuer['authorizationUrl'] = async () => ({ kind: 'url', url: 'https://issuer.example/auth?x=1', expiresInS: null });
   redeem: Issuer['redeem'] = async () => ({ kind: 'tokens', tokens: tokenSet(1) });
   startDevice: Issuer['startDevice'] = async () => ({
     kind: 'device', deviceCode: new Secret('device-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://issuer.example/device',

@@ -9,7 +9,8 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
 import type { SessionFacts } from '../../daemon/core/domain.ts';
-import type { Callers } from '../../daemon/core/ports.ts';
+import type { Callers, Clock } from '../../daemon/core/ports.ts';
+import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
 import type { Daemon, Edges } from '../../daemon/daemon.ts';
 import { createIssuer } from '../../daemon/issuer/issuer.ts';
@@ -36,6 +37,8 @@ export type InProcess = {
   readonly audit: FakeAudit;
   /** What the test says of the caller's login session; may be changed at any time. */
   facts: SessionFacts;
+  /** How far the daemon's clock is ahead of the real one. */
+  skipMs: number;
   /** Changes what attest() says of this process, e.g. its terminal. */
   caller: Parameters<typeof Object.assign>[1];
   api(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiReply>;
@@ -63,7 +66,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   ensurePrivateDir(join(root, 'run'), uid);
   const log = new LogSink();
   const self: InProcess = {
-    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, configFile, log, audit: new FakeAudit(), facts: someFacts(), caller: {},
+    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, caller: {},
     api: (method, path, body, headers) => callApi(self.socket, method, path, body, headers),
     async signIn(profile, login, ask = {}) {
       const started = await self.api('POST', '/v1/logins', { profile, ...ask });
@@ -84,13 +87,14 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   await self.config(options.config);
 
   async function launch(): Promise<Daemon> {
-    const clock = createClock();
+    const real = createClock();
+    const clock: Clock = { ...real, now: () => (real.now() + self.skipMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
     const random = createRandom();
-    const real = createCallers({ loginctl: async () => null, ownCli: null });
+    const kernel = createCallers({ loginctl: async () => null, ownCli: null });
     const callers: Callers = {
-      ...real,
+      ...kernel,
       attest: async (peer) => {
-        const caller = await real.attest(peer);
+        const caller = await kernel.attest(peer);
         return caller === null ? null : { ...caller, ...self.caller };
       },
       session: async () => self.facts,

@@ -47,7 +47,7 @@ const loopback = createLoopback({
 });
 try {
   const listener = await loopback.open({ ports, path: '/callback/issuer-a', uid });
-  listener.arm(${JSON.stringify(AUTHORIZE)}, new Secret(${JSON.stringify(STATE)}), { issuer: ${JSON.stringify(ISSUER)}, required: true });
+  listener.arm(async () => ${JSON.stringify(AUTHORIZE)}, new Secret(${JSON.stringify(STATE)}), { issuer: ${JSON.stringify(ISSUER)}, required: true });
   listener.callback.then(
     ({ parameters }) => { say('callback', { code: parameters.get('code') }); listener.finish({ kind: 'success', subject: 'alice', profile: 'work', caller: 'git' }); },
     ({ code }) => say('failed', { code }),

@@ -52,7 +52,7 @@ export async function openRig(options: { readonly ports?: readonly number[]; rea
   const listener = await loopback.open({ ports: options.ports ?? [], path, uid: UID });
   const rig: Rig = {
     listener, log, refused, owner: UID, lookups: 0, until: Promise.resolve(),
-    arm: (iss = { issuer: ISSUER, required: true }) => listener.arm(AUTHORIZE, new Secret(STATE), iss),
+    arm: (iss = { issuer: ISSUER, required: true }) => listener.arm(async () => AUTHORIZE, new Secret(STATE), iss),
     get: (target, headers) => httpGet(listener.port, target, headers),
     async start() {
       const { headers } = await rig.get(new URL(listener.startUrl).pathname);

@@ -3,7 +3,7 @@ import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
 import type { Logins } from '../../flows/logins.ts';
-import type { Revocations } from '../../tokens/revocations.ts';
+import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
 import type { Releases } from './releases.ts';
 
@@ -27,9 +27,10 @@ export type Broker = {
 
 export type Events = {
   emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null): void;
-  /** Calls back for each event until the signal ends. */
-  subscribe(listener: (event: BrokerEvent) => void, signal: AbortSignal): void;
+  /** Calls back for each event until the signal ends; not at all where it has. `by` names the process. */
+  subscribe(by: string, listener: (event: BrokerEvent) => void, signal: AbortSignal): void;
   readonly subscribers: number;
+  subscribersOf(by: string): number;
 };
 
 export type Facts = {
@@ -52,7 +53,8 @@ export type Lifecycle = {
   unlock(caller: Caller, passphrase: string | null, create: boolean): Promise<void>;
   /** The caller is null for a signal. */
   reload(caller: Caller | null): Promise<readonly ProfileName[]>;
-  purge(caller: Caller): Promise<void>;
+  /** What became of the tokens of each grant; none where the vault could not be opened any more. */
+  purge(caller: Caller): Promise<readonly { readonly profile: ProfileName; readonly revoked: readonly Revoked[] }[]>;
   /** Answers first, then drains and ends. */
   shutdown(reason: string): void;
 };

@@ -1,9 +1,9 @@
 import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
-import type { OkReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
+import type { OkReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Ask } from '../app.ts';
-import { encodeGrant } from '../encode.ts';
+import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -27,9 +27,13 @@ export async function status(broker: Broker): Promise<StatusReply> {
     grants: broker.book.list().map(encodeGrant),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
-    warnings: [...facts.warnings, ...config.warnings, ...grantWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...grantWarnings(broker)],
     environment: facts.environment,
   };
+}
+
+function unsavedWarnings(broker: Broker): readonly string[] {
+  return broker.book.unsaved().map((name) => `${name}: the disk refuses the newest refresh token, which is kept in memory; if the daemon ends now, a sign-in is needed`);
 }
 
 function grantWarnings(broker: Broker): readonly string[] {
@@ -65,7 +69,7 @@ export async function shutdown(broker: Broker): Promise<OkReply> {
   return { ok: true };
 }
 
-export async function purge(broker: Broker, ask: Ask): Promise<OkReply> {
-  await broker.lifecycle.purge(ask.caller);
-  return { ok: true };
+export async function purge(broker: Broker, ask: Ask): Promise<PurgeReply> {
+  const done = await broker.lifecycle.purge(ask.caller);
+  return { grants: done.map(({ profile, revoked }) => ({ profile, revoked: encodeRevoked(revoked) })) };
 }

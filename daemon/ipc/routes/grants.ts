@@ -2,7 +2,8 @@ import type { GrantsReply, LogoutReply } from '../../../shared/schemas.ts';
 import { parseProfileName } from '../../../shared/names.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Ask } from '../app.ts';
-import { encodeGrant } from '../encode.ts';
+import { signOut } from '../../tokens/sign-out.ts';
+import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
 
 export async function grants(broker: Broker): Promise<GrantsReply> {
@@ -19,9 +20,9 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
     throw new BrokerError('unknown_profile', 'there is neither a profile nor a grant of this name');
   }
   await broker.logins.stopOf(name, new BrokerError('login_cancelled', `profile ${name} was logged out`));
-  const grant = await broker.book.take(name);
-  if (grant === null) return { profile: name, revoked: [] };
+  const done = await signOut(broker, name, profile ?? null);
+  if (done === null) return { profile: name, revoked: [] };
+  const { grant, revoked } = done;
   await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { generation: grant.generation, sub: grant.identity?.sub ?? null } });
-  const revoked = await broker.revocations.revokeGrant(grant, profile ?? null);
-  return { profile: name, revoked: revoked.map((r) => ({ token: r.token, outcome: r.outcome, until: r.until === null ? null : Math.floor(r.until / 1000) })) };
+  return { profile: name, revoked: encodeRevoked(revoked) };
 }

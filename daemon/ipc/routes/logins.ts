@@ -1,12 +1,11 @@
-import type * as v from 'valibot';
+import * as v from 'valibot';
+import { loginWait } from '../../../shared/schemas.ts';
 import type { confirmRequest, loginRequest } from '../../../shared/schemas.ts';
 import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Ask } from '../app.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
-
-const LONGEST_WAIT_S = 300;
 
 export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
   const body = ask.body as v.InferOutput<typeof loginRequest>; // parsed by this method's schema
@@ -24,9 +23,9 @@ export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
   }, ask.caller);
 }
 
-export function login(broker: Broker, ask: Ask): Promise<LoginView> {
+export async function login(broker: Broker, ask: Ask): Promise<LoginView> {
   const asked = ask.query['wait_s'] ?? '0';
-  if (!/^\d{1,3}$/.test(asked) || Number(asked) > LONGEST_WAIT_S) throw new BrokerError('bad_request', `wait_s must be a number of seconds, ${LONGEST_WAIT_S} at most`);
+  if (!/^\d{1,3}$/.test(asked) || !v.is(loginWait, Number(asked))) throw new BrokerError('bad_request', 'wait_s must be a number of seconds, 300 at most');
   return broker.logins.follow(ask.params['id'] ?? '', ask.caller, Number(asked) * 1000, ask.signal);
 }
 

@@ -11,6 +11,8 @@ import type { Ask } from '../app.ts';
 import { withDeadline } from '../deadline.ts';
 import { encodeToken } from '../encode.ts';
 import type { Broker } from './broker.ts';
+import { claimedOf } from './claimed.ts';
+import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -21,23 +23,25 @@ const DEFAULT_WAIT_S = 30;
 export async function token(broker: Broker, ask: Ask): Promise<TokenReply> {
   const body = ask.body as Body; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
-  await allow(broker, ask, profile);
+  const claimed = claimedOf(body.claimed);
+  await allow(broker, ask, profile, claimed);
   await broker.lifecycle.ensureOpen();
   const need = needOf(body, profile, broker.clock.now());
   try {
-    const served = await withDeadline(broker.clock, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
-    await broker.releases.record(profile, served.token, served.source, ask.caller, ask.requestId);
+    const served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
+    await broker.releases.record(profile, served.token, served.source, ask.caller, ask.requestId, claimed);
     return encodeToken(profile, served.token, served.source);
   } catch (cause) {
     throw await withLogin(broker, cause, profile, body, ask);
   }
 }
 
-async function allow(broker: Broker, ask: Ask, profile: Profile): Promise<void> {
+async function allow(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Promise<void> {
   const decision = decide({ locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller);
   if (decision.kind === 'allow') return;
   await broker.audit.append({
-    event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId, facts: { rule: decision.rule, reason: decision.reason },
+    event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
+    facts: { rule: decision.rule, reason: decision.reason, ...(claimed === null ? {} : { claimed }) },
   });
   if (decision.rule === 'user-lock') throw new BrokerError('vault_locked', 'the user locked the broker');
   throw new BrokerError('policy_denied', `${decision.reason} (rule ${decision.rule})`, { reason: decision.rule });

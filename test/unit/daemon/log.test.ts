@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, linkSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BrokerError } from '../../../daemon/core/errors.ts';
@@ -196,6 +198,61 @@ describe('lines', () => {
     expect(written.map((line) => JSON.parse(line))).toMatchObject([{ event: 'c', lines_lost: 2 }, { event: 'd' }]);
     expect(written[1]).not.toContain('lines_lost');
   });
+});
+
+describe('a stream whose reader', () => {
+  const linesOf = async (stream: Readable): Promise<readonly Record<string, unknown>[]> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString().trim().split('\n').map((line) => JSON.parse(line));
+  };
+
+  it('left does not end the process, and what is lost is counted when the stream writes again', async () => {
+    const failing = { broken: true, passed: new PassThrough() };
+    const stderr = new Writable({
+      // As process.stderr, which outlives its errors.
+      autoDestroy: false,
+      write: (chunk, _, done) => {
+        if (failing.broken) return done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+        failing.passed.write(chunk);
+        done();
+      },
+    });
+    const { log } = capture({ stderr });
+    for (const event of ['a', 'b', 'c']) {
+      log.info(event);
+      await new Promise(setImmediate);
+    }
+    // A stream remembers its error; process.stderr takes it back.
+    Object.assign(Reflect.get(stderr, '_writableState') as object, { errored: null, errorEmitted: false });
+    failing.broken = false;
+    log.info('d');
+    log.info('e');
+    failing.passed.end();
+    expect(await linesOf(failing.passed)).toMatchObject([{ event: 'd', lines_lost: 3 }, { event: 'e' }]);
+  });
+
+  it('does not read costs a megabyte at most', async () => {
+    const stderr = new PassThrough({ highWaterMark: 1 });
+    const { log } = capture({ stderr });
+    for (let i = 0; i < 20_000; i += 1) log.info('x', { why: 'word '.repeat(50) });
+    expect(stderr.writableLength).toBeLessThan(1_100_000);
+    const reading = linesOf(stderr);
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+    log.info('again');
+    stderr.end();
+    const lines = await reading;
+    expect(lines.at(-1)).toMatchObject({ event: 'again', lines_lost: 20_001 - lines.length });
+  });
+});
+
+it('takes another level while it runs', () => {
+  const { log, lines } = capture({ level: 'warn' });
+  log.info('a');
+  log.setLevel('info');
+  log.info('b');
+  log.debug('c');
+  expect(lines.map((line) => JSON.parse(line).event)).toEqual(['b']);
 });
 
 describe('the file', () => {

@@ -3,12 +3,13 @@ import { pollDeviceFlow, startDeviceFlow } from '../../../../daemon/flows/device
 import { nextPauseS } from '../../../../daemon/flows/device-schedule.ts';
 import { isTrustedVerificationUri } from '../../../../daemon/flows/verification-host.ts';
 import { Consent } from '../../../../daemon/flows/consent.ts';
+import { StartLimit } from '../../../../daemon/flows/start-limit.ts';
 import type { PollOutcome } from '../../../../daemon/core/ports.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
 import type { BrokerError } from '../../../../daemon/core/errors.ts';
 import { someCaller, someProfile, someServer, someTraits, T0 } from '../../../support/builders.ts';
-import { FakeIssuer, fakeRandom, tokenSet } from '../../../support/fakes.ts';
-import { FakeClock, settle } from '../../../support/fake-clock.ts';
+import { FakeIssuer, fakeRandom, refusal, tokenSet } from '../../../support/fakes.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 
 const pending: PollOutcome = { kind: 'pending', slowDown: false };
 const slow: PollOutcome = { kind: 'pending', slowDown: true };
@@ -22,7 +23,7 @@ function rig(answers: readonly PollOutcome[]) {
   issuer.onPoll = async (n) => answers[n - 1] ?? pending;
   const profile = someProfile();
   const client = { server: someServer(), clientId: 'client-EXAMPLE', clientAuth: 'none' as const, clientSecret: null, connection: profile };
-  const flow = { issuer, clock, profile, client, want: { scopes: profile.scopes, resource: null } };
+  const flow = { issuer, clock, profile, client, want: { scopes: profile.scopes, resource: null }, discard: async () => undefined };
   const abort = new AbortController();
   const start = clock.boottimeMs();
   const run = async () => pollDeviceFlow(flow, await startDeviceFlow(flow), abort.signal);
@@ -71,7 +72,7 @@ describe('device polling', () => {
   });
 
   it.each(['access_denied', 'expired_token', 'invalid_grant', 'invalid_client', 'something_new'])('[DG-04] stops at %s', async (oauthError) => {
-    const { run, clock, issuer } = rig([pending, { kind: 'rejected', code: 'issuer_refused', oauthError, description: '' }]);
+    const { run, clock, issuer } = rig([pending, refusal(oauthError)]);
     const result = run();
     const ended = expect(result).rejects.toMatchObject({ code: { access_denied: 'access_denied', expired_token: 'flow_timeout' }[oauthError] ?? 'issuer_refused' });
     await clock.advance(3_600_000);
@@ -148,13 +149,21 @@ describe('consent at the terminal', () => {
     const { consent } = rigConsent();
     expect(consent.demand('key', someCaller({ terminal: null }), someProfile(), [], 'laptop').facts.challenge).toBeUndefined();
   });
-  it('[DG-08] starts at most three device logins in ten minutes', async () => {
-    const { clock, consent } = rigConsent();
-    for (let i = 0; i < 3; i += 1) consent.countStart(someProfile());
-    expect(() => consent.countStart(someProfile())).toThrow(/three device logins/);
-    consent.countStart(someProfile({ issuer: 'https://other.example' }));
+});
+
+describe('how often a sign-in may be started', () => {
+  it('[DG-08] three device logins in ten minutes, for one issuer, client and resource', async () => {
+    const clock = new FakeClock(T0);
+    const starts = new StartLimit(clock);
+    for (let i = 0; i < 3; i += 1) starts.count(someProfile(), 'device_code');
+    expect(() => starts.count(someProfile(), 'device_code')).toThrow(/within ten minutes/);
+    starts.count(someProfile({ issuer: 'https://other.example' }), 'device_code');
+    starts.count(someProfile(), 'authorization_code');
     await clock.advance(600_001);
-    consent.countStart(someProfile());
-    await settle();
+    starts.count(someProfile(), 'device_code');
+  });
+  it('and a loop of browser logins ends too', () => {
+    const starts = new StartLimit(new FakeClock(T0));
+    expect(() => { for (let i = 0; i < 1_000; i += 1) starts.count(someProfile(), 'authorization_code'); }).toThrow(/within ten minutes/);
   });
 });

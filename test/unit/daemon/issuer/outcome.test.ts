@@ -3,7 +3,9 @@ import { ClientError } from 'openid-client';
 import { describe, expect, it } from 'vitest';
 import { BrokerError } from '../../../../daemon/core/errors.ts';
 import { AnswerRefused, KeysUnavailable, WireError } from '../../../../daemon/issuer/failures.ts';
-import { oauthOutcome, outcomeOf } from '../../../../daemon/issuer/outcome.ts';
+import type { Members } from '../../../../daemon/issuer/answer.ts';
+import { oauthOutcome, outcomeOf, withTokens } from '../../../../daemon/issuer/outcome.ts';
+import { tokenSet } from '../../../support/fakes.ts';
 
 const coded = (code: string): Error => Object.assign(new TypeError('fetch failed'), { cause: Object.assign(new Error('x'), { code }) });
 const wrapped = (cause: unknown): Error => new ClientError('something went wrong', { cause });
@@ -29,7 +31,7 @@ describe('the error table', () => {
     expect(outcomeOf(broken, answer)).toMatchObject({ kind: 'rejected', code: 'issuer_response_invalid' });
     expect(outcomeOf(broken, { ...answer, status: 404 }, true)).toMatchObject({ kind: 'rejected', code: 'issuer_response_invalid' });
     expect(outcomeOf(new AnswerRefused('id_token_invalid', 'x'), answer, true)).toMatchObject({ kind: 'rejected', code: 'id_token_invalid' });
-    expect(outcomeOf(new KeysUnavailable('http_503'), answer)).toMatchObject({ kind: 'transient', cause: 'keys_http_503', answerLost: false });
+    expect(outcomeOf(new KeysUnavailable('http_503'), answer)).toMatchObject({ kind: 'rejected', code: 'issuer_unreachable' });
     expect(outcomeOf(clientError('OAUTH_MISSING_SERVER_METADATA'), null)).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
   });
 
@@ -45,6 +47,26 @@ describe('the error table', () => {
     ['access_denied', 'access_denied'], ['expired_token', 'flow_timeout'], ['unmet_authentication_requirements', 'stepup_unmet'], ['invalid_grant', 'issuer_refused'],
     ['invalid_client', 'issuer_refused'], ['constructor', 'issuer_refused'], ['__proto__', 'issuer_refused'],
   ])('says of the OAuth error %s that it is %s', (error, code) => {
-    expect(oauthOutcome(error, '', null)).toEqual({ kind: 'rejected', code, oauthError: error, description: 'it gives no reason' });
+    expect(oauthOutcome(error, '', null)).toEqual({ kind: 'rejected', code, oauthError: error, subError: null, description: 'it gives no reason', tokens: null });
+  });
+
+  it.each<[string, Members, string | null, string]>([
+    ['Google\'s', { error_subtype: 'invalid_rapt' }, 'invalid_rapt', 'it was (invalid_rapt)'],
+    ['Entra\'s', { suberror: 'consent_required' }, 'consent_required', 'it was (consent_required)'],
+    ['the one that says something', { error_subtype: '', suberror: 'bad_token' }, 'bad_token', 'it was (bad_token)'],
+    ['none', {}, null, 'it was'],
+    ['none where it is no text', { error_subtype: 7, suberror: true }, null, 'it was'],
+    ['none where it is a list', { error_subtype: ['a'] }, null, 'it was'],
+  ])('hands on %s word beside the error', (_name, members, subError, description) => {
+    expect(oauthOutcome('invalid_grant', 'it was', { status: 400, members, idToken: null, retryAfterMs: null })).toMatchObject({ subError, description });
+  });
+
+  it('adds to a rejection what came with it, and to nothing else', () => {
+    const tokens = tokenSet(1, { withheld: 'x' });
+    const refused = oauthOutcome('invalid_grant', 'x', null);
+    expect(withTokens(refused, tokens)).toEqual({ ...refused, tokens: { ...tokens, withheld: null } });
+    expect(withTokens(refused, null)).toBe(refused);
+    const later = oauthOutcome('server_error', 'x', null);
+    expect(withTokens(later, tokens)).toBe(later);
   });
 });

@@ -47,7 +47,7 @@ describe('the scopes of a request', () => {
   });
 
   it('come back as they were said', () => {
-    expect(grantedScopes(someProfile(), want('a b'), undefined)).toBeNull();
+    expect(grantedScopes(someProfile(), want('a b'), null)).toBeNull();
     expect(grantedScopes(someProfile(), want('a b'), '')).toEqual([]);
     expect(grantedScopes(someProfile(), want('a b'), 'a  b')).toEqual(['a', 'b']);
     expect(grantedScopes(someProfile(), want('repo'), 'repo,gist')).toEqual(['repo', 'gist']);

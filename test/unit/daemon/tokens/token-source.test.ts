@@ -6,9 +6,10 @@ import { Secret } from '../../../../daemon/core/secret.ts';
 import { Grants } from '../../../../daemon/tokens/grant-book.ts';
 import { Revocations } from '../../../../daemon/tokens/revocations.ts';
 import { TokenSource } from '../../../../daemon/tokens/token-source.ts';
+import { signOut } from '../../../../daemon/tokens/sign-out.ts';
 import type { EpochMs } from '../../../../shared/names.ts';
-import { profileName, scopes, someGrant, someProfile, someToken, someTraits, T0 } from '../../../support/builders.ts';
-import { FakeAudit, FakeIssuer, FakeVault, fakeRandom, LogSink, tokenSet } from '../../../support/fakes.ts';
+import { profileName, scopes, someGrant, someProfile, someServer, someToken, someTraits, T0 } from '../../../support/builders.ts';
+import { FakeAudit, FakeIssuer, FakeVault, fakeRandom, LogSink, refusal, tokenSet } from '../../../support/fakes.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 
 const never = new AbortController().signal;
@@ -29,10 +30,11 @@ async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const deps = { clock, issuer, vault, audit, log, random: fakeRandom(), signal: stop.signal };
   const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
   const revocations = new Revocations(deps);
-  const source = new TokenSource({ ...deps, book, revocations });
+  const gate = { isLocked: false };
+  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, onRefreshed: () => undefined });
   await book.load();
   const get = (over: Partial<TokenNeed> = {}, signal = never) => source.get(profile, need(over), signal);
-  return { clock, issuer, vault, audit, log, book, source, revocations, profile, get, stop };
+  return { clock, issuer, vault, audit, log, book, source, revocations, profile, get, stop, gate };
 }
 
 describe('a token', () => {
@@ -134,7 +136,7 @@ describe('a token', () => {
 describe('a failed refresh', () => {
   it('[TK-06] invalid_grant parks the grant: tokens gone, one request, one clear reason', async () => {
     const { get, issuer, book, vault, audit } = await rig(stale());
-    issuer.onRefresh = async () => ({ kind: 'rejected', code: 'issuer_refused', oauthError: 'invalid_grant', description: 'no' });
+    issuer.onRefresh = async () => refusal('invalid_grant');
     for (let i = 0; i < 1_000; i += 1) await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'revoked_or_reused' } });
     expect(issuer.refreshes).toHaveLength(1);
     expect(book.get(profileName('work'))?.state.kind).toBe('parked');
@@ -175,21 +177,38 @@ describe('a failed refresh', () => {
     expect(issuer.refreshes).toEqual(['rt-1-EXAMPLE']);
   });
 
-  it('whose answer was lost keeps the grant where the issuer does not rotate, or allows a grace', async () => {
-    for (const [grant, profile] of [
-      [stale({ rotates: false }), someProfile()],
-      [stale(), someProfile({ traits: someTraits({ refreshGraceS: 30 }) })],
-    ] as const) {
-      const { get, issuer, book } = await rig(grant, profile);
-      issuer.onRefresh = async () => lost;
-      await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
-      expect(book.get(profileName('work'))?.state.kind).toBe('active');
-    }
+  it('whose answer was lost keeps the grant where the issuer does not rotate', async () => {
+    const { get, issuer, book } = await rig(stale({ rotates: false }));
+    issuer.onRefresh = async () => lost;
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    expect(book.get(profileName('work'))?.state.kind).toBe('active');
+  });
+
+  it('[TK-05] whose answer was lost is sent once more, at once, where the issuer allows a grace, and never a third time', async () => {
+    const grace = someProfile({ traits: someTraits({ refreshGraceS: 30 }) });
+    const lucky = await rig(stale(), grace);
+    lucky.issuer.onRefresh = async (n) => (n === 1 ? lost : { kind: 'tokens', tokens: tokenSet(2) });
+    expect(await lucky.get()).toMatchObject({ source: 'refresh' });
+    expect(lucky.issuer.refreshes).toEqual(['rt-1-EXAMPLE', 'rt-1-EXAMPLE']);
+    const unlucky = await rig(stale(), grace);
+    unlucky.issuer.onRefresh = async () => lost;
+    await expect(unlucky.get()).rejects.toMatchObject({ facts: { reason: 'refresh_answer_lost' } });
+    await expect(unlucky.get()).rejects.toMatchObject({ code: 'login_required' });
+    expect(unlucky.issuer.refreshes).toHaveLength(2);
+  });
+
+  it('[TK-05] lost once and then not sent waits, and is parked when the grace is over', async () => {
+    const { get, issuer, clock } = await rig(stale(), someProfile({ traits: someTraits({ refreshGraceS: 30 }) }));
+    issuer.onRefresh = async (n) => (n === 1 ? lost : down);
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    await clock.advance(40_000);
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'refresh_answer_lost' } });
+    expect(issuer.refreshes).toHaveLength(2);
   });
 
   it('[ID-03] with another account\'s ID token drops the grant', async () => {
     const { get, issuer, book } = await rig(stale());
-    issuer.onRefresh = async () => ({ kind: 'rejected', code: 'id_token_invalid', oauthError: null, description: 'sub differs' });
+    issuer.onRefresh = async () => refusal(null, { code: 'id_token_invalid', tokens: tokenSet(9) });
     await expect(get()).rejects.toMatchObject({ facts: { reason: 'identity_changed' } });
     expect(book.get(profileName('work'))?.state.kind).toBe('parked');
   });
@@ -197,7 +216,7 @@ describe('a failed refresh', () => {
   it('refused for the scope or the resource leaves the grant alone', async () => {
     for (const [oauthError, code] of [['invalid_scope', 'scope_not_granted'], ['invalid_target', 'resource_not_granted'], ['invalid_client', 'issuer_refused']] as const) {
       const { get, issuer, book } = await rig(stale());
-      issuer.onRefresh = async () => ({ kind: 'rejected', code: 'issuer_refused', oauthError, description: 'no' });
+      issuer.onRefresh = async () => refusal(oauthError);
       await expect(get()).rejects.toMatchObject({ code });
       expect(book.get(profileName('work'))).toMatchObject({ generation: 1, state: { kind: 'active' } });
     }
@@ -224,6 +243,120 @@ describe('a failed refresh', () => {
   });
 });
 
+describe('one caller\'s wish', () => {
+  it('is refused to that caller alone: who waited for the same flight gets a token', async () => {
+    const { get, issuer } = await rig(stale(), someProfile({ traits: someTraits({ resourceStyle: 'scope_prefix' }) }));
+    issuer.onRefresh = async (n) => (n === 1 ? refusal('invalid_target') : { kind: 'tokens', tokens: tokenSet(2) });
+    const odd = expect(get({ resource: 'https://nowhere.example' })).rejects.toMatchObject({ code: 'resource_not_granted' });
+    const plain = get();
+    await odd;
+    expect(await plain).toMatchObject({ source: 'refresh' });
+    await expect(get({ resource: 'https://nowhere.example' })).rejects.toMatchObject({ code: 'resource_not_granted' });
+    expect(issuer.refreshes).toHaveLength(2);
+  });
+
+  it('for a resource that nobody consented to does not end the sign-in, though the issuer says invalid_grant', async () => {
+    const { get, issuer, book } = await rig(stale(), someProfile({ traits: someTraits({ resourceStyle: 'scope_prefix' }) }));
+    issuer.onRefresh = async () => refusal('invalid_grant', { subError: 'consent_required' });
+    await expect(get({ resource: 'https://nowhere.example' })).rejects.toMatchObject({ code: 'resource_not_granted' });
+    expect(book.get(profileName('work'))?.state.kind).toBe('active');
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'revoked_or_reused' } });
+  });
+
+  it('for a longer life than the issuer gives is one refresh, however often and by however many it is asked', async () => {
+    const { get, issuer } = await rig(stale());
+    for (let i = 0; i < 50; i += 1) await expect(get({ minTtlMs: 3_600_000 })).rejects.toMatchObject({ code: 'min_ttl_unmet' });
+    const many = await Promise.allSettled(Array.from({ length: 200 }, () => get({ minTtlMs: 3_600_000 })));
+    expect(many.every((r) => r.status === 'rejected' && (r.reason as { code: string }).code === 'min_ttl_unmet')).toBe(true);
+    expect(issuer.refreshes).toHaveLength(1);
+    expect(await get()).toMatchObject({ source: 'cache' });
+  });
+
+  it('that is answered with something unusable is not repeated for a while', async () => {
+    const { get, issuer, clock } = await rig(stale());
+    issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1, { expiresInS: null }) });
+    for (let i = 0; i < 20; i += 1) await expect(get()).rejects.toMatchObject({ code: 'issuer_response_invalid' });
+    expect(issuer.refreshes).toHaveLength(1);
+    await clock.advance(30_001);
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_response_invalid' });
+    expect(issuer.refreshes).toHaveLength(2);
+  });
+
+  it('for fewer scopes may be answered with all that the sign-in was granted', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { scope: scopes('openid api') }) });
+    expect(await get({ scopes: scopes('api') })).toMatchObject({ source: 'refresh' });
+  });
+
+  it('may be called like a member of every object', async () => {
+    const { get } = await rig(stale());
+    await expect(get({ scopes: scopes('constructor') })).rejects.toMatchObject({ code: 'scope_not_granted' });
+    const granted = await rig(stale(), someProfile({ traits: someTraits({ extraScopes: 'allow' }) }));
+    granted.issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { scope: scopes('openid api toString __proto__') }) });
+    expect((await granted.get()).token.beyond).toEqual(['toString', '__proto__']);
+  });
+});
+
+describe('an issuer that wants the person', () => {
+  it.each(['interaction_required', 'login_required', 'consent_required'])('%s asks for a sign-in and keeps the grant', async (oauthError) => {
+    const { get, issuer, book } = await rig(stale());
+    issuer.onRefresh = async () => refusal(oauthError);
+    for (let i = 0; i < 10; i += 1) await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'interaction_required' } });
+    expect(issuer.refreshes).toHaveLength(1);
+    expect(book.get(profileName('work'))?.state.kind).toBe('active');
+  });
+  it('for the organisation\'s limit says so', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async () => refusal('invalid_grant', { subError: 'invalid_rapt' });
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'session_limit' } });
+  });
+});
+
+describe('tokens that came with a bad answer', () => {
+  it('are revoked where the answer is rejected', async () => {
+    const { get, issuer } = await rig(stale());
+    issuer.onRefresh = async () => refusal(null, { code: 'id_token_invalid', tokens: tokenSet(9) });
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'identity_changed' } });
+    expect(issuer.revoked).toEqual(['rt-9-EXAMPLE', 'at-9-EXAMPLE']);
+  });
+  it('are kept where only the access token must not be used, as with a clock that is behind', async () => {
+    const { get, issuer, book, clock } = await rig(stale());
+    issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1, n === 1 ? { withheld: 'the ID token is from the future' } : {}) });
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_response_invalid', message: expect.stringContaining('future') });
+    const state = book.get(profileName('work'))?.state;
+    expect(state?.kind === 'active' && state.refreshToken?.equals('rt-2-EXAMPLE')).toBe(true);
+    await clock.advance(30_001);
+    expect(await get()).toMatchObject({ source: 'refresh' });
+  });
+});
+
+describe('the user\'s lock', () => {
+  it('is said to those who wait for a refresh, and what was read before is gone', async () => {
+    const { get, issuer, book, gate, vault } = await rig(stale());
+    let answer: (outcome: IssuerOutcome) => void = () => undefined;
+    issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
+    const waiting = get();
+    await settle();
+    gate.isLocked = true;
+    answer({ kind: 'tokens', tokens: tokenSet(2) });
+    await expect(waiting).rejects.toMatchObject({ code: 'vault_locked' });
+    expect(vault.stored.get(profileName('work'))?.grant.generation).toBe(2);
+    const again = book.load();
+    book.forget();
+    await again;
+    expect(book.list()).toEqual([]);
+  });
+  it('saves before it goes what the disk refused', async () => {
+    const { get, vault, book } = await rig(stale());
+    vault.failOn = 'save';
+    await get();
+    vault.failOn = null;
+    await book.flush();
+    expect(vault.stored.get(profileName('work'))?.grant.generation).toBe(2);
+    expect(book.unsaved()).toEqual([]);
+  });
+});
+
 describe('races', () => {
   it('a logout during a refresh wins: nothing is saved, and the new tokens are revoked', async () => {
     const { get, issuer, book, vault } = await rig(stale());
@@ -233,7 +366,7 @@ describe('races', () => {
     await settle();
     await book.take(profileName('work'));
     answer({ kind: 'tokens', tokens: tokenSet(2) });
-    await expect(waiting).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'never_signed_in' } });
+    await expect(waiting).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'signed_out' } });
     expect(vault.stored.size).toBe(0);
     expect(issuer.revoked).toEqual(['rt-2-EXAMPLE', 'at-2-EXAMPLE']);
   });
@@ -300,17 +433,56 @@ describe('a grant that may not be used', () => {
   });
 });
 
+describe('[RV-01] the end of a grant', () => {
+  it('seals tombstones first, then forgets the grant, then asks the issuer', async () => {
+    const { book, revocations, vault, issuer, profile } = await rig(stale());
+    issuer.onRevoke = async () => {
+      vault.steps.push('asked');
+      return { kind: 'revoked' };
+    };
+    await signOut({ book, revocations }, profileName('work'), profile);
+    expect(vault.steps).toEqual(['grants', 'tombstone', 'tombstone', 'remove', 'asked', 'asked']);
+    expect(vault.kept.size).toBe(0);
+  });
+  it('revokes even where the disk refuses to forget, and says so', async () => {
+    const { book, revocations, vault, issuer, profile } = await rig(stale());
+    vault.failOn = 'remove';
+    await expect(signOut({ book, revocations }, profileName('work'), profile)).rejects.toMatchObject({ code: 'vault_unwritable' });
+    expect(issuer.revoked).toEqual(['rt-1-EXAMPLE', 'at-1-EXAMPLE']);
+    expect(book.get(profileName('work'))).toBeNull();
+  });
+  it('one issuer\'s Retry-After holds back no other issuer', async () => {
+    const { revocations, issuer, clock, profile } = await rig(null);
+    const tried: string[] = [];
+    issuer.revoke = async ({ server }) => {
+      tried.push(server.issuer);
+      return { kind: 'transient', answerLost: false, retryAfterMs: server.issuer.includes('slow') ? 86_400_000 : null, cause: 'http_503', timedOut: false };
+    };
+    for (const name of ['slow', 'good']) await revocations.send(await revocations.prepare(someGrant({ server: someServer({ issuer: `https://${name}.example` }) }), profile));
+    tried.length = 0;
+    await clock.advance(60_000);
+    expect(tried.filter((t) => t.includes('good')).length).toBeGreaterThan(2);
+    expect(tried.filter((t) => t.includes('slow')).length).toBeLessThanOrEqual(1); // the second token, once
+  });
+  it('a secret of ours that is missing is no word of the issuer\'s: the tombstone stays', async () => {
+    const { revocations, issuer, profile } = await rig(null);
+    issuer.onRevoke = async () => refusal(null, { code: 'client_secret_required' });
+    await revocations.send(await revocations.prepare(someGrant(), profile));
+    expect(revocations.pendingOf(profileName('work'))).toBe(2);
+  });
+});
+
 describe('[RV-01] revocation', () => {
   it('sends the refresh token first, then the access tokens', async () => {
     const { revocations, issuer, profile } = await rig(null);
-    const done = await revocations.revokeGrant(someGrant(), profile);
+    const done = await revocations.send(await revocations.prepare(someGrant(), profile));
     expect(issuer.revoked).toEqual(['rt-1-EXAMPLE', 'at-1-EXAMPLE']);
     expect(done).toEqual([{ token: 'refresh_token', outcome: 'revoked', until: null }, { token: 'access_token', outcome: 'revoked', until: null }]);
   });
   it('keeps what could not be sent, sealed, and sends it when the issuer is back', async () => {
     const { revocations, issuer, vault, clock, profile } = await rig(null);
     issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: 20_000, cause: 'http_5xx', timedOut: false });
-    expect(await revocations.revokeGrant(someGrant(), profile)).toMatchObject([{ outcome: 'pending' }, { outcome: 'pending' }]);
+    expect(await revocations.send(await revocations.prepare(someGrant(), profile))).toMatchObject([{ outcome: 'pending' }, { outcome: 'pending' }]);
     expect(vault.kept.size).toBe(2);
     await clock.advance(3_000);
     const tries = issuer.revoked.length;
@@ -331,9 +503,9 @@ describe('a profile that was changed after the sign-in', () => {
       seen.push(client.connection);
       return { kind: 'revoked' };
     };
-    await revocations.revokeGrant(someGrant(), { ...profile, digest: 'digest-2', proxy: 'http://evil.example:3128', caPem: 'EVIL' });
-    await revocations.revokeGrant(someGrant(), { ...profile, proxy: 'http://proxy.example:3128' });
-    await revocations.revokeGrant(someGrant(), null);
+    await revocations.send(await revocations.prepare(someGrant(), { ...profile, digest: 'digest-2', proxy: 'http://evil.example:3128', caPem: 'EVIL' }));
+    await revocations.send(await revocations.prepare(someGrant(), { ...profile, proxy: 'http://proxy.example:3128' }));
+    await revocations.send(await revocations.prepare(someGrant(), null));
     expect(seen.map((c) => (c as { proxy: string | null }).proxy)).toEqual([null, null, 'http://proxy.example:3128', 'http://proxy.example:3128', null, null]);
   });
 });
