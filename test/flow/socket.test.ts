@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { METHODS } from '../../shared/methods.ts';
 import type { Method } from '../../shared/methods.ts';
+import { createCallers } from '../../daemon/callers/callers.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 
@@ -67,9 +68,11 @@ describe('the socket', () => {
     ['a repeated query key', 'GET', '/v1/logins/aaaaaaaaaaaaaaaaaaaaaa?wait_s=1&wait_s=2', undefined, 400, 'bad_request'],
     ['a wait that is no number', 'GET', '/v1/logins/aaaaaaaaaaaaaaaaaaaaaa?wait_s=x', undefined, 400, 'bad_request'],
     ['an id that is none', 'GET', '/v1/logins/%2e%2e%2f', undefined, 404, 'login_not_found'],
+    ['a path that cannot be decoded', 'GET', '/v1/grants/%zz', undefined, 400, 'bad_request'],
+    ['a name of 200 characters', 'DELETE', `/v1/grants/${'a'.repeat(200)}`, undefined, 400, 'bad_request'],
   ])('[IP-11] %s is a clear error', async (_name, method, path, body, status, code) => {
     const reply = await vk.api(method, path, body);
-    expect(reply).toMatchObject({ status, body: { code, hint: expect.any(String) } });
+    expect(reply).toMatchObject({ status, body: { code, hint: expect.any(String) }, headers: { 'content-type': expect.stringMatching(/^application\/problem\+json/), 'valetkey-protocol': '1' } });
     expect(reply.text).not.toMatch(/\\n +at /);
     expect(Object.prototype).not.toHaveProperty('force');
   });
@@ -85,6 +88,10 @@ describe('the socket', () => {
     for (const { path, verb } of Object.values<Method>(METHODS)) expect(body.paths[path]).toHaveProperty(verb.toLowerCase());
     const schema = body.paths['/v1/token'].post.requestBody.content['application/json'].schema;
     expect(schema).toMatchObject({ type: 'object', additionalProperties: false, properties: { min_ttl_s: { type: 'integer', maximum: 86_400 } } });
+    expect(body.paths['/v1/logins/{id}'].get.parameters).toEqual([
+      { name: 'id', in: 'path', required: true, schema: { type: 'string' } },
+      { name: 'wait_s', in: 'query', required: false, schema: expect.objectContaining({ type: 'integer', minimum: 0, maximum: 300 }) },
+    ]);
   });
 });
 
@@ -97,6 +104,33 @@ describe('[IP-11] clients that mean harm or nothing', () => {
     for (const client of [silent, header, body]) expect(client).toMatchObject({ closed: true });
     for (const client of [silent, header, body]) expect(client.ms).toBeLessThan(7_500);
   }, 15_000);
+
+  it.each([
+    ['what is no HTTP', '\x16\x03\x01\x02\x00\r\n\r\n', 400, 'bad_request'],
+    ['a line of nonsense', 'HELO x\r\n\r\n', 400, 'bad_request'],
+    ['a header over 16 KiB', `GET /v1/status HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`, 413, 'payload_too_large'],
+    ['two lengths', 'POST /v1/lock HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n', 400, 'bad_request'],
+    ['a header that stops in the middle', 'GET /v1/status HTTP/1.1\r\nHost: x\r\n', 400, 'bad_request'],
+    ['no Host', 'GET /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'bad_request'],
+  ])('%s is answered with a problem document', async (_name, bytes, status, code) => {
+    const { text } = await raw(bytes);
+    const [head = '', body = ''] = text.split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(head).toMatch(/^content-type: application\/problem\+json/im);
+    expect(head).toMatch(/^valetkey-protocol: 1\r$/im);
+    expect(head).toMatch(/^valetkey-build: \S+\r?$/im);
+    expect(JSON.parse(body)).toMatchObject({ status, code });
+  }, 10_000);
+
+  it('an answer that is under way is not mixed with one to the garbage behind it', async () => {
+    const { text } = await raw('GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n\x00\x01\x02garbage\r\n\r\n', 1_500);
+    expect(text.match(/HTTP\/1\.1/g) ?? []).toHaveLength(text === '' ? 0 : 1);
+    expect(await isAlive()).toBe(true);
+  });
+
+  it('an expectation that nobody knows is ignored', async () => {
+    expect((await vk.api('GET', '/v1/status', undefined, { expect: 'more' })).status).toBe(200);
+  });
 
   it('headers over 16 KiB, requests smuggled into one, upgrades and CONNECT do no harm', async () => {
     expect((await raw(http(`GET /v1/status HTTP/1.1\r\nX: ${'a'.repeat(20_000)}`))).text).toMatch(/^HTTP\/1\.1 4/);
@@ -154,6 +188,43 @@ describe('[IP-11] clients that mean harm or nothing', () => {
   });
 });
 
+describe('what a process asks in vain', () => {
+  it.each([
+    ['an unknown path', 'GET', '/v1/nothing', undefined], ['a path that cannot be decoded', 'GET', '/v1/%zz', undefined],
+    ['a body that is no JSON', 'POST', '/v1/token', '{'], ['a request of a web page', 'GET', '/v1/status', undefined],
+  ])('[IP-11] counts like any other request: %s', async (name, method, path, body) => {
+    const limited = await startInProcess({ config: '[limits]\nrequests_per_second = 1\nburst = 10\n' });
+    try {
+      const headers = name.includes('web page') ? { origin: 'https://evil.example' } : {};
+      const statuses = await Promise.all(Array.from({ length: 30 }, async () => (await limited.api(method, path, body, headers)).status));
+      expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(18);
+      expect((await limited.api('GET', '/v1/status')).body).toMatchObject({ code: 'too_many_requests', retry_after_s: 1 });
+      expect(limited.log.lines.filter(({ level, event }) => level !== 'debug' && event === 'request_refused').length).toBeLessThanOrEqual(12);
+    } finally {
+      await limited.stop();
+    }
+  });
+});
+
+describe('a caller that cannot be looked at', () => {
+  it.each([
+    ['since no descriptor is left', Object.assign(new Error('too many open files'), { code: 'EMFILE' }), 429, { code: 'too_many_requests', retryable: true, retry_after_s: 1 }],
+    ['for a reason that nobody foresaw', new Error('mistake'), 500, { code: 'internal' }],
+    ['since it is gone', null, 403, { code: 'policy_denied' }],
+  ])('%s is told so, and may come again', async (_name, failure, status, problem) => {
+    let answer: () => Promise<null> = async () => { if (failure !== null) throw failure; return null; };
+    const real = createCallers({ loginctl: async () => null, ownCli: null });
+    const short = await startInProcess({ config: '', edges: { callers: { ...real, attest: (peer) => (answer === real.attest ? real.attest(peer) : answer()) } } });
+    try {
+      expect(await short.api('GET', '/v1/status')).toMatchObject({ status, body: problem, headers: { connection: 'close' } });
+      answer = real.attest as unknown as typeof answer;
+      expect((await short.api('GET', '/v1/status')).status).toBe(200);
+    } finally {
+      await short.stop();
+    }
+  });
+});
+
 describe('[IP-05] a stranger', () => {
   it('is cut off before a byte of it is read, and recorded', async () => {
     const guarded = await startInProcess({ config: '', edges: { peerOf: () => ({ uid: 4711, pid: 1 }) } });
@@ -175,5 +246,57 @@ describe('events', () => {
     const { text } = await stream;
     expect(text).toContain('text/event-stream');
     expect(text).toContain('event: config_reloaded\ndata: {"at":');
+  });
+  const leaving = (bytes: string, afterMs: number): Promise<void> => new Promise((resolve) => {
+    const socket = connect(vk.socket).on('error', () => resolve());
+    socket.on('connect', () => {
+      socket.write(bytes);
+      setTimeout(() => { socket.destroy(); resolve(); }, afterMs);
+    });
+  });
+
+  it('readers that left, at whatever moment, hold no place', async () => {
+    const ask = 'GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n';
+    for (let i = 0; i < 60; i += 1) await leaving(i % 2 === 0 ? ask : ask + ask, i % 5);
+    await new Promise((resolve) => { setTimeout(resolve, 300); });
+    const readers = Array.from({ length: 8 }, () => raw(ask, 600));
+    for (const { text } of await Promise.all(readers)) expect(text).toContain('200 OK');
+  });
+
+  it('are given to eight readers of one process at most, and to a ninth when one has left', async () => {
+    const ask = 'GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n';
+    const readers = Array.from({ length: 8 }, () => raw(ask, 700));
+    await new Promise((resolve) => { setTimeout(resolve, 300); });
+    expect((await vk.api('GET', '/v1/events')).body).toMatchObject({ code: 'too_many_requests', detail: expect.stringContaining('8 event streams') });
+    await Promise.all(readers);
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    expect((await raw(ask, 300)).text).toContain('200 OK');
+  });
+});
+
+it('a reader that reads nothing does not keep the daemon from stopping', async () => {
+  const ending = await startInProcess({ config: '[limits]\nrequests_per_second = 10000\nburst = 10000\n' });
+  const deaf = connect(ending.socket).on('error', () => undefined).pause();
+  // Answers of some megabytes, far beyond what the kernel holds for one who does not read.
+  for (let i = 0; i < 300; i += 1) deaf.write('GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((resolve) => { setTimeout(resolve, 500); });
+  const from = performance.now();
+  await ending.stop();
+  expect(performance.now() - from).toBeLessThan(5_000);
+  deaf.destroy();
+}, 15_000);
+
+describe('what a program claims of itself', () => {
+  it('is in the audit of a refusal, cleaned and apart', async () => {
+    const locked = await startInProcess({ config: profileToml('work', 'http://127.0.0.1:9') });
+    try {
+      await locked.api('POST', '/v1/lock');
+      const { body } = await locked.api('POST', '/v1/token', { profile: 'work', claimed: { name: 'de\u001b[31mploy', reason: 'a\nb' } });
+      expect(body.code).toBe('vault_locked');
+      const refusal = locked.audit.events.find(({ event }) => event === 'token_refused');
+      expect(refusal?.facts['claimed']).toEqual({ name: 'deploy', reason: 'a b' });
+    } finally {
+      await locked.stop();
+    }
   });
 });
