@@ -5,7 +5,7 @@
  */
 import type {
   GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, ProfileAddReply, ProfileAddRequest, ProfilesReply,
-  ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
+  PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
 } from '../shared/schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -25,10 +25,11 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     token: (request: TokenRequest, signal?: AbortSignal) =>
       call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: (request.wait_s ?? DEFAULT_WAIT_S) * 1000 + MARGIN_MS }),
     startLogin: (request: LoginRequest, signal?: AbortSignal) => call<LoginView>('POST', '/v1/logins', request, { signal, timeoutMs: 40_000 }),
+    // A login ends with its daemon: another daemon is not started to be asked about it.
     login: (id: string, waitS: number, signal?: AbortSignal) =>
-      call<LoginView>('GET', `/v1/logins/${name(id)}?wait_s=${waitS}`, null, { signal, timeoutMs: waitS * 1000 + MARGIN_MS }),
-    cancelLogin: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/logins/${name(id)}`, null, { signal }),
-    confirmLogin: (id: string, accept: boolean, signal?: AbortSignal) => call<LoginView>('POST', `/v1/logins/${name(id)}/confirm`, { accept }, { signal }),
+      call<LoginView>('GET', `/v1/logins/${name(id)}?wait_s=${waitS}`, null, { signal, timeoutMs: waitS * 1000 + MARGIN_MS, startDaemon: false }),
+    cancelLogin: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/logins/${name(id)}`, null, { signal, startDaemon: false }),
+    confirmLogin: (id: string, accept: boolean, signal?: AbortSignal) => call<LoginView>('POST', `/v1/logins/${name(id)}/confirm`, { accept }, { signal, startDaemon: false }),
     profiles: (signal?: AbortSignal) => call<ProfilesReply>('GET', '/v1/profiles', null, { signal }),
     addProfile: (request: ProfileAddRequest, signal?: AbortSignal) => call<ProfileAddReply>('POST', '/v1/profiles', request, { signal, timeoutMs: 40_000 }),
     removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
@@ -39,6 +40,6 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
     shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),
-    purge: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),
+    purge: (signal?: AbortSignal) => call<PurgeReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),
   };
 }

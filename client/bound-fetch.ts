@@ -35,10 +35,12 @@ function isReplayable(body: RequestInit['body']): boolean {
 
 type Hop = { readonly url: URL; readonly init: RequestInit };
 
-function firstHop(input: Parameters<Fetch>[0], init: RequestInit): Hop {
+/** The body of a Request is a stream, which can be read once: it is read here, so that it can be sent again. */
+async function firstHop(input: Parameters<Fetch>[0], init: RequestInit): Promise<Hop> {
   if (!(input instanceof Request)) return { url: new URL(input), init };
-  const { method, headers, body, signal, redirect } = input;
-  const own = { method, headers, signal, redirect, ...(body === null ? {} : { body, duplex: 'half' as const }) };
+  const { method, headers, signal, redirect } = input;
+  const isOwn = input.body !== null && init.body === undefined;
+  const own = { method, headers, signal, redirect, ...(isOwn ? { body: await input.arrayBuffer() } : {}) };
   return { url: new URL(input.url), init: { ...own, ...init } };
 }
 
@@ -80,10 +82,11 @@ export function bindFetch(source: TokenSource, fetch: Fetch): Fetch {
   }
 
   return async (input, init = {}) => {
-    const first = firstHop(input, init);
+    const isRequest = input instanceof Request;
+    const origins = await source.origins(init.signal ?? (isRequest ? input.signal : null));
+    if (!origins.has(new URL(isRequest ? input.url : input).origin)) return fetch(input, init);
+    const first = await firstHop(input, init);
     const mode = first.init.redirect ?? 'follow';
-    const origins = await source.origins(first.init.signal ?? null);
-    if (!origins.has(first.url.origin)) return fetch(input, init);
     let hop = first;
     for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
       // Once a redirect has left the origin, the rest of the chain gets no token, even if it comes back.

@@ -70,7 +70,9 @@ export type Client = {
   events(options?: Cancellable): AsyncGenerator<BrokerEvent, void, undefined>;
   /**
    * A fetch that adds `Authorization: Bearer` (RFC 6750) to requests to the profile's resource and to nothing
-   * else. On 401 it asks once for a newer token. Redirects to another origin go on without the token.
+   * else. On 401 it asks once for a newer token and sends the request again. Redirects to another origin go on
+   * without the token. The body of a `Request` is read into memory first, since it may be sent twice; a stream
+   * given as `body` is sent once, and its 401 is returned.
    */
   createFetch(profile: string, options?: FetchOptions): typeof globalThis.fetch;
   /** Closes idle connections. The client can be used again. */
@@ -97,7 +99,11 @@ export function connect(options: ConnectionOptions = {}): Client {
 
   const client: Client = {
     async getToken(profile, { signal, ...wanted } = {}) {
-      const request = typeof profile === 'string' ? { profile } : profile;
+      const request: unknown = typeof profile === 'string' ? { profile } : profile;
+      // Programs without types come here too, and a number would be sent as no profile at all.
+      if (typeof request !== 'object' || request === null || Array.isArray(request)) {
+        throw ValetkeyError.local('bad_request', 'getToken takes the name of a profile, or a request as POST /v1/token does', { hint: 'Call: getToken(\'PROFILE\')' });
+      }
       return api.token({ ...request, ...wanted }, signal);
     },
     async login(profile, { signal, openBrowser, askConsent, showDevice, confirmSubject, ...wanted } = {}) {
@@ -107,6 +113,7 @@ export function connect(options: ConnectionOptions = {}): Client {
         askConsent: askConsent ?? (async () => null),
         showDevice: showDevice ?? undisplayable,
         confirmSubject: confirmSubject ?? (async () => false),
+        joined: () => undefined,
         waiting: () => undefined,
       };
       return signIn(api, { profile, ...wanted }, screen, signal ?? new AbortController().signal);

@@ -1,4 +1,5 @@
 /** What a command of the CLI is given, and how it is declared. Tests give it another world. */
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { Paths } from '../shared/paths.ts';
 import type { Api } from './api.ts';
@@ -22,7 +23,8 @@ export type World = {
   readonly stderr: Stream;
   readonly stdinIsTerminal: boolean;
   readonly env: Env;
-  readonly cwd: string;
+  /** Asked for only where it is needed: the directory may be gone. @throws ValetkeyError no_profile */
+  cwd(): string;
   readonly owner: Owner;
   readonly paths: Paths;
   /** Aborted by Ctrl-C. */
@@ -54,6 +56,11 @@ export type Declare = (command: Command, context: CommandContext) => void;
 
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+/** An option that takes one of these words; `completion` offers them. */
+export function choice(flags: string, description: string, words: readonly string[]): Option {
+  return new Option(flags, description).choices(words);
 }
 
 /** For repeatable options. */

@@ -6,6 +6,7 @@
 import { Agent } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { Paths } from '../shared/paths.ts';
+import { socketGone } from './daemon-process.ts';
 import { findLiveSocket, isOwnSocket, socketCandidates } from './find-socket.ts';
 import { exchangeJson, exchangeStream } from './http-exchange.ts';
 import type { Verb } from './http-exchange.ts';
@@ -26,6 +27,8 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds until the call fails with `deadline_exceeded`. */
   readonly timeoutMs?: number;
+  /** False: do not start the daemon for this call. */
+  readonly startDaemon?: boolean;
 };
 
 export type Connection = {
@@ -85,10 +88,13 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
     return socket;
   }
 
-  async function reach<T>(attempt: (socket: string) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async function reach<T>(attempt: (socket: string) => Promise<T>, signal: AbortSignal | undefined, startsHere = mayStart): Promise<T> {
     const found = await onFirstSocket(attempt);
     if (found !== null) return found.reply;
-    if (!mayStart) throw ValetkeyError.local('daemon_unreachable', `no daemon answers on ${options.socket ?? paths.socket}`);
+    if (!startsHere) {
+      throw (options.socket === undefined ? socketGone(paths, owner.uid) : null)
+        ?? ValetkeyError.local('daemon_unreachable', `no daemon answers on ${options.socket ?? paths.socket}`);
+    }
     const socket = await start(signal);
     if (!isOwnSocket(socket, owner.uid)) throw ValetkeyError.local('daemon_unreachable', 'the daemon ended right after its start');
     known = socket;
@@ -103,12 +109,12 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
   }
 
   return {
-    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS } = {}) {
+    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS, startDaemon = true } = {}) {
       signal?.throwIfAborted();
       const deadline = AbortSignal.timeout(timeoutMs);
       const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
       try {
-        return await reach((socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), signal);
+        return await reach((socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), signal, mayStart && startDaemon);
       } catch (error) {
         throw translate(error, deadline, signal, timeoutMs);
       }

@@ -57,8 +57,8 @@ export function socketCandidates(paths: Pick<Paths, 'lockFile' | 'socket'>, uid:
   return recorded === undefined || recorded === paths.socket ? [paths.socket] : [recorded, paths.socket];
 }
 
-function untrusted(path: string, what: string): ValetkeyError {
-  return ValetkeyError.local('server_untrusted', `${path} ${what}; nothing was sent`);
+function untrusted(path: string, what: string, hint?: string): ValetkeyError {
+  return ValetkeyError.local('server_untrusted', `${path} ${what}; nothing was sent`, hint === undefined ? {} : { hint });
 }
 
 /**
@@ -72,12 +72,12 @@ export function isOwnSocket(socket: string, uid: number): boolean {
   if (dir === null) return false;
   if (!dir.isDirectory()) throw untrusted(directory, 'is not a directory');
   if (dir.uid !== uid) throw untrusted(directory, `belongs to user ${dir.uid}`);
-  if ((dir.mode & 0o777) !== 0o700) throw untrusted(directory, `has mode ${octal(dir.mode)} instead of 0700`);
+  if ((dir.mode & 0o777) !== 0o700) throw untrusted(directory, `has mode ${octal(dir.mode)} instead of 0700`, `Run: chmod 0700 ${directory}`);
   const file = lookAt(socket);
   if (file === null) return false;
   if (!file.isSocket()) throw untrusted(socket, 'is not a socket');
   if (file.uid !== uid) throw untrusted(socket, `belongs to user ${file.uid}`);
-  if ((file.mode & 0o777) !== 0o600) throw untrusted(socket, `has mode ${octal(file.mode)} instead of 0600`);
+  if ((file.mode & 0o777) !== 0o600) throw untrusted(socket, `has mode ${octal(file.mode)} instead of 0600`, `Run: chmod 0600 ${socket}`);
   return true;
 }
 

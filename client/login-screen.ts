@@ -123,9 +123,18 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
       const typed = await person.ask('Keep the new one? [y/N]', { signal });
       return typed !== null && /^y(?:es)?$/i.test(typed.trim());
     }),
+    joined(view) {
+      const { caller, profile, expires_at } = view;
+      const end = `to end it, run: valetkey logout ${profile}`;
+      if (!context.isInteractive) {
+        throw ValetkeyError.local('login_required', `another process (${caller}) has started a sign-in, which nobody could finish from here`, {
+          hint: `Finish it there, or ${end}`, login: view,
+        });
+      }
+      terminal.tell(`Another process (${caller}) has started this sign-in and shows it; waiting for it, ${duration(expires_at - context.now())} at most. Ctrl-C leaves it as it is; ${end}`);
+    },
     waiting(view) {
       if (stopWaiting !== null) return;
-      if (!view.owned) terminal.note(`Another process (${view.caller}) has started this sign-in; waiting for it`);
       stopWaiting = terminal.waitFor(() => `Waiting for the sign-in at ${view.issuer_host}, ${clock(view.expires_at - context.now())} left`);
     },
   };

@@ -23,7 +23,8 @@ export type ProfileChoice = {
 export type ChoiceInputs = {
   readonly argument: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
+  /** The working directory; asked for only where nothing before it decides. */
+  readonly cwd: () => string;
   readonly owner: { readonly uid: number; readonly home: string };
   /** Names of all profiles; asked only where nothing else decides. */
   readonly listProfiles: () => Promise<readonly string[]>;
@@ -32,10 +33,10 @@ export type ChoiceInputs = {
 /** @throws ValetkeyError `no_profile` (lists what there is), `bad_request`, and those of the directory's file */
 export async function chooseProfile(inputs: ChoiceInputs): Promise<ProfileChoice> {
   const { argument, env } = inputs;
-  if (argument !== undefined) return { profile: named(argument, 'the argument'), rule: 'argument', because: 'it is the argument' };
+  if (argument !== undefined) return { profile: checkProfileName(argument, 'the argument'), rule: 'argument', because: 'it is the argument' };
   const variable = env['VALETKEY_PROFILE'];
   if (variable !== undefined && variable !== '') {
-    return { profile: named(variable, 'VALETKEY_PROFILE'), rule: 'environment', because: 'VALETKEY_PROFILE names it' };
+    return { profile: checkProfileName(variable, 'VALETKEY_PROFILE'), rule: 'environment', because: 'VALETKEY_PROFILE names it' };
   }
   const directory = await directoryProfile(inputs);
   if (directory !== null) return { profile: directory.profile, rule: 'directory', because: `${directory.file} names it` };
@@ -49,9 +50,10 @@ export async function chooseProfile(inputs: ChoiceInputs): Promise<ProfileChoice
     });
 }
 
-function named(text: string, where: string): string {
+/** @throws ValetkeyError bad_request, which says `where` it stands */
+export function checkProfileName(text: string, where: string): string {
   const profile = parseProfileName(text);
-  if (profile === null) throw ValetkeyError.local('bad_request', `${where} is not a profile name: a-z, 0-9, dot, dash and underscore, 64 at most`);
+  if (profile === null) throw ValetkeyError.local('bad_request', `${where} is not a profile name: a-z, 0-9, dot, dash and underscore, a letter or digit first, 64 at most`);
   return profile;
 }
 
@@ -68,7 +70,7 @@ export function searchPath(cwd: string, home: string): readonly string[] {
 }
 
 async function directoryProfile({ cwd, owner }: ChoiceInputs): Promise<{ profile: string; file: string } | null> {
-  for (const directory of searchPath(cwd, owner.home)) {
+  for (const directory of searchPath(cwd(), owner.home)) {
     const file = join(directory, DIRECTORY_FILE);
     const text = await readOwned(file, owner.uid);
     if (text !== null) return { profile: await parseDirectoryFile(file, text), file };
@@ -81,14 +83,14 @@ async function readOwned(file: string, uid: number): Promise<string | null> {
   // Without O_NONBLOCK a FIFO of this name would hold us for ever.
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR' || cause.code === 'EACCES') return null;
-    throw ValetkeyError.local('config_invalid', `${file} cannot be read (${cause.code})`, { cause });
+    throw ValetkeyError.local('config_invalid', `${file} cannot be read (${cause.code})`, { cause, hint: `See what it is: ls -l ${file}` });
   });
   if (handle === null) return null;
   try {
     const stats = await handle.stat();
-    if (!stats.isFile() || stats.size > FILE_MAX) throw ValetkeyError.local('config_invalid', `${file} is not a small file`);
-    if (stats.uid !== uid && stats.uid !== 0) throw ValetkeyError.local('config_untrusted', `${file} belongs to user ${stats.uid}`);
-    if ((stats.mode & 0o002) !== 0) throw ValetkeyError.local('config_untrusted', `${file} can be written by everybody`);
+    if (!stats.isFile() || stats.size > FILE_MAX) throw ValetkeyError.local('config_invalid', `${file} is not a small file`, { hint: `See what it is: ls -l ${file}` });
+    if (stats.uid !== uid && stats.uid !== 0) throw ValetkeyError.local('config_untrusted', `${file} belongs to user ${stats.uid}`, { hint: `Run: ls -l ${file}` });
+    if ((stats.mode & 0o002) !== 0) throw ValetkeyError.local('config_untrusted', `${file} can be written by everybody`, { hint: `Run: chmod o-w ${file}` });
     return await handle.readFile('utf8');
   } finally {
     await handle.close();
@@ -98,7 +100,7 @@ async function readOwned(file: string, uid: number): Promise<string | null> {
 async function parseDirectoryFile(file: string, text: string): Promise<string> {
   const { parse, TomlError } = await import('smol-toml');
   const invalid = (detail: string, cause?: unknown) => ValetkeyError.local('config_invalid', detail, {
-    hint: `It takes two lines: v = 1 and profile = "NAME"`, ...(cause === undefined ? {} : { cause }),
+    hint: `${file} takes two lines: v = 1 and profile = "NAME"`, ...(cause === undefined ? {} : { cause }),
   });
   let table: Record<string, unknown>;
   try {

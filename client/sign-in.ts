@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConsentChallenge, LoginRequest, LoginView } from '../shared/schemas.ts';
+import { ERRORS, isErrorCode } from '../shared/errors.ts';
 import type { Api } from './api.ts';
 import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 
@@ -18,6 +19,8 @@ export type SignInScreen = {
   showDevice(view: LoginView): Promise<void> | void;
   /** Another account signed in than before: keep it? */
   confirmSubject(view: LoginView): Promise<boolean>;
+  /** Another process has started this sign-in. Throws where it must not be waited for. */
+  joined(view: LoginView): void;
   /** The sign-in is pending. Called once for each answer of the daemon. */
   waiting(view: LoginView): void;
 };
@@ -61,7 +64,9 @@ async function follow(api: SignInApi, started: LoginView, screen: SignInScreen, 
 function failureOf(view: LoginView): ValetkeyError {
   const { error } = view;
   if (error === undefined) return ValetkeyError.local('internal', 'the sign-in failed without a reason');
-  const problem = parseProblem({ type: `urn:valetkey:error:${error.code}`, status: 400, retryable: false, ...error });
+  // A newer daemon may send codes that this client does not know.
+  const { status, retryable } = ERRORS[isErrorCode(error.code) ? error.code : 'internal'];
+  const problem = parseProblem({ type: `urn:valetkey:error:${error.code}`, status, retryable, ...error });
   return problem === null ? ValetkeyError.local('internal', 'the sign-in failed without a reason') : new ValetkeyError(problem);
 }
 
@@ -78,13 +83,21 @@ export async function signIn(api: SignInApi, request: LoginRequest, screen: Sign
 
 async function seeThrough(api: SignInApi, started: LoginView, screen: SignInScreen, signal: AbortSignal): Promise<LoginView> {
   try {
+    if (!started.owned) screen.joined(started);
     if (started.owned && started.start_url !== undefined) await screen.openBrowser(started, started.start_url);
     else if (started.owned && started.device !== undefined) await screen.showDevice(started);
     return await follow(api, started, screen, signal);
   } catch (error) {
+    if (isGone(error)) {
+      throw ValetkeyError.local('daemon_unreachable', 'the daemon ended, and the sign-in with it', { cause: error, hint: `Run: valetkey login ${started.profile}` });
+    }
     if (started.owned) await cancel(api, started.id);
     throw error;
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof ValetkeyError && error.code === 'daemon_unreachable';
 }
 
 /**

@@ -11,6 +11,7 @@ import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { localOwner, localPaths } from './local-paths.ts';
+import { socketGone } from './daemon-process.ts';
 import { findLiveSocket } from './find-socket.ts';
 import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 
@@ -71,7 +72,14 @@ type Ending =
   | { readonly kind: 'lost'; readonly atMs: number }
   | { readonly kind: 'failed'; readonly error: ValetkeyError };
 
-type Attempt = { ending(): Ending; letGo(): void };
+type Attempt = {
+  ending(): Ending;
+  /** What it has said so far of why it does not start. */
+  problem(): ValetkeyError | null;
+  /** Only for one that said so: it has failed and does not end. */
+  kill(): void;
+  letGo(): void;
+};
 
 function watch(child: ChildProcess): Attempt {
   let stderr = '';
@@ -91,6 +99,8 @@ function watch(child: ChildProcess): Attempt {
   });
   return {
     ending: () => ending,
+    problem: () => problemIn(stderr),
+    kill: () => void child.kill('SIGKILL'),
     letGo() {
       child.stderr?.destroy();
       child.unref();
@@ -109,6 +119,7 @@ export async function startDaemon(options: StartOptions): Promise<string> {
   const main = options.main ?? fileURLToPath(new URL('../daemon/main.js', import.meta.url));
   const begin = () => watch(launch(main, options.label, owner.home));
   let attempt = begin();
+  let hasLost = false;
   const deadline = performance.now() + START_TIMEOUT_MS;
   try {
     for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
@@ -116,7 +127,13 @@ export async function startDaemon(options: StartOptions): Promise<string> {
       if (socket !== null) return socket;
       const ending = attempt.ending();
       if (ending.kind === 'failed') throw ending.error;
-      if (performance.now() > deadline) throw ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);
+      hasLost ||= ending.kind === 'lost';
+      if (performance.now() > deadline) {
+        const problem = attempt.problem();
+        // One that is only slow goes on, and the next command finds it.
+        if (problem !== null) attempt.kill();
+        throw problem ?? (hasLost ? socketGone(paths, owner.uid) : null) ?? ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);
+      }
       if (ending.kind === 'lost' && performance.now() - ending.atMs > LOST_AGAIN_MS) {
         attempt.letGo();
         attempt = begin();

@@ -6,6 +6,8 @@ export type LocalFacts = {
   readonly hint?: string;
   readonly reason?: string;
   readonly cause?: unknown;
+  /** With `login_required`: the sign-in that is pending. */
+  readonly login?: LoginView;
 };
 
 /**
@@ -69,7 +71,7 @@ export class ValetkeyError extends Error {
   static local(code: ErrorCode, detail: string, facts: LocalFacts = {}): ValetkeyError {
     const { status, title, retryable, hint } = ERRORS[code];
     const reason = facts.reason === undefined ? {} : { reason: facts.reason };
-    return new ValetkeyError({ type: `urn:valetkey:error:${code}`, title, status, detail, code, retryable, hint: facts.hint ?? hint, ...reason }, facts.cause);
+    return new ValetkeyError({ type: `urn:valetkey:error:${code}`, title, status, detail, code, retryable, hint: facts.hint ?? hint, ...reason, login: facts.login }, facts.cause);
   }
 
   /** The problem document again. The one-time link and the user code of a sign-in stay out: this may be logged. */
@@ -83,6 +85,15 @@ export class ValetkeyError extends Error {
       ...(this.login === null ? {} : { login: { id: this.login.id, profile: this.login.profile, flow: this.login.flow, state: this.login.state, expires_at: this.login.expires_at } }),
     };
   }
+}
+
+/** The same problem with a next step that fits better here. */
+export function withHint(error: ValetkeyError, hint: string): ValetkeyError {
+  const { type, title, status, detail, code, retryable } = error;
+  return new ValetkeyError({
+    type, title, status, detail, code, retryable, hint, reason: error.reason ?? undefined, request_id: error.requestId ?? undefined,
+    retry_after_s: error.retryAfterS ?? undefined, login: error.login ?? undefined, challenge: error.challenge ?? undefined,
+  }, error);
 }
 
 /** Reads a problem document; null if the body is something else. */

@@ -51,7 +51,7 @@ export const ERRORS = {
   unknown_profile: row(404, EXIT.config, false, 'There is no such profile', 'Run: valetkey profiles'),
   no_profile: row(400, EXIT.usage, false, 'No profile was named and none can be told', 'Name one: valetkey token PROFILE'),
   profile_exists: row(409, EXIT.config, false, 'A profile of this name exists', 'Run: valetkey profile remove NAME, or choose another name'),
-  config_invalid: row(422, EXIT.config, false, 'The configuration is not valid', 'Mend the line that is named, then run: valetkey daemon reload'),
+  config_invalid: row(422, EXIT.config, false, 'The configuration is not valid', 'Mend the line that is named, then run the command again'),
   config_untrusted: row(422, EXIT.config, false, 'The configuration file could be changed by others', 'Run: chmod go-w on the file that is named, and see who owns it'),
   file_too_new: row(422, EXIT.config, false, 'A file was written by a newer version', 'Install the newer valetkey again'),
   client_secret_required: row(422, EXIT.config, false, 'The issuer demands a client secret', 'Run: valetkey profile add … --client-secret-stdin'),
@@ -82,7 +82,7 @@ export const ERRORS = {
   issuer_refused: row(502, EXIT.issuer, false, 'The issuer refused', 'See what the issuer said'),
   issuer_response_invalid: row(502, EXIT.issuer, false, 'The issuer\'s answer is not valid', 'Tell whoever runs the issuer; nothing was stored'),
   as_metadata_invalid: row(502, EXIT.issuer, false, 'The issuer\'s metadata is not valid', 'Check the issuer URL, to the letter'),
-  as_no_s256: row(502, EXIT.issuer, false, 'The issuer does not list PKCE with S256', 'If the issuer is known to support it, set pkce = "asserted" in the profile'),
+  as_no_s256: row(502, EXIT.issuer, false, 'The issuer does not list PKCE with S256', 'If the issuer is known to support it: --pkce asserted of valetkey profile add, or pkce = "asserted" in the profile'),
   id_token_invalid: row(502, EXIT.issuer, false, 'The ID token is not valid', 'Check the clock; else tell whoever runs the issuer'),
   iss_mismatch: row(502, EXIT.issuer, false, 'The answer came from another issuer than was asked', 'Start again; if it repeats, somebody may be attacking the sign-in'),
 

@@ -103,10 +103,8 @@ export const subjectView = v.object({ sub: v.string(), name: v.nullable(v.string
 export type SubjectView = v.InferOutput<typeof subjectView>;
 
 const devicePrompt = v.object({
-  user_code: v.string(),
-  verification_uri: v.string(),
-  verification_uri_complete: v.nullable(v.string()),
-  verification_host: v.string(),
+  user_code: v.string(), verification_host: v.string(),
+  verification_uri: v.string(), verification_uri_complete: v.nullable(v.string()),
 });
 
 export const consentChallenge = v.object({
@@ -127,8 +125,7 @@ export const loginView = v.object({
   profile: v.string(),
   state: v.picklist(['pending', 'confirm_subject', 'complete', 'failed']),
   flow: v.picklist(['authorization_code', 'device_code']),
-  /** The chooser's reason code. */
-  reason: v.string(),
+  reason: v.string(), // the chooser's reason code
   expires_at: epoch,
   /** False: another process started it; this one only sees its state. */
   owned: v.boolean(),
@@ -176,7 +173,7 @@ export const profileTable = v.strictObject({
   preset: v.optional(text(32)),
   issuer: v.optional(text(2048)),
   tenant: v.optional(text(256)),
-  client_id: text(2048),
+  client_id: v.pipe(text(2048), v.regex(/^[\x20-\x7e]*$/, 'printable ASCII characters (RFC 6749, appendix A.1)')),
   client_auth: v.optional(v.picklist(['none', 'client_secret_basic', 'client_secret_post'])),
   scopes: v.optional(scopes),
   resource: v.optional(resource),

@@ -27,10 +27,11 @@ function hostFindings(status: StatusReply | null): readonly Finding[] {
 
 function show(terminal: Terminal, findings: readonly Finding[]): void {
   const shown = terminal.quiet ? findings.filter(({ level }) => level !== 'ok') : findings;
-  for (const { level, check, what, why, command } of shown) {
+  for (const { level, check, what, why, command, advice } of shown) {
     terminal.line(`${level.padEnd(7)}  ${check}: ${what}`);
     if (why !== '') terminal.line(`         Why it matters: ${why}`);
     if (command !== null) terminal.line(`         Run: ${command}`);
+    if (advice !== undefined) terminal.line(`         ${advice}`);
   }
   const of = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
   terminal.note(`${count(of('error'), 'error')}, ${count(of('warning'), 'warning')}, ${of('ok')} in order`);

@@ -3,6 +3,7 @@ import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
 import { subjectName } from '../login-screen.ts';
+import { checkProfileName } from '../profile-choice.ts';
 import { ago, remaining } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
@@ -18,19 +19,20 @@ function grantFacts(grant: GrantView, now: number): readonly (readonly [string, 
     ['Issuer', grant.issuer],
     ['Client', grant.client_id],
     ['Flow', grant.flow],
-    ['Scopes', grant.scopes.join(' ')],
+    ['Scopes', grant.scopes.join(' ') || '(none)'],
     ['Resource', grant.resource ?? '(none)'],
     ['Signed in', ago(grant.signed_in_at, now)],
     ['Refreshed', grant.refreshed_at === null ? 'never' : ago(grant.refreshed_at, now)],
     ['Can refresh', grant.refreshable ? 'yes' : 'no: it ends with its token'],
     ['Generation', String(grant.generation)],
     ...Object.entries(grant.claims).map(([name, value]) => [`Claim ${name}`, claimText(value)] as const),
-    ...grant.tokens.map((token) => ['Token', `${remaining(token.expires_at, now)}, ${token.scope}${token.resource === null ? '' : `, for ${token.resource}`}`] as const),
+    ...grant.tokens.map((token) => ['Token', `${remaining(token.expires_at, now)}, ${token.scope || '(no scope named)'}${token.resource === null ? '' : `, for ${token.resource}`}`] as const),
   ];
 }
 
 async function grants(context: CommandContext, profile: string | undefined): Promise<void> {
   const { terminal, daemon, signal, now } = context;
+  if (profile !== undefined) checkProfileName(profile, 'PROFILE');
   const all = (await daemon.api.grants(signal)).grants;
   const shown = profile === undefined ? all : all.filter((grant) => grant.profile === profile);
   if (profile !== undefined && shown.length === 0) {

@@ -2,9 +2,10 @@ import type { LoginRequest, LoginView } from '../../shared/schemas.ts';
 import { collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { createLoginScreen, subjectName } from '../login-screen.ts';
-import { pickProfile } from '../pick-profile.ts';
-import { parseScopeFlags } from '../scope-flags.ts';
+import { parseScopeFlags } from '../parse-flags.ts';
+import { withProfile } from '../pick-profile.ts';
 import { signIn } from '../sign-in.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
 
 type Options = {
   readonly device?: true;
@@ -29,17 +30,29 @@ function summary(view: LoginView): Record<string, unknown> {
   return { profile, state: view.state, flow, reason, issuer_host, scopes, subject };
 }
 
+/** What the daemon says of the new grant, such as that the disk refuses it. Not knowing it undoes no sign-in. */
+async function warningsOf({ daemon, signal }: CommandContext, profile: string): Promise<readonly string[]> {
+  try {
+    const { warnings } = await daemon.api.status(signal);
+    return warnings.filter((warning) => warning.startsWith(`${profile}: `));
+  } catch (error) {
+    if (error instanceof ValetkeyError) return [];
+    throw error;
+  }
+}
+
 async function login(context: CommandContext, argument: string | undefined, options: Options): Promise<void> {
-  const { profile } = await pickProfile(context, argument);
-  const view = await signInHere(context, {
-    profile,
+  const wanted: LoginRequest = {
     ...(options.device === undefined ? {} : { flow: 'device' as const }),
     ...(options.loginHint === undefined ? {} : { login_hint: options.loginHint }),
     ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
-  }, options.browser);
+  };
+  const view = await withProfile(context, argument, async ({ profile }) => signInHere(context, { profile, ...wanted }, options.browser));
   const { terminal } = context;
-  if (terminal.json) terminal.document(summary(view));
+  const warnings = await warningsOf(context, view.profile);
+  if (terminal.json) terminal.document({ ...summary(view), warnings });
   else if (!terminal.quiet) terminal.line(`Signed in as ${subjectName(view.subject)} at ${view.issuer_host}, profile ${view.profile}`);
+  for (const warning of warnings) terminal.warn(warning);
 }
 
 export const declare: Declare = (command, context) => {

@@ -1,8 +1,9 @@
 import { examples } from '../command.ts';
 import type { Declare } from '../command.ts';
-import { addProfile, declareAddFlags } from './profile-add.ts';
+import { declareAddFlags } from './profile-add-flags.ts';
+import type { AddOptions } from './profile-add-flags.ts';
+import { addProfile } from './profile-add.ts';
 import { removeProfile, setDirectoryProfile, showProfile } from './profile-edit.ts';
-import type { AddOptions } from './profile-add.ts';
 
 export const declare: Declare = (command, context) => {
   command.addHelpText('after', examples('valetkey profile add work --issuer https://login.example.com --client-id cli', 'valetkey profile default work'));
@@ -11,6 +12,7 @@ export const declare: Declare = (command, context) => {
     .addHelpText('after', examples(
       'valetkey profile add work --issuer https://login.example.com --client-id cli --scope openid --scope offline_access',
       'valetkey profile add cloud --preset google --client-id ID --client-secret-stdin < secret.txt',
+      'valetkey profile add bare --preset oauth --issuer https://login.example.com --client-id cli --pkce asserted \\\n        --authorization-endpoint https://login.example.com/authorize --token-endpoint https://login.example.com/token',
       'valetkey profile add try --issuer https://login.example.com --client-id cli --dry-run',
     ))
     .action(async (name: string, options: AddOptions) => addProfile(context, name, options));

@@ -4,6 +4,7 @@ import type { Declare } from '../command.ts';
 import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
 import type { Terminal } from '../terminal.ts';
 import { ago, count, remaining } from '../time-words.ts';
+import { closedWords } from '../vault-words.ts';
 
 function vaultWords({ backend, state, detail }: VaultView): string {
   return `${backend}, ${state}${detail === '' ? '' : ` (${detail})`}`;
@@ -29,7 +30,7 @@ export function showStatus(terminal: Terminal, status: StatusReply, now: number)
     ...status.logins.map((login) => ['Sign-in', `${login.profile}, ${login.flow}, pending ${remaining(login.expires_at, now)}`] as const),
   ]);
   terminal.line('');
-  if (status.grants.length === 0) terminal.line('Nobody is signed in. Run: valetkey login PROFILE');
+  if (status.grants.length === 0) terminal.line(closedWords(status) ?? 'Nobody is signed in. Run: valetkey login PROFILE');
   else terminal.table(GRANT_HEADER, status.grants.map((grant) => grantRow(grant, now)));
   for (const warning of status.warnings) terminal.warn(warning);
 }

@@ -1,8 +1,8 @@
 import type { TokenReply, TokenRequest } from '../../shared/schemas.ts';
-import { collect, examples } from '../command.ts';
+import { choice, collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
-import { pickProfile } from '../pick-profile.ts';
-import { parseScopeFlags, parseSeconds } from '../scope-flags.ts';
+import { parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
+import { withProfile } from '../pick-profile.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
 const FORMATS = ['raw', 'json', 'header', 'env'] as const;
@@ -13,7 +13,7 @@ type Options = {
   readonly resource?: string;
   readonly minTtl?: string;
   readonly force?: true;
-  readonly format?: string;
+  readonly format?: Format;
   readonly interactive?: boolean;
   readonly why?: true;
 };
@@ -40,10 +40,9 @@ export function formatToken(reply: TokenReply, format: Exclude<Format, 'json'>):
   }
 }
 
-function parseFormat(text: string | undefined, json: boolean): Format {
-  const format = FORMATS.find((known) => known === (text ?? (json ? 'json' : 'raw')));
-  if (format === undefined) throw ValetkeyError.local('bad_request', `--format takes ${FORMATS.join(', ')}`);
-  return format;
+function chooseFormat(format: Format | undefined, json: boolean): Format {
+  if (json && format !== undefined && format !== 'json') throw ValetkeyError.local('bad_request', `--json and --format ${format} contradict each other`);
+  return format ?? (json ? 'json' : 'raw');
 }
 
 async function askForToken(context: CommandContext, request: TokenRequest, interactive: boolean): Promise<TokenReply> {
@@ -64,17 +63,18 @@ async function askForToken(context: CommandContext, request: TokenRequest, inter
 
 async function token(context: CommandContext, argument: string | undefined, options: Options): Promise<void> {
   const { terminal } = context;
-  const format = parseFormat(options.format, terminal.json);
+  const format = chooseFormat(options.format, terminal.json);
   const wanted: TokenRequest = {
     ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
-    ...(options.resource === undefined ? {} : { resource: options.resource }),
-    ...(options.minTtl === undefined ? {} : { min_ttl_s: parseSeconds('--min-ttl', options.minTtl) }),
+    ...(options.resource === undefined ? {} : { resource: parseResource(options.resource) }),
+    ...(options.minTtl === undefined ? {} : { min_ttl_s: parseWhole('--min-ttl', options.minTtl, { unit: 'seconds', min: 0, max: 86_400 }) }),
     ...(options.force === undefined ? {} : { force: true }),
     interaction: 'never',
   };
-  const choice = await pickProfile(context, argument);
-  if (options.why === true) terminal.tell(`Profile ${choice.profile}: ${choice.because}`);
-  const reply = await askForToken(context, { profile: choice.profile, ...wanted }, options.interactive ?? context.isInteractive);
+  const reply = await withProfile(context, argument, async ({ profile, because }) => {
+    if (options.why === true) terminal.tell(`Profile ${profile}: ${because}`);
+    return askForToken(context, { profile, ...wanted }, options.interactive ?? context.isInteractive);
+  });
   if (reply.granted_beyond.length > 0) terminal.note(`The issuer granted more than was asked for: ${reply.granted_beyond.join(' ')}`);
   if (format === 'json') terminal.document(reply);
   else terminal.raw(formatToken(reply, format));
@@ -88,7 +88,7 @@ export const declare: Declare = (command, context) => {
     .option('--resource <URI>', 'the API that the token is for (RFC 8707)')
     .option('--min-ttl <SECONDS>', 'the token must live at least so long (default: 60)')
     .option('--force', 'refresh, even if a good token is cached')
-    .option('--format <FORMAT>', `${FORMATS.join(', ')} (default: raw)`)
+    .addOption(choice('--format <FORMAT>', 'how to print it (default: raw)', FORMATS))
     .option('--interactive', 'sign in where it is needed (default at a terminal)')
     .option('--no-interactive', 'never start a sign-in (default without a terminal, and in CI)')
     .option('--why', 'say on standard error which rule chose the profile')

@@ -20,7 +20,8 @@ export function checkClock(now: number, startedAt: number | null): Finding {
 /** A start or a request that failed is itself the finding. */
 export function findingOf(error: unknown): Finding {
   if (!(error instanceof ValetkeyError)) throw error;
-  return failure('daemon', `${error.detail} (${error.code})`, error.title, error.hint.replace(/^Run: /, ''));
+  // A hint is a sentence: it may hold a command, but is none that could be pasted.
+  return { ...failure('daemon', `${error.detail} (${error.code})`, error.title, null), advice: error.hint };
 }
 
 function checkVault({ vault, locked }: StatusReply): Finding {

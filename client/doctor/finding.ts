@@ -1,10 +1,11 @@
-/** One thing that the doctor looked at: what it is, why it matters, and the one command that mends it. */
+/** One thing that the doctor looked at: what it is, why it matters, and what mends it: a command, or advice in words. */
 export type Finding = {
   readonly check: string;
   readonly level: 'ok' | 'warning' | 'error';
   readonly what: string;
   readonly why: string;
   readonly command: string | null;
+  readonly advice?: string;
 };
 
 export function ok(check: string, what: string): Finding {

@@ -35,5 +35,5 @@ export function checkCoreLimit(limits: string | null): Finding {
 export function checkEnvironment(env: Env): readonly Finding[] {
   const advice = environmentAdvice(env);
   if (advice.length === 0) return [ok('environment', 'no proxy or CA variables are set here')];
-  return advice.map(({ variable, line }) => warning('environment', `${variable} is set here, and the daemon ignores it`, `To accept it, write into the profile: ${line}`, 'valetkey daemon reload'));
+  return advice.map(({ variable, line, caveat }) => warning('environment', `${variable} is set here, and the daemon ignores it`, `To accept it, write into the profile: ${line}${caveat === '' ? '' : `.${caveat}`}`, 'valetkey daemon reload'));
 }

@@ -8,6 +8,7 @@
  */
 import { join } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
+import { diskStep } from '../core/disk-step.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Audit, AuditEvent, Clock, Log } from '../core/ports.ts';
 import { makeAuditDir, openForAppend, readTail } from './audit-file.ts';
@@ -25,8 +26,22 @@ export function auditPath(dir: string): string {
   return join(dir, FILE);
 }
 
-/** Rejects where the directory is not private, or the file newer than this version. A torn last line is closed. */
+/**
+ * Rejects where the directory is not private, the disk refuses, or the file is newer than this version. A torn
+ * last line is closed.
+ */
 export async function openAudit(deps: AuditDeps): Promise<Audit> {
+  try {
+    return await openChain(deps);
+  } catch (cause) {
+    const code = cause instanceof Error && 'syscall' in cause && 'code' in cause ? String(cause.code) : null;
+    if (code === null) throw cause;
+    const hint = diskStep(code, deps.dir);
+    throw new BrokerError('vault_unwritable', `the audit log in ${deps.dir} cannot be opened: ${code}`, hint === null ? { cause } : { hint, cause });
+  }
+}
+
+async function openChain(deps: AuditDeps): Promise<Audit> {
   await makeAuditDir(deps.dir);
   const path = auditPath(deps.dir);
   const file = await openForAppend(path);

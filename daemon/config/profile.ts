@@ -164,6 +164,7 @@ function traitsOf(table: ProfileTable, { traits, endpoints }: Preset, clientAuth
     resourceStyle: table.resource_style ?? traits.resourceStyle,
     scopeAliases: structuredClone(traits.scopeAliases),
     extraScopes: table.extra_scopes ?? traits.extraScopes,
+    narrowing: traits.narrowing,
     redirectPorts: table.redirect_ports ?? [...traits.redirectPorts],
     redirectPath: table.redirect_path ?? null,
     deviceVerificationHosts: table.device_verification_hosts ?? [...traits.deviceVerificationHosts],

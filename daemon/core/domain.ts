@@ -26,6 +26,11 @@ export type IssuerTraits = {
   /** What was asked for -> other names under which the issuer may grant it. */
   readonly scopeAliases: Readonly<Record<string, readonly string[]>>;
   readonly extraScopes: 'allow' | 'refuse';
+  /**
+   * Whether a refresh may ask for fewer scopes than the sign-in was granted. RFC 6749, section 6 says that the
+   * grant then keeps them all; some servers narrow it for good, so it is done only where that is known.
+   */
+  readonly narrowing: 'safe' | 'unknown';
   /** Fixed ports for issuers that compare the port; empty: any free port. */
   readonly redirectPorts: readonly number[];
   /** The redirect URI's path; null: one of its own for each issuer (RFC 8252, section 8.10). */

@@ -38,6 +38,11 @@ export class BrokerError extends Error {
   }
 }
 
+/** A token response that breaks a rule (TK-09), as its asker sees it. */
+export function discardedAnswer(profile: { readonly issuer: string }, { why, hint }: { readonly why: string; readonly hint: string | null }): BrokerError {
+  return new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${why}`, hint === null ? {} : { hint });
+}
+
 /** Closes an exhaustive switch: the compiler proves that it is never reached. */
 export function unreachable(value: never): never {
   throw new Error(`a case was not handled: ${JSON.stringify(value)}`);

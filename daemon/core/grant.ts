@@ -65,7 +65,7 @@ export function findToken(grant: Grant, need: TokenNeed, aliases: IssuerTraits['
 export type Accepted =
   | { readonly kind: 'token'; readonly token: AccessToken }
   /** The answer breaks a rule of TK-09: its access token is thrown away. */
-  | { readonly kind: 'discard'; readonly why: string };
+  | { readonly kind: 'discard'; readonly why: string; readonly hint: string | null };
 
 export type Asked = {
   /** Scopes that were sent, or those of the grant where none were. */
@@ -78,15 +78,18 @@ export type Asked = {
 /** Judges a token response against what was asked (TK-09). */
 export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, now: EpochMs): Accepted {
   const { traits } = profile;
-  if (set.withheld !== null) return { kind: 'discard', why: set.withheld };
+  if (set.withheld !== null) return { kind: 'discard', why: set.withheld, hint: null };
   // RFC 6749, section 5.1: expires_in is only RECOMMENDED; without a default of the preset its life is unknown.
   const lifeS = set.expiresInS ?? traits.defaultExpiresInS;
-  if (lifeS === null) return { kind: 'discard', why: 'it does not say how long the token lives (expires_in), and the profile sets no default_expires_in_s' };
+  if (lifeS === null) return { kind: 'discard', why: 'it does not say how long the token lives (expires_in), and the profile sets no default_expires_in_s', hint: `Set default_expires_in_s in profile ${profile.name}` };
   // RFC 6749, section 5.1: scope is OPTIONAL where identical to what was asked.
   const granted = set.scope ?? asked.scopes;
   const beyond = scopesBeyond(granted, asked.scopes, traits.scopeAliases);
   if (beyond.length > 0 && traits.extraScopes === 'refuse') {
-    return { kind: 'discard', why: `it grants scopes that were not asked for: ${beyond.join(' ')}` };
+    return {
+      kind: 'discard', why: `it grants scopes that were not asked for: ${beyond.join(' ')}`,
+      hint: `Add them to the scopes of profile ${profile.name}, or set extra_scopes = "allow" there`,
+    };
   }
   return {
     kind: 'token',
@@ -105,11 +108,15 @@ export function withToken(tokens: readonly AccessToken[], token: AccessToken, no
   return [token, ...tokens.filter((t) => t.expiresAt > now && context(t) !== mine)].slice(0, TOKENS_KEPT);
 }
 
-/** The next generation after a refresh. `token` is null where the access token was discarded. */
-export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null, now: EpochMs): Grant {
+/**
+ * The next generation after a refresh. `token` is null where the access token was discarded.
+ * @param keepsOthers - earlier access tokens live on: most servers that rotate end them with the refresh
+ */
+export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null, keepsOthers: boolean, now: EpochMs): Grant {
   if (grant.state.kind !== 'active') throw new Error('only an active grant can be refreshed');
   const before = grant.state.refreshToken;
   const rotated = set.refreshToken !== null && (before === null || !before.sameAs(set.refreshToken));
+  const others = rotated && !keepsOthers ? [] : grant.state.tokens;
   return {
     ...grant,
     generation: grant.generation + 1,
@@ -121,7 +128,7 @@ export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null
       kind: 'active',
       // RFC 6749, section 6: without a new refresh token the old one stays valid.
       refreshToken: set.refreshToken ?? before,
-      tokens: token === null ? grant.state.tokens : withToken(grant.state.tokens, token, now),
+      tokens: token === null ? others : withToken(others, token, now),
     },
   };
 }

@@ -79,6 +79,8 @@ export type DeviceOutcome =
   | {
       readonly kind: 'device';
       readonly deviceCode: Secret;
+      /** PKCE for the device flow, which RFC 8628 does not know and Keycloak may demand; others ignore it. */
+      readonly verifier: Secret;
       readonly userCode: string;
       readonly verificationUri: string;
       readonly verificationUriComplete: string | null;
@@ -87,6 +89,8 @@ export type DeviceOutcome =
     }
   | Transient
   | Rejected;
+/** What the token endpoint is polled with. */
+export type DeviceGrant = { readonly deviceCode: Secret; readonly verifier: Secret };
 export type RevokeOutcome = { readonly kind: 'revoked' } | { readonly kind: 'unsupported' } | Transient | Rejected;
 
 /** The client at its authorization server: what every call to the issuer needs. */
@@ -130,7 +134,7 @@ export type Issuer = {
   redeem(client: ClientAt, profile: Profile, request: AuthorizationRequest, callback: URLSearchParams, want: Want, stepUp: StepUp): Promise<IssuerOutcome>;
   startDevice(client: ClientAt, profile: Profile, want: Want): Promise<DeviceOutcome>;
   /** One poll (RFC 8628, section 3.4). The schedule is the caller's. */
-  pollDevice(client: ClientAt, profile: Profile, deviceCode: Secret, want: Want, signal: AbortSignal): Promise<PollOutcome>;
+  pollDevice(client: ClientAt, profile: Profile, device: DeviceGrant, want: Want, signal: AbortSignal): Promise<PollOutcome>;
   /** Cannot be aborted: from here on the answer may hold the only valid refresh token. */
   refresh(client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null): Promise<IssuerOutcome>;
   revoke(client: ClientAt, token: Secret, kind: 'refresh_token' | 'access_token'): Promise<RevokeOutcome>;

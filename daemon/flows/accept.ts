@@ -5,7 +5,7 @@
  */
 import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Identity } from '../core/domain.ts';
-import { BrokerError } from '../core/errors.ts';
+import { BrokerError, discardedAnswer } from '../core/errors.ts';
 import { acceptToken } from '../core/grant.ts';
 import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
 import type { Login } from './login.ts';
@@ -37,7 +37,7 @@ async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, se
   const asked = { scopes: [...scopes, ...offline], byDefault: true, resource: profile.resource, acr: set.identity?.acr ?? null };
   const accepted = acceptToken(set, asked, profile, now);
   if (accepted.kind === 'discard') {
-    throw new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${accepted.why}`);
+    throw discardedAnswer(profile, accepted);
   }
   await confirmSubject(book, login, set.identity);
   if (!isConfigured(login)) throw new BrokerError('unknown_profile', `profile ${profile.name} was removed while somebody signed in; nothing was stored`);

@@ -30,7 +30,7 @@ export async function prepareCodeFlow(flow: CodeFlow, loginHint: string | null):
   const request = issuer.newAuthorizationRequest(listener.redirectUri);
   const make = (): ReturnType<Issuer['authorizationUrl']> => issuer.authorizationUrl(client, profile, request, want, stepUp, loginHint);
   const made = await make();
-  if (made.kind !== 'url') throw withRedirectHint(failureOf(made, profile.issuer, 'the authorization request'), client, listener.redirectUri);
+  if (made.kind !== 'url') throw withRedirectHint(failureOf(made, profile.issuer, 'the authorization request'), client, listener.redirectUri, profile.traits.redirectPorts.length > 0);
   const madeAtMs = clock.boottimeMs();
   // A person may follow the link minutes later; a request_uri often lives for one (RFC 9126, section 2.2).
   const urlNow = async (): Promise<string> => {
@@ -48,7 +48,7 @@ export async function finishCodeFlow(flow: CodeFlow, request: AuthorizationReque
   const { issuer, profile, client, listener, want, stepUp } = flow;
   const { parameters } = await listener.callback;
   const refused = refusalIn(parameters, profile.issuer);
-  if (refused !== null) throw withRedirectHint(refused, client, listener.redirectUri);
+  if (refused !== null) throw withRedirectHint(refused, client, listener.redirectUri, profile.traits.redirectPorts.length > 0);
   const outcome = await issuer.redeem(client, profile, request, parameters, want, stepUp);
   if (outcome.kind === 'rejected' && outcome.tokens !== null) await flow.discard(outcome.tokens);
   if (outcome.kind !== 'tokens') throw failureOf(outcome, profile.issuer, 'the authorization code');
@@ -56,11 +56,11 @@ export async function finishCodeFlow(flow: CodeFlow, request: AuthorizationReque
 }
 
 /** The usual reasons for a refused request: another client, or a redirect URI that was not registered to the letter. */
-function withRedirectHint(error: BrokerError, client: ClientAt, redirectUri: string): BrokerError {
-  if (error.code !== 'issuer_refused') return error;
-  const registered = redirectUri.replace(/:\d+\//, ':{port}/');
+function withRedirectHint(error: BrokerError, client: ClientAt, redirectUri: string, isFixed: boolean): BrokerError {
+  if (error.code !== 'issuer_refused' || error.facts.hint !== undefined) return error;
+  const registered = isFixed ? redirectUri : `${redirectUri.replace(/:\d+\//, ':{port}/')} (any port)`;
   return new BrokerError(error.code, error.message, {
-    ...error.facts, hint: `See what it said; it has to know the client ${cleanText(client.clientId, 100)} with the redirect URI ${registered} (any port)`,
+    ...error.facts, hint: `See what it said; it has to know the client ${cleanText(client.clientId, 100)} with the redirect URI ${registered}`,
   });
 }
 

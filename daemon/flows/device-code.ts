@@ -47,7 +47,7 @@ export async function pollDeviceFlow(flow: DeviceFlow, started: StartedDevice, s
     if (clock.now() >= endsAt || clock.boottimeMs() >= endsAtBoottime) {
       throw new BrokerError('flow_timeout', `the device code of profile ${profile.name} expired before anybody used it`);
     }
-    const outcome = await issuer.pollDevice(client, profile, started.deviceCode, want, signal);
+    const outcome = await issuer.pollDevice(client, profile, started, want, signal);
     if (outcome.kind === 'tokens') return outcome.tokens;
     if (outcome.kind === 'rejected') {
       if (outcome.tokens !== null) await flow.discard(outcome.tokens);

@@ -103,7 +103,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   // The grant is stored; a failing audit log is said in the log and must not keep a login from ending.
   const note = (event: AuditEvent): Promise<void> => deps.audit.append(event).catch((cause: unknown) => deps.log.error('audit_failed', { profile: name }, cause));
   void deps.clock.sleep(Math.max(0, login.facts.expiresAt - deps.clock.now()), login.abort.signal).then(
-    () => login.abort.abort(new BrokerError('flow_timeout', `nobody finished the sign-in of profile ${name} within five minutes`)),
+    () => login.abort.abort(new BrokerError('flow_timeout', `nobody finished the sign-in of profile ${name} within five minutes; if the browser showed an error of the issuer, check that the client's redirect URI is registered: valetkey profile show ${name}`)),
     () => undefined, // the login ended first
   );
   try {

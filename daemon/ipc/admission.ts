@@ -3,6 +3,7 @@
  * page. Every request passes here, also one for a path that does not exist.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { BUILD_HEADER, BUILD_VERSION, PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../shared/version.ts';
 import type { Caller } from '../core/domain.ts';
@@ -46,6 +47,7 @@ export class Admission {
    */
   connect(socket: Socket, peer: Peer): void {
     const gone = new AbortController();
+    setMaxListeners(0, gone.signal); // one a request that is under way
     socket.once('close', () => gone.abort(new BrokerError('cancelled', 'the caller left')));
     const caller = attest(this.#deps, peer);
     caller.catch(() => undefined); // told to whoever asks; perhaps nobody does

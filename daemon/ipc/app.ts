@@ -66,13 +66,7 @@ export async function createApp(deps: AppDeps): Promise<App> {
     // Our own answer to a request while closing is shutting_down.
     return503OnClosing: false,
     clientErrorHandler: answerParseFailure,
-    // Paths that the router cannot read: they reach no hook.
-    frameworkErrors: (error, request, reply) => {
-      admission.admit(request, reply)
-        .then(() => asBrokerError(error), asBrokerError)
-        .then((problem) => void sendProblem(deps, problem, request, reply))
-        .catch((cause: unknown) => deps.log.error('request_failed', { request: request.id }, cause));
-    },
+    frameworkErrors: (error, request, reply) => void answerUnroutable(deps, admission, error, request, reply),
     genReqId: () => deps.random.token(9),
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false },
     exposeHeadRoutes: false,
@@ -121,6 +115,16 @@ export async function createApp(deps: AppDeps): Promise<App> {
       });
     },
   };
+}
+
+/** Paths that the router cannot read reach no hook and no error handler; nobody waits for this promise. */
+async function answerUnroutable(deps: AppDeps, admission: Admission, error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  try {
+    const refusal = await admission.admit(request, reply).then(() => error, (cause: unknown) => cause);
+    sendProblem(deps, asBrokerError(refusal), request, reply);
+  } catch (cause) {
+    deps.log.error('request_failed', { request: request.id }, cause);
+  }
 }
 
 async function answer(deps: AppDeps, admission: Admission, method: Method, handler: Handler, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {

@@ -2,23 +2,27 @@
  * What the HTTP parser refuses reaches no route: it is answered here, by hand on the socket, in the form of
  * every other error. Then the connection ends, since nobody knows where the next request would begin.
  */
+import { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { BUILD_HEADER, BUILD_VERSION, PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../shared/version.ts';
 import { BrokerError } from '../core/errors.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
 export function answerParseFailure(error: Error, socket: Duplex): void {
-  if (!socket.writable || isAnswering(socket)) {
+  if (!socket.writable || owesAnother(socket)) {
     socket.destroy();
     return;
   }
   socket.end(response(failureOf(error)), () => socket.destroy());
 }
 
-/** Bytes in the middle of another answer would be taken for a part of it. Node keeps the response there. */
-function isAnswering(socket: Duplex): boolean {
+/**
+ * Behind a whole request whose answer is not over yet: what is sent now would be taken for that answer, or for
+ * a part of it. There is no public way to the response that a socket is busy with.
+ */
+function owesAnother(socket: Duplex): boolean {
   const response: unknown = Reflect.get(socket, '_httpMessage');
-  return typeof response === 'object' && response !== null && Reflect.get(response, 'headersSent') === true;
+  return response instanceof ServerResponse && (response.headersSent || response.req.complete);
 }
 
 function failureOf(error: Error): BrokerError {

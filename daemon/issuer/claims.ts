@@ -40,7 +40,8 @@ function conflictWith(claims: JWTPayload, previous: Identity): string | null {
   const now = identityOf(claims);
   if (now.sub !== previous.sub) return 'sub is another person than at the sign-in';
   if (!previous.aud.every((audience) => now.aud.includes(audience))) return 'aud lacks one of the sign-in';
-  if (now.azp !== previous.azp) return 'azp differs from the sign-in';
+  // Some servers leave it out here; beside a single aud it says nothing more (OIDC Core, section 2).
+  if (now.azp !== null && now.azp !== previous.azp) return 'azp differs from the sign-in';
   if (now.authTime !== null && previous.authTime !== null && now.authTime !== previous.authTime) return 'auth_time differs from the sign-in';
   return null;
 }

@@ -2,9 +2,9 @@
  * The device authorization grant's two requests (RFC 8628): the start, and one poll. When to poll is decided
  * in flows/; openid-client's own loop reacts to an abort after five seconds and dies of one network error.
  */
-import { ResponseBodyError, genericGrantRequest, initiateDeviceAuthorization } from 'openid-client';
+import { ResponseBodyError, calculatePKCECodeChallenge, genericGrantRequest, initiateDeviceAuthorization } from 'openid-client';
 import type { Profile } from '../core/domain.ts';
-import type { ClientAt, DeviceOutcome, PollOutcome, Want } from '../core/ports.ts';
+import type { ClientAt, DeviceGrant, DeviceOutcome, PollOutcome, Want } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { cleanText } from '../core/text.ts';
 import { acceptSignIn } from './accept-sign-in.ts';
@@ -21,14 +21,18 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 /** RFC 8628, section 3.2. */
 const DEFAULT_INTERVAL_S = 5;
 
-export async function startDevice(deps: WireDeps, client: ClientAt, profile: Profile, want: Want): Promise<DeviceOutcome> {
+export async function startDevice(deps: WireDeps, client: ClientAt, profile: Profile, want: Want, verifier: Secret): Promise<DeviceOutcome> {
   const exchange = openExchange(deps, client, null);
   try {
-    const parameters = { ...signInScopes(profile, client.server, want), ...resourceParams(profile, want) };
+    const parameters = {
+      ...signInScopes(profile, client.server, want), ...resourceParams(profile, want),
+      code_challenge: await calculatePKCECodeChallenge(verifier.reveal()), code_challenge_method: 'S256',
+    };
     const started = await initiateDeviceAuthorization(configure(client, exchange.fetch), parameters);
     return {
       kind: 'device',
       deviceCode: new Secret(started.device_code),
+      verifier,
       userCode: cleanText(started.user_code, 64),
       verificationUri: uriOf(started.verification_uri),
       verificationUriComplete: started.verification_uri_complete === undefined ? null : uriOf(started.verification_uri_complete),
@@ -41,11 +45,11 @@ export async function startDevice(deps: WireDeps, client: ClientAt, profile: Pro
 }
 
 export async function pollDevice(
-  deps: WireDeps & { readonly idTokens: IdTokens }, client: ClientAt, profile: Profile, deviceCode: Secret, want: Want, signal: AbortSignal,
+  deps: WireDeps & { readonly idTokens: IdTokens }, client: ClientAt, profile: Profile, device: DeviceGrant, want: Want, signal: AbortSignal,
 ): Promise<PollOutcome> {
   const exchange = openExchange(deps, client, signal);
   try {
-    const parameters = { device_code: deviceCode.reveal(), ...resourceParams(profile, want) };
+    const parameters = { device_code: device.deviceCode.reveal(), code_verifier: device.verifier.reveal(), ...resourceParams(profile, want) };
     await genericGrantRequest(configure(client, exchange.fetch), DEVICE_GRANT, parameters);
     const terms = { client, profile, want, nonce: null, stepUp: { acrValues: [], maxAgeS: null } };
     return { kind: 'tokens', tokens: await acceptSignIn(deps.idTokens, exchange.answer(), terms) };

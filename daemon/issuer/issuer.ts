@@ -38,8 +38,8 @@ export function createIssuer({ clock, random, log }: IssuerDeps, options: { read
       redeemed.add(request);
       return redeemCode(deps, client, profile, request, callback, want, stepUp);
     },
-    startDevice: (client, profile, want) => startDevice(deps, client, profile, want),
-    pollDevice: (client, profile, deviceCode, want, signal) => pollDevice(deps, client, profile, deviceCode, want, signal),
+    startDevice: (client, profile, want) => startDevice(deps, client, profile, want, fresh()),
+    pollDevice: (client, profile, device, want, signal) => pollDevice(deps, client, profile, device, want, signal),
     refresh: (client, profile, refreshToken, want, previous) => refreshTokens(deps, client, profile, refreshToken, want, previous),
     revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
     close: () => http.close(),

@@ -6,14 +6,16 @@
 import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, lstatSync, openSync, writeSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { constants as os } from 'node:os';
+import { dirname } from 'node:path';
 import { getSystemErrorName } from 'node:util';
+import { diskStep } from '../core/disk-step.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { LockRecord } from './lock-record.ts';
 import { loadNative } from './native.ts';
 import type { Native } from './native.ts';
 
 export type Lock = {
-  /** Replaces the record; durable when it returns. */
+  /** Replaces the record; durable when it returns. Throws vault_unwritable. */
   write(record: LockRecord): void;
   /** Empties the record and frees the lock. */
   release(): void;
@@ -34,7 +36,7 @@ export function tryLock(path: string, native: Native = loadNative()): Lock | nul
       return null;
     }
     // Between open and flock the file may have been removed (a purge) and made anew by another daemon.
-    if (isSameFile(fstatSync(fd), lstatSync(path, { throwIfNoEntry: false }))) return lockOn(fd);
+    if (isSameFile(fstatSync(fd), lstatSync(path, { throwIfNoEntry: false }))) return lockOn(fd, path);
     closeSync(fd);
   }
   throw new BrokerError('runtime_dir_untrusted', `${path} is replaced again and again`);
@@ -45,12 +47,33 @@ function openLockFile(path: string): number {
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600);
   } catch (cause) {
-    throw new BrokerError('runtime_dir_untrusted', `${path} cannot be opened: ${errorName(cause)}`, { cause });
+    throw refusedOpen(path, cause);
   }
   const file = fstatSync(fd);
   if (file.isFile() && file.uid === process.geteuid?.() && (file.mode & 0o077) === 0) return fd;
   closeSync(fd);
   throw new BrokerError('runtime_dir_untrusted', `${path} is not a file of this user with mode 0600`);
+}
+
+/** A file of somebody else refuses as a directory that cannot be written does. */
+function refusedOpen(path: string, cause: unknown): BrokerError {
+  const code = errorName(cause);
+  const hint = diskStep(code, dirname(path));
+  const owner = code === 'EACCES' ? ownerOf(path) : null;
+  if (owner !== null && owner !== process.geteuid?.()) return new BrokerError('runtime_dir_untrusted', `${path} is owned by uid ${owner}`, { cause });
+  return hint === null
+    ? new BrokerError('runtime_dir_untrusted', `${path} cannot be opened: ${code}`, { cause })
+    : new BrokerError('vault_unwritable', `${path} cannot be opened for writing: ${code}`, { hint, cause });
+}
+
+/** Null where there is no file, or its directory cannot be looked into either. */
+function ownerOf(path: string): number | null {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.uid ?? null;
+  } catch (cause) {
+    if (errorName(cause) === 'EACCES') return null;
+    throw cause;
+  }
 }
 
 function isLocked(fd: number, path: string, native: Native): boolean {
@@ -65,20 +88,34 @@ function isSameFile(a: Stats, b: Stats | undefined): boolean {
   return b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-function lockOn(fd: number): Lock {
+function lockOn(fd: number, path: string): Lock {
   let held = true;
+  const onDisk = (work: () => void): void => {
+    try {
+      work();
+    } catch (cause) {
+      const code = errorName(cause);
+      const hint = diskStep(code, path);
+      throw new BrokerError('vault_unwritable', `${path} cannot be written: ${code}`, hint === null ? { cause } : { hint, cause });
+    }
+  };
   return {
     write(record) {
       if (!held) throw new Error('the lock was released');
-      ftruncateSync(fd, 0);
-      writeSync(fd, `${JSON.stringify(record)}\n`, 0);
-      fsyncSync(fd);
+      onDisk(() => {
+        ftruncateSync(fd, 0);
+        writeSync(fd, `${JSON.stringify(record)}\n`, 0);
+        fsyncSync(fd);
+      });
     },
     release() {
       if (!held) return;
       held = false;
-      ftruncateSync(fd, 0);
-      closeSync(fd);
+      try {
+        onDisk(() => ftruncateSync(fd, 0));
+      } finally {
+        closeSync(fd);
+      }
     },
   };
 }

@@ -6,6 +6,7 @@
 import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { diskStep } from '../core/disk-step.ts';
 import { BrokerError } from '../core/errors.ts';
 import { isPrivateGroup } from './private-group.ts';
 
@@ -14,7 +15,8 @@ const MAX_LINKS = 40;
 
 /**
  * Makes the directory, and what is missing above it, with mode 0700; or verifies it.
- * Throws BrokerError runtime_dir_untrusted, which names the path and the fact.
+ * Throws BrokerError runtime_dir_untrusted, or vault_unwritable where the disk refuses; both name the path and
+ * the fact.
  */
 export function ensurePrivateDir(path: string, uid: number): void {
   if (!path.startsWith('/') || path.includes('\0')) throw untrusted(path, 'is not an absolute path');
@@ -71,13 +73,21 @@ function lstatOrMake(path: string): Stats {
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'an error';
     // EEXIST: another daemon that is starting was faster; what it made is checked like any other.
-    if (code !== 'EEXIST') throw untrusted(path, `cannot be used: ${code}`, null, cause);
+    if (code !== 'EEXIST') throw refused(path, code, cause);
   }
   return lstatSync(path);
 }
 
 function split(path: string): readonly string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+function refused(path: string, code: string, cause: unknown): BrokerError {
+  // What has to change for an entry to be made or seen is the directory that it is in.
+  const hint = diskStep(code, dirname(path));
+  return hint === null
+    ? untrusted(path, `cannot be used: ${code}`, null, cause)
+    : new BrokerError('vault_unwritable', `${path} cannot be made or looked at: ${code}`, { hint, cause });
 }
 
 function untrusted(path: string, fact: string, hint: string | null = null, cause?: unknown): BrokerError {

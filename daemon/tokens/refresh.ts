@@ -26,7 +26,7 @@ export type RefreshDeps = {
 };
 
 export type RefreshOutcome =
-  | { readonly kind: 'refreshed'; readonly token: AccessToken | null; readonly discarded: string | null }
+  | { readonly kind: 'refreshed'; readonly token: AccessToken | null; readonly discarded: { readonly why: string; readonly hint: string | null } | null }
   | { readonly kind: 'transient'; readonly transient: Transient }
   | { readonly kind: 'parked'; readonly reason: LoginReason }
   /** The issuer refused this request; the grant is as it was. */
@@ -79,7 +79,7 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
   const accepted = acceptToken(set, asked, profile, now);
   const token = accepted.kind === 'token' ? accepted.token : null;
   // A discarded access token (TK-09) is not stored; the refresh token that came with it is, as the old one is spent.
-  const next = refreshed(grant, set, token, now);
+  const next = refreshed(grant, set, token, profile.traits.resourceStyle === 'scope_prefix', now);
   if ((await deps.book.commit(next, grant.generation)) === 'conflict') {
     deps.log.info('refresh_overtaken', { profile: grant.profile, generation: grant.generation });
     await deps.revocations.revokeSet(profile, grant.server, set);
@@ -87,7 +87,7 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
   }
   deps.onRefreshed(grant.profile);
   await record(deps, grant, 'token_refreshed', { generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource });
-  return { kind: 'refreshed', token, discarded: accepted.kind === 'discard' ? accepted.why : null };
+  return { kind: 'refreshed', token, discarded: accepted.kind === 'discard' ? accepted : null };
 }
 
 /** @param lostSince - when the refresh token was first sent without an answer; null: no answer was lost */

@@ -7,10 +7,10 @@
  */
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
-import { BrokerError, unreachable } from '../core/errors.ts';
+import { BrokerError, discardedAnswer, unreachable } from '../core/errors.ts';
 import { findToken, holdsScope, missingScopes } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
-import type { Random } from '../core/ports.ts';
+import type { Random, Transient } from '../core/ports.ts';
 import { afterFailure, NO_BACK_OFF } from './back-off.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
@@ -118,7 +118,9 @@ export class TokenSource {
   /** I6: runs up to `line.flight =` without an await. */
   #fly(line: Line, grant: Grant, profile: Profile, need: TokenNeed): Promise<RefreshOutcome> {
     this.#flying += 1;
-    const flight = refreshGrant(this.#deps, grant, profile, { scopes: need.scopes, resource: need.resource }).then((outcome) => {
+    // Where narrowing is not known to be safe all that was granted is asked for; a broader token serves as well.
+    const scopes = profile.traits.narrowing === 'safe' ? need.scopes : null;
+    const flight = refreshGrant(this.#deps, grant, profile, { scopes, resource: need.resource }).then((outcome) => {
       this.#learn(line, profile, need, outcome);
       return outcome;
     }).finally(() => {
@@ -172,16 +174,21 @@ function refuseOtherResource(profile: Profile, grant: Grant, resource: string | 
   });
 }
 
+/** An issuer that answers 500 was reached; the network is not to be searched. */
+function whatItDid({ cause }: Transient): string {
+  return cause.startsWith('http_') ? 'answered with an error to' : 'did not answer';
+}
+
 function failureIn(outcome: RefreshOutcome, profile: Profile, retryAfterS: number): BrokerError | null {
   switch (outcome.kind) {
     case 'transient':
-      return new BrokerError('issuer_unreachable', `${profile.issuer} did not answer the refresh (${outcome.transient.cause})`, { retryAfterS });
+      return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(outcome.transient)} the refresh (${outcome.transient.cause})`, { retryAfterS });
     case 'parked':
       return loginRequired(profile, outcome.reason);
     case 'refused':
       return outcome.reason === null ? new BrokerError(outcome.code, outcome.message) : loginRequired(profile, outcome.reason);
     case 'refreshed':
-      return outcome.discarded === null ? null : new BrokerError('issuer_response_invalid', `the answer of ${profile.issuer} was discarded: ${outcome.discarded}`);
+      return outcome.discarded === null ? null : discardedAnswer(profile, outcome.discarded);
     case 'overtaken':
       return null;
     default:

@@ -38,9 +38,16 @@ export type Found =
   | { readonly kind: 'memory'; readonly why: string }
   | Closed;
 
-/** Throws passphrase_wrong, bad_request, too_many_requests, file_too_new, vault_unwritable. */
+/**
+ * A passphrase that nothing asks for is refused, never dropped in silence: its owner would rely on it.
+ * Throws passphrase_wrong, bad_request, too_many_requests, file_too_new, vault_unwritable.
+ */
 export function findKey(stores: KeyStores, header: VaultHeader | null, passphrase: Secret | null, create: boolean): Promise<Found> {
-  if (stores.backend === 'memory') return Promise.resolve({ kind: 'memory', why: 'the configuration says so (vault.backend)' });
+  if (stores.backend === 'memory') {
+    return passphrase === null
+      ? Promise.resolve({ kind: 'memory', why: 'the configuration says so (vault.backend)' })
+      : Promise.reject(refusePassphrase('the configuration keeps sign-ins in memory (vault.backend); nothing takes a passphrase', 'Set vault.backend = "auto", and start the daemon again'));
+  }
   return header === null ? findFirstKey(stores, passphrase, create) : findOwnKey(stores, header, passphrase, create);
 }
 
@@ -52,11 +59,16 @@ async function findOwnKey(stores: KeyStores, header: VaultHeader, passphrase: Se
       `Set vault.backend = "${keyedBy.backend}", or run: valetkey purge, and sign in again`);
   }
   if (keyedBy.backend === 'keychain') {
+    if (create) {
+      throw refusePassphrase('this vault has a key already, in the keychain',
+        'Run: valetkey unlock; for a passphrase instead: valetkey purge, then set vault.backend = "passphrase"');
+    }
+    if (passphrase !== null) throw refusePassphrase('this vault is opened by the keychain; it takes no passphrase');
     const read = await readKeychainKey(stores.keychain, header.id);
     if (read.kind === 'trouble') return closedBy(read);
     return (await isRightKey(read.key, header, path)) ? { kind: 'key', key: read.key, header, isNew: false } : refuse(read.key, closedBy(trouble('damaged')));
   }
-  if (create) throw new BrokerError('bad_request', 'this vault has a passphrase already', { hint: 'Run: valetkey unlock' });
+  if (create) throw refusePassphrase('this vault has a key already, under a passphrase', 'Run: valetkey unlock; if it is forgotten: valetkey purge, and sign in again');
   if (passphrase === null) return closed('passphrase', 'locked', 'the vault opens with a passphrase', 'Run: valetkey unlock');
   const key = await stores.passphrases.unwrap(passphrase, { id: header.id, keyedBy }, path);
   return (await isRightKey(key, header, path))
@@ -76,12 +88,21 @@ async function findFirstKey(stores: KeyStores, passphrase: Secret | null, create
     const keyedBy = await stores.passphrases.wrap(key, passphrase, id);
     return { kind: 'key', key, header: { id, check: await sealCheck(key, id), keyedBy }, isNew: true };
   }
-  if (backend === 'passphrase') return closed('passphrase', 'locked', 'the vault has no passphrase yet', 'Run: valetkey unlock, and choose one');
+  if (backend === 'passphrase') return closed('passphrase', 'locked', 'the vault has no passphrase yet', 'Run: valetkey unlock --create');
+  if (passphrase !== null) {
+    throw backend === 'keychain'
+      ? refusePassphrase('the configuration asks for the keychain (vault.backend), which takes no passphrase')
+      : refusePassphrase('there is no vault with a passphrase yet', 'To make one, run: valetkey unlock --create');
+  }
   const made = await makeKeychainKey(stores.keychain, id);
   if (made.kind === 'key') {
     return { kind: 'key', key: made.key, header: { id, check: await sealCheck(made.key, id), keyedBy: { backend: 'keychain' } }, isNew: true };
   }
   return backend === 'auto' ? { kind: 'memory', why: made.why } : closedBy(made);
+}
+
+function refusePassphrase(why: string, hint = 'Run: valetkey unlock'): BrokerError {
+  return new BrokerError('bad_request', why, { hint });
 }
 
 function closed(backend: VaultStatus['backend'], state: Closed['state'], detail: string, hint: string): Closed {
@@ -96,4 +117,13 @@ function closedBy({ state, why, hint }: Extract<KeychainKey, { kind: 'trouble' }
 function refuse(key: DataKey, answer: Closed): Closed {
   key.close();
   return answer;
+}
+
+/** What a caller hears of a vault that is not open. */
+export function errorOf({ state, detail, hint }: Pick<Closed, 'state' | 'detail' | 'hint'>): BrokerError {
+  return new BrokerError(state === 'locked' ? 'vault_locked' : 'vault_unavailable', sentence(detail), { hint });
+}
+
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -11,17 +11,17 @@ import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
-import { findKey } from './find-key.ts';
+import { errorOf, findKey, sentence } from './find-key.ts';
 import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
 import { createKeychain } from './keychain.ts';
 import type { Keychain } from './keychain.ts';
 import { removeKeychainKey } from './keychain-key.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { Passphrases } from './passphrase.ts';
-import { checkPrivateDir, errnoOf, onDisk } from './private-files.ts';
+import { checkPrivateDir, errnoOf, onDisk, removedError } from './private-files.ts';
 import { eraseFolders, SealedStore } from './sealed-store.ts';
 import type { Store } from './store.ts';
-import { readHeader, removeHeader, writeHeader } from './vault-header.ts';
+import { headerPath, readHeader, removeHeader, writeHeader } from './vault-header.ts';
 import type { VaultHeader } from './vault-header.ts';
 
 export type VaultDeps = {
@@ -33,8 +33,8 @@ export type VaultDeps = {
 };
 
 const KEYCHAIN_WAIT_MS = 3_000;
-/** A key store that was not there is looked for again at most this often. */
-const RETRY_MS = 5_000;
+/** A key store that was not there is looked for again at most this often: a process each time. */
+const RETRY_MS = 2_000;
 
 type Phase = { readonly kind: 'open'; readonly store: Store; readonly status: VaultStatus } | Closed;
 
@@ -93,26 +93,27 @@ class BrokerVault implements Vault {
   }
 
   status(): VaultStatus {
+    // Who asks may be waiting for the keychain. A vault that is still to be made waits for who needs it.
+    if (this.#header !== null) this.#lookAgain();
     if (this.#phase.kind === 'open') return this.#phase.status;
     const { backend, state, detail } = this.#phase;
     return { backend, state, detail: sentence(detail) };
   }
 
   async unlock(passphrase: Secret | null, create: boolean): Promise<void> {
-    // A vault that fell back to memory may get a passphrase; what it holds is then sealed.
-    const isFallback = this.status().backend === 'memory' && this.#deps.backend !== 'memory';
-    const mayReplace = create && isFallback;
-    const isDone = (): boolean => this.#phase.kind === 'open' && !mayReplace;
+    if (create && passphrase === null) throw new BrokerError('bad_request', 'a new vault needs a passphrase', { hint: 'Run: valetkey unlock --create' });
+    // A passphrase is proved, used or refused by findKey, also where the vault is open.
+    const isDone = (): boolean => this.#phase.kind === 'open' && passphrase === null;
     if (isDone()) return;
-    const isDerived = passphrase !== null && (create || this.#header?.keyedBy.backend === 'passphrase');
-    if (!isDerived || asksKeychain(this.#deps.backend, this.#header)) {
-      // One question to the keychain at a time: two that make a key would write over each other's.
-      if (this.#opening !== null) await this.#waitForKeychain();
+    if (this.#opening !== null && (passphrase === null || asksKeychain(this.#deps.backend, this.#header))) {
+      // One question to the keychain at a time: two that make a key would write over each other's. And only its
+      // answer tells whether there is a vault already, or memory for want of one.
+      await this.#waitForKeychain();
       if (isDone()) return;
       if (this.#opening !== null) throw this.#closedError();
     }
     const opening = this.#open(passphrase, create);
-    await (isDerived ? opening : this.#waitForKeychain());
+    await (passphrase === null ? this.#waitForKeychain() : opening);
     if (this.#phase.kind !== 'open') throw this.#closedError();
   }
 
@@ -120,7 +121,7 @@ class BrokerVault implements Vault {
     this.#epoch += 1;
     if (this.#phase.kind === 'open') this.#phase.store.close();
     this.#phase = {
-      kind: 'closed', backend: this.status().backend, state: 'locked', detail: 'the vault was locked', hint: 'Run: valetkey unlock', retry: false,
+      kind: 'closed', backend: this.#phase.kind === 'open' ? this.#phase.status.backend : this.#phase.backend, state: 'locked', detail: 'the vault was locked', hint: 'Run: valetkey unlock', retry: false,
     };
     this.#failure = null;
     this.#deps.log.info('vault_locked');
@@ -163,14 +164,17 @@ class BrokerVault implements Vault {
   }
 
   async #store(): Promise<Store> {
-    if (this.#opening === null && this.#mayRetry()) void this.start();
-    if (this.#opening !== null) await this.#waitForKeychain();
+    this.#lookAgain();
+    // A sealed vault that is open stays open while somebody's passphrase is proved.
+    const isSealed = this.#phase.kind === 'open' && this.#phase.store === this.#sealed;
+    if (this.#opening !== null && !isSealed) await this.#waitForKeychain();
     if (this.#phase.kind !== 'open') throw this.#closedError();
     return this.#phase.store;
   }
 
-  #mayRetry(): boolean {
-    return this.#phase.kind === 'closed' && this.#phase.retry && this.#deps.clock.boottimeMs() - this.#closedAt >= RETRY_MS;
+  #lookAgain(): void {
+    const isDue = this.#phase.kind === 'closed' && this.#phase.retry && this.#deps.clock.boottimeMs() - this.#closedAt >= RETRY_MS;
+    if (isDue && this.#opening === null) void this.start();
   }
 
   /** V5. Whether it opened is seen from the phase. */
@@ -218,16 +222,22 @@ class BrokerVault implements Vault {
     const { log } = this.#deps;
     this.#failure = null;
     if (found.kind === 'closed') {
+      // What is kept in memory stays in reach although no vault can be made of it.
+      if (this.#phase.kind === 'open') throw errorOf(found);
+      const isNews = this.#phase.detail !== found.detail;
       this.#close(found);
-      log.warn('vault_not_open', { backend: found.backend, why: found.detail });
+      if (isNews) log.warn('vault_not_open', { backend: found.backend, why: found.detail });
       return;
     }
     if (found.kind === 'memory') {
-      const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.`;
+      const way = this.#deps.backend === 'memory' ? '' : ' "valetkey unlock --create" makes a vault with a passphrase.';
+      const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.${way}`;
       this.#phase = { kind: 'open', store: this.#memory, status: { backend: 'memory', state: 'open', detail } };
       log.warn('vault_in_memory', { why: found.why });
       return;
     }
+    // It was open: that it opens once more is all that was asked.
+    if (this.#phase.kind === 'open' && !found.isNew) return found.key.close();
     const sealed = await this.#unseal(found);
     // Locked while the folders were looked at.
     if (epoch !== this.#epoch) return sealed.close();
@@ -248,22 +258,35 @@ class BrokerVault implements Vault {
     this.#header = header;
     try {
       if (isNew) await writeHeader(stateDir, header, random);
+      else if ((await readHeader(stateDir, log)) === null) throw removedError(headerPath(stateDir));
       this.#sealed ??= new SealedStore(stateDir, header.id, { log, random });
       await this.#sealed.adopt(key);
+      await this.#memory.copyTo(this.#sealed);
     } catch (cause) {
       this.#header = before;
       key.close();
+      if (isNew) await this.#unmake();
       throw cause;
     }
-    await this.#memory.copyTo(this.#sealed);
     this.#memory.clear();
     return this.#sealed;
   }
 
+  /** A vault that could be made in part only must not stand in the way of the next try. */
+  async #unmake(): Promise<void> {
+    const { stateDir, log } = this.#deps;
+    try {
+      await this.#sealed?.erase();
+      await removeHeader(stateDir);
+    } catch (cause) {
+      log.error('vault_not_unmade', { path: stateDir }, cause);
+    }
+    this.#sealed = null;
+  }
+
   #closedError(): BrokerError {
     if (this.#failure !== null) return this.#failure;
-    const { state, detail, hint } = this.#phase.kind === 'closed' ? this.#phase : { state: 'unavailable', detail: 'the vault is being opened', hint: 'Ask again' };
-    return new BrokerError(state === 'locked' ? 'vault_locked' : 'vault_unavailable', sentence(detail), { hint });
+    return errorOf(this.#phase.kind === 'closed' ? this.#phase : { state: 'unavailable', detail: 'the vault is being opened', hint: 'Ask again' });
   }
 
   #unopened(detail: string): Closed {
@@ -271,8 +294,4 @@ class BrokerVault implements Vault {
     const by = this.#header?.keyedBy.backend ?? (backend === 'auto' ? 'keychain' : backend);
     return { kind: 'closed', backend: by, state: 'unavailable', detail, hint: 'Answer the keychain, then run the command again', retry: false };
   }
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -70,7 +70,9 @@ export class Passphrases {
     const delayMs = Math.min(DELAY_FIRST_MS * 2 ** this.#wrong, DELAY_MAX_MS);
     this.#wrong += 1;
     await this.#clock.sleep(delayMs, new AbortController().signal);
-    throw new BrokerError('passphrase_wrong', 'the passphrase is wrong');
+    throw new BrokerError('passphrase_wrong', 'the passphrase is wrong', {
+      hint: 'Run: valetkey unlock; if it is forgotten: valetkey purge, and sign in again',
+    });
   }
 }
 

@@ -8,6 +8,7 @@ import type { Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { diskStep } from '../core/disk-step.ts';
 import { BrokerError } from '../core/errors.ts';
 
 /** A sealed grant takes a few KiB; whatever is larger than this is not ours. */
@@ -27,8 +28,24 @@ export async function onDisk<T>(dir: string, work: () => Promise<T>): Promise<T>
   } catch (cause) {
     const code = errnoOf(cause);
     if (code === null) throw cause;
-    throw new BrokerError('vault_unwritable', `the directory ${dir} cannot be used: ${code}`, { cause });
+    if (code === 'ENOENT' && !(await isThere(dir))) throw removedError(dir, cause);
+    const hint = diskStep(code, dir);
+    throw new BrokerError('vault_unwritable', `the directory ${dir} cannot be used: ${code}`, hint === null ? { cause } : { hint, cause });
   }
+}
+
+/**
+ * A directory that was taken away from under the daemon. It is not made again: the lock of the one daemon, the
+ * audit log and vault.json went with it, and whoever removed it may have meant it.
+ */
+export function removedError(dir: string, cause?: unknown): BrokerError {
+  return new BrokerError('vault_unwritable', `the directory ${dir} was removed while the daemon is running; nothing can be stored`, {
+    hint: 'Run: valetkey daemon stop; the next command starts afresh, and you sign in again', cause,
+  });
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(() => true, (cause: unknown) => errnoOf(cause) !== 'ENOENT');
 }
 
 function untrusted(path: string, fact: string, cause?: unknown): BrokerError {
@@ -148,7 +165,12 @@ export async function writeReserved(dir: string, reserved: string, name: string,
 
 export async function removeDurable(dir: string, names: readonly string[]): Promise<void> {
   for (const name of names) await rm(join(dir, name), { force: true });
-  await syncDir(dir);
+  try {
+    await syncDir(dir);
+  } catch (cause) {
+    // The directory is gone, and everything in it with it.
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+  }
 }
 
 export async function renameDurable(dir: string, from: string, to: string): Promise<void> {

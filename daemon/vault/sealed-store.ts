@@ -27,6 +27,7 @@ export const FOLDERS = ['grants', 'revocations', 'secrets'] as const;
 export class SealedStore implements Store {
   readonly #stateDir: string;
   readonly #vault: string;
+  readonly #log: Log;
   readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
   readonly #grants: GrantFiles;
   readonly #turns = new Turns();
@@ -38,6 +39,7 @@ export class SealedStore implements Store {
     const folder = (name: string): SealedFolder => new SealedFolder({ dir: join(stateDir, name), ...deps });
     this.#stateDir = stateDir;
     this.#vault = vault;
+    this.#log = deps.log;
     this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
   }
@@ -60,11 +62,14 @@ export class SealedStore implements Store {
 
   async grants(): Promise<{ readonly grants: readonly StoredGrant[]; readonly corrupt: readonly ProfileName[] }> {
     const grants: StoredGrant[] = [];
+    const newer: ProfileName[] = [];
     for (const profile of await this.#grants.profiles()) {
-      const stored = await this.#inTurn('grants', profile, () => this.#open().use((key) => this.#grants.read(key, profile)));
-      if (stored !== null) grants.push(stored);
+      const stored = await this.#inTurn('grants', profile, () => this.#open().use((key) => this.#unlessNewer(this.#grants.read(key, profile))));
+      if (stored === 'newer') newer.push(profile);
+      else if (stored !== null) grants.push(stored);
     }
-    return { grants, corrupt: await this.#grants.setAside() };
+    const corrupt = new Set([...newer, ...(await this.#grants.setAside())]);
+    return { grants, corrupt: [...corrupt].sort() };
   }
 
   beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void> {
@@ -104,11 +109,11 @@ export class SealedStore implements Store {
     const folder = this.#folders.revocations;
     const found: Revocation[] = [];
     for (const id of await folder.names()) {
-      const revocation = await this.#read('revocations', id, (payload) => {
+      const revocation = await this.#unlessNewer(this.#read('revocations', id, (payload) => {
         const record = decodeRevocation(payload);
         return record === null ? null : { record, binding: { ...revocationBinding(this.#vault, record), name: id } };
-      });
-      if (revocation !== null && revocation !== 'damaged') found.push(revocation);
+      }));
+      if (revocation !== null && revocation !== 'damaged' && revocation !== 'newer') found.push(revocation);
     }
     return found;
   }
@@ -161,6 +166,17 @@ export class SealedStore implements Store {
   #open(): DataKey {
     if (this.#key === null) throw new BrokerError('vault_locked', 'the vault is locked');
     return this.#key;
+  }
+
+  /** A file of a newer version is left as it is, and does not keep the others from being read. */
+  async #unlessNewer<T>(reading: Promise<T>): Promise<T | 'newer'> {
+    try {
+      return await reading;
+    } catch (cause) {
+      if (!(cause instanceof BrokerError) || cause.code !== 'file_too_new') throw cause;
+      this.#log.error('file_too_new', { why: cause.message });
+      return 'newer';
+    }
   }
 
   #endRefresh(profile: ProfileName): void {

@@ -265,7 +265,7 @@ describe('a redemption at a failing server', () => {
   ])('hands on what came with %s, so that it can be revoked', async (_name, members, accessToken, refreshToken) => {
     const world = await start();
     const { issuer, client, profile, shim } = world;
-    const poll = () => issuer.pollDevice(client, profile, new Secret('device-code-EXAMPLE'), wantOf(profile), new AbortController().signal);
+    const poll = () => issuer.pollDevice(client, profile, { deviceCode: new Secret('device-code-EXAMPLE'), verifier: new Secret('verifier-EXAMPLE') }, wantOf(profile), new AbortController().signal);
     for (const call of [() => redeem(world), poll]) {
       shim.fault('token', token({ refresh_token: 'rt-EXAMPLE', ...members }));
       const outcome = await call();
@@ -507,7 +507,7 @@ describe('a pushed request', () => {
 });
 
 describe('a device flow at other people\'s servers', () => {
-  const poll = ({ issuer, client, profile }: World, signal = new AbortController().signal) => issuer.pollDevice(client, profile, new Secret('device-code-EXAMPLE'), { scopes: scopes('read'), resource: null }, signal);
+  const poll = ({ issuer, client, profile }: World, signal = new AbortController().signal) => issuer.pollDevice(client, profile, { deviceCode: new Secret('device-code-EXAMPLE'), verifier: new Secret('verifier-EXAMPLE') }, { scopes: scopes('read'), resource: null }, signal);
 
   it.each<[string, Fault, object]>([
     ['pending', faults.oauthError('authorization_pending'), { kind: 'pending', slowDown: false }],

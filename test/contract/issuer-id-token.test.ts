@@ -228,7 +228,7 @@ describe('at a sign-in', () => {
       stop.abort(new BrokerError('login_cancelled', 'nobody waits any more'));
       return body;
     }));
-    const polled = await issuer.pollDevice(client, profile, started.deviceCode, wantOf(profile), stop.signal);
+    const polled = await issuer.pollDevice(client, profile, started, wantOf(profile), stop.signal);
     if (polled.kind === 'pending') throw new Error('still pending');
     expect(polled).toMatchObject(invalid);
     await expectRevocable(world, polled);

@@ -190,7 +190,7 @@ describe('issuer at oidc-provider', () => {
     if (started.kind !== 'device') throw new Error(JSON.stringify(started));
     // oidc-provider sends no interval; RFC 8628 then says 5 s.
     expect(started).toMatchObject({ intervalS: 5, expiresInS: 600, verificationUri: `${as.url}/device` });
-    const poll = () => issuer.pollDevice(client, profile, started.deviceCode, wantOf(profile), new AbortController().signal);
+    const poll = () => issuer.pollDevice(client, profile, started, wantOf(profile), new AbortController().signal);
     expect(await poll()).toEqual({ kind: 'pending', slowDown: false });
     await approveDevice(started.verificationUri, started.userCode, 'ada');
     const outcome = await poll();
@@ -203,7 +203,7 @@ describe('issuer at oidc-provider', () => {
     const started = await issuer.startDevice(client, profile, wantOf(profile));
     if (started.kind !== 'device') throw new Error(JSON.stringify(started));
     await approveDevice(started.verificationUri, started.userCode, 'ada', { deny: true });
-    const outcome = await issuer.pollDevice(client, profile, started.deviceCode, wantOf(profile), new AbortController().signal);
+    const outcome = await issuer.pollDevice(client, profile, started, wantOf(profile), new AbortController().signal);
     expect(outcome).toMatchObject({ kind: 'rejected', code: 'access_denied', oauthError: 'access_denied' });
   });
 

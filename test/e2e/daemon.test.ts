@@ -157,6 +157,44 @@ describe('its end', () => {
   }, 90_000);
 });
 
+describe('a start that fails', () => {
+  it.each([
+    ['a file stands where the socket belongs', 'run/valetkey/socket', '', 8, 'runtime_dir_untrusted'],
+    ['vault.json is of a newer version', 'state/valetkey/vault.json', '{"v":99}', 8, 'file_too_new'],
+  ])('ends with the status of its error when %s', async (_name, path, text, status, code) => {
+    configure('[vault]\nbackend = "passphrase"\n');
+    mkdirSync(join(home.base, path, '..'), { mode: 0o700 });
+    writeFileSync(join(home.base, path), text, { mode: 0o600 });
+    const { exited, stderr } = launch();
+    expect(await exited).toBe(status);
+    expect(JSON.parse(stderr().trim().split('\n').at(-1) ?? '{}')).toMatchObject({ code });
+    rmSync(join(home.base, path));
+    await start();
+  });
+});
+
+describe('a reader of its log', () => {
+  it('may leave at any time: the daemon goes on', async () => {
+    const { child } = launch();
+    child.stderr?.destroy();
+    await up();
+    for (let i = 0; i < 5; i += 1) expect((await callApi(socket(), 'GET', '/v1/nothing')).status).toBe(404);
+    await new Promise((resolve) => { setTimeout(resolve, 200); });
+    expect((await callApi(socket(), 'GET', '/v1/status')).body.pid).toBe(child.pid);
+  });
+
+  it('gets the level of a changed configuration at SIGHUP, and is told what waits for the next start', async () => {
+    const { child, stderr } = await start();
+    await callApi(socket(), 'GET', '/v1/status');
+    expect(stderr()).not.toMatch(/ debug +request /);
+    configure('[log]\nlevel = "debug"\nformat = "json"\n');
+    child.kill('SIGHUP');
+    await expect.poll(stderr, { timeout: 5_000 }).toMatch(/log_changes_at_next_start keys=\["format"\]/);
+    await callApi(socket(), 'GET', '/v1/status');
+    await expect.poll(stderr, { timeout: 5_000 }).toMatch(/ debug +request /);
+  });
+});
+
 describe('its privacy', () => {
   it.each([
     ['a variable that loads code', { NODE_OPTIONS: '--no-warnings' }, [], 'unsafe_environment'],

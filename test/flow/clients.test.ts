@@ -1,13 +1,18 @@
 /** How the daemon presents itself to an issuer: pushed requests, public clients, and the user's own secret. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { BrokerError } from '../../daemon/core/errors.ts';
+import type { Vault } from '../../daemon/core/ports.ts';
+import { openVaultWith } from '../../daemon/vault/open-vault.ts';
 import { followLogin } from '../../demo/browser.ts';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
-import { startHostileIssuer } from '../support/hostile-issuer.ts';
+import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
+import { FakeKeychain, makeStateDir, vaultDeps } from '../support/vault-rig.ts';
 
 let hostile: HostileIssuer;
 let vk: InProcess;
@@ -103,4 +108,97 @@ describe('a profile is checked when it is added', () => {
     expect((await vk.api('DELETE', '/v1/profiles/new')).body).toEqual({ ok: true });
     expect(readFileSync(vk.configFile, 'utf8')).not.toContain('profiles.new');
   });
+});
+
+describe('a profile that cannot be added or removed', () => {
+  const SECRET = 'post-client-secret-EXAMPLE';
+  const add = (secret: string, more: object = {}) => vk.api('POST', '/v1/profiles', { name: 'own', profile: { ...confidential(hostile.url, 'client_secret_post'), ...more }, client_secret: secret });
+  const canSignIn = async (): Promise<unknown> => (await vk.signIn('own', 'alice')).end.body.state;
+
+  it('keeps its secret where the name is taken, also where only the file says so', async () => {
+    await setUp({}, () => '');
+    expect((await add(SECRET)).status).toBe(200);
+    const requests = hostile.log.length;
+    expect((await add('other-secret-EXAMPLE')).body).toMatchObject({ code: 'profile_exists' });
+    expect(hostile.log.length).toBe(requests); // found before anybody was asked
+    const whole = readFileSync(vk.configFile, 'utf8');
+    await vk.config('');
+    await vk.api('POST', '/v1/reload');
+    await vk.config(whole);
+    expect((await add('other-secret-EXAMPLE')).body).toMatchObject({ code: 'profile_exists' });
+    await vk.api('POST', '/v1/reload');
+    expect(await canSignIn()).toBe('complete');
+  });
+
+  it('is not written where its secret cannot be sealed', async () => {
+    const stateDir = makeStateDir();
+    const vault = await openVaultWith(vaultDeps(stateDir.path, 'memory'), new FakeKeychain());
+    const refusing: Vault = Object.assign(Object.create(vault) as Vault, {
+      status: () => vault.status(), grants: () => vault.grants(), revocations: () => vault.revocations(), lock: () => vault.lock(),
+      saveClientSecret: async () => { throw new BrokerError('vault_unwritable', 'the disk is full'); },
+    });
+    hostile = await startHostileIssuer();
+    vk = await startInProcess({ config: '# mine\n', edges: { vault: refusing } });
+    expect((await add(SECRET)).body).toMatchObject({ code: 'vault_unwritable' });
+    expect(readFileSync(vk.configFile, 'utf8')).not.toContain('own');
+    expect((await vk.api('GET', '/v1/profiles')).body.profiles).toEqual([]);
+    stateDir.remove();
+  });
+
+  it('keeps its secret where the file cannot be edited', async () => {
+    await setUp({}, () => '');
+    await add(SECRET);
+    const inline = `{ issuer = "${hostile.url}", client_id = "confidential-post", client_auth = "client_secret_post", scopes = ["openid"], redirect_path = "/callback", allow_loopback_http = true }`;
+    await vk.config(`profiles = { own = ${inline}, b = { issuer = "${hostile.url}", client_id = "x", allow_loopback_http = true } }\n`);
+    await vk.api('POST', '/v1/reload');
+    expect(await vk.api('DELETE', '/v1/profiles/own')).toMatchObject({ status: 422 });
+    expect(await canSignIn()).toBe('complete');
+  });
+
+  it('stays while tokens are to be revoked with its secret, and goes when they are', async () => {
+    await setUp({}, () => '');
+    await add(SECRET);
+    await vk.signIn('own', 'alice');
+    const away = hostile.fault('revocation', faults.status(503), 99);
+    expect((await vk.api('DELETE', '/v1/grants/own')).body.revoked[0]).toMatchObject({ outcome: 'pending' });
+    expect((await vk.api('DELETE', '/v1/profiles/own')).body).toMatchObject({ code: 'issuer_unreachable', retryable: true, detail: expect.stringContaining('to revoke') });
+    away.cancel();
+    await expect.poll(async () => (await vk.api('GET', '/v1/status')).body.pending_revocations, { timeout: 15_000, interval: 200 }).toBe(0);
+    expect((await vk.api('DELETE', '/v1/profiles/own')).body).toEqual({ ok: true });
+    expect(vk.audit.events.filter(({ event, facts }) => event === 'token_revoked' && facts['outcome'] === 'revoked').length).toBeGreaterThan(0);
+  }, 25_000);
+
+  it('is refused while somebody is signed in, also by a daemon that has not read its vault yet', async () => {
+    hostile = await startHostileIssuer();
+    const stateDir = makeStateDir();
+    const keychain = new FakeKeychain();
+    const launch = async () => startInProcess({ config: profileToml('work', hostile.url), edges: { vault: await openVaultWith(vaultDeps(stateDir.path, 'keychain'), keychain) } });
+    const first = await launch();
+    await first.signIn('work', 'alice');
+    await first.stop();
+    const [key] = keychain.items.values();
+    keychain.answer = async () => {
+      await sleep(500);
+      return { kind: 'found', secret: Buffer.from(key ?? '') };
+    };
+    vk = await launch();
+    expect((await vk.api('DELETE', '/v1/profiles/work')).body).toMatchObject({ code: 'bad_request', detail: expect.stringContaining('signed in') });
+    expect((await vk.api('GET', '/v1/grants')).body.grants).toMatchObject([{ profile: 'work', state: 'active' }]);
+    stateDir.remove();
+  });
+
+  it('ends a sign-in that is in progress', async () => {
+    await setUp();
+    const { id } = (await vk.api('POST', '/v1/logins', { profile: 'work' })).body;
+    expect((await vk.api('DELETE', '/v1/profiles/work')).body).toEqual({ ok: true });
+    expect((await vk.api('GET', `/v1/logins/${id}`)).body).toMatchObject({ state: 'failed', error: { code: 'login_cancelled' } });
+  });
+});
+
+it('[AL-01] what a program claims of itself is in the record of the token that it took', async () => {
+  await setUp();
+  await vk.signIn('work', 'alice');
+  await vk.api('POST', '/v1/token', { profile: 'work', claimed: { name: 'deploy', reason: 'nightly\u001b[2J run' } });
+  const released = vk.audit.events.find(({ event }) => event === 'token_released');
+  expect(released).toMatchObject({ caller: { pid: process.pid }, facts: { claimed: { name: 'deploy', reason: 'nightly run' } } });
 });

@@ -43,10 +43,12 @@ describe('a sign-in by device code', () => {
       flow: 'device_code', reason: 'ssh_no_forward', machine: 'test-machine', scopes: ['openid', 'email', 'offline_access'], caller: expect.stringContaining(`pid ${process.pid}`),
       expires_at: expect.any(Number), device: { user_code: expect.any(String), verification_uri: `${hostile.url}/device`, verification_host: new URL(hostile.url).host },
     });
+    expect(hostile.requestsTo('device')[0]?.params).toMatchObject({ code_challenge_method: 'S256', code_challenge: expect.stringMatching(/^[\w-]{43}$/) });
     await approveDevice(login.device.verification_uri, login.device.user_code, 'alice');
     expect(await follow(login.id, 15)).toMatchObject({ state: 'complete', subject: { sub: 'alice' } });
     const polls = hostile.requestsTo('token');
     const started = hostile.requestsTo('device')[0]?.atMs ?? 0;
+    expect(polls[0]?.params['code_verifier']).toMatch(/^[\w-]{43}$/); // Keycloak may demand PKCE here too
     expect((polls[0]?.atMs ?? 0) - started).toBeGreaterThanOrEqual(4_990);
     expect((await vk.api('POST', '/v1/token', { profile: 'work' })).body).toMatchObject({ source: 'cache' });
     expect((await vk.api('GET', '/v1/grants')).body.grants[0].flow).toBe('device_code');

@@ -10,7 +10,7 @@ export const scopes = (text: string): readonly Scope[] => text.split(' ').filter
 export function someTraits(over: Partial<IssuerTraits> = {}): IssuerTraits {
   return {
     metadata: 'oidc', offlineScope: 'offline_access' as Scope, authorizationParams: {}, pkce: 'listed', resourceStyle: 'resource',
-    scopeAliases: {}, extraScopes: 'refuse', redirectPorts: [], redirectPath: null, deviceVerificationHosts: [], refreshGraceS: null,
+    scopeAliases: {}, extraScopes: 'refuse', narrowing: 'safe', redirectPorts: [], redirectPath: null, deviceVerificationHosts: [], refreshGraceS: null,
     defaultExpiresInS: null, clientSecret: 'none', ...over,
   };
 }

@@ -35,7 +35,7 @@ export class FakeIssuer implements Issuer {
   authorizationUrl: Issuer['authorizationUrl'] = async () => ({ kind: 'url', url: 'https://issuer.example/auth?x=1', expiresInS: null });
   redeem: Issuer['redeem'] = async () => ({ kind: 'tokens', tokens: tokenSet(1) });
   startDevice: Issuer['startDevice'] = async () => ({
-    kind: 'device', deviceCode: new Secret('device-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://issuer.example/device',
+    kind: 'device', deviceCode: new Secret('device-EXAMPLE'), verifier: new Secret('verifier-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://issuer.example/device',
     verificationUriComplete: null, expiresInS: 600, intervalS: 5,
   });
   async pollDevice(): Promise<PollOutcome> {

@@ -20,6 +20,7 @@ export const atlassian: Preset = {
     resourceStyle: 'none',
     scopeAliases: {},
     extraScopes: 'allow',
+    narrowing: 'unknown',
     // The callback URL is compared to the letter, port included.
     redirectPorts: [18471],
     deviceVerificationHosts: [],

@@ -27,6 +27,7 @@ export const auth0: Preset = {
     resourceStyle: 'audience',
     scopeAliases: {},
     extraScopes: 'allow',
+    narrowing: 'unknown',
     // Callback URLs are compared to the letter, port included.
     redirectPorts: [18471, 18472, 18473],
     deviceVerificationHosts: [],

@@ -34,6 +34,7 @@ export const entra: Preset = {
       'https://graph.microsoft.com/User.Read': ['User.Read'],
     },
     extraScopes: 'allow',
+    narrowing: 'safe',
     redirectPorts: [],
     deviceVerificationHosts: ['microsoft.com', 'www.microsoft.com', 'login.microsoft.com'],
     // "doesn't revoke old refresh tokens when used to fetch new access tokens": an hour is the most a profile may say.

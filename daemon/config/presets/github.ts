@@ -24,6 +24,7 @@ export const github: Preset = {
     resourceStyle: 'none',
     scopeAliases: {},
     extraScopes: 'allow',
+    narrowing: 'unknown',
     // The port of a loopback redirect URI is not compared.
     redirectPorts: [],
     deviceVerificationHosts: ['github.com'],

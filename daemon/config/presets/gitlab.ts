@@ -16,6 +16,7 @@ export const gitlab: Preset = {
     resourceStyle: 'none',
     scopeAliases: {},
     extraScopes: 'allow',
+    narrowing: 'unknown',
     // Doorkeeper, which GitLab is built on, does not compare the port of a loopback redirect URI.
     redirectPorts: [],
     deviceVerificationHosts: [],

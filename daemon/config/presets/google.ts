@@ -23,6 +23,7 @@ export const google: Preset = {
       profile: ['https://www.googleapis.com/auth/userinfo.profile'],
     },
     extraScopes: 'allow',
+    narrowing: 'unknown',
     redirectPorts: [],
     deviceVerificationHosts: ['www.google.com', 'google.com'],
     refreshGraceS: null,

@@ -19,6 +19,7 @@ export const keycloak: Preset = {
     scopeAliases: {},
     // Default client scopes are always granted.
     extraScopes: 'allow',
+    narrowing: 'safe',
     // Registered as http://127.0.0.1 without a port, any port is taken.
     redirectPorts: [],
     deviceVerificationHosts: [],

@@ -16,6 +16,7 @@ export const oauth: Preset = {
     resourceStyle: 'resource',
     scopeAliases: {},
     extraScopes: 'refuse',
+    narrowing: 'unknown',
     redirectPorts: [],
     deviceVerificationHosts: [],
     refreshGraceS: null,

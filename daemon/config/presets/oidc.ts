@@ -21,6 +21,7 @@ export const oidc: Preset = {
     resourceStyle: 'resource',
     scopeAliases: {},
     extraScopes: 'refuse',
+    narrowing: 'unknown',
     redirectPorts: [],
     deviceVerificationHosts: [],
     refreshGraceS: null,

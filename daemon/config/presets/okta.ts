@@ -28,6 +28,7 @@ export const okta: Preset = {
     resourceStyle: 'none',
     scopeAliases: {},
     extraScopes: 'allow',
+    narrowing: 'unknown',
     // Redirect URIs are compared to the letter, port included.
     redirectPorts: [18471, 18472, 18473],
     deviceVerificationHosts: [],

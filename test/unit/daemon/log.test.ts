@@ -210,18 +210,19 @@ describe('a stream whose reader', () => {
 
   it('left does not end the process, and what is lost is counted when the stream writes again', async () => {
     // As process.stderr: each write tells of its failure later, by both ways, and the stream outlives it.
-    const stderr = Object.assign(new EventEmitter(), {
-      broken: true,
-      written: [] as string[],
-      write(text: string, done?: (error?: Error | null) => void) {
-        const error = this.broken ? Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }) : null;
+    class Pipe extends EventEmitter {
+      isBroken = true;
+      written: string[] = [];
+      write(text: string, done?: (error?: Error | null) => void): void {
+        const error = this.isBroken ? Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }) : null;
         if (error === null) this.written.push(text);
         setImmediate(() => {
           done?.(error);
           if (error !== null) this.emit('error', error);
         });
-      },
-    });
+      }
+    }
+    const stderr = new Pipe();
     const { log } = capture({ stderr });
     const turn = () => new Promise((resolve) => { setTimeout(resolve, 5); });
     log.info('a');
@@ -229,7 +230,7 @@ describe('a stream whose reader', () => {
     await turn();
     log.info('c'); // would have counted the two, and is lost with them
     await turn();
-    stderr.broken = false;
+    stderr.isBroken = false;
     log.info('d');
     log.info('e');
     expect(stderr.written.map((line) => JSON.parse(line))).toMatchObject([{ event: 'd', lines_lost: 3 }, { event: 'e' }]);

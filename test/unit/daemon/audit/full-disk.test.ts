@@ -9,6 +9,7 @@ import { auditPath, openAudit } from '../../../../daemon/audit/open-audit.ts';
 import { verifyAudit } from '../../../../daemon/audit/verify-audit.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { LogSink } from '../../../support/fakes.ts';
+import { smallDisk } from '../../../support/small-disk.ts';
 
 let disk = '';
 let obstacle: string | null = null;
@@ -21,6 +22,20 @@ beforeAll(() => {
 afterAll(() => {
   if (obstacle === null) spawnSync('umount', ['--lazy', disk]);
   rmSync(disk, { recursive: true, force: true });
+});
+
+it('says where and what to do when the disk is read-only at the start', async (test) => {
+  const small = smallDisk('size=64k');
+  if ('obstacle' in small) return test.skip(small.obstacle);
+  try {
+    small.remount('ro');
+    const dir = join(small.dir, 'audit');
+    await expect(openAudit({ dir, clock: new FakeClock(), log: new LogSink() })).rejects.toMatchObject({
+      code: 'vault_unwritable', message: `the audit log in ${dir} cannot be opened: EROFS`, hint: `Make ${dir} writable for this user`,
+    });
+  } finally {
+    small.remove();
+  }
 });
 
 function event(n: number): AuditEvent {

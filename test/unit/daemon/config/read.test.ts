@@ -88,6 +88,8 @@ describe('an error', () => {
     ['a quoted key', '[profiles.work]\n"is\\u0075er" = 1', `${FILE}:2:1: "isuer" in [profiles.work]`],
     ['a missing key', '[vault]\n[profiles.work]\nissuer = "https://a.example.com"\n', `${FILE}:2:11: "client_id" in [profiles.work] is missing`],
     ['a value of the wrong type', '[profiles.work]\nclient_id = 5', `${FILE}:2:1: "client_id" in [profiles.work] must be text in quotes, not a number`],
+    ['a client id that no request can carry', '[profiles.work]\nclient_id = "cl\u00efent"', `${FILE}:2:1: "client_id" in [profiles.work] must be printable ASCII characters (RFC 6749, appendix A.1)`],
+    ['a client id with a line break', '[profiles.work]\nclient_id = "a\\nb"', `${FILE}:2:1: "client_id" in [profiles.work] must be printable ASCII characters`],
     ['a value that is none of the list', '[log]\nlevel = "loud"', `${FILE}:2:1: "level" in [log] must be one of "error", "warn", "info", "debug", not this text`],
     ['an array element of the wrong type', '[profiles.work]\nclient_id = "x"\nscopes = [\n  "a",\n  5,\n]', `${FILE}:3:1: "scopes" in [profiles.work] must be text in quotes, not a number`],
     ['a scope that is none', '[profiles.work]\nclient_id = "x"\nscopes = ["a b"]', `${FILE}:3:1: "scopes" in [profiles.work] must be a scope-token`],

@@ -76,12 +76,21 @@ describe('[TK-09] what is discarded', () => {
 describe('transitions', () => {
   it('a refresh raises the generation, keeps the old refresh token where none came, and learns whether the issuer rotates', () => {
     const grant = someGrant();
-    const rotated = refreshed(grant, tokenSet(2), someToken(), T0);
+    const rotated = refreshed(grant, tokenSet(2), someToken(), false, T0);
     expect(rotated).toMatchObject({ generation: 2, rotates: true });
-    const kept = refreshed(grant, tokenSet(2, { refreshToken: null }), someToken(), T0);
+    const kept = refreshed(grant, tokenSet(2, { refreshToken: null }), someToken(), false, T0);
     expect(kept.rotates).toBe(false);
     expect(kept.state.kind === 'active' && kept.state.refreshToken?.equals('rt-1-EXAMPLE')).toBe(true);
-    expect(refreshed(rotated, tokenSet(3, { refreshToken: null }), null, T0).rotates).toBe(true);
+    expect(refreshed(rotated, tokenSet(3, { refreshToken: null }), null, false, T0).rotates).toBe(true);
+  });
+  it('where the issuer rotates, earlier access tokens are not served any more: most such servers end them', () => {
+    const other = someToken({ byDefault: false, scopes: scopes('api') });
+    const grant = someGrant({ state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [other] } });
+    const tokensOf = (g: typeof grant): number => (g.state.kind === 'active' ? g.state.tokens.length : -1);
+    expect(tokensOf(refreshed(grant, tokenSet(2), someToken(), false, T0))).toBe(1);
+    expect(tokensOf(refreshed(grant, tokenSet(2), someToken(), true, T0))).toBe(2);
+    expect(tokensOf(refreshed(grant, tokenSet(2), null, false, T0))).toBe(0);
+    expect(tokensOf(refreshed(grant, tokenSet(2, { refreshToken: null }), someToken(), false, T0))).toBe(2);
   });
   it('a parked grant holds no token and keeps its identity', () => {
     const done = parked(someGrant(), 'revoked_or_reused', T0);

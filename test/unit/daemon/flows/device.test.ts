@@ -109,7 +109,7 @@ describe('[DG-06] the device page', () => {
   it('elsewhere ends the flow before any code is shown', async () => {
     const { run, issuer } = rig([]);
     issuer.startDevice = async () => ({
-      kind: 'device', deviceCode: new Secret('device-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://login.evil.example',
+      kind: 'device', deviceCode: new Secret('device-EXAMPLE'), verifier: new Secret('verifier-EXAMPLE'), userCode: 'ABCD-EFGH', verificationUri: 'https://login.evil.example',
       verificationUriComplete: null, expiresInS: 600, intervalS: 5,
     });
     await expect(run()).rejects.toMatchObject({ code: 'verification_host_untrusted' });

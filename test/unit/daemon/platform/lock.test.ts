@@ -7,8 +7,9 @@ import { parseLockRecord } from '../../../../daemon/platform/lock-record.ts';
 import type { LockRecord } from '../../../../daemon/platform/lock-record.ts';
 import { tryLock } from '../../../../daemon/platform/lock.ts';
 import { loadNative } from '../../../../daemon/platform/native.ts';
-import { buildPlatform, finished, firstLine, kill } from '../../../support/built-platform.ts';
+import { buildPlatform, finished, firstLine, kill, UNPRIVILEGED } from '../../../support/built-platform.ts';
 import type { Built } from '../../../support/built-platform.ts';
+import { smallDisk } from '../../../support/small-disk.ts';
 
 const RECORD: LockRecord = { v: 1, pid: 4711, socket: '/run/user/1000/valetkey/socket', version: '0.1.0', protocol: 1, started_at: 1_700_000_000_000 };
 
@@ -130,6 +131,36 @@ describe('the lock of the one daemon', () => {
   ])('refuses %s', (_, plant) => {
     plant();
     expect(() => tryLock(path)).toThrow(expect.objectContaining({ code: 'runtime_dir_untrusted', message: expect.stringContaining(path) }));
+  });
+
+  it('tells a disk that refuses from a file that is not private, and what to do', async (test) => {
+    const disk = smallDisk('size=4k');
+    if ('obstacle' in disk) return test.skip(disk.obstacle);
+    try {
+      const file = join(disk.dir, 'lock');
+      const lock = tryLock(file);
+      writeFileSync(join(disk.dir, 'filler'), 'x'.repeat(4096));
+      expect(() => lock?.write(RECORD)).toThrow(expect.objectContaining({ code: 'vault_unwritable', message: `${file} cannot be written: ENOSPC`, hint: `Free space on the disk of ${file}` }));
+      lock?.release();
+      disk.remount('ro');
+      expect(() => tryLock(file)).toThrow(expect.objectContaining({
+        code: 'vault_unwritable', message: `${file} cannot be opened for writing: EROFS`, hint: `Make ${disk.dir} writable for this user`,
+      }));
+    } finally {
+      disk.remove();
+    }
+  });
+
+  it.runIf(UNPRIVILEGED.uid !== undefined)('says as an unprivileged user which directory cannot be written, and whose file it is', async () => {
+    const say = `import { tryLock } from './daemon/platform/lock.js';
+      try { tryLock(process.env.LOCK); } catch ({ code, message, hint }) { console.log(JSON.stringify({ code, message, hint })); }`;
+    const own = built.makeDir();
+    const file = join(own, 'lock');
+    const run = async () => JSON.parse((await built.run(say, { ...UNPRIVILEGED, env: { LOCK: file } })).stdout);
+    chmodSync(own, 0o500);
+    expect(await run()).toEqual({ code: 'vault_unwritable', message: `${file} cannot be opened for writing: EACCES`, hint: `Make ${own} writable for this user` });
+    writeFileSync(file, '', { mode: 0o600 });
+    expect(await run()).toMatchObject({ code: 'runtime_dir_untrusted', message: `${file} is owned by uid 0` });
   });
 
   it('says what the system said where flock itself fails', () => {

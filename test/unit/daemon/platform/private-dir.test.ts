@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ensurePrivateDir } from '../../../../daemon/platform/private-dir.ts';
+import { smallDisk } from '../../../support/small-disk.ts';
 import { isPrivateGroup } from '../../../../daemon/platform/private-group.ts';
 
 const uid = process.getuid?.() ?? -1;
@@ -93,6 +94,22 @@ describe('ensurePrivateDir', () => {
     symlinkSync('real', join(base, 'way'));
     lchownSync(join(base, 'way'), 65_534, 65_534);
     expect(() => ensurePrivateDir(join(base, 'way/run'), uid)).toThrow(refusal(join(base, 'way'), /link that is owned by uid 65534/));
+  });
+
+  it('tells a disk that refuses from a directory that is not private, and what to do', (test) => {
+    const disk = smallDisk('nr_inodes=2');
+    if ('obstacle' in disk) return test.skip(disk.obstacle);
+    try {
+      const path = join(disk.dir, 'run');
+      writeFileSync(join(disk.dir, 'filler'), '');
+      const refused = { code: 'vault_unwritable', message: `${path} cannot be made or looked at: ENOSPC`, hint: `Free space on the disk of ${disk.dir}` };
+      expect(() => ensurePrivateDir(path, uid)).toThrow(expect.objectContaining(refused));
+      disk.remount('ro');
+      const readOnly = { code: 'vault_unwritable', message: `${path} cannot be made or looked at: EROFS`, hint: `Make ${disk.dir} writable for this user` };
+      expect(() => ensurePrivateDir(path, uid)).toThrow(expect.objectContaining(readOnly));
+    } finally {
+      disk.remove();
+    }
   });
 
   it('ends at a loop of links', () => {

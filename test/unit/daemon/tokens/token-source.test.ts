@@ -297,6 +297,15 @@ describe('one caller\'s wish', () => {
   });
 });
 
+describe('narrowing', () => {
+  it('is not asked for where the server may narrow the sign-in for good: a broader token serves as well', async () => {
+    const { get, issuer } = await rig(stale(), someProfile({ traits: someTraits({ narrowing: 'unknown' }) }));
+    expect(await get({ scopes: scopes('api') })).toMatchObject({ source: 'refresh', token: { byDefault: true } });
+    expect(issuer.refreshWants).toEqual([{ scopes: [], resource: null }]);
+    expect(await get()).toMatchObject({ source: 'cache' });
+  });
+});
+
 describe('an issuer that wants the person', () => {
   it.each(['interaction_required', 'login_required', 'consent_required'])('%s asks for a sign-in and keeps the grant', async (oauthError) => {
     const { get, issuer, book } = await rig(stale());

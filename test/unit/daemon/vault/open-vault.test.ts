@@ -67,15 +67,49 @@ describe('a vault keyed by the keychain', () => {
     expect(clock.sleepers).toBe(0);
   });
 
-  it('looks again for a keychain that did not answer, at most every 5 s', async () => {
+  it('looks again for a keychain that did not answer, at most every 2 s', async () => {
     keychain.answer = failed('absent');
     const vault = await open();
     await expect(vault.grants()).rejects.toMatchObject({ code: 'vault_unavailable' });
     await expect(vault.grants()).rejects.toMatchObject({ code: 'vault_unavailable' });
     expect(keychain.calls).toHaveLength(1);
     keychain.answer = null;
-    await clock.advance(5_000);
+    await clock.advance(1_999);
+    await expect(vault.grants()).rejects.toMatchObject({ code: 'vault_unavailable' });
+    await clock.advance(1);
     expect(await generations(vault)).toEqual([1]);
+  });
+
+  it('looks again also where only its status is asked, and warns once of the same trouble', async () => {
+    keychain.answer = failed('frozen');
+    const vault = await open();
+    await clock.advance(2_000);
+    for (let i = 0; i < 5; i += 1) expect(vault.status().state).toBe('unavailable');
+    await clock.advance(0);
+    expect(keychain.calls).toHaveLength(2);
+    expect(deps.log.lines.filter(({ event }) => event === 'vault_not_open')).toHaveLength(1);
+    keychain.answer = null;
+    await clock.advance(2_000);
+    vault.status();
+    await clock.advance(0);
+    expect(vault.status().state).toBe('open');
+  });
+
+  it('refuses a passphrase, open or not, and makes no other key', async () => {
+    const before = readAll(dir.path);
+    const vault = await open();
+    const refuses = async (): Promise<void> => {
+      await expect(vault.unlock(PASSPHRASE, false)).rejects.toMatchObject({ code: 'bad_request', message: 'this vault is opened by the keychain; it takes no passphrase', hint: 'Run: valetkey unlock' });
+      await expect(vault.unlock(PASSPHRASE, true)).rejects.toMatchObject({ code: 'bad_request', message: 'this vault has a key already, in the keychain', hint: expect.stringContaining('valetkey purge') });
+      await expect(vault.unlock(null, true)).rejects.toMatchObject({ code: 'bad_request', message: 'a new vault needs a passphrase' });
+    };
+    await vault.grants();
+    await refuses();
+    expect(await generations(vault)).toEqual([1]);
+    vault.lock();
+    await refuses();
+    expect(vault.status().state).toBe('locked');
+    expect(readAll(dir.path)).toEqual(before);
   });
 
   it('asks a locked keychain again only when a person says so', async () => {
@@ -226,7 +260,7 @@ describe('a fresh machine', () => {
     const vault = await open();
     await vault.save(grantOf(1));
     expect(vault.status()).toMatchObject({ backend: 'memory', state: 'open' });
-    expect(vault.status().detail).toMatch(/^Sign-ins are kept in memory and end with the daemon: .+\.$/);
+    expect(vault.status().detail).toMatch(/^Sign-ins are kept in memory and end with the daemon: .+\. "valetkey unlock --create" makes a vault with a passphrase\.$/);
     expect(existsSync(dir.path)).toBe(false);
   });
 
@@ -247,6 +281,61 @@ describe('a fresh machine', () => {
     await clock.advance(5_000);
     await vault.save(grantOf(1));
     expect(await generations(await open())).toEqual([1]);
+  });
+
+  it.each([
+    ['absent', 'passphrase'], ['frozen', 'passphrase'], ['there', 'keychain'],
+  ] as const)('waits for the keychain before it makes a vault with a passphrase: %s', async (what, backend) => {
+    let answer = (): void => undefined;
+    const held = new Promise<void>((resolve) => { answer = resolve; });
+    keychain.answer = () => held.then(() => (what === 'there' ? { kind: 'stored' } : { kind: 'failed', why: what }));
+    const vault = await open();
+    const made = vault.unlock(PASSPHRASE, true).then(() => null, (error: { code: string; message: string }) => error);
+    await clock.advance(1_000);
+    answer();
+    expect(await made).toEqual(backend === 'passphrase' ? null : expect.objectContaining({ code: 'bad_request', message: expect.stringContaining('has a key already') }));
+    expect(vault.status()).toMatchObject({ backend, state: 'open' });
+    expect(JSON.parse(readFileSync(at('vault.json'), 'utf8')).keyedBy.backend).toBe(backend);
+  });
+
+  it('says that it may be made later where the keychain asks for its password', async () => {
+    keychain.answer = () => new Promise(() => undefined);
+    const vault = await open();
+    const made = vault.unlock(PASSPHRASE, true).catch((error: unknown) => error);
+    await clock.advance(3_000);
+    expect(await made).toMatchObject({ code: 'vault_unavailable', hint: 'Answer the keychain, then run the command again' });
+    expect(existsSync(dir.path)).toBe(false);
+  });
+
+  it('makes a vault in the second try where the disk refused in the first, and loses nothing of what was in memory', async () => {
+    keychain.answer = failed('absent');
+    const vault = await open();
+    await vault.save(grantOf(1));
+    mkdirSync(at('grants', 'work.jwe'), { recursive: true, mode: 0o700 });
+    chmodSync(at('grants'), 0o755);
+    await expect(vault.unlock(PASSPHRASE, true)).rejects.toMatchObject({ code: 'vault_unavailable' });
+    expect(await generations(vault)).toEqual([1]);
+    rmSync(at('grants'), { recursive: true });
+    mkdirSync(at('grants'), { mode: 0o755 });
+    await expect(vault.unlock(PASSPHRASE, true)).rejects.toMatchObject({ code: 'runtime_dir_untrusted' });
+    expect(existsSync(at('vault.json'))).toBe(false);
+    await vault.unlock(PASSPHRASE, true);
+    expect(vault.status()).toMatchObject({ backend: 'passphrase', state: 'open' });
+    const next = await open();
+    await next.unlock(PASSPHRASE, false);
+    expect(await generations(next)).toEqual([1]);
+  });
+
+  it('has no passphrase to be opened with while it is in memory', async () => {
+    keychain.answer = failed('absent');
+    const fallback = await open();
+    await expect(fallback.unlock(PASSPHRASE, false)).rejects.toMatchObject({ code: 'bad_request', hint: 'To make one, run: valetkey unlock --create' });
+    const configured = await open('memory');
+    for (const create of [false, true]) await expect(configured.unlock(PASSPHRASE, create)).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('vault.backend') });
+    expect(configured.status()).toMatchObject({ backend: 'memory', state: 'open', detail: expect.not.stringContaining('--create') });
+    const keyed = await open('keychain');
+    await expect(keyed.unlock(PASSPHRASE, true)).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('asks for the keychain') });
+    expect(existsSync(dir.path)).toBe(false);
   });
 
   it('makes one vault where two ask for a passphrase at once', async () => {
@@ -279,7 +368,7 @@ describe('a vault keyed by a passphrase', () => {
     const first = await open('passphrase');
     expect(first.status()).toEqual({ backend: 'passphrase', state: 'locked', detail: 'The vault has no passphrase yet.' });
     await expect(first.save(grantOf(1))).rejects.toMatchObject({ code: 'vault_locked' });
-    await expect(first.unlock(PASSPHRASE, false)).rejects.toMatchObject({ code: 'vault_locked' });
+    await expect(first.unlock(PASSPHRASE, false)).rejects.toMatchObject({ code: 'vault_locked', hint: 'Run: valetkey unlock --create' });
     await expect(first.unlock(new Secret('short'), true)).rejects.toMatchObject({ code: 'bad_request' });
     await first.unlock(PASSPHRASE, true);
     await first.save(grantOf(1));
@@ -289,6 +378,22 @@ describe('a vault keyed by a passphrase', () => {
     await second.unlock(PASSPHRASE, false);
     expect(await generations(second)).toEqual([1]);
     expect(keychain.calls).toEqual([]);
+  });
+
+  it('proves a passphrase also while it is open, and stays open meanwhile', async () => {
+    const vault = await open('passphrase');
+    await vault.unlock(PASSPHRASE, true);
+    await vault.save(grantOf(1));
+    await vault.unlock(PASSPHRASE, false);
+    const wrong = vault.unlock(new Secret('wrong passphrase EXAMPLE'), false).catch((error: unknown) => error);
+    await expect.poll(() => clock.sleepers, { interval: 5, timeout: 5_000 }).toBe(1);
+    expect(await generations(vault)).toEqual([1]);
+    await clock.advance(500);
+    expect(await wrong).toMatchObject({ code: 'passphrase_wrong', hint: expect.stringContaining('if it is forgotten: valetkey purge') });
+    await expect(vault.unlock(PASSPHRASE, true)).rejects.toMatchObject({ code: 'bad_request', message: 'this vault has a key already, under a passphrase' });
+    await vault.unlock(null, false);
+    expect(vault.status().state).toBe('open');
+    await vault.save(grantOf(2));
   });
 
   it('takes a passphrase however its accents were typed', async () => {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Vault } from '../../../../daemon/core/ports.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
+import { openVaultWith } from '../../../../daemon/vault/open-vault.ts';
 import { profileName, T0 } from '../../../support/builders.ts';
-import { clear, FakeKeychain, grantOf, makeStateDir, openKeyed, tree } from '../../../support/vault-rig.ts';
+import type { LogSink } from '../../../support/fakes.ts';
+import { clear, FakeKeychain, grantOf, makeStateDir, openKeyed, tree, vaultDeps } from '../../../support/vault-rig.ts';
 import type { StateDir } from '../../../support/vault-rig.ts';
 
 const work = profileName('work');
@@ -14,13 +16,27 @@ const other = profileName('other');
 let dir: StateDir;
 let keychain: FakeKeychain;
 let vault: Vault;
+let log: LogSink;
 
 const at = (...names: string[]): string => join(dir.path, ...names);
-const reopen = async (): Promise<Vault> => (vault = await openKeyed(dir.path, keychain));
+const reopen = async (): Promise<Vault> => {
+  const deps = vaultDeps(dir.path, 'keychain');
+  log = deps.log;
+  return (vault = await openVaultWith(deps, keychain));
+};
 const load = async () => {
   const { grants, corrupt } = await (await reopen()).grants();
   return { grants: grants.map(({ grant, intent }) => ({ profile: grant.profile, generation: grant.generation, intent })), corrupt };
 };
+
+/** Makes it a file of version 2; returns its text. */
+function asNewer(...file: string[]): string {
+  const [header, ...rest] = readFileSync(at(...file), 'utf8').split('.');
+  const newer = { ...JSON.parse(Buffer.from(header ?? '', 'base64url').toString()), v: 2 };
+  const text = [Buffer.from(JSON.stringify(newer)).toString('base64url'), ...rest].join('.');
+  writeFileSync(at(...file), text);
+  return text;
+}
 
 beforeEach(async () => {
   dir = makeStateDir();
@@ -89,13 +105,22 @@ describe('files that were changed', () => {
     expect(tree(at('grants'))).toEqual([]);
   });
 
-  it('refuses a grant of a newer version unread and leaves it as it is', async () => {
-    const [header, ...rest] = readFileSync(at('grants', 'work.jwe'), 'utf8').split('.');
-    const newer = { ...JSON.parse(Buffer.from(header ?? '', 'base64url').toString()), v: 2 };
-    const text = [Buffer.from(JSON.stringify(newer)).toString('base64url'), ...rest].join('.');
-    writeFileSync(at('grants', 'work.jwe'), text);
-    await expect(vault.grants()).rejects.toMatchObject({ code: 'file_too_new', message: expect.stringMatching(/grants\/work\.jwe is of version 2/) });
+  it('refuses a grant of a newer version unread, leaves it as it is, says so, and reads the others', async () => {
+    const text = asNewer('grants', 'work.jwe');
+    await vault.save(grantOf(3, { profile: other }));
+    expect(await load()).toEqual({ grants: [{ profile: other, generation: 3, intent: null }], corrupt: [work] });
     expect(readFileSync(at('grants', 'work.jwe'), 'utf8')).toBe(text);
+    expect(log.lines).toContainEqual(expect.objectContaining({
+      level: 'error', event: 'file_too_new', fields: { why: `${at('grants', 'work.jwe')} is of version 2; this valetkey knows 1` },
+    }));
+  });
+
+  it('leaves a revocation of a newer version alone and reads the others', async () => {
+    for (const id of ['one', 'two']) await vault.saveRevocation(someRevocation({ id }));
+    const newer = asNewer('revocations', 'one.jwe');
+    await reopen();
+    expect((await vault.revocations()).map(({ id }) => id)).toEqual(['two']);
+    expect(readFileSync(at('revocations', 'one.jwe'), 'utf8')).toBe(newer);
   });
 
   it('refuses symbolic links and directories in place of files', async () => {
@@ -196,7 +221,8 @@ describe('a crash in the middle of a refresh', () => {
 
   it('refuses an intent of a newer version', async () => {
     writeFileSync(at('grants', 'work.next'), '{"v":2,"generation":1,"at":0}');
-    await expect(vault.grants()).rejects.toMatchObject({ code: 'file_too_new' });
+    expect(await load()).toEqual({ grants: [], corrupt: [work] });
+    expect(tree(at('grants'))).toEqual(['work.jwe', 'work.next']);
   });
 
   it('saves also where the intent was taken away', async () => {
@@ -214,6 +240,32 @@ describe('a crash in the middle of a refresh', () => {
     renameSync(at('current'), at('grants', 'work.jwe'));
     renameSync(at('intent'), at('grants', 'work.next'));
   }
+});
+
+describe('a directory that was removed under a running daemon', () => {
+  const removed = (path: string) => ({
+    code: 'vault_unwritable', message: `the directory ${path} was removed while the daemon is running; nothing can be stored`,
+    hint: 'Run: valetkey daemon stop; the next command starts afresh, and you sign in again',
+  });
+
+  it('is named with the next step, and not made again', async () => {
+    rmSync(dir.path, { recursive: true });
+    await expect(vault.save(grantOf(2))).rejects.toMatchObject(removed(at('grants')));
+    await expect(vault.beginRefresh(work, { generation: 1, at: T0 })).rejects.toMatchObject(removed(at('grants')));
+    await expect(vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'))).rejects.toMatchObject(removed(at('secrets')));
+    vault.lock();
+    await expect(vault.unlock(null, false).then(() => vault.grants())).rejects.toMatchObject(removed(at('vault.json')));
+    expect(existsSync(dir.path)).toBe(false);
+  });
+
+  it('keeps nobody from signing out', async () => {
+    rmSync(dir.path, { recursive: true });
+    await vault.remove(work);
+    await vault.abandonRefresh(work);
+    await vault.removeClientSecret(work);
+    expect(await vault.grants()).toEqual({ grants: [], corrupt: [] });
+    await vault.erase();
+  });
 });
 
 describe('what is left over', () => {

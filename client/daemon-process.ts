@@ -1,0 +1,45 @@
+/**
+ * The daemon as a process, where its socket does not lead to it: whoever cleans a runtime directory takes the
+ * socket and leaves the daemon, which still holds the lock, so that no other can start.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { readLockRecord } from './find-socket.ts';
+import type { LockRecord } from './find-socket.ts';
+import type { Paths } from '../shared/paths.ts';
+import { ValetkeyError } from './valetkey-error.ts';
+
+/** Signal 0 only asks. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false; // ESRCH, or EPERM: somebody else's, so the pid was given away since
+  }
+}
+
+/** The record is a hint, and its pid may have been given to another program since. Linux alone tells which. */
+function isDaemon(pid: number, uid: number): boolean {
+  if (pid <= 1 || process.platform !== 'linux') return false;
+  try {
+    const owner = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return Number(owner) === uid && words.some((word) => /(?:^|\/)(?:valetkeyd|daemon\/main\.js)$/.test(word));
+  } catch {
+    return false; // it ended in this moment, or /proc hides it: then it is not known to be ours
+  }
+}
+
+/** The daemon that the lock record names, if that process lives and may be it. */
+export function livingDaemon(paths: Pick<Paths, 'lockFile'>, uid: number): LockRecord | null {
+  const record = readLockRecord(paths.lockFile, uid);
+  if (record === null || record.pid <= 1 || !isAlive(record.pid)) return null;
+  return process.platform === 'linux' && !isDaemon(record.pid, uid) ? null : record;
+}
+
+/** Said where nobody answers; null if no daemon runs. */
+export function socketGone(paths: Pick<Paths, 'lockFile'>, uid: number): ValetkeyError | null {
+  const daemon = livingDaemon(paths, uid);
+  if (daemon === null) return null;
+  const what = existsSync(daemon.socket) ? `does not answer on ${daemon.socket}` : `its socket ${daemon.socket} is gone`;
+  return ValetkeyError.local('daemon_unreachable', `daemon ${daemon.pid} runs, but ${what}`, { hint: `Run: kill ${daemon.pid}, then the command again` });
+}
