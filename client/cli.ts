@@ -3,13 +3,13 @@
  * problem documents like all others.
  */
 import { Command, CommanderError } from 'commander';
-import { EXIT } from '../shared/errors.ts';
+import { ERRORS, EXIT } from '../shared/errors.ts';
 import { BUILD_VERSION } from '../shared/version.ts';
 import { examples } from './command.ts';
 import type { CommandContext, DaemonLink, Env, World } from './command.ts';
 import { createTerminal } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
-import { ValetkeyError } from './valetkey-error.ts';
+import { ValetkeyError, withHint } from './valetkey-error.ts';
 import { VERBS } from './verbs.ts';
 import type { Verb } from './verbs.ts';
 
@@ -25,12 +25,12 @@ function once<T>(make: () => T): () => T {
 }
 
 /** A program whose errors are thrown, and which writes by our streams. */
-function prepare(command: Command, world: World): Command {
+function prepare(command: Command, world: World, writeErr: (text: string) => void): Command {
   return command
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void world.stdout.write(text),
-      writeErr: () => undefined, // the error is thrown too, and shown like all others
+      writeErr, // errors are thrown too, and shown like all others
       getOutHelpWidth: () => world.stdout.columns || 80,
     })
     .configureHelp({ showGlobalOptions: true })
@@ -38,37 +38,61 @@ function prepare(command: Command, world: World): Command {
 }
 
 /** All verbs by name; with its flags only the one that is called, or all for `completion`. */
-export async function buildProgram(world: World, context: CommandContext, wanted: (verb: Verb) => boolean): Promise<Command> {
-  const program = prepare(new Command('valetkey'), world)
+async function buildProgram(world: World, context: CommandContext, writeErr: (text: string) => void, wanted: (verb: Verb) => boolean): Promise<Command> {
+  const program = prepare(new Command('valetkey'), world, writeErr)
     .description('Sign in once, and every CLI gets short-lived access tokens.')
     .version(BUILD_VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [verb]', 'show help for a verb')
+    .helpCommand('help [verb...]', 'show help for a verb')
     .option('--json', 'one JSON document on standard output; errors as problem documents on standard error')
     .option('-q, --quiet', 'only what was asked for, and errors')
     .addHelpText('after', examples('valetkey profile add work --issuer https://login.example.com --client-id cli', 'valetkey login work', 'curl -H "$(valetkey token work --format header)" https://api.example.com/'));
   for (const verb of VERBS) {
-    const command = prepare(program.command(verb.name).summary(verb.summary).description(verb.summary), world);
+    const command = prepare(program.command(verb.name).summary(verb.summary).description(verb.summary), world, writeErr);
     if (!wanted(verb)) continue;
     const { declare } = await verb.load();
     declare(command, context);
-    for (const sub of command.commands) prepare(sub, world);
+    for (const sub of command.commands) prepare(sub, world, writeErr);
   }
   return program;
 }
 
-/** Usage errors of commander as problems; null where it has shown what was asked for (help, version). */
-function usageError(error: CommanderError, verb: string | undefined): ValetkeyError | null {
-  if (error.exitCode === 0) return null;
-  const known = VERBS.some(({ name }) => name === verb);
-  const detail = error.code === 'commander.help' ? 'no verb was named' : error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-  return ValetkeyError.local('bad_request', detail, { hint: `Run: valetkey help${known ? ` ${verb}` : ''}` });
+/** The verb that was called, such as `profile add`, and what follows it. */
+function findVerb(program: Command, words: readonly string[]): { readonly verb: Command; readonly rest: readonly string[] } {
+  let verb = program;
+  for (const [i, word] of words.entries()) {
+    const below = verb.commands.find((sub) => sub.name() === word);
+    if (below === undefined) return { verb, rest: words.slice(i) };
+    verb = below;
+  }
+  return { verb, rest: [] };
 }
 
-function asProblem(error: unknown, signal: AbortSignal, verb: string | undefined): ValetkeyError | null {
-  if (error instanceof CommanderError) return usageError(error, verb);
+function pathOf(verb: Command): string {
+  return verb.parent === null ? '' : `${pathOf(verb.parent)} ${verb.name()}`;
+}
+
+/** `help profile add`. Commander's own knows one word, and shows the help of everything for a word that it does not know. */
+function showHelp(program: Command, words: readonly string[]): void {
+  const { verb, rest } = findVerb(program, words);
+  const [unknown] = rest;
+  if (unknown !== undefined) throw ValetkeyError.local('bad_request', `there is no verb ${[...words.slice(0, -rest.length), unknown].join(' ')}`, { hint: `Run: valetkey help${pathOf(verb)}` });
+  verb.outputHelp();
+}
+
+/** Usage errors of commander as problems; null where it has shown what was asked for (help, version). */
+function usageError(error: CommanderError, help: string): ValetkeyError | null {
+  if (error.exitCode === 0) return null;
+  const detail = error.code === 'commander.help' ? 'no verb was named' : error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  return ValetkeyError.local('bad_request', detail, { hint: help });
+}
+
+/** @param help - the step that is next where the command line is wrong */
+function asProblem(error: unknown, signal: AbortSignal, help: string): ValetkeyError | null {
+  if (error instanceof CommanderError) return usageError(error, help);
   if (signal.aborted) return ValetkeyError.local('cancelled', 'cancelled at the terminal');
-  if (error instanceof ValetkeyError) return error;
+  // The table's hint is for whoever writes requests.
+  if (error instanceof ValetkeyError) return error.code === 'bad_request' && error.hint === ERRORS.bad_request.hint ? withHint(error, help) : error;
   return ValetkeyError.local('internal', error instanceof Error ? error.message : String(error), { cause: error, hint: 'Please report it, with the command that you ran' });
 }
 
@@ -105,12 +129,21 @@ export async function runCli(argv: readonly string[], world: World): Promise<num
   });
   let status: number = EXIT.ok;
   const { context, close } = createContext(world, terminal, `valetkey ${verb ?? ''}`.trim(), (ended) => { status = ended; });
+  let usage = '';
+  let help = 'Run: valetkey help';
   try {
-    const program = await buildProgram(world, context, ({ name }) => name === verb || verb === 'completion');
-    await program.parseAsync(argv, { from: 'user' });
+    const program = await buildProgram(world, context, (text) => { usage += text; }, ({ name }) => name === verb || verb === 'completion');
+    help += pathOf(findVerb(program, words).verb);
+    if (words[0] === 'help') showHelp(program, words.slice(1));
+    else await program.parseAsync(argv, { from: 'user' });
     return status;
   } catch (error) {
-    const problem = asProblem(error, world.signal, verb);
+    // A verb that needs another one after it, like git: the help, and the status of an error.
+    if (error instanceof CommanderError && error.code === 'commander.help' && !terminal.json) {
+      world.stderr.write(usage);
+      return EXIT.usage;
+    }
+    const problem = asProblem(error, world.signal, help);
     if (problem === null) return EXIT.ok;
     terminal.fail(problem);
     return problem.exit;

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Entry of `valetkey`: the real world, signals, and the exit status. */
+import { EXIT } from '../shared/errors.ts';
 import { runCli } from './cli.ts';
 import type { World } from './command.ts';
 import { localOwner, localPaths } from './local-paths.ts';
@@ -14,13 +15,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     interrupted.abort(ValetkeyError.local('cancelled', 'cancelled at the terminal'));
   });
 }
-// `valetkey … | head` closes the pipe early: nothing is left to say, and nobody to say it to.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
-}
+// `valetkey … | head` closes the pipe early: nothing is left to say, and nobody to say it to. Any other failure
+// (a full disk) has lost what was asked for, so nobody may take it for done.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  process.stderr.write(`error: standard output cannot be written (${error.code ?? error.message})\n`);
+  process.exit(EXIT.internal);
+});
+// What was asked for still goes to standard output.
+process.stderr.on('error', () => undefined);
 
 async function readStdin(max: number): Promise<string> {
   const chunks: Buffer[] = [];
@@ -33,6 +36,14 @@ async function readStdin(max: number): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw ValetkeyError.local('no_profile', 'the working directory is gone, so it names no profile', { cause, hint: 'Name the profile, or go to another directory: cd' });
+  }
+}
+
 async function realWorld(): Promise<World> {
   const [{ openConnection }, { openApi }] = await Promise.all([import('./connection.ts'), import('./api.ts')]);
   const { meetPerson } = await import('./tty.ts');
@@ -42,7 +53,7 @@ async function realWorld(): Promise<World> {
     stderr: process.stderr,
     stdinIsTerminal: process.stdin.isTTY === true,
     env: process.env,
-    cwd: process.cwd(),
+    cwd: workingDirectory,
     owner,
     paths: localPaths(owner),
     signal: interrupted.signal,

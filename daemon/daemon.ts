@@ -14,7 +14,7 @@ import { StartLimit } from './flows/start-limit.ts';
 import { createApp } from './ipc/app.ts';
 import type { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
-import { listenOn } from './ipc/listen.ts';
+import { Doorway } from './ipc/doorway.ts';
 import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
@@ -33,6 +33,8 @@ export type Edges = {
   /** This machine's name, for people. */
   readonly machine: string;
   readonly socket: string;
+  /** Makes or verifies the private directory of the socket. */
+  readonly prepareRuntimeDir: () => void;
   readonly facts: Facts;
   readonly config: ConfigStore;
   readonly vault: Vault;
@@ -104,7 +106,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
   });
-  const door = createDoor({
+  const makeDoor = (): Server => createDoor({
     peerOf: edges.peerOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, clock, log,
     onRefused: (peer) => {
       log.warn('peer_refused', { uid: peer.uid, pid: peer.pid });
@@ -113,15 +115,17 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     take: app.take,
   });
   await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
-  await listenOn(door, edges.socket);
+  const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
+  await doorway.open();
   log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
+  void doorway.watch();
   void resume(lifecycle, revocations, log);
 
   async function drain(reason: string): Promise<void> {
     log.info('stopping', { why: reason });
     events.emit('stopping', null, reason);
     stopping.abort(new BrokerError('shutting_down', 'the daemon is shutting down'));
-    const closed = closeDoor(door);
+    const closed = doorway.close();
     // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
     const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
       ['logins', () => logins.stop(new BrokerError('shutting_down', 'the daemon is shutting down'))],
@@ -162,10 +166,6 @@ async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<v
   const late = clock.sleep(DRAIN_MS, done.signal).then(() => log.error('drain_timed_out'), () => undefined /* all landed */);
   await Promise.race([work, late]);
   done.abort();
-}
-
-function closeDoor(door: Server): Promise<void> {
-  return new Promise((resolve) => door.close(() => resolve()));
 }
 
 /** Requests in flight are answered; connections that only wait, streams among them, are ended. */

@@ -20,6 +20,7 @@ import type { DaemonLog } from './log.ts';
 import { createLoopback } from './loopback/loopback.ts';
 import { createClock } from './platform/clock.ts';
 import { peerOf } from './platform/peer.ts';
+import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
 import { openVault } from './vault/open-vault.ts';
@@ -65,6 +66,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
         clock, random, log, uid, config, vault, audit, issuer, peerOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
+      prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
         facts: {
           pid: process.pid, startedAtMs: startedAt, socket: paths.socket, stateDir: paths.stateDir, warnings,
           startedBy: cleanText(starter ?? 'a person or a supervisor', 64),

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
-import { ValetkeyError } from '../valetkey-error.ts';
+import { livingDaemon } from '../daemon-process.ts';
 import { count } from '../time-words.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
 import { daemonFacts } from './status.ts';
 
 // A refresh on the wire is finished and saved before the daemon ends.
@@ -20,28 +21,59 @@ async function start({ terminal, daemon, signal }: CommandContext): Promise<void
   else terminal.note(started ? `The daemon was started, pid ${status.pid}.` : `The daemon runs already, pid ${status.pid}.`);
 }
 
-/** @returns false if it did not run. Resolves when it no longer answers. */
-export async function stopDaemon({ runningDaemon: { api }, signal }: CommandContext): Promise<boolean> {
+/** By its socket, else, where that is gone, by its process. False if no daemon runs. */
+async function askToStop({ runningDaemon: { api }, paths, owner, signal }: CommandContext): Promise<boolean> {
   try {
     await api.shutdown(signal);
+    return true;
   } catch (error) {
-    if (isUnreachable(error)) return false;
-    throw error;
+    if (!isUnreachable(error)) throw error;
+    const daemon = livingDaemon(paths, owner.uid);
+    if (daemon === null) return false;
+    // Elsewhere nothing tells whether the pid was given to another program since.
+    if (process.platform !== 'linux') throw error;
+    process.kill(daemon.pid, 'SIGTERM'); // it drains, as it does when it is asked
+    return true;
   }
+}
+
+async function answers({ runningDaemon: { api }, signal }: CommandContext): Promise<boolean> {
+  try {
+    await api.status(signal);
+    return true;
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    return error instanceof ValetkeyError && error.code === 'shutting_down';
+  }
+}
+
+/** @returns false if it did not run. Resolves when it has ended. */
+export async function stopDaemon(context: CommandContext): Promise<boolean> {
+  if (!await askToStop(context)) return false;
+  const { paths, owner, signal } = context;
   const deadline = performance.now() + STOP_TIMEOUT_MS;
   while (performance.now() < deadline) {
-    try {
-      await api.status(signal);
-    } catch (error) {
-      if (!isUnreachable(error)) throw error;
-      if (error instanceof ValetkeyError && error.code === 'daemon_unreachable') return true;
-    }
+    if (!await answers(context) && livingDaemon(paths, owner.uid) === null) return true;
     await sleep(STOP_LOOK_MS, undefined, { signal });
   }
   throw ValetkeyError.local('deadline_exceeded', `the daemon still runs after ${STOP_TIMEOUT_MS / 1000} s`, { hint: 'Run: valetkey daemon status' });
 }
 
+/** What is kept in memory alone is lost, and its tokens at the issuer are not revoked by that. */
+async function warnOfMemory({ runningDaemon: { api }, terminal, signal }: CommandContext): Promise<void> {
+  try {
+    const { vault, grants } = await api.status(signal);
+    const lost = grants.filter(({ state }) => state === 'active').map(({ profile }) => profile);
+    if (vault.backend === 'memory' && lost.length > 0) {
+      terminal.warn(`The vault is in memory only: ${count(lost.length, 'sign-in')} will end with the daemon, without being revoked at the issuer: ${lost.join(', ')}`);
+    }
+  } catch (error) {
+    if (!isUnreachable(error)) throw error; // then there is nothing to lose that could still be told
+  }
+}
+
 async function stop(context: CommandContext): Promise<void> {
+  await warnOfMemory(context);
   const stopped = await stopDaemon(context);
   const { terminal } = context;
   if (terminal.json) terminal.document({ stopped });

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { readLockRecord } from '../find-socket.ts';
+import { showRevoked } from '../revoked-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { stopDaemon } from './daemon.ts';
 
@@ -30,17 +31,48 @@ async function isConfirmed(context: CommandContext, directories: readonly string
   }
 }
 
+/**
+ * Only a daemon can revoke at the issuers. One that lost its socket is ended, so that another can be asked.
+ * @returns why there is none.
+ */
+async function whyNoDaemon(context: CommandContext): Promise<ValetkeyError | null> {
+  const { daemon, signal } = context;
+  try {
+    await daemon.ensureDaemon(signal);
+    return null;
+  } catch (error) {
+    const why = asAbsence(error);
+    return await stopDaemon(context) ? daemon.ensureDaemon(signal).then(() => null, asAbsence) : why;
+  }
+}
+
+/** A path that is somebody else's, and a run on somebody else's behalf, end the purge: nothing there is ours to remove. */
+function asAbsence(error: unknown): ValetkeyError {
+  if (error instanceof ValetkeyError && !['server_untrusted', 'run_as_root', 'cancelled'].includes(error.code)) return error;
+  throw error;
+}
+
+async function removeDirectories(context: CommandContext): Promise<readonly string[]> {
+  const own = await ownDirectories(context);
+  for (const path of own) await rm(path, { recursive: true, force: true });
+  return own;
+}
+
 async function purge(context: CommandContext, yes: boolean): Promise<void> {
-  const { terminal, daemon, signal } = context;
+  const { terminal, daemon, signal, now } = context;
   const directories = await ownDirectories(context);
   if (!yes && !await isConfirmed(context, directories)) throw ValetkeyError.local('cancelled', 'nothing was removed');
   // First at the issuers and in the keychain: only the daemon can, and only while its files are there.
-  await daemon.api.purge(signal);
-  await stopDaemon(context);
-  const removed = await ownDirectories(context);
-  for (const path of removed) await rm(path, { recursive: true, force: true });
-  if (terminal.json) terminal.document({ removed });
-  else for (const path of removed) terminal.note(`Removed ${path}`);
+  const absence = await whyNoDaemon(context);
+  const grants = absence === null ? (await daemon.api.purge(signal)).grants : null;
+  if (absence === null) await stopDaemon(context);
+  const removed = await removeDirectories(context);
+  if (terminal.json) return terminal.document({ removed, grants, ...(absence === null ? {} : { not_revoked: absence }) });
+  for (const { profile, revoked } of grants ?? []) showRevoked(terminal, revoked, now(), `${profile}: `);
+  for (const path of removed) terminal.note(`Removed ${path}`);
+  if (absence === null) return undefined;
+  terminal.warn(`The daemon could not be started: ${absence.detail}`);
+  terminal.warn('So no token was revoked at its issuer: those that were out live on until they expire, or until you end them there. A key in the keychain stays, and opens nothing any more.');
 }
 
 export const declare: Declare = (command, context) => {

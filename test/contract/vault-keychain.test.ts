@@ -13,7 +13,7 @@ import { firstLine, kill } from '../support/built-platform.ts';
 import { buildVault } from '../support/built-vault.ts';
 import { keyringObstacle, startKeyring, useNoBus } from '../support/keyring.ts';
 import type { Keyring, KeyringOptions } from '../support/keyring.ts';
-import { clear, grantOf, makeStateDir, tree, vaultDeps } from '../support/vault-rig.ts';
+import { clear, grantOf, makeStateDir, PASSPHRASE, tree, vaultDeps } from '../support/vault-rig.ts';
 import type { StateDir } from '../support/vault-rig.ts';
 
 const obstacle = keyringObstacle();

@@ -102,7 +102,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? {} : { timeoutMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, config, callers, peerOf, issuer,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, issuer,
       vault: await openVault({ stateDir, backend: options.backend ?? 'memory', clock, random, log }),
       audit: self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),

@@ -84,7 +84,7 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
   const world: World = {
     stdout: { write: (text) => { out.stdout += text; }, isTTY, columns: 80 },
     stderr: { write: (text) => { out.stderr += text; }, isTTY, columns: 80 },
-    stdinIsTerminal: isTTY, env, cwd: base, owner, now: () => NOW,
+    stdinIsTerminal: isTTY, env, cwd: () => base, owner, now: () => NOW,
     paths: resolvePaths({ platform: 'linux', home: base, uid: owner.uid, env: { XDG_RUNTIME_DIR: `${base}/r`, XDG_STATE_HOME: `${base}/s`, XDG_CONFIG_HOME: `${base}/c` } }),
     signal: fakes.signal ?? new AbortController().signal,
     link: ({ startDaemon }) => {

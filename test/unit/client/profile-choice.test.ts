@@ -18,7 +18,7 @@ async function choose(home: string, given: { argument?: string; env?: string; cw
   return chooseProfile({
     argument: given.argument,
     env: given.env === undefined ? {} : { VALETKEY_PROFILE: given.env },
-    cwd: join(home, given.cwd ?? ''),
+    cwd: () => join(home, given.cwd ?? ''),
     owner: { uid, home },
     listProfiles: async () => given.names ?? ['one', 'two'],
   }).then(({ profile, rule }) => `${rule}: ${profile}`, (error: { code?: string }) => `error: ${error.code}`);
@@ -68,7 +68,7 @@ describe('which profile is meant', () => {
     const home = tree({});
     mkdirSync(join(home, 'src/.valetkey.toml'));
     expect(await choose(home, { cwd: 'src' })).toBe('error: config_invalid');
-    await expect(chooseProfile({ argument: undefined, env: {}, cwd: home, owner: { uid, home }, listProfiles: async () => ['one', 'two'] }))
+    await expect(chooseProfile({ argument: undefined, env: {}, cwd: () => home, owner: { uid, home }, listProfiles: async () => ['one', 'two'] }))
       .rejects.toMatchObject({ detail: 'there are 2 profiles: one, two' });
   });
 });

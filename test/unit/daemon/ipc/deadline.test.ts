@@ -40,7 +40,9 @@ describe('a deadline', () => {
     expect(clock.sleepers).toBe(0);
   });
 
-  it.each([['a value', async () => 1, 'done: 1'], ['a failure', async (): Promise<never> => { throw gone; }, 'cancelled'], ['a throw before the first await', (): Promise<never> => { throw gone; }, 'cancelled']] as const)('passes on %s, and leaves no timer and no listener behind', async (_, work, expected) => {
+  it.each<[string, () => Promise<number>, string]>([
+    ['a value', async () => 1, 'done: 1'], ['a failure', async () => { throw gone; }, 'cancelled'], ['a throw before the first await', () => { throw gone; }, 'cancelled'],
+  ])('passes on %s, and leaves no timer and no listener behind', async (_, work, expected) => {
     const { clock, log, caller } = rig();
     expect(await outcomeOf(withDeadline({ clock, log }, 1_000, caller.signal, work))).toBe(expected);
     await settle();

@@ -2,10 +2,11 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Revocation } from '../../../../daemon/core/domain.ts';
 import type { Vault } from '../../../../daemon/core/ports.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
 import { openVaultWith } from '../../../../daemon/vault/open-vault.ts';
-import { profileName, T0 } from '../../../support/builders.ts';
+import { profileName, someServer, T0 } from '../../../support/builders.ts';
 import type { LogSink } from '../../../support/fakes.ts';
 import { clear, FakeKeychain, grantOf, makeStateDir, openKeyed, tree, vaultDeps } from '../../../support/vault-rig.ts';
 import type { StateDir } from '../../../support/vault-rig.ts';
@@ -28,6 +29,14 @@ const load = async () => {
   const { grants, corrupt } = await (await reopen()).grants();
   return { grants: grants.map(({ grant, intent }) => ({ profile: grant.profile, generation: grant.generation, intent })), corrupt };
 };
+
+function revocation(id: string): Revocation {
+  return {
+    id, profile: work, clientId: 'client-EXAMPLE', clientAuth: 'none', server: someServer(),
+    connection: { caPem: null, proxy: null, allowLoopbackHttp: false }, digest: 'digest-1', token: new Secret(`rt-gone-${id}-EXAMPLE`),
+    tokenKind: 'refresh_token', expiresAt: null, since: T0,
+  };
+}
 
 /** Makes it a file of version 2; returns its text. */
 function asNewer(...file: string[]): string {
@@ -116,7 +125,7 @@ describe('files that were changed', () => {
   });
 
   it('leaves a revocation of a newer version alone and reads the others', async () => {
-    for (const id of ['one', 'two']) await vault.saveRevocation(someRevocation({ id }));
+    for (const id of ['one', 'two']) await vault.saveRevocation(revocation(id));
     const newer = asNewer('revocations', 'one.jwe');
     await reopen();
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['two']);

@@ -1,0 +1,79 @@
+/**
+ * The door at its place on the disk. A logout may remove the whole runtime directory while the daemon lives
+ * on, and then nobody could reach or stop it: the place is looked at every few seconds, and the door hung
+ * anew where its socket is gone. Connections through the old one go on.
+ */
+import { lstatSync } from 'node:fs';
+import type { Server } from 'node:net';
+import type { Clock, Log } from '../core/ports.ts';
+import { listenOn } from './listen.ts';
+
+export type DoorwayDeps = {
+  readonly makeDoor: () => Server;
+  readonly path: string;
+  /** Makes or verifies the directory of the socket. */
+  readonly prepareDir: () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+};
+
+const LOOK_MS = 5_000;
+
+export class Doorway {
+  readonly #deps: DoorwayDeps;
+  #door: Server | null = null;
+  #inode = 0n;
+  readonly #closed: Promise<void>[] = [];
+
+  constructor(deps: DoorwayDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws what listenOn throws. */
+  async open(): Promise<void> {
+    const door = this.#deps.makeDoor();
+    await listenOn(door, this.#deps.path);
+    this.#door = door;
+    this.#inode = this.#inodeNow() ?? 0n;
+  }
+
+  /** Until the signal ends. */
+  async watch(): Promise<void> {
+    const { clock, log, signal, path, prepareDir } = this.#deps;
+    for (;;) {
+      try {
+        await clock.sleep(LOOK_MS, signal);
+      } catch {
+        return; // the daemon stops
+      }
+      if (this.#inodeNow() === this.#inode) continue;
+      log.warn('socket_gone', { socket: path });
+      try {
+        this.#shut();
+        prepareDir();
+        await this.open();
+        log.info('listening', { socket: path });
+      } catch (cause) {
+        log.error('socket_not_renewed', { socket: path }, cause); // looked at again in a while
+      }
+    }
+  }
+
+  /** Takes no more connections; resolves when the last one has ended. */
+  close(): Promise<unknown> {
+    this.#shut();
+    return Promise.all(this.#closed);
+  }
+
+  /** Closing removes the file at the path, whosever it is: so always before a new door is hung. */
+  #shut(): void {
+    const door = this.#door;
+    this.#door = null;
+    if (door !== null) this.#closed.push(new Promise((resolve) => door.close(() => resolve())));
+  }
+
+  #inodeNow(): bigint | null {
+    return lstatSync(this.#deps.path, { throwIfNoEntry: false, bigint: true })?.ino ?? null;
+  }
+}

@@ -1,0 +1,18 @@
+import { rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { it } from 'vitest';
+import { callApi } from '../support/api.ts';
+import { startInProcess } from '../support/in-process.ts';
+
+it.concurrent.each([['the socket', (path: string) => path], ['its whole directory', dirname]])('%s is made anew when something removed it, as private as before', async (_name, what, { expect }) => {
+  const vk = await startInProcess({ config: '' });
+  try {
+    rmSync(what(vk.socket), { recursive: true });
+    await expect(callApi(vk.socket, 'GET', '/v1/status')).rejects.toThrow();
+    await expect.poll(async () => callApi(vk.socket, 'GET', '/v1/status').then((r) => r.status, () => 0), { timeout: 14_000, interval: 200 }).toBe(200);
+    expect(statSync(vk.socket).mode & 0o777).toBe(0o600);
+    expect(statSync(dirname(vk.socket)).mode & 0o777).toBe(0o700);
+  } finally {
+    await vk.stop();
+  }
+});
