@@ -103,8 +103,8 @@ export const subjectView = v.object({ sub: v.string(), name: v.nullable(v.string
 export type SubjectView = v.InferOutput<typeof subjectView>;
 
 const devicePrompt = v.object({
-  user_code: v.string(), verification_host: v.string(),
-  verification_uri: v.string(), verification_uri_complete: v.nullable(v.string()),
+  user_code: v.string(), verification_uri: v.string(),
+  verification_uri_complete: v.nullable(v.string()), verification_host: v.string(),
 });
 
 export const consentChallenge = v.object({

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { BrokerError } from '../core/errors.ts';
 import { AUDIT_VERSION, LINE_MAX, parseLine, START } from './chain.ts';
 import type { Head } from './chain.ts';
@@ -12,12 +13,26 @@ const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 const TAIL = 4 * LINE_MAX;
 
 export async function makeAuditDir(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeDir(dir);
   const stats = await lstat(dir);
   if (!stats.isDirectory()) throw untrusted(dir, 'is not a directory');
   if (!POSIX) return;
   if (stats.uid !== process.getuid?.()) throw untrusted(dir, `is owned by uid ${stats.uid}`);
   if ((stats.mode & 0o077) !== 0) throw untrusted(dir, `has mode 0${(stats.mode & 0o7777).toString(8)}, not 0700`);
+}
+
+/** Node's recursive mkdir alone would say ENOENT where the system says EROFS or ENOSPC. */
+async function makeDir(dir: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(dir, { mode: 0o700 });
+  try {
+    await make();
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : null;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT') throw cause;
+    await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
+    await make();
+  }
 }
 
 export async function openForAppend(path: string): Promise<FileHandle> {

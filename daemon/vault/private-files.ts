@@ -64,9 +64,22 @@ export async function checkPrivateDir(dir: string): Promise<void> {
 }
 
 export async function makePrivateDir(dir: string): Promise<void> {
-  const made = await mkdir(dir, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncDir(dirname(dir));
+  if (await makeDir(dir)) await syncDir(dirname(dir));
   await checkPrivateDir(dir);
+}
+
+/** False where it was there. Node's recursive mkdir alone would say ENOENT where the system says EROFS or ENOSPC. */
+async function makeDir(dir: string): Promise<boolean> {
+  const make = (): Promise<true> => mkdir(dir, { mode: 0o700 }).then(() => true);
+  try {
+    return await make();
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === 'EEXIST') return false;
+    if (code !== 'ENOENT') throw cause;
+    await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
+    return make();
+  }
 }
 
 export async function syncDir(dir: string): Promise<void> {

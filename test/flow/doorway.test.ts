@@ -1,10 +1,10 @@
 import { rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { it } from 'vitest';
+import { expect, it } from 'vitest';
 import { callApi } from '../support/api.ts';
 import { startInProcess } from '../support/in-process.ts';
 
-it.concurrent.each([['the socket', (path: string) => path], ['its whole directory', dirname]])('%s is made anew when something removed it, as private as before', async (_name, what, { expect }) => {
+it.concurrent.each([['the socket', (path: string) => path], ['its whole directory', dirname]])('%s is made anew when something removed it, as private as before', async (_name, what) => {
   const vk = await startInProcess({ config: '' });
   try {
     rmSync(what(vk.socket), { recursive: true });

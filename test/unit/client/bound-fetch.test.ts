@@ -91,9 +91,30 @@ describe('the token', () => {
     expect(api.hits).toHaveLength(2);
   });
 
+  it('is refreshed for a Request too, whose body is a stream, and which keeps its headers', async () => {
+    api.handler = (hit, response) => { response.statusCode = hit.token === 'Bearer second-EXAMPLE' ? 200 : 401; response.end(hit.body); };
+    const form = new FormData();
+    form.set('a', 'b');
+    for (const body of ['hello', form]) {
+      tokens.splice(0, tokens.length, 'first-EXAMPLE', 'second-EXAMPLE');
+      api.hits.length = 0;
+      const response = await bound(new Request(`${api.origin}/x`, { method: 'POST', body }));
+      expect(response.status).toBe(200);
+      expect(api.hits.map((hit) => hit.body)).toEqual([api.hits[0]?.body, api.hits[0]?.body]);
+      expect(await response.text()).toContain(typeof body === 'string' ? 'hello' : 'name="a"');
+    }
+  });
+
+  it('leaves the body of a Request to another origin alone', async () => {
+    const request = new Request(`${other.origin}/x`, { method: 'POST', body: 'hello' });
+    await bound(request);
+    expect(other.hits).toMatchObject([{ body: 'hello', token: undefined }]);
+  });
+
   it('is not spent again on a body that is a stream', async () => {
     api.handler = (_, response) => { response.statusCode = 401; response.end(); };
-    const response = await bound(new Request(`${api.origin}/x`, { method: 'POST', body: 'hello' }));
+    const body = new Response('hello').body;
+    const response = await bound(`${api.origin}/x`, { method: 'POST', body, duplex: 'half' } as RequestInit);
     expect(response.status).toBe(401);
     expect(api.hits.map(({ body }) => body)).toEqual(['hello']);
   });

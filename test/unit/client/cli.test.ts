@@ -47,7 +47,7 @@ describe('the command line', () => {
     expect(sources.filter((file) => /ietf:wg:oauth:2\.0:oob/.test(readFileSync(file, 'utf8')))).toEqual([]);
   });
 
-  it.each([[[]], [['nope']], [['profile']], [['token', 'a', 'b']], [['token', '--nope']], [['login', '--scope']]])('%j is a usage error, in words and in JSON', async (argv) => {
+  it.each([[['nope']], [['token', 'a', 'b']], [['token', '--nope']], [['login', '--scope']]])('%j is a usage error, in words and in JSON', async (argv) => {
     const words = await run(argv);
     expect(words).toMatchObject({ exit: 2, stdout: '' });
     expect(words.stderr).toMatch(/^error: .*\(bad_request\)\n/);
@@ -61,6 +61,52 @@ describe('the command line', () => {
     expect(await run(['--version'])).toMatchObject({ exit: 0, stdout: '0.1.0\n', stderr: '' });
     expect(await run(['help', 'token'])).toMatchObject({ exit: 0, stderr: '' });
     expect((await run(['help', 'token'])).stdout).toContain('--min-ttl');
+  });
+
+  it.each([[[], 'Usage: valetkey [options]'], [['profile'], 'Usage: valetkey profile [options]']])('%j lacks a verb: the help is on standard error, with the status of an error', async (argv, usage) => {
+    const words = await run(argv);
+    expect(words).toMatchObject({ exit: 2, stdout: '' });
+    expect(words.stderr).toContain(usage);
+    expect(words.stderr).not.toContain('error:');
+    const json = await run([...argv, '--json']);
+    expect(JSON.parse(json.stderr)).toMatchObject({ code: 'bad_request', detail: 'no verb was named' });
+    expect(json).toMatchObject({ exit: 2, stdout: '' });
+  });
+
+  it('help shows the verb that is named, however deep', async () => {
+    for (const [words, usage] of [[['profile', 'add'], 'Usage: valetkey profile add [options] <NAME>'], [['daemon', 'start'], 'Usage: valetkey daemon start'], [[], 'Usage: valetkey [options]']] as const) {
+      const { exit, stdout, stderr } = await run(['help', ...words]);
+      expect({ exit, stderr, usage: stdout.split('\n')[0] }).toEqual({ exit: 0, stderr: '', usage: expect.stringContaining(usage) as string });
+    }
+  });
+
+  it.each([[['nonsense'], 'there is no verb nonsense', 'Run: valetkey help'], [['profile', 'nonsense'], 'there is no verb profile nonsense', 'Run: valetkey help profile']])('help %j says that there is no such verb', async (words, detail, hint) => {
+    const { exit, stdout, stderr } = await run(['help', ...words, '--json']);
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: '' });
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'bad_request', detail, hint });
+  });
+
+  it.each([
+    [['profile', 'add', 'work', '--issuer', 'https://x'], '--client-id', 'profile add'],
+    [['profile', 'add', 'work', '--client-id', 'c'], '--preset or --issuer', 'profile add'],
+    [['profile', 'add', 'Work', '--issuer', 'https://x', '--client-id', 'c'], 'NAME is not a profile name', 'profile add'],
+    [['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--redirect-port', '80'], '--redirect-port takes a port from 1024 to 65535', 'profile add'],
+    [['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--resource', 'api'], '--resource takes an absolute URI', 'profile add'],
+    [['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--redirect-path', 'cb'], '--redirect-path takes a path', 'profile add'],
+    [['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--default-expires-in', '90000'], '--default-expires-in takes seconds from 0 to 86400', 'profile add'],
+    [['profile', 'remove', '../x'], 'NAME is not a profile name', 'profile remove'],
+    [['profile', 'default', 'A'], 'NAME is not a profile name', 'profile default'],
+    [['grants', 'A'], 'PROFILE is not a profile name', 'grants'],
+    [['token', 'work', '--min-ttl', '86401'], '--min-ttl takes seconds from 0 to 86400', 'token'],
+    [['token', 'work', '--resource', '/x'], '--resource takes an absolute URI', 'token'],
+    [['token', 'work', '--format', 'xml'], 'Allowed choices are raw, json, header, env', 'token'],
+    [['token', 'work', '--scope', ''], '--scope is empty', 'token'],
+    [['login', 'work', '--scope', ''], '--scope is empty', 'login'],
+    [['token', 'A'], 'the argument is not a profile name', 'token'],
+  ])('%j is refused in the words of the command line, before the daemon is asked', async (argv, words, verb) => {
+    const { exit, calls, stderr } = await run([...argv, '--json']);
+    expect({ exit, calls }).toEqual({ exit: 2, calls: [] });
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'bad_request', detail: expect.stringContaining(words) as string, hint: `Run: valetkey help ${verb}` });
   });
 
   it('reports what was not foreseen as internal, without a stack', async () => {
@@ -88,6 +134,13 @@ COMP_WORDS=(${line.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${line.len
     expect(complete(['valetkey', 'profile', 'de'])).toEqual(['default']);
     expect(complete(['valetkey', 'token', '--min'])).toEqual(['--min-ttl']);
     expect(complete(['valetkey', 'token', 'ho'])).toEqual(['home']);
+    expect(complete(['valetkey', 'token', '--format', ''])).toEqual(['raw', 'json', 'header', 'env']);
+    expect(complete(['valetkey', 'profile', 'add', 'x', '--flow', 'p'])).toEqual(['pkce']);
+    expect(complete(['valetkey', 'completion', 'f'])).toEqual(['fish']);
+  });
+
+  it('fish offers the values of a flag', async () => {
+    expect((await run(['completion', 'fish'])).stdout).toContain('-l format -x -a \'raw json header env\'');
   });
 
   it('refuses another shell', async () => {

@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
+import type { PurgeReply } from '../../../shared/schemas.ts';
 import { grant, NOW, profile, run, status } from './fake-world.ts';
 import { privateDirectory } from './stand-in.ts';
 
@@ -19,6 +22,20 @@ describe('profiles', () => {
     ].join('\n'));
     expect((await run(['profiles', '--quiet'], { api })).stdout).toBe('work\nhome\n');
     expect(JSON.parse((await run(['profiles', '--json'], { api })).stdout)).toEqual(api.profiles());
+    // Completion asks at each press of a key.
+    expect((await run(['profiles', '--quiet'], { api })).calls).toEqual([['profiles']]);
+  });
+
+  it.each([{ vault: { backend: 'passphrase' as const, state: 'locked' as const, detail: '' } }, { locked: true }])('while the vault is closed nobody says "no": %j', async (closed) => {
+    const locked = { profiles: () => ({ profiles: [{ ...profile, signed_in: false }] }), status: () => ({ ...status, grants: [], ...closed }) };
+    const { stdout, stderr } = await run(['profiles'], { api: locked });
+    expect(stdout).toMatch(/ -\n$/);
+    expect(stderr).toContain('Run: valetkey unlock');
+    expect(JSON.parse((await run(['profiles', '--json'], { api: locked })).stdout)).toMatchObject({ profiles: [{ signed_in: null }] });
+    expect((await run(['profile', 'show', 'work'], { api: locked })).stdout).toContain('not known while the vault is locked');
+    const shown = await run(['status'], { api: locked });
+    expect(shown.stdout).not.toContain('Nobody is signed in');
+    expect(shown.stdout).toContain('it is not known who is signed in');
   });
 
   it('none is said on standard error', async () => {
@@ -32,6 +49,32 @@ describe('profiles', () => {
     const { exit, stderr } = await run(['profile', 'show', 'nope'], { api });
     expect(exit).toBe(8);
     expect(stderr).toContain('there are: work, home');
+    expect((await run(['profile', 'show', 'nope'], { api: { profiles: () => ({ profiles: [] }) } })).stderr).toContain('there is no profile nope, nor any other');
+  });
+
+  it('show says whether the client is confidential', async () => {
+    expect((await run(['profile', 'show', 'work'], { api })).stdout).toContain('Confidential  no, a public client');
+    const secret = { profiles: () => ({ profiles: [{ ...profile, confidential: true }] }) };
+    expect((await run(['profile', 'show', 'work'], { api: secret })).stdout).toContain('Confidential  yes, with a client secret');
+  });
+
+  it('that somebody else named and that does not exist: says who named it', async () => {
+    const base = privateDirectory();
+    writeFileSync(join(base, '.valetkey.toml'), 'v = 1\nprofile = "gone"\n');
+    const unknown = () => { throw ValetkeyError.local('unknown_profile', 'there is no profile of this name'); };
+    for (const [verb, method] of [['token', 'token'], ['logout', 'logout'], ['login', 'startLogin']] as const) {
+      const { exit, stderr } = await run([verb], { base, api: { [method]: unknown } });
+      expect({ verb, exit }).toEqual({ verb, exit: 8 });
+      expect(stderr).toContain(`there is no profile gone, but ${base}/.valetkey.toml names it`);
+    }
+    expect((await run(['profile', 'show'], { api, env: { VALETKEY_PROFILE: 'gone' } })).stderr).toContain('but VALETKEY_PROFILE names it');
+    expect((await run(['token', 'gone'], { api: { token: unknown } })).stderr).toContain('there is no profile of this name');
+  });
+
+  it('a directory that is gone is asked for only where it counts', async () => {
+    const cwd = () => { throw ValetkeyError.local('no_profile', 'the working directory is gone'); };
+    expect(await run(['profile', 'show', 'work'], { api, cwd })).toMatchObject({ exit: 0 });
+    expect(await run(['profile', 'show'], { api, cwd })).toMatchObject({ exit: 2, stderr: expect.stringContaining('the working directory is gone') as string });
   });
 
   it('default writes the file of this directory, over an old one and through no link', async () => {
@@ -48,6 +91,13 @@ describe('profiles', () => {
     expect((await run(['profile', 'default', '--help'])).stdout).toContain('two terminals would race');
   });
 
+  it('remove of one that is signed in shows what the daemon says and what to do', async () => {
+    const refuse = () => { throw ValetkeyError.local('bad_request', 'profile work is signed in', { hint: 'Run: valetkey logout work, then the command again' }); };
+    expect(await run(['profile', 'remove', 'work'], { api: { removeProfile: refuse } })).toMatchObject({
+      exit: 2, stderr: 'error: The request does not fit the protocol (bad_request)\n  profile work is signed in\n  Run: valetkey logout work, then the command again\n',
+    });
+  });
+
   it('remove asks the daemon', async () => {
     const { calls, exit } = await run(['profile', 'remove', 'work'], { api: { removeProfile: () => ({ ok: true }) } });
     expect({ exit, calls }).toEqual({ exit: 0, calls: [['removeProfile', 'work']] });
@@ -59,13 +109,16 @@ describe('profile add', () => {
     const { calls, stdout, stderr } = await run([
       'profile', 'add', 'work', '--issuer', 'https://login.example.com', '--client-id', 'cli', '--tenant', 't', '--scope', 'openid', '--scope', 'read', '--resource', 'https://api.example.com',
       '--flow', 'pkce', '--browser', 'firefox', '--browser', '--private-window', '--ca-file', '/ca.pem', '--proxy', 'http://proxy:3128', '--redirect-port', '8400', '--redirect-port', '8401',
-      '--allow-loopback-http', '--client-secret-stdin', '--dry-run', '--preset', 'oidc',
+      '--allow-loopback-http', '--client-secret-stdin', '--client-auth', 'post', '--dry-run', '--preset', 'oidc', '--redirect-path', '/cb', '--pkce', 'asserted', '--extra-scopes', 'allow', '--default-expires-in', '300',
+      '--authorization-endpoint', 'https://x/a', '--token-endpoint', 'https://x/t', '--revocation-endpoint', 'https://x/r', '--device-authorization-endpoint', 'https://x/d',
     ], { stdin: 'shh-EXAMPLE\n', api: { addProfile: () => added } });
     expect(calls).toEqual([['addProfile', {
       name: 'work', client_secret: 'shh-EXAMPLE', dry_run: true,
       profile: {
         client_id: 'cli', preset: 'oidc', issuer: 'https://login.example.com', tenant: 't', scopes: ['openid', 'read'], resource: 'https://api.example.com', flow: 'pkce',
         browser: ['firefox', '--private-window'], ca_file: '/ca.pem', proxy: 'http://proxy:3128', redirect_ports: [8400, 8401], allow_loopback_http: true,
+        client_auth: 'client_secret_post', redirect_path: '/cb', pkce: 'asserted', extra_scopes: 'allow', default_expires_in_s: 300,
+        authorization_endpoint: 'https://x/a', token_endpoint: 'https://x/t', revocation_endpoint: 'https://x/r', device_authorization_endpoint: 'https://x/d',
       },
     }]]);
     expect(stdout).toContain('Register at the issuer, to the letter ({port} stands for any port):\n  http://127.0.0.1:{port}/callback\n');
@@ -73,10 +126,39 @@ describe('profile add', () => {
     expect(stdout + stderr).not.toContain('shh');
   });
 
+  it.each([[false, 'client_secret_basic'], [true, undefined]])('a secret for a preset that knows how to send one (%s) is sent by %s', async (confidential, client_auth) => {
+    const { calls } = await run(['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--client-secret-stdin'], {
+      stdin: 'shh-EXAMPLE', api: { addProfile: () => ({ ...added, profile: { ...profile, confidential } }) },
+    });
+    expect(calls.map(([, request]) => request)).toMatchObject([{ dry_run: true, client_secret: 'shh-EXAMPLE' }, { client_secret: 'shh-EXAMPLE' }]);
+    expect((calls[1]?.[1] as { dry_run?: boolean }).dry_run).toBeUndefined();
+    expect((calls[1]?.[1] as { profile: { client_auth?: string } }).profile.client_auth).toBe(client_auth);
+  });
+
+  it.each([
+    ['config_invalid', '"pkce" must be "asserted" where endpoints are written out', '--pkce asserted'],
+    ['config_invalid', '"redirect_ports" is too long', 'another --redirect-port'],
+    ['config_invalid', '"token_endpoint" is missing', 'Run it again with --token-endpoint'],
+    ['config_invalid', '"issuer" uses http on this machine; set allow_loopback_http = true if that is meant', '--allow-loopback-http'],
+    ['config_invalid', '/c/config.toml:3:1: "scops" in [profiles.old] is no key', 'Mend the line that is named, then run the command again'],
+    ['as_no_s256', 'x', '--pkce asserted'], ['as_metadata_invalid', 'x', '--issuer'], ['issuer_unreachable', 'x', '--proxy and --ca-file'],
+  ] as const)('%s, %s: the hint says %s', async (code, detail, words) => {
+    const { stderr } = await run(['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c'], { api: { addProfile: () => { throw ValetkeyError.local(code, detail); } } });
+    expect(stderr).toContain(`(${code})\n  ${detail}\n`);
+    expect(stderr.trim().split('\n').at(-1)).toContain(words);
+  });
+
+  it('a dry run does not claim that anything is written', async () => {
+    const { stdout, stderr } = await run(['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--dry-run'], { api: { addProfile: () => ({ ...added, written: null }) } });
+    expect(stdout).not.toMatch(/Written/);
+    expect(stderr).toContain('This was a dry run. Nothing was written. To add the profile, run it again without --dry-run.');
+  });
+
   it('prints the exact line for a proxy and a CA of this shell, without the proxy\'s password', async () => {
     const env = { HTTPS_PROXY: 'http://me:pw-EXAMPLE@proxy:3128', NODE_EXTRA_CA_CERTS: '/etc/corp "1".pem' };
     const { stderr } = await run(['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c'], { env, api: { addProfile: () => added } });
-    expect(stderr).toContain('proxy = "http://USER:PASSWORD@proxy:3128"');
+    expect(stderr).toContain('proxy = "http://proxy:3128". A proxy that asks for a password is not supported');
+    expect(stderr).not.toContain('me:');
     expect(stderr).toContain('ca_file = "/etc/corp \\"1\\".pem"');
     expect(stderr).not.toContain('pw-EXAMPLE');
     const given = await run(['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--proxy', 'http://p', '--ca-file', '/c'], { env, api: { addProfile: () => added } });
@@ -153,6 +235,10 @@ describe('logout', () => {
     expect(stderr).toBe('The refresh token was revoked.\nwarning: The issuer cannot revoke the access token. It may live on for 30 min.\n');
   });
 
+  it('of what nobody signed in to says so', async () => {
+    expect((await run(['logout', 'work'], { api: { logout: () => ({ profile: 'work', revoked: [] }) } })).stdout).toBe('Nobody was signed in with work.\n');
+  });
+
   it('--all takes each grant in turn', async () => {
     const { calls, stdout } = await run(['logout', '--all', '--json'], { api: { grants: () => ({ grants: [grant, { ...grant, profile: 'b' }] }), logout: (name) => ({ ...reply, profile: name }) } });
     expect(calls).toEqual([['grants'], ['logout', 'work'], ['logout', 'b']]);
@@ -201,14 +287,39 @@ describe('daemon', () => {
     expect(await run(['daemon', 'start'], { api: { status: () => status } })).toMatchObject({ mayStart: [true], exit: 0, stderr: 'The daemon was started, pid 4242.\n' });
     expect(await run(['daemon', 'status'], { api: { status: unreachable } })).toMatchObject({ mayStart: [false], exit: 9 });
     expect(await run(['daemon', 'reload'], { api: { reload: () => ({ file: '/c', profiles: 2, changed: ['work'] }) } })).toMatchObject({ mayStart: [false], exit: 0 });
-    expect(await run(['daemon', 'stop'], { api: { shutdown: unreachable } })).toMatchObject({ mayStart: [false], exit: 0, stderr: 'The daemon does not run.\n' });
+    expect(await run(['daemon', 'stop'], { api: { status: unreachable, shutdown: unreachable } })).toMatchObject({ mayStart: [false], exit: 0, stderr: 'The daemon does not run.\n' });
   });
 
   it('stop waits until it no longer answers', async () => {
-    const answers = [() => status, () => { throw ValetkeyError.local('shutting_down', 'x'); }, unreachable];
+    const answers = [() => status, () => status, () => { throw ValetkeyError.local('shutting_down', 'x'); }, unreachable];
     const { stderr, calls } = await run(['daemon', 'stop'], { api: { shutdown: () => ({ ok: true }), status: () => (answers.shift() ?? unreachable)() } });
     expect(stderr).toBe('The daemon has stopped.\n');
-    expect(calls).toHaveLength(4);
+    expect(calls).toHaveLength(5);
+  });
+
+  it('stop tells which sign-ins end with a daemon that keeps them in memory', async () => {
+    const answers = [() => ({ ...status, vault: { backend: 'memory' as const, state: 'open' as const, detail: '' } })];
+    const { stderr } = await run(['daemon', 'stop'], { api: { shutdown: () => ({ ok: true }), status: () => (answers.shift() ?? unreachable)() } });
+    expect(stderr).toMatch(/^warning: .*1 sign-in will end with the daemon.*: work\n/);
+    const sealed = [() => status];
+    expect((await run(['daemon', 'stop'], { api: { shutdown: () => ({ ok: true }), status: () => (sealed.shift() ?? unreachable)() } })).stderr).toBe('The daemon has stopped.\n');
+  });
+
+  it.skipIf(process.platform !== 'linux')('stop ends a daemon that lost its socket, and no other program whose pid stands in the record', async () => {
+    const base = privateDirectory();
+    mkdirSync(join(base, 's/valetkey'), { recursive: true, mode: 0o700 });
+    const outcomes = [];
+    for (const name of ['/x/daemon/main.js', '/x/other.js']) {
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', name], { stdio: 'ignore' });
+      const ended = once(child, 'exit');
+      await once(child, 'spawn');
+      writeFileSync(join(base, 's/valetkey/lock'), JSON.stringify({ v: 1, pid: child.pid, socket: `${base}/r/valetkey/socket`, version: '0.1.0' }), { mode: 0o600 });
+      const { exit, stderr } = await run(['daemon', 'stop'], { base, api: { status: unreachable, shutdown: unreachable } });
+      outcomes.push({ exit, stderr, lives: child.exitCode === null && child.signalCode === null });
+      child.kill('SIGKILL');
+      await ended;
+    }
+    expect(outcomes).toEqual([{ exit: 0, stderr: 'The daemon has stopped.\n', lives: false }, { exit: 0, stderr: 'The daemon does not run.\n', lives: true }]);
   });
 });
 
@@ -220,7 +331,8 @@ describe('purge', () => {
     writeFileSync(join(base, 's/other'), '');
     return base;
   }
-  const api = { purge: () => ({ ok: true as const }), shutdown: () => { throw ValetkeyError.local('daemon_unreachable', 'x'); } };
+  const gone = () => { throw ValetkeyError.local('daemon_unreachable', 'x'); };
+  const api = { purge: () => ({ grants: [] as PurgeReply['grants'] }), shutdown: gone };
 
   it('lists what goes, asks, and removes just that', async () => {
     const base = home();
@@ -230,6 +342,35 @@ describe('purge', () => {
     expect(calls.map(([name]) => name)).toEqual(['purge', 'shutdown']);
     expect(['r', 's', 'c'].map((part) => existsSync(join(base, part, 'valetkey')))).toEqual([false, false, false]);
     expect(existsSync(join(base, 's/other'))).toBe(true);
+  });
+
+  it('tells what became of each token at its issuer', async () => {
+    const grants: PurgeReply['grants'] = [{ profile: 'work', revoked: [
+      { token: 'refresh_token', outcome: 'revoked', until: null }, { token: 'access_token', outcome: 'failed', until: NOW + 1_800 }] }];
+    const base = home();
+    const { stderr } = await run(['purge', '--yes'], { base, api: { ...api, purge: () => ({ grants }) } });
+    expect(stderr).toContain('work: The refresh token was revoked.\nwarning: work: The access token could not be revoked. It may live on for 30 min.\n');
+    expect(JSON.parse((await run(['purge', '--yes', '--json'], { base: home(), api: { ...api, purge: () => ({ grants }) } })).stdout)).toMatchObject({ grants });
+    expect((await run(['purge', '--yes'], { base: home(), api })).stderr).not.toContain('warning');
+  });
+
+  it.each(['config_invalid', 'daemon_unreachable', 'daemon_start_failed'] as const)('removes all the same where no daemon can start (%s), and says that nothing was revoked', async (code) => {
+    const ensureDaemon = () => { throw ValetkeyError.local(code, 'config.toml:3:1: unknown key'); };
+    const base = home();
+    const { exit, stderr, calls } = await run(['purge', '--yes'], { base, api: { shutdown: gone }, ensureDaemon });
+    expect({ exit, calls: calls.map(([name]) => name) }).toEqual({ exit: 0, calls: ['shutdown'] });
+    expect(existsSync(join(base, 's/valetkey'))).toBe(false);
+    expect(stderr).toContain('config.toml:3:1: unknown key');
+    expect(stderr).toContain('no token was revoked at its issuer');
+    const json = await run(['purge', '--yes', '--json'], { base: home(), api: { shutdown: gone }, ensureDaemon });
+    expect(JSON.parse(json.stdout)).toMatchObject({ grants: null, not_revoked: { code } });
+  });
+
+  it('removes nothing where the path is somebody else\'s', async () => {
+    const base = home();
+    const ensureDaemon = () => { throw ValetkeyError.local('server_untrusted', 'x'); };
+    expect(await run(['purge', '--yes'], { base, api: { shutdown: gone }, ensureDaemon })).toMatchObject({ exit: 9 });
+    expect(existsSync(join(base, 's/valetkey/x'))).toBe(true);
   });
 
   it.each([[['y'], 130], [[''], 130], [undefined, 5]] as const)('removes nothing after %j', async (person, exit) => {
@@ -262,7 +403,8 @@ describe('doctor', () => {
     const { stdout, exit } = await run(['doctor', '--quiet'], { base: privateDirectory(), api: { status: () => { throw ValetkeyError.local('config_invalid', 'config.toml:3:1: unknown key'); } } });
     expect(exit).toBe(8);
     expect(stdout).toContain('error    daemon: config.toml:3:1: unknown key (config_invalid)');
-    expect(stdout).toContain('Run: ');
+    expect(stdout).toContain('         Mend the line that is named, then run the command again\n');
+    expect(stdout).not.toContain('Run: Mend');
   });
 
   it('exits 0 where there are warnings only', async () => {

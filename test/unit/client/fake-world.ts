@@ -46,6 +46,9 @@ export type Fakes = {
   readonly opening?: Opening;
   readonly signal?: AbortSignal;
   readonly base?: string;
+  /** Throws where the daemon cannot be started. */
+  readonly ensureDaemon?: () => boolean;
+  readonly cwd?: () => string;
 };
 
 export type Run = {
@@ -73,7 +76,8 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
   const api = new Proxy({}, {
     get: (_, name: string) => async (...args: unknown[]) => {
       calls.push([name, ...args.filter((argument) => !(argument instanceof AbortSignal) && argument !== undefined)]);
-      const answer = (fakes.api as Record<string, ((...args: unknown[]) => unknown) | undefined> | undefined)?.[name];
+      // Asked at the edge of many verbs, where only its warnings and its vault matter.
+      const answer = ({ status: () => status, ...fakes.api } as Record<string, ((...args: unknown[]) => unknown) | undefined>)[name];
       if (answer === undefined) throw new Error(`the fake daemon has no answer for ${name}`);
       return answer(...args);
     },
@@ -84,12 +88,12 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
   const world: World = {
     stdout: { write: (text) => { out.stdout += text; }, isTTY, columns: 80 },
     stderr: { write: (text) => { out.stderr += text; }, isTTY, columns: 80 },
-    stdinIsTerminal: isTTY, env, cwd: () => base, owner, now: () => NOW,
+    stdinIsTerminal: isTTY, env, cwd: fakes.cwd ?? (() => base), owner, now: () => NOW,
     paths: resolvePaths({ platform: 'linux', home: base, uid: owner.uid, env: { XDG_RUNTIME_DIR: `${base}/r`, XDG_STATE_HOME: `${base}/s`, XDG_CONFIG_HOME: `${base}/c` } }),
     signal: fakes.signal ?? new AbortController().signal,
     link: ({ startDaemon }) => {
       mayStart.push(startDaemon);
-      return { api, ensureDaemon: async () => startDaemon, close: () => undefined };
+      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, close: () => undefined };
     },
     meetPerson: () => (fakes.person === undefined ? null : {
       show: (lines) => void shown.push(...lines),

@@ -76,6 +76,15 @@ describe('login', () => {
   });
 });
 
+it('a token of what is neither a name nor a request is refused before anything is sent', async () => {
+  const client = await clientOf((_, response) => reply(response, {}));
+  for (const wrong of [7, undefined, null, true, []]) {
+    await expect(client.getToken(wrong as unknown as string)).rejects.toMatchObject({ code: 'bad_request', detail: expect.stringContaining('the name of a profile') as string });
+  }
+  expect(server?.connections()).toBe(0);
+  client.close();
+});
+
 it('no variable leads a client to another socket', async () => {
   const client = await clientOf((_, response) => reply(response, {}));
   client.close();

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import type { ConsentChallenge, LoginView } from '../../../shared/schemas.ts';
-import { complete, login, NOW, run } from './fake-world.ts';
+import { complete, login, NOW, run, status } from './fake-world.ts';
 
 describe('valetkey login in the browser', () => {
   it('opens the link, follows the login, and says who signed in', async () => {
@@ -12,7 +12,7 @@ describe('valetkey login in the browser', () => {
     expect(exit).toBe(0);
     expect(stdout).toBe('Signed in as ada@example.com (u1) at login.example.com, profile work\n');
     expect(opened).toEqual([{ url: 'http://127.0.0.1:4711/start/NONCE', command: ['firefox', '{url}'] }]);
-    expect(calls).toEqual([['startLogin', { profile: 'work', login_hint: 'ada@example.com', scopes: ['read'] }], ['login', login.id, 25]]);
+    expect(calls).toEqual([['startLogin', { profile: 'work', login_hint: 'ada@example.com', scopes: ['read'] }], ['login', login.id, 25], ['status']]);
   });
 
   it('prints the link with --no-browser, even with --json and --quiet', async () => {
@@ -47,12 +47,34 @@ describe('valetkey login in the browser', () => {
     const { start_url: _, ...joined } = { ...login, owned: false };
     const controller = new AbortController();
     const { exit, opened, stderr, calls } = await run(['login', 'work'], {
-      signal: controller.signal,
+      signal: controller.signal, terminal: true,
       api: { startLogin: () => joined, login: () => { controller.abort(); throw controller.signal.reason; } },
     });
     expect({ exit, opened }).toEqual({ exit: 130, opened: [] });
     expect(stderr).toContain('Another process (valetkey (pid 7)) has started this sign-in');
+    expect(stderr).toContain('Ctrl-C leaves it as it is; to end it, run: valetkey logout work');
     expect(calls.map(([name]) => name)).toEqual(['startLogin', 'login']);
+  });
+
+  it.each([{}, { terminal: true, env: { CI: 'true' } }])('waits for no login of another process where no person is: %j', async (world) => {
+    const { start_url: _, ...joined } = { ...login, owned: false };
+    const { exit, stderr, calls } = await run(['login', 'work', '--json'], { ...world, api: { startLogin: () => joined } });
+    expect({ exit, calls: calls.map(([name]) => name) }).toEqual({ exit: 3, calls: ['startLogin'] });
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'login_required', login: { id: login.id }, hint: expect.stringContaining('valetkey logout work') as string });
+  });
+
+  it('ends with its daemon: nothing is cancelled at another one', async () => {
+    const { exit, stderr, calls } = await run(['login', 'work'], { api: { startLogin: () => login, login: () => { throw ValetkeyError.local('daemon_unreachable', 'gone'); } } });
+    expect({ exit, calls: calls.map(([name]) => name) }).toEqual({ exit: 9, calls: ['startLogin', 'login'] });
+    expect(stderr).toContain('the daemon ended, and the sign-in with it\n  Run: valetkey login work');
+  });
+
+  it('warns of what the daemon says of the new grant, and of no other', async () => {
+    const api = { startLogin: () => login, login: () => complete, status: () => ({ ...status, warnings: ['work: the disk refuses the newest refresh token', 'other: x', 'y'] }) };
+    const { exit, stderr } = await run(['login', 'work'], { api });
+    expect({ exit, stderr: stderr.split('\n').filter((line) => line.startsWith('warning')) }).toEqual({ exit: 0, stderr: ['warning: work: the disk refuses the newest refresh token'] });
+    expect(JSON.parse((await run(['login', 'work', '--json'], { api })).stdout)).toMatchObject({ warnings: ['work: the disk refuses the newest refresh token'] });
+    expect((await run(['login', 'work'], { api: { ...api, status: () => { throw ValetkeyError.local('deadline_exceeded', 'x'); } } })).exit).toBe(0);
   });
 
   it('Ctrl-C cancels the login that it started, and exits 130', async () => {
@@ -71,6 +93,10 @@ describe('valetkey login in the browser', () => {
     const { exit, stderr } = await run(['login', 'work'], { api: { startLogin: () => login, login: () => ({ ...login, state: 'failed', error }) } });
     expect(exit).toBe(5);
     expect(stderr).toContain('said the issuer');
+    const failed = async (code: string) => JSON.parse((await run(['login', 'work', '--json'], { api: { startLogin: () => login, login: () => ({ ...login, state: 'failed', error: { ...error, code } }) } })).stderr) as unknown;
+    expect(await failed('access_denied')).toMatchObject({ status: 403, retryable: false });
+    expect(await failed('issuer_unreachable')).toMatchObject({ status: 503, retryable: true });
+    expect(await failed('of_a_newer_daemon')).toMatchObject({ code: 'of_a_newer_daemon', status: 500, retryable: false });
   });
 
   it.each([['y', true], ['yes', true], ['', false], ['n', false], ['yup', false]])('another account is kept only after "%s": %s', async (typed, accept) => {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -94,6 +96,33 @@ describe('startDaemon', () => {
     writeFileSync(main, `import { existsSync, rmSync } from 'node:fs';\nif (existsSync(${JSON.stringify(held)})) { rmSync(${JSON.stringify(held)}); process.exit(0); }\n${PROGRAM}`);
     expect(await startDaemon({ label: 'x', main })).toBe(join(base, 'runtime/valetkey/socket'));
   });
+
+  it('says why a daemon did not start that said so and does not end, and ends it', async () => {
+    const problem = { type: 'about:blank', title: 'T', status: 422, detail: 'config.toml:3:1 unknown key', code: 'config_invalid', retryable: false, hint: 'H' };
+    const file = join(base, 'pid');
+    writeFileSync(main, `import { writeFileSync } from 'node:fs'; process.on('SIGTERM', () => {}); writeFileSync(${JSON.stringify(file)}, String(process.pid)); console.error(${JSON.stringify(JSON.stringify(problem))}); setTimeout(() => {}, 20_000);`);
+    await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'config_invalid', detail: 'config.toml:3:1 unknown key' });
+    const pid = Number(readFileSync(file, 'utf8'));
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'));
+  }, 10_000);
+
+  it.skipIf(process.platform !== 'linux')('says that a daemon lives whose socket is gone, and how to end it', async () => {
+    const entry = join(base, 'valetkeyd');
+    writeFileSync(entry, 'setTimeout(() => {}, 20_000)');
+    const daemon = spawn(process.execPath, [entry], { stdio: 'ignore' });
+    await once(daemon, 'spawn');
+    try {
+      mkdirSync(join(base, 'state/valetkey'), { mode: 0o700 });
+      writeFileSync(join(base, 'state/valetkey/lock'), JSON.stringify({ v: 1, pid: daemon.pid, socket: join(base, 'runtime/valetkey/socket'), version: '0.1.0' }), { mode: 0o600 });
+      writeFileSync(main, 'process.exit(0)');
+      const gone = { code: 'daemon_unreachable', detail: `daemon ${daemon.pid} runs, but its socket ${join(base, 'runtime/valetkey/socket')} is gone`, hint: `Run: kill ${daemon.pid}, then the command again` };
+      await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject(gone);
+      await expect(openConnection({ startDaemon: false }).call('GET', '/v1/status', null)).rejects.toMatchObject(gone);
+    } finally {
+      daemon.kill('SIGKILL');
+      await once(daemon, 'exit');
+    }
+  }, 10_000);
 
   it('waits 5 s at most', async () => {
     writeFileSync(main, 'process.exit(0)');

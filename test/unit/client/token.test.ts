@@ -103,6 +103,11 @@ describe('a token that needs a person', () => {
   });
 });
 
+it('--json with a format that is not JSON is refused', async () => {
+  for (const format of ['raw', 'header', 'env']) expect(await run(['token', 'work', '--json', '--format', format])).toMatchObject({ exit: 2, calls: [], stdout: '' });
+  expect((await run(['token', 'work', '--json', '--format', 'json'], { api: { token: () => token } })).exit).toBe(0);
+});
+
 it('--why says on standard error which rule chose', async () => {
   const { stdout, stderr } = await run(['token', '--why'], { api: { token: () => token, profiles: () => ({ profiles: [profile] }) } });
   expect(stdout).toBe('at-EXAMPLE\n');

@@ -9,6 +9,7 @@ import { openVaultWith } from '../../../../daemon/vault/open-vault.ts';
 import type { VaultDeps } from '../../../../daemon/vault/open-vault.ts';
 import { profileName } from '../../../support/builders.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
+import { smallDisk } from '../../../support/small-disk.ts';
 import { clear, FakeKeychain, grantOf, makeStateDir, PASSPHRASE, readAll, tree, vaultDeps } from '../../../support/vault-rig.ts';
 import type { StateDir } from '../../../support/vault-rig.ts';
 
@@ -86,13 +87,12 @@ describe('a vault keyed by the keychain', () => {
     await clock.advance(2_000);
     for (let i = 0; i < 5; i += 1) expect(vault.status().state).toBe('unavailable');
     await clock.advance(0);
-    expect(keychain.calls).toHaveLength(2);
+    expect(keychain.calls).toEqual(['read', 'read']);
     expect(deps.log.lines.filter(({ event }) => event === 'vault_not_open')).toHaveLength(1);
     keychain.answer = null;
     await clock.advance(2_000);
-    vault.status();
-    await clock.advance(0);
-    expect(vault.status().state).toBe('open');
+    await expect.poll(() => vault.status().state, { interval: 5 }).toBe('open');
+    expect(keychain.calls).toHaveLength(3);
   });
 
   it('refuses a passphrase, open or not, and makes no other key', async () => {
@@ -324,6 +324,23 @@ describe('a fresh machine', () => {
     const next = await open();
     await next.unlock(PASSPHRASE, false);
     expect(await generations(next)).toEqual([1]);
+  });
+
+  it('names the path, the errno and the next step where the disk is read-only', async (test) => {
+    const disk = smallDisk('size=64k');
+    if ('obstacle' in disk) return test.skip(disk.obstacle);
+    try {
+      disk.remount('ro');
+      keychain.answer = failed('absent');
+      const path = join(disk.dir, 'valetkey');
+      const vault = await openVaultWith(vaultDeps(path, 'auto', clock), keychain);
+      await expect(vault.unlock(PASSPHRASE, true)).rejects.toMatchObject({
+        code: 'vault_unwritable', message: `the directory ${path} cannot be used: EROFS`, hint: `Make ${path} writable for this user`,
+      });
+      expect(vault.status()).toMatchObject({ backend: 'memory', state: 'open' });
+    } finally {
+      disk.remove();
+    }
   });
 
   it('has no passphrase to be opened with while it is in memory', async () => {
