@@ -17,9 +17,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The record is a hint, and its pid may have been given to another program since. Linux alone tells which. */
+/** The record is a hint, and its pid may have been given to another program since: Linux alone tells. */
 function isDaemon(pid: number, uid: number): boolean {
-  if (pid <= 1 || process.platform !== 'linux') return false;
   try {
     const owner = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
@@ -29,11 +28,14 @@ function isDaemon(pid: number, uid: number): boolean {
   }
 }
 
+export function isRunning(pid: number, uid: number): boolean {
+  return pid > 1 && isAlive(pid) && (process.platform !== 'linux' || isDaemon(pid, uid));
+}
+
 /** The daemon that the lock record names, if that process lives and may be it. */
 export function livingDaemon(paths: Pick<Paths, 'lockFile'>, uid: number): LockRecord | null {
   const record = readLockRecord(paths.lockFile, uid);
-  if (record === null || record.pid <= 1 || !isAlive(record.pid)) return null;
-  return process.platform === 'linux' && !isDaemon(record.pid, uid) ? null : record;
+  return record !== null && isRunning(record.pid, uid) ? record : null;
 }
 
 /** Said where nobody answers; null if no daemon runs. */

@@ -16,7 +16,7 @@ export type Advice = {
 
 /** User and password of a proxy URL are not repeated on the screen, and the daemon takes no such URL. */
 function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^/]*@/, '//');
+  return text.replace(/^([a-z]+:\/\/)?.*@/i, (_, scheme: string | undefined) => scheme ?? '');
 }
 
 function proxyAdvice(variable: string, text: string): Advice {

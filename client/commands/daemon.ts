@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
-import { livingDaemon } from '../daemon-process.ts';
+import { isRunning, livingDaemon } from '../daemon-process.ts';
 import { count } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { daemonFacts } from './status.ts';
@@ -49,11 +49,13 @@ async function answers({ runningDaemon: { api }, signal }: CommandContext): Prom
 
 /** @returns false if it did not run. Resolves when it has ended. */
 export async function stopDaemon(context: CommandContext): Promise<boolean> {
-  if (!await askToStop(context)) return false;
   const { paths, owner, signal } = context;
+  // It empties the record before it ends.
+  const pid = livingDaemon(paths, owner.uid)?.pid ?? null;
+  if (!await askToStop(context)) return false;
   const deadline = performance.now() + STOP_TIMEOUT_MS;
   while (performance.now() < deadline) {
-    if (!await answers(context) && livingDaemon(paths, owner.uid) === null) return true;
+    if (!await answers(context) && (pid === null || !isRunning(pid, owner.uid))) return true;
     await sleep(STOP_LOOK_MS, undefined, { signal });
   }
   throw ValetkeyError.local('deadline_exceeded', `the daemon still runs after ${STOP_TIMEOUT_MS / 1000} s`, { hint: 'Run: valetkey daemon status' });

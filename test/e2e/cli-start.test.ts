@@ -1,12 +1,12 @@
 /** Start on demand and trust in the socket, with processes of their own. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeHome, needBuild } from './built-cli.ts';
+import { CLI, makeHome, needBuild } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 
 let home: Home;
@@ -56,11 +56,65 @@ describe('start on demand', () => {
     expect(readdirSync(join(home.base, 'run'))).toEqual([]);
   });
 
+  it.skipIf(process.platform !== 'linux')('ends a daemon whose socket is gone, and says so before', async () => {
+    const { stdout } = await home.valetkey(['daemon', 'start', '--json']);
+    const { pid, socket } = JSON.parse(stdout) as { pid: number; socket: string };
+    rmSync(socket);
+    const status = await home.valetkey(['daemon', 'status', '--json']);
+    expect(JSON.parse(status.stderr)).toMatchObject({ code: 'daemon_unreachable', detail: `daemon ${pid} runs, but its socket ${socket} is gone`, hint: `Run: kill ${pid}, then the command again` });
+    expect(await home.valetkey(['daemon', 'stop'])).toMatchObject({ exit: 0, stderr: 'The daemon has stopped.\n' });
+    // Where nobody reaps it, it has no command line any more.
+    expect(existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toBeOneOf([false, '']);
+    expect((await home.valetkey(['daemon', 'start'])).exit).toBe(0);
+  });
+
+  it.skipIf(process.platform !== 'linux')('purges by another daemon where the socket is gone', async () => {
+    const { stdout } = await home.valetkey(['daemon', 'start', '--json']);
+    rmSync((JSON.parse(stdout) as { socket: string }).socket);
+    const purged = await home.valetkey(['purge', '--yes', '--json']);
+    expect(JSON.parse(purged.stdout)).toMatchObject({ grants: [] });
+    expect(JSON.parse(purged.stdout)).not.toHaveProperty('not_revoked');
+    expect(existsSync(join(home.base, 'state/valetkey'))).toBe(false);
+  }, 20_000);
+
+  it('purges without a daemon where the configuration is broken, and says what that means', async () => {
+    const config = join(home.base, 'config/valetkey');
+    const state = join(home.base, 'state/valetkey');
+    for (const directory of [config, state]) mkdirSync(directory, { mode: 0o700 });
+    writeFileSync(join(config, 'config.toml'), 'v = 1\nnonsense = 1\n', { mode: 0o600 });
+    const { exit, stderr } = await home.valetkey(['purge', '--yes']);
+    expect(stderr).toContain(`The daemon could not be started: ${config}/config.toml:2:1`);
+    expect(stderr).toContain('no token was revoked at its issuer');
+    expect({ exit, left: [config, state].filter((directory) => existsSync(directory)) }).toEqual({ exit: 0, left: [] });
+  });
+
   it('finds the daemon from a shell without XDG_RUNTIME_DIR, by the lock record', async () => {
     const { stdout } = await home.valetkey(['daemon', 'start', '--json']);
     const { pid } = JSON.parse(stdout) as { pid: number };
     const elsewhere = await home.valetkey(['daemon', 'status', '--json'], { env: { XDG_RUNTIME_DIR: '' } });
     expect(JSON.parse(elsewhere.stdout)).toMatchObject({ pid });
+  });
+});
+
+describe('a broken shell', () => {
+  const inShell = (line: string) => spawnSync('sh', ['-c', line, 'sh', process.execPath, CLI], { env: { ...home.env }, encoding: 'utf8', cwd: home.base });
+
+  it.skipIf(!existsSync('/dev/full'))('a full disk under standard output is an error in one line', () => {
+    const { status, stderr } = inShell('"$1" "$2" --help > /dev/full');
+    expect({ status, stderr }).toEqual({ status: 1, stderr: 'error: standard output cannot be written (ENOSPC)\n' });
+  });
+
+  it('a reader that has left is none', () => {
+    const { status, stderr } = inShell('{ "$1" "$2" completion bash; echo "$?" >&2; } | true');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '0\n' });
+  });
+
+  it('a working directory that is gone matters only where it would name the profile', () => {
+    const gone = (words: string) => inShell(`mkdir gone && cd gone && rmdir ../gone && "$1" "$2" ${words}`);
+    expect(gone('--version')).toMatchObject({ status: 0, stderr: '' });
+    const { status, stderr } = gone('token');
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('the working directory is gone') as string });
+    expect(stderr).not.toContain(' at ');
   });
 });
 

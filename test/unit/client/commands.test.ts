@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { environmentAdvice } from '../../../client/environment-advice.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
-import type { PurgeReply } from '../../../shared/schemas.ts';
+import type { ProfileAddRequest, PurgeReply } from '../../../shared/schemas.ts';
 import { grant, NOW, profile, run, status } from './fake-world.ts';
 import { privateDirectory } from './stand-in.ts';
 
@@ -131,8 +132,8 @@ describe('profile add', () => {
       stdin: 'shh-EXAMPLE', api: { addProfile: () => ({ ...added, profile: { ...profile, confidential } }) },
     });
     expect(calls.map(([, request]) => request)).toMatchObject([{ dry_run: true, client_secret: 'shh-EXAMPLE' }, { client_secret: 'shh-EXAMPLE' }]);
-    expect((calls[1]?.[1] as { dry_run?: boolean }).dry_run).toBeUndefined();
-    expect((calls[1]?.[1] as { profile: { client_auth?: string } }).profile.client_auth).toBe(client_auth);
+    const [, sent] = calls.map(([, request]) => request as ProfileAddRequest);
+    expect({ dryRun: sent?.dry_run, clientAuth: sent?.profile.client_auth }).toEqual({ dryRun: undefined, clientAuth: client_auth });
   });
 
   it.each([
@@ -161,6 +162,9 @@ describe('profile add', () => {
     expect(stderr).not.toContain('me:');
     expect(stderr).toContain('ca_file = "/etc/corp \\"1\\".pem"');
     expect(stderr).not.toContain('pw-EXAMPLE');
+    for (const [url, bare] of [['http://u:p/w@x-EXAMPLE@proxy:1', 'http://proxy:1'], ['u:pw-EXAMPLE@proxy:1', 'proxy:1'], ['http://proxy:1', 'http://proxy:1']] as const) {
+      expect(environmentAdvice({ HTTPS_PROXY: url })).toMatchObject([{ line: `proxy = "${bare}"`, caveat: expect.stringMatching(url === bare ? /^$/ : /not supported/) as string }]);
+    }
     const given = await run(['profile', 'add', 'work', '--issuer', 'https://x', '--client-id', 'c', '--proxy', 'http://p', '--ca-file', '/c'], { env, api: { addProfile: () => added } });
     expect(given.stderr).not.toContain('daemon ignores');
   });
@@ -315,11 +319,11 @@ describe('daemon', () => {
       await once(child, 'spawn');
       writeFileSync(join(base, 's/valetkey/lock'), JSON.stringify({ v: 1, pid: child.pid, socket: `${base}/r/valetkey/socket`, version: '0.1.0' }), { mode: 0o600 });
       const { exit, stderr } = await run(['daemon', 'stop'], { base, api: { status: unreachable, shutdown: unreachable } });
-      outcomes.push({ exit, stderr, lives: child.exitCode === null && child.signalCode === null });
       child.kill('SIGKILL');
-      await ended;
+      const [, signal] = await ended as [number | null, string | null];
+      outcomes.push({ exit, stderr, endedBy: signal });
     }
-    expect(outcomes).toEqual([{ exit: 0, stderr: 'The daemon has stopped.\n', lives: false }, { exit: 0, stderr: 'The daemon does not run.\n', lives: true }]);
+    expect(outcomes).toEqual([{ exit: 0, stderr: 'The daemon has stopped.\n', endedBy: 'SIGTERM' }, { exit: 0, stderr: 'The daemon does not run.\n', endedBy: 'SIGKILL' }]);
   });
 });
 

@@ -54,6 +54,15 @@ describe('trust in the socket', () => {
     expect(server.seen).toHaveLength(1);
   });
 
+  it('says how to mend a mode', async () => {
+    const server = await serve(ok);
+    for (const [path, wrong, right] of [[server.socket, 0o666, '0600'], [server.directory, 0o755, '0700']] as const) {
+      chmodSync(path, wrong);
+      expect((await failure(connect({ socket: server.socket }).getToken('work'))).hint).toBe(`Run: chmod ${right} ${path}`);
+      chmodSync(path, Number.parseInt(right, 8));
+    }
+  });
+
   it('says of a link in place of the directory what it is', async () => {
     const server = await serve(ok);
     symlinkSync(server.directory, `${server.directory}-link`);

@@ -56,6 +56,15 @@ describe('which profile is meant', () => {
     const home = tree({ '.valetkey.toml': SHOP });
     chmodSync(join(home, '.valetkey.toml'), 0o666);
     expect(await choose(home, {})).toBe('error: config_untrusted');
+    await expect(chooseProfile({ argument: undefined, env: {}, cwd: () => home, owner: { uid, home }, listProfiles: async () => [] }))
+      .rejects.toMatchObject({ hint: `Run: chmod o-w ${join(home, '.valetkey.toml')}` });
+  });
+
+  it('what is wrong in a file is said with its path, and so is what it takes', async () => {
+    const home = tree({ '.valetkey.toml': 'profile = 1' });
+    const file = join(home, '.valetkey.toml');
+    await expect(chooseProfile({ argument: undefined, env: {}, cwd: () => home, owner: { uid, home }, listProfiles: async () => [] }))
+      .rejects.toMatchObject({ detail: `${file}: profile is not a profile name`, hint: `${file} takes two lines: v = 1 and profile = "NAME"` });
   });
 
   it.skipIf(uid !== 0)('a file of another user is refused (needs root to give it away)', async () => {

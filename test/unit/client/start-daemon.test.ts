@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openApi } from '../../../client/api.ts';
 import { openConnection } from '../../../client/connection.ts';
 import { daemonEnvironment, startDaemon } from '../../../client/start-daemon.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
@@ -123,6 +124,17 @@ describe('startDaemon', () => {
       await once(daemon, 'exit');
     }
   }, 10_000);
+
+  it('no daemon is started only to be asked about a login of one that is gone', async () => {
+    const connection = openConnection();
+    const api = openApi(connection);
+    for (const ask of [() => api.cancelLogin('x'), () => api.login('x', 0), () => api.confirmLogin('x', true)]) {
+      await expect(ask()).rejects.toMatchObject({ code: 'daemon_unreachable', detail: `no daemon answers on ${join(base, 'runtime/valetkey/socket')}` });
+    }
+    // Control: others try to start one, whose program is only there after the build.
+    await expect(api.status()).rejects.toMatchObject({ code: 'daemon_start_failed' });
+    connection.close();
+  });
 
   it('waits 5 s at most', async () => {
     writeFileSync(main, 'process.exit(0)');
