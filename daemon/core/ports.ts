@@ -157,11 +157,11 @@ export type StoredGrant = { readonly grant: Grant; readonly intent: RefreshInten
  */
 export type Vault = {
   status(): VaultStatus;
-  /** Opens it: reads the key from the keychain, or derives it. `create` makes a new passphrase vault. Opening an open vault does nothing. */
+  /** Opens it: reads the key from the keychain, or derives it. `create` makes a new passphrase vault. Opening an open vault does nothing without a passphrase; with one, it is proved or refused. */
   unlock(passphrase: Secret | null, create: boolean): Promise<void>;
   /** Forgets the key. */
   lock(): void;
-  /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`. */
+  /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`; so is one of a newer version, left as it is. */
   grants(): Promise<{ readonly grants: readonly StoredGrant[]; readonly corrupt: readonly ProfileName[] }>;
   /** Durable when it resolves: the intent, and the space for the next generation. */
   beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void>;

@@ -21,7 +21,7 @@ export class Line {
   backOff: BackOff = NO_BACK_OFF;
   readonly #decided = new Map<string, Decided>();
 
-  /** @param lifeMs - how long the token of that answer lived when it came; null: there was none */
+  /** @param lifeMs - how long the token of that answer lived, where that was too short for its asker; else null */
   decide(need: TokenNeed, nowMs: number, error: BrokerError | null, lifeMs: number | null): void {
     const [oldest] = this.#decided.keys();
     if (this.#decided.size >= CONTEXTS_KEPT && oldest !== undefined) this.#decided.delete(oldest);

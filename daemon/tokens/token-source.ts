@@ -147,7 +147,7 @@ export class TokenSource {
     if (outcome.kind !== 'refreshed') return;
     const { token } = outcome;
     if (token === null) line.decide(need, nowMs, failureIn(outcome, profile, 1), null);
-    else line.decide(need, nowMs, unmetScopes(profile, need, token), token.expiresAt - token.obtainedAt);
+    else line.decide(need, nowMs, unmetScopes(profile, need, token), token.expiresAt - token.obtainedAt < need.minTtlMs ? token.expiresAt - token.obtainedAt : null);
   }
 }
 

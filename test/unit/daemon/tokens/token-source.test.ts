@@ -272,6 +272,14 @@ describe('one caller\'s wish', () => {
     expect(await get()).toMatchObject({ source: 'cache' });
   });
 
+  it('that was met by a short token does not hold back one for a longer', async () => {
+    const { get, issuer, clock } = await rig(stale());
+    issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1, { expiresInS: n === 1 ? 2 : 600 }) });
+    await clock.advance(1_500); // the cached one is over
+    expect(await get({ minTtlMs: 0 })).toMatchObject({ source: 'refresh' });
+    expect(await get()).toMatchObject({ source: 'refresh' });
+  });
+
   it('that is answered with something unusable is not repeated for a while', async () => {
     const { get, issuer, clock } = await rig(stale());
     issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1, { expiresInS: null }) });
