@@ -131,7 +131,7 @@ export async function startDaemon(options: StartOptions): Promise<string> {
       if (performance.now() > deadline) {
         const problem = attempt.problem();
         // One that is only slow goes on, and the next command finds it.
-        
+        if (problem !== null) attempt.kill();
         throw problem ?? (hasLost ? socketGone(paths, owner.uid) : null) ?? ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);
       }
       if (ending.kind === 'lost' && performance.now() - ending.atMs > LOST_AGAIN_MS) {
