@@ -10,8 +10,6 @@ export type ProfileName = Brand<string, 'ProfileName'>;
 export type Scope = Brand<string, 'Scope'>;
 /** Names one sign-in in progress; unguessable, but not a secret. */
 export type LoginId = Brand<string, 'LoginId'>;
-/** Names one request in errors and logs. */
-export type RequestId = Brand<string, 'RequestId'>;
 /** Milliseconds since 1970-01-01 UTC, by the wall clock. */
 export type EpochMs = Brand<number, 'EpochMs'>;
 

@@ -1,6 +1,6 @@
 /** Things of the domain for tests; each takes what differs. Secrets keep their shape and end in EXAMPLE. */
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
-import type { AccessToken, AuthorizationServer, Caller, Config, Grant, Identity, IssuerTraits, Profile, SessionFacts } from '../../daemon/core/domain.ts';
+import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Profile, SessionFacts } from '../../daemon/core/domain.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 
 export const T0 = Date.UTC(2026, 10, 23) as EpochMs;
@@ -61,13 +61,5 @@ export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
   return {
     automation: null, remote: false, container: false, wsl: null, vdi: false, sharedHost: false, gui: 'active', browser: 'graphical',
     tty: true, serviceSession: false, ...over,
-  };
-}
-
-export function someConfig(profiles: readonly Profile[], over: Partial<Config> = {}): Config {
-  return {
-    file: '/home/alice/.config/valetkey/config.toml', loadedAt: T0, profiles: new Map(profiles.map((p) => [p.name, p])), deviceIssuers: [],
-    vault: { backend: 'auto' }, log: { level: 'info', format: 'json', file: null },
-    limits: { requestsPerSecond: 200, burst: 1000, connectionsPerProcess: 64 }, warnings: [], ...over,
   };
 }
