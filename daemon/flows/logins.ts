@@ -18,6 +18,8 @@ import type { LoginAsk, StartDeps } from './login-ask.ts';
 /** Ended logins are kept so long that a caller between two polls still learns the end. */
 const KEPT_MS = 300_000;
 const KEPT_COUNT = 64;
+/** What follows a confirmation is a write to the disk. */
+const CONFIRMED_MS = 10_000;
 /** A browser that was started by a process that ended at once may take so long to fetch the link. */
 const BROWSER_START_MS = 20_000;
 
@@ -56,12 +58,7 @@ export class Logins {
   async follow(id: string, caller: Caller, waitMs: number, signal: AbortSignal): Promise<LoginView> {
     const login = this.#find(id);
     if (!login.isOver && !login.isOwnedBy(caller)) login.joined.set(`${caller.pid}/${caller.startTime}`, caller);
-    if (waitMs > 0 && login.state.kind === 'pending') {
-      const done = new AbortController();
-      const nap = this.#deps.clock.sleep(waitMs, AbortSignal.any([signal, done.signal])).catch(() => undefined);
-      await Promise.race([login.changed, nap]);
-      done.abort();
-    }
+    if (waitMs > 0 && login.state.kind === 'pending') await this.#change(login, waitMs, signal);
     return viewLogin(login, caller, this.#deps.machine);
   }
 
@@ -76,8 +73,7 @@ export class Logins {
     const login = this.#find(id);
     if (!login.isOwnedBy(caller)) throw new BrokerError('consent_required', 'only the process that started the sign-in may confirm the change of account');
     if (!login.answer(accept)) throw new BrokerError('bad_request', 'this sign-in asks for no confirmation');
-    const nap = this.#deps.clock.sleep(10_000, signal).catch(() => undefined);
-    await Promise.race([login.changed, nap]);
+    await this.#change(login, CONFIRMED_MS, signal);
     return viewLogin(login, caller, this.#deps.machine);
   }
 
@@ -110,6 +106,14 @@ export class Logins {
       if (cause instanceof BrokerError && cause.code === 'consent_required') return this.start(ask, caller);
       throw cause;
     }
+  }
+
+  /** Resolves at the next change of state, or when the time or the caller's patience is over. */
+  async #change(login: Login, ms: number, signal: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    const nap = this.#deps.clock.sleep(ms, AbortSignal.any([signal, done.signal])).catch(() => null); // it changed, or the caller left
+    await Promise.race([login.changed, nap]);
+    done.abort();
   }
 
   #join(login: Login, caller: Caller): LoginView {
