@@ -2,11 +2,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CLI, makeHome, needBuild } from './built-cli.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CLI, makeHome, needBuild, ROOT } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 
 let home: Home;
@@ -134,6 +134,16 @@ createServer((socket) => { appendFileSync(log, 'connection\\n'); socket.on('data
 
 describe.skipIf(!isRoot)('a server of another user', () => {
   const children: ChildProcess[] = [];
+  // A checkout may stand where only its owner can read; the client runs as somebody else.
+  let readable = '';
+  beforeAll(() => {
+    readable = mkdtempSync(join(tmpdir(), 'valetkey-readable-'));
+    chmodSync(readable, 0o755);
+    for (const path of ['package.json', 'dist/client', 'dist/shared', 'node_modules/commander', 'node_modules/valibot']) {
+      cpSync(join(ROOT, path), join(readable, path), { recursive: true, dereference: true });
+    }
+  });
+  afterAll(() => rmSync(readable, { recursive: true, force: true }));
   afterEach(async () => {
     for (const child of children.splice(0)) {
       child.kill('SIGKILL');
@@ -156,7 +166,7 @@ describe.skipIf(!isRoot)('a server of another user', () => {
     const state = join(base, 'state');
     mkdirSync(state, { mode: 0o700 });
     chownSync(state, 65_534, 65_534);
-    const client = spawn(process.execPath, [join(import.meta.dirname, '../../dist/client/main.js'), 'daemon', 'status', '--json'], {
+    const client = spawn(process.execPath, [join(readable, 'dist/client/main.js'), 'daemon', 'status', '--json'], {
       uid: 65_534, gid: 65_534, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: '/usr/bin:/bin', XDG_RUNTIME_DIR: base, XDG_STATE_HOME: state, XDG_CONFIG_HOME: state },
     });
