@@ -2,7 +2,8 @@
  * The sign-ins in progress: at most one a profile on the whole machine; whoever else asks joins it.
  *
  * I8  Between looking for a pending login and claiming its place there is no await.
- * I9  A PKCE login outlives the process that started it; a device login ends with its last process.
+ * I9  A PKCE login outlives the process that started it, until somebody else asks if no browser followed
+ *     its link; a device login ends with its last process.
  * I10 Every login ends within its life, and its port with it.
  */
 import { LOGIN_ID } from '../../shared/names.ts';
