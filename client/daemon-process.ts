@@ -22,7 +22,11 @@ function isDaemon(pid: number, uid: number): boolean {
   try {
     const owner = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return Number(owner) === uid && words.some((word) => /(?:^|\/)(?:valetkeyd|daemon\/main\.js)$/.test(word));
+    // The program itself, or the script of an interpreter: not whatever file some program was given.
+    const script = words.slice(1).find((word) => !word.startsWith('-')) ?? '';
+    const isNode = /(?:^|\/)node[\w.-]*$/.test(words[0] ?? '');
+    const name = isNode ? script : words[0] ?? '';
+    return Number(owner) === uid && /(?:^|\/)(?:valetkeyd|daemon\/main\.js)$/.test(name);
   } catch {
     return false; // it ended in this moment, or /proc hides it: then it is not known to be ours
   }

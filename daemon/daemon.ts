@@ -55,6 +55,8 @@ export type Daemon = {
 
 /** A refresh takes 10 s at most, and a second try within a grace as long again. */
 const DRAIN_MS = 25_000;
+/** Connections that said nothing yet are cut by the door within five seconds. */
+const SOCKET_MS = 6_000;
 const CLOSE_STEP_MS = 20;
 const CLOSE_ROUNDS = 100;
 
@@ -119,7 +121,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   await doorway.open();
   log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
   void doorway.watch();
-  void resume(lifecycle, revocations, log);
+  void resume(lifecycle, log);
 
   async function drain(reason: string): Promise<void> {
     log.info('stopping', { why: reason });
@@ -132,7 +134,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
       ['the wire', () => landed(Promise.all([source.idle(), revocations.idle()]), clock, log)],
       ['grants', () => book.flush()],
       ['requests', () => closeApp(app, clock)],
-      ['the socket', () => closed],
+      ['the socket', () => within(clock, SOCKET_MS, closed)],
       ['audit', () => audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } })],
       ['audit', () => audit.close()],
     ];
@@ -150,10 +152,9 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */
-async function resume(lifecycle: Lifecycle, revocations: Revocations, log: Log): Promise<void> {
+async function resume(lifecycle: Lifecycle, log: Log): Promise<void> {
   try {
     await lifecycle.ensureOpen();
-    await revocations.load();
   } catch (cause) {
     if (!(cause instanceof BrokerError)) throw cause;
     log.warn('vault_not_open', { code: cause.code, why: cause.message });
@@ -162,8 +163,17 @@ async function resume(lifecycle: Lifecycle, revocations: Revocations, log: Log):
 
 /** What is on the wire is finished and saved; what takes longer than its time-outs allow is a mistake, and is left. */
 async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<void> {
+  let isDone = false;
+  await within(clock, DRAIN_MS, work.then(() => {
+    isDone = true;
+  }));
+  if (!isDone) log.error('drain_timed_out');
+}
+
+/** Waits no longer than this: a peer that holds half a request must not hold the process. */
+async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
   const done = new AbortController();
-  const late = clock.sleep(DRAIN_MS, done.signal).then(() => log.error('drain_timed_out'), () => undefined /* all landed */);
+  const late = clock.sleep(ms, done.signal).catch(() => null); // it was done first
   await Promise.race([work, late]);
   done.abort();
 }

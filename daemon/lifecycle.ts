@@ -8,9 +8,9 @@ import { BrokerError } from './core/errors.ts';
 import type { Audit, ConfigStore, Log, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
-import type { Events, Facts, Lifecycle } from './ipc/routes/broker.ts';
+import type { Events, Facts, Lifecycle, Purged } from './ipc/routes/broker.ts';
 import type { Grants } from './tokens/grant-book.ts';
-import type { Revocations, Revoked } from './tokens/revocations.ts';
+import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 
@@ -35,6 +35,8 @@ export type LifecycleDeps = {
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   const { gate, vault, book, source, logins, revocations, config, audit, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
+  let tombstonesLoaded = false;
+  let locksAsked = 0;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = turn.then(work);
     turn = mine.catch(() => null); // its failure belongs to its own caller
@@ -44,9 +46,20 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   const note = (event: 'locked' | 'unlocked' | 'config_reloaded' | 'purged', caller: Caller | null, facts: Readonly<Record<string, unknown>>): Promise<void> =>
     audit.append({ event, profile: null, caller, request: null, facts }).catch((cause: unknown) => log.error('audit_failed', { event }, cause));
 
+  /** Grants and tombstones, once for each opening of the vault. */
+  async function load(): Promise<void> {
+    await book.load();
+    if (tombstonesLoaded) return;
+    tombstonesLoaded = true;
+    await revocations.load().catch((cause: unknown) => {
+      tombstonesLoaded = false;
+      throw cause;
+    });
+  }
+
   async function ensureOpen(): Promise<void> {
     if (gate.isLocked) throw new BrokerError('vault_locked', 'the user locked the broker');
-    await book.load();
+    await load();
   }
 
   /** Sign-ins end; a refresh and a revocation on the wire are finished, and what the disk refused is tried once more. */
@@ -65,22 +78,25 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     ensureOpen,
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
+      locksAsked += 1;
       return inTurn(async () => {
         gate.isLocked = true;
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
         if (vault.status().backend !== 'memory') {
           vault.lock();
           book.forget();
+          tombstonesLoaded = false;
         }
         await note('locked', caller, {});
         events.emit('locked', null, null);
       });
     },
     unlock: (caller, passphrase, create) => inTurn(async () => {
+      const asked = locksAsked;
       await vault.unlock(passphrase === null ? null : new Secret(passphrase), create);
+      if (locksAsked !== asked) throw new BrokerError('vault_locked', 'somebody locked the broker meanwhile');
       gate.isLocked = false;
-      await ensureOpen();
-      await revocations.load();
+      await load();
       await note('unlocked', caller, { backend: vault.status().backend });
       events.emit('unlocked', null, null);
     }),
@@ -91,33 +107,42 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       return changed;
     },
     purge: (caller) => inTurn(async () => {
-      const revoked = await signOutAll();
-      await settle(new BrokerError('login_cancelled', 'everything is being removed'));
-      await vault.erase();
-      book.forget();
-      await note('purged', caller, { profiles: revoked.map(({ profile }) => profile) });
-      return revoked;
+      const wasLocked = gate.isLocked;
+      gate.isLocked = true; // nothing is issued any more while it goes on
+      try {
+        const purged = await signOutAll();
+        await settle(new BrokerError('login_cancelled', 'everything is being removed'));
+        await vault.erase();
+        book.forget();
+        tombstonesLoaded = false;
+        await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
+        return purged;
+      } finally {
+        gate.isLocked = wasLocked;
+      }
     }),
     shutdown: deps.shutdown,
   };
 
   /** A vault that nobody can open any more is erased all the same; its tokens then live until they expire. */
-  async function signOutAll(): Promise<readonly { profile: ProfileName; revoked: readonly Revoked[] }[]> {
+  async function signOutAll(): Promise<Purged> {
     try {
-      await ensureOpen();
+      // Also behind the user's lock: whoever may erase everything may have it revoked first.
+      await vault.unlock(null, false);
+      await load();
     } catch (cause) {
       if (!(cause instanceof BrokerError)) throw cause;
       log.warn('purge_without_revocation', { code: cause.code });
-      return [];
+      return { grants: [], notRevoked: cause.code };
     }
     await logins.stop(new BrokerError('login_cancelled', 'everything is being removed'));
     await source.idle();
-    const all: { profile: ProfileName; revoked: readonly Revoked[] }[] = [];
+    const grants: Purged['grants'][number][] = [];
     for (const { profile } of book.list()) {
       const done = await signOut({ book, revocations }, profile, config.current().profiles.get(profile) ?? null);
       // With the vault its tombstones go too: what is pending now will not be sent any more.
-      all.push({ profile, revoked: (done?.revoked ?? []).map((r) => (r.outcome === 'pending' ? { ...r, outcome: 'failed' } : r)) });
+      grants.push({ profile, revoked: (done?.revoked ?? []).map((r) => (r.outcome === 'pending' ? { ...r, outcome: 'failed' } : r)) });
     }
-    return all;
+    return { grants, notRevoked: null };
   }
 }

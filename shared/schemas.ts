@@ -250,8 +250,8 @@ export const logoutReply = v.object({
 });
 export type LogoutReply = v.InferOutput<typeof logoutReply>;
 
-/** One entry a grant that was there; empty where the vault could not be opened any more. */
-export const purgeReply = v.object({ grants: v.array(logoutReply) });
+/** One entry a grant that was there. `not_revoked`: the code of why the vault could not be opened, so that nothing was revoked. */
+export const purgeReply = v.object({ grants: v.array(logoutReply), not_revoked: v.nullable(v.string()) });
 export type PurgeReply = v.InferOutput<typeof purgeReply>;
 
 // ---- the daemon

@@ -64,14 +64,16 @@ async function purge(context: CommandContext, yes: boolean): Promise<void> {
   if (!yes && !await isConfirmed(context, directories)) throw ValetkeyError.local('cancelled', 'nothing was removed');
   // First at the issuers and in the keychain: only the daemon can, and only while its files are there.
   const absence = await whyNoDaemon(context);
-  const grants = absence === null ? (await daemon.api.purge(signal)).grants : null;
+  const done = absence === null ? await daemon.api.purge(signal) : null;
+  const grants = done?.grants ?? null;
   if (absence === null) await stopDaemon(context);
   const removed = await removeDirectories(context);
-  if (terminal.json) return terminal.document({ removed, grants, ...(absence === null ? {} : { not_revoked: absence }) });
+  if (terminal.json) return terminal.document({ removed, grants, not_revoked: absence ?? done?.not_revoked ?? null });
   for (const { profile, revoked } of grants ?? []) showRevoked(terminal, revoked, now(), `${profile}: `);
   for (const path of removed) terminal.note(`Removed ${path}`);
-  if (absence === null) return undefined;
-  terminal.warn(`The daemon could not be started: ${absence.detail}`);
+  const closed = done?.not_revoked ?? null;
+  if (absence === null && closed === null) return undefined;
+  terminal.warn(absence === null ? `The vault could not be opened (${closed}).` : `The daemon could not be started: ${absence.detail}`);
   terminal.warn('So no token was revoked at its issuer: those that were out live on until they expire, or until you end them there. A key in the keychain stays, and opens nothing any more.');
 }
 

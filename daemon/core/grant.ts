@@ -46,11 +46,16 @@ export function missingScopes(grant: Grant, asked: readonly Scope[], aliases: Is
   return asked.filter((scope) => !holdsScope(grant.scopes, scope, aliases));
 }
 
+/** A token that has just come has its whole life before it: else one of 60 s would never do for who asks for 60. */
+const FRESH_MS = 1_000;
+
 export function serves(token: AccessToken, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], now: EpochMs): boolean {
+  const age = now - token.obtainedAt;
+  const asOf = age >= 0 && age < FRESH_MS ? token.obtainedAt : now;
   return token.resource === need.resource
     && (need.scopes === null ? token.byDefault : need.scopes.every((scope) => holdsScope(token.scopes, scope, aliases)))
     && (need.acrValues.length === 0 || (token.acr !== null && need.acrValues.includes(token.acr)))
-    && token.expiresAt - now >= need.minTtlMs
+    && token.expiresAt - asOf >= need.minTtlMs
     && token.expiresAt > now
     && (need.notBefore === null || token.obtainedAt >= need.notBefore);
 }

@@ -191,8 +191,11 @@ export type GrantBook = {
   nextGeneration(profile: ProfileName): number;
   /** Saves `next` if the grant is still of generation `expected` (null: any, or none). Durable when it resolves. */
   commit(next: Grant, expected: number | null): Promise<'saved' | 'conflict'>;
-  /** Takes the grant away, in memory at once and then on disk; returns what was there. */
-  take(profile: ProfileName): Promise<Grant | null>;
+  /**
+   * Takes the grant away, in memory and on disk, after a commit that is under way; returns what was there.
+   * @param before - what has to be done with the newest grant while it is still there
+   */
+  take(profile: ProfileName, before: (grant: Grant) => Promise<void>): Promise<Grant | null>;
   /** Why there is no grant. */
   absence(profile: ProfileName): 'never_signed_in' | 'signed_out' | 'vault_corrupt';
   /** A refresh whose answer was lost, and the token may still be sent once more: since when. Null: none. */

@@ -47,13 +47,20 @@ export class Doorway {
       } catch {
         return; // the daemon stops
       }
-      if (this.#inodeNow() === this.#inode) continue;
-      log.warn('socket_gone', { socket: path });
       try {
+        const found = this.#inodeNow();
+        if (found === this.#inode) continue;
+        if (found !== null) {
+          // Closing would remove it, and two daemons would take the place from each other for ever.
+          log.error('socket_taken', { socket: path });
+          continue;
+        }
+        log.warn('socket_gone', { socket: path });
         this.#shut();
         prepareDir();
         await this.open();
-        log.info('listening', { socket: path });
+        if (signal.aborted) this.#shut();
+        else log.info('listening', { socket: path });
       } catch (cause) {
         log.error('socket_not_renewed', { socket: path }, cause); // looked at again in a while
       }
@@ -66,10 +73,15 @@ export class Doorway {
     return Promise.all(this.#closed);
   }
 
-  /** Closing removes the file at the path, whosever it is: so always before a new door is hung. */
+  /** Closing removes the file at the path, so only while it is ours or none, and before a new door is hung. */
   #shut(): void {
     const door = this.#door;
     this.#door = null;
+    const found = this.#inodeNow();
+    if (door !== null && found !== null && found !== this.#inode) {
+      door.unref(); // it goes with the process, which removes nothing
+      return;
+    }
     if (door !== null) this.#closed.push(new Promise((resolve) => door.close(() => resolve())));
   }
 

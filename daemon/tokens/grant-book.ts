@@ -54,6 +54,7 @@ export class Grants implements GrantBook {
   forget(): void {
     this.#opening += 1;
     this.#grants.clear();
+    this.#unsaved.clear(); // flushed before, or lost with the key
     this.#unanswered.clear();
     this.#loading = null;
   }
@@ -100,18 +101,21 @@ export class Grants implements GrantBook {
     });
   }
 
-  async take(profile: ProfileName): Promise<Grant | null> {
-    const grant = this.#grants.get(profile) ?? null;
-    if (grant !== null) {
-      this.#generations.set(profile, grant.generation);
-      this.#absences.set(profile, 'signed_out');
-    }
-    this.#grants.delete(profile);
-    this.#unsaved.delete(profile);
-    this.#unanswered.delete(profile);
-    await this.#inTurn(profile, () => this.#deps.vault.remove(profile));
-    if (grant !== null) this.#deps.onChange(profile, 'grant_removed');
-    return grant;
+  take(profile: ProfileName, before: (grant: Grant) => Promise<void>): Promise<Grant | null> {
+    return this.#inTurn(profile, async () => {
+      const grant = this.#grants.get(profile) ?? null;
+      if (grant !== null) {
+        await before(grant);
+        this.#generations.set(profile, grant.generation);
+        this.#absences.set(profile, 'signed_out');
+      }
+      this.#grants.delete(profile);
+      this.#unsaved.delete(profile);
+      this.#unanswered.delete(profile);
+      await this.#deps.vault.remove(profile);
+      if (grant !== null) this.#deps.onChange(profile, 'grant_removed');
+      return grant;
+    });
   }
 
   /** The last try for what the disk refused so far: before the key goes, and before the process ends. */

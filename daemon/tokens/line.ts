@@ -19,6 +19,8 @@ type Decided = { readonly untilMs: number; readonly error: BrokerError | null; r
 export class Line {
   flight: Promise<RefreshOutcome> | null = null;
   backOff: BackOff = NO_BACK_OFF;
+  /** Rises with each new sign-in. */
+  epoch = 0;
   readonly #decided = new Map<string, Decided>();
 
   /** @param lifeMs - how long the token of that answer lived, where that was too short for its asker; else null */
@@ -36,6 +38,7 @@ export class Line {
   }
 
   forget(): void {
+    this.epoch += 1;
     this.backOff = NO_BACK_OFF;
     this.#decided.clear();
   }

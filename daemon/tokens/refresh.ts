@@ -62,7 +62,7 @@ export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Pro
       const verdict = judge(outcome, grant, want);
       return verdict.kind === 'park'
         ? park(deps, grant, verdict.reason, outcome.description)
-        : giveUp(deps, grant, verdict, outcome.oauthError ?? outcome.code);
+        : giveUp(deps, grant, verdict, outcome.oauthError ?? outcome.code, isLost || unanswered !== null ? sentAt : null);
     }
     default:
       return unreachable(outcome);
@@ -111,8 +111,13 @@ async function park(deps: RefreshDeps, grant: Grant, reason: LoginReason, why: s
   return { kind: 'parked', reason };
 }
 
-async function giveUp(deps: RefreshDeps, grant: Grant, outcome: RefreshOutcome, why: string): Promise<RefreshOutcome> {
+async function giveUp(deps: RefreshDeps, grant: Grant, outcome: RefreshOutcome, why: string, lostSince: Grant['signedInAt'] | null = null): Promise<RefreshOutcome> {
   deps.log.warn('refresh_failed', { profile: grant.profile, why });
+  if (lostSince !== null && grant.rotates !== false) {
+    deps.book.markUnanswered(grant.profile, lostSince);
+    await record(deps, grant, 'refresh_failed', { why });
+    return outcome;
+  }
   try {
     await deps.vault.abandonRefresh(grant.profile);
   } catch (cause) {

@@ -36,6 +36,7 @@ type Pending = { readonly revocation: Revocation; notBeforeMs: number; tries: nu
 
 const FIRST_PAUSE_MS = 2_000;
 const LAST_PAUSE_MS = 600_000;
+const LOOK_MS = 15_000;
 const RETRY_AFTER_MAX_MS = 3_600_000;
 /** A refresh token of unknown life is given up after this long. */
 const GIVE_UP_MS = 30 * 86_400_000;
@@ -196,7 +197,8 @@ export class Revocations {
     const { clock, signal } = this.#deps;
     while (this.#pending.size > 0) {
       const nextMs = Math.min(...[...this.#pending.values()].map((p) => p.notBeforeMs));
-      await clock.sleep(Math.max(0, nextMs - clock.boottimeMs()), signal);
+      // A nearer one may come in meanwhile.
+      await clock.sleep(Math.min(LOOK_MS, Math.max(0, nextMs - clock.boottimeMs())), signal);
       for (const { revocation, notBeforeMs } of [...this.#pending.values()]) {
         if (notBeforeMs > clock.boottimeMs()) continue;
         await this.#settle(revocation, this.#isOver(revocation) ? { kind: 'unsupported' } : await this.#try(revocation));

@@ -11,11 +11,14 @@ export type SignedOut = { readonly grant: Grant; readonly revoked: readonly Revo
 
 /** Null where there was no grant. Throws vault_unwritable where its file cannot be removed; the tokens are revoked even so. */
 export async function signOut(deps: { readonly book: GrantBook; readonly revocations: Revocations }, name: ProfileName, profile: Profile | null): Promise<SignedOut | null> {
-  const grant = deps.book.get(name);
-  const tombstones = grant === null ? [] : await deps.revocations.prepare(grant, profile);
+  let grant: Grant | null = null;
+  let tombstones: Awaited<ReturnType<Revocations['prepare']>> = [];
   let failure: unknown = null;
   try {
-    await deps.book.take(name);
+    await deps.book.take(name, async (taken) => {
+      tombstones = await deps.revocations.prepare(taken, profile);
+      grant = taken;
+    });
   } catch (cause) {
     failure = cause;
   }

@@ -8,7 +8,7 @@
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { BrokerError, discardedAnswer, unreachable } from '../core/errors.ts';
-import { findToken, holdsScope, missingScopes } from '../core/grant.ts';
+import { findToken, holdsScope, missingScopes, serves } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
 import type { Random, Transient } from '../core/ports.ts';
 import { afterFailure, NO_BACK_OFF } from './back-off.ts';
@@ -40,6 +40,7 @@ export class TokenSource {
   /** @param signal - ends the wait of this caller with its reason */
   async get(profile: Profile, need: TokenNeed, signal: AbortSignal): Promise<Served> {
     for (let round = 0; round < ROUNDS; round += 1) {
+      signal.throwIfAborted();
       const grant = this.#usable(profile, need);
       const cached = findToken(grant, need, profile.traits.scopeAliases, this.#deps.clock.now());
       if (cached !== null) return { grant, token: cached, source: round === 0 ? 'cache' : 'refresh' };
@@ -49,6 +50,8 @@ export class TokenSource {
         const mine = await waitFor(this.#fly(line, grant, profile, need), signal);
         const failure = failureIn(mine, profile, this.#retryAfterS(line));
         if (failure !== null) throw failure;
+        const served = this.#fromOwnFlight(mine, profile, need);
+        if (served !== null) return served;
       } else {
         // I7: what the issuer said to another's wish is no answer to this one; what it says of the grant is.
         const theirs = await waitFor(line.flight, signal);
@@ -67,6 +70,16 @@ export class TokenSource {
   /** A new sign-in starts with a clean slate. */
   forget(profile: ProfileName): void {
     this.#lines.get(profile)?.forget();
+  }
+
+  /** Judged as of the moment at which it came: however long the save took, it was made for this need. */
+  #fromOwnFlight(outcome: RefreshOutcome, profile: Profile, need: TokenNeed): Served | null {
+    if (outcome.kind !== 'refreshed' || outcome.token === null) return null;
+    const { token } = outcome;
+    const grant = this.#usable(profile, need);
+    const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
+    if (!isStillThere || !serves(token, { ...need, notBefore: null }, profile.traits.scopeAliases, token.obtainedAt)) return null;
+    return { grant, token, source: 'refresh' };
   }
 
   /** The grant, if a token can come of it at all; else throws why not. */
@@ -118,10 +131,12 @@ export class TokenSource {
   /** I6: runs up to `line.flight =` without an await. */
   #fly(line: Line, grant: Grant, profile: Profile, need: TokenNeed): Promise<RefreshOutcome> {
     this.#flying += 1;
+    const { epoch } = line;
     // Where narrowing is not known to be safe all that was granted is asked for; a broader token serves as well.
     const scopes = profile.traits.narrowing === 'safe' ? need.scopes : null;
     const flight = refreshGrant(this.#deps, grant, profile, { scopes, resource: need.resource }).then((outcome) => {
-      this.#learn(line, profile, need, outcome);
+      // What was said of an older sign-in decides nothing for a newer one.
+      if (line.epoch === epoch) this.#learn(line, profile, need, outcome);
       return outcome;
     }).finally(() => {
       line.flight = null;
@@ -147,7 +162,10 @@ export class TokenSource {
     if (outcome.kind !== 'refreshed') return;
     const { token } = outcome;
     if (token === null) line.decide(need, nowMs, failureIn(outcome, profile, 1), null);
-    else line.decide(need, nowMs, unmetScopes(profile, need, token), token.expiresAt - token.obtainedAt < need.minTtlMs ? token.expiresAt - token.obtainedAt : null);
+    else {
+      const lifeMs = token.expiresAt - token.obtainedAt;
+      line.decide(need, nowMs, unmetScopes(profile, need, token), lifeMs < need.minTtlMs ? lifeMs : null);
+    }
   }
 }
 

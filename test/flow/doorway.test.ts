@@ -1,4 +1,5 @@
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
 import { callApi } from '../support/api.ts';
@@ -13,6 +14,21 @@ it.concurrent.each([['the socket', (path: string) => path], ['its whole director
     expect(statSync(vk.socket).mode & 0o777).toBe(0o600);
     expect(statSync(dirname(vk.socket)).mode & 0o777).toBe(0o700);
   } finally {
+    await vk.stop();
+  }
+});
+
+it('a socket that somebody else put there is left alone', async () => {
+  const vk = await startInProcess({ config: '' });
+  const foreign = createServer((socket) => socket.end('foreign'));
+  try {
+    rmSync(vk.socket);
+    await new Promise<void>((resolve) => foreign.listen(vk.socket, resolve));
+    await expect.poll(() => vk.log.lines.some((l) => l.event === 'socket_taken'), { timeout: 8_000 }).toBe(true);
+    await vk.daemon.stop('the test is over');
+    expect(existsSync(vk.socket)).toBe(true);
+  } finally {
+    foreign.close();
     await vk.stop();
   }
 });

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../../shared/errors.ts';
 import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
@@ -43,6 +44,13 @@ export type Facts = {
   readonly environment: Readonly<Record<string, string | null>>;
 };
 
+export type Purged = {
+  /** What became of the tokens of each grant. */
+  readonly grants: readonly { readonly profile: ProfileName; readonly revoked: readonly Revoked[] }[];
+  /** Why the vault could not be opened any more, so that nothing was revoked; null: it was. */
+  readonly notRevoked: ErrorCode | null;
+};
+
 export type Lifecycle = {
   readonly facts: Facts;
   /** The user's own lock. */
@@ -53,8 +61,7 @@ export type Lifecycle = {
   unlock(caller: Caller, passphrase: string | null, create: boolean): Promise<void>;
   /** The caller is null for a signal. */
   reload(caller: Caller | null): Promise<readonly ProfileName[]>;
-  /** What became of the tokens of each grant; none where the vault could not be opened any more. */
-  purge(caller: Caller): Promise<readonly { readonly profile: ProfileName; readonly revoked: readonly Revoked[] }[]>;
+  purge(caller: Caller): Promise<Purged>;
   /** Answers first, then drains and ends. */
   shutdown(reason: string): void;
 };

@@ -70,6 +70,6 @@ export async function shutdown(broker: Broker): Promise<OkReply> {
 }
 
 export async function purge(broker: Broker, ask: Ask): Promise<PurgeReply> {
-  const done = await broker.lifecycle.purge(ask.caller);
-  return { grants: done.map(({ profile, revoked }) => ({ profile, revoked: encodeRevoked(revoked) })) };
+  const { grants, notRevoked } = await broker.lifecycle.purge(ask.caller);
+  return { grants: grants.map(({ profile, revoked }) => ({ profile, revoked: encodeRevoked(revoked) })), not_revoked: notRevoked };
 }

@@ -313,8 +313,11 @@ describe('daemon', () => {
     const base = privateDirectory();
     mkdirSync(join(base, 's/valetkey'), { recursive: true, mode: 0o700 });
     const outcomes = [];
-    for (const name of ['/x/daemon/main.js', '/x/other.js']) {
-      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', name], { stdio: 'ignore' });
+    mkdirSync(join(base, 'daemon'));
+    for (const script of ['daemon/main.js', 'other.js']) writeFileSync(join(base, script), 'setInterval(() => {}, 1000)');
+    // The second is only given a file of the daemon's name.
+    for (const words of [[join(base, 'daemon/main.js')], [join(base, 'other.js'), '/x/daemon/main.js']]) {
+      const child = spawn(process.execPath, words, { stdio: 'ignore' });
       const ended = once(child, 'exit');
       await once(child, 'spawn');
       writeFileSync(join(base, 's/valetkey/lock'), JSON.stringify({ v: 1, pid: child.pid, socket: `${base}/r/valetkey/socket`, version: '0.1.0' }), { mode: 0o600 });
@@ -336,7 +339,7 @@ describe('purge', () => {
     return base;
   }
   const gone = () => { throw ValetkeyError.local('daemon_unreachable', 'x'); };
-  const api = { purge: () => ({ grants: [] as PurgeReply['grants'] }), shutdown: gone };
+  const api = { purge: () => ({ grants: [] as PurgeReply['grants'], not_revoked: null }), shutdown: gone };
 
   it('lists what goes, asks, and removes just that', async () => {
     const base = home();
@@ -352,9 +355,9 @@ describe('purge', () => {
     const grants: PurgeReply['grants'] = [{ profile: 'work', revoked: [
       { token: 'refresh_token', outcome: 'revoked', until: null }, { token: 'access_token', outcome: 'failed', until: NOW + 1_800 }] }];
     const base = home();
-    const { stderr } = await run(['purge', '--yes'], { base, api: { ...api, purge: () => ({ grants }) } });
+    const { stderr } = await run(['purge', '--yes'], { base, api: { ...api, purge: () => ({ grants, not_revoked: null }) } });
     expect(stderr).toContain('work: The refresh token was revoked.\nwarning: work: The access token could not be revoked. It may live on for 30 min.\n');
-    expect(JSON.parse((await run(['purge', '--yes', '--json'], { base: home(), api: { ...api, purge: () => ({ grants }) } })).stdout)).toMatchObject({ grants });
+    expect(JSON.parse((await run(['purge', '--yes', '--json'], { base: home(), api: { ...api, purge: () => ({ grants, not_revoked: null }) } })).stdout)).toMatchObject({ grants });
     expect((await run(['purge', '--yes'], { base: home(), api })).stderr).not.toContain('warning');
   });
 

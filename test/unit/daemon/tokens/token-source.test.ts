@@ -381,7 +381,7 @@ describe('races', () => {
     issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
     const waiting = get();
     await settle();
-    await book.take(profileName('work'));
+    await book.take(profileName('work'), async () => undefined);
     answer({ kind: 'tokens', tokens: tokenSet(2) });
     await expect(waiting).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'signed_out' } });
     expect(vault.stored.size).toBe(0);
@@ -394,7 +394,7 @@ describe('races', () => {
     issuer.onRefresh = () => new Promise((resolve) => { answer = resolve; });
     const waiting = get();
     await settle();
-    await book.take(profileName('work'));
+    await book.take(profileName('work'), async () => undefined);
     const next = someGrant({ generation: book.nextGeneration(profileName('work')), state: { kind: 'active', refreshToken: new Secret('rt-new-EXAMPLE'), tokens: [someToken({ value: new Secret('at-new-EXAMPLE') })] } });
     await book.commit(next, null);
     answer({ kind: 'tokens', tokens: tokenSet(2) });
@@ -524,5 +524,54 @@ describe('a profile that was changed after the sign-in', () => {
     await revocations.send(await revocations.prepare(someGrant(), { ...profile, proxy: 'http://proxy.example:3128' }));
     await revocations.send(await revocations.prepare(someGrant(), null));
     expect(seen.map((c) => (c as { proxy: string | null }).proxy)).toEqual([null, null, 'http://proxy.example:3128', 'http://proxy.example:3128', null, null]);
+  });
+});
+
+describe('a grant that is taken away while its next generation is being saved', () => {
+  it('does not come back, and it is the newest tokens that are revoked', async () => {
+    const { get, book, revocations, vault, issuer, profile } = await rig(stale());
+    let saved: () => void = () => undefined;
+    const save = vault.save.bind(vault);
+    vault.save = async (grant) => {
+      await new Promise<void>((resolve) => { saved = resolve; });
+      await save(grant);
+    };
+    const waiting = get().catch((cause: unknown) => cause);
+    await settle();
+    const out = signOut({ book, revocations }, profileName('work'), profile);
+    await settle();
+    saved();
+    await out;
+    await waiting;
+    expect(book.list()).toEqual([]);
+    expect(vault.stored.size).toBe(0);
+    expect(issuer.revoked).toEqual(['rt-2-EXAMPLE', 'at-2-EXAMPLE']);
+  });
+});
+
+describe('a token whose whole life is what was asked for', () => {
+  it('is served once it came, also where saving it took a while, and is one request', async () => {
+    const { get, issuer, vault, clock } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { expiresInS: 60 }) });
+    const save = vault.save.bind(vault);
+    vault.save = async (grant) => {
+      await clock.sleep(3_000, never);
+      await save(grant);
+    };
+    const waiting = get();
+    await clock.advance(3_100);
+    expect(await waiting).toMatchObject({ source: 'refresh' });
+    expect(issuer.refreshes).toHaveLength(1);
+  });
+});
+
+describe('a lost answer, then a refusal', () => {
+  it('is not forgotten: when the grace is over the token is never sent again', async () => {
+    const { get, issuer, clock } = await rig(stale(), someProfile({ traits: someTraits({ refreshGraceS: 30 }) }));
+    issuer.onRefresh = async (n) => (n === 1 ? lost : refusal('invalid_client'));
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_refused' });
+    await clock.advance(3_600_000);
+    await expect(get()).rejects.toMatchObject({ facts: { reason: 'refresh_answer_lost' } });
+    expect(issuer.refreshes).toHaveLength(2);
   });
 });
