@@ -14,6 +14,9 @@ import { ValetkeyError } from './valetkey-error.ts';
 const STOP = 'Stop if you did not start this. Never read this code to anyone.';
 const QR_TEXT_MAX = 512;
 
+/** Most people are through by then. */
+const LONG_WAIT_S = 20;
+
 export function subjectName(subject: SubjectView | null | undefined): string {
   if (subject === null || subject === undefined) return 'somebody the issuer did not name';
   const name = subject.email ?? subject.name;
@@ -135,7 +138,11 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
     },
     waiting(view) {
       if (stopWaiting !== null) return;
-      stopWaiting = terminal.waitFor(() => `Waiting for the sign-in at ${view.issuer_host}, ${clock(view.expires_at - context.now())} left`);
+      const since = context.now();
+      // Without a pushed request a wrong client or redirect URI shows in the browser alone.
+      const isLong = (): boolean => view.start_url !== undefined && context.now() - since >= LONG_WAIT_S;
+      stopWaiting = terminal.waitFor(() => `Waiting for the sign-in at ${view.issuer_host}, ${clock(view.expires_at - context.now())} left`
+        + (isLong() ? `; an error in the browser? valetkey profile show ${view.profile} says what to register` : ''));
     },
   };
   return {

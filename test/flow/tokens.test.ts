@@ -171,3 +171,11 @@ describe('the end of a grant', () => {
     expect(await token()).toMatchObject({ source: 'cache' });
   });
 });
+
+describe('status', () => {
+  it('names the scopes that the issuer did not grant', async () => {
+    hostile.fault('token', faults.withMembers({ scope: 'openid offline_access' }));
+    await vk.signIn('work', 'alice');
+    expect((await vk.api('GET', '/v1/status')).body.warnings).toEqual(expect.arrayContaining(['work: the issuer did not grant: email']));
+  });
+});

@@ -22,5 +22,5 @@ export const oauth: Preset = {
     refreshGraceS: null,
     defaultExpiresInS: null,
   },
-  caveats: ['Set pkce = "asserted" if the issuer documents PKCE with S256.'],
+  caveats: [],
 };

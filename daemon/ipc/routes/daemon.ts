@@ -2,6 +2,8 @@ import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
 import type { OkReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
+import type { Grant } from '../../core/domain.ts';
+import { missingScopes } from '../../core/grant.ts';
 import type { Ask } from '../app.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
@@ -42,9 +44,18 @@ function grantWarnings(broker: Broker): readonly string[] {
     const long = grant.state.tokens.find((t) => t.expiresAt - t.obtainedAt > LONG_LIVED_MS);
     return [
       ...(long === undefined ? [] : [`${grant.profile}: the issuer's access tokens live ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 60 is long for a token that leaves the daemon`]),
+      ...notGranted(broker, grant),
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
   });
+}
+
+function notGranted(broker: Broker, grant: Grant): readonly string[] {
+  const profile = broker.config.current().profiles.get(grant.profile);
+  if (profile === undefined) return [];
+  const { offlineScope, scopeAliases } = profile.traits;
+  const missing = missingScopes(grant, profile.scopes.filter((scope) => scope !== offlineScope), scopeAliases);
+  return missing.length === 0 ? [] : [`${grant.profile}: the issuer did not grant: ${missing.join(' ')}`];
 }
 
 export async function reload(broker: Broker, ask: Ask): Promise<ReloadReply> {
