@@ -115,7 +115,7 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
   it('purges everything of this user, and nothing beside it', async () => {
     const { exit, stdout } = await home.valetkey(['purge', '--yes', '--json']);
     expect(exit).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ removed: ['run', 'state', 'config'].map((name) => join(home.base, name, 'valetkey')), grants: [] });
+    expect(JSON.parse(stdout)).toEqual({ removed: ['run', 'state', 'config'].map((name) => join(home.base, name, 'valetkey')), grants: [], not_revoked: null });
     expect(existsSync(join(home.base, 'state/valetkey'))).toBe(false);
     expect(readFileSync(join(home.base, 'config/.valetkey.toml'), 'utf8')).toContain('work');
   });
