@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { localOwner, localPaths } from './local-paths.ts';
 import { socketGone } from './daemon-process.ts';
 import { findLiveSocket } from './find-socket.ts';
+import { findUserUnit } from './user-unit.ts';
+import type { UserUnit } from './user-unit.ts';
 import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 
 export const START_TIMEOUT_MS = 5_000;
@@ -26,6 +28,8 @@ export type StartOptions = {
   readonly label: string;
   /** The daemon's entry file. */
   readonly main?: string;
+  /** The program that asks the user manager. */
+  readonly systemctl?: string;
 };
 
 /** The whole environment of a daemon that is started on demand. */
@@ -40,10 +44,11 @@ export function daemonEnvironment(env: Readonly<Record<string, string | undefine
   };
 }
 
-function launch(main: string, label: string, home: string): ChildProcess {
+function launch(main: string, label: string, home: string, unit: UserUnit | null): ChildProcess {
   // Node 20 does not know this option and would refuse to start.
   const hardening = process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : [];
-  return spawn(process.execPath, [...hardening, main], {
+  const [file, args] = unit === null ? [process.execPath, [...hardening, main]] as const : [unit.file, unit.args] as const;
+  return spawn(file, args, {
     cwd: '/',
     detached: true,
     env: daemonEnvironment(process.env, home, process.platform, label),
@@ -117,7 +122,8 @@ export async function startDaemon(options: StartOptions): Promise<string> {
   const owner = localOwner();
   const paths = localPaths(owner);
   const main = options.main ?? fileURLToPath(new URL('../daemon/main.js', import.meta.url));
-  const begin = () => watch(launch(main, options.label, owner.home));
+  const unit = findUserUnit(owner, process.env, options.systemctl);
+  const begin = () => watch(launch(main, options.label, owner.home, unit));
   let attempt = begin();
   let hasLost = false;
   const deadline = performance.now() + START_TIMEOUT_MS;

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openApi } from '../../../client/api.ts';
 import { openConnection } from '../../../client/connection.ts';
 import { daemonEnvironment, startDaemon } from '../../../client/start-daemon.ts';
+import { findUserUnit } from '../../../client/user-unit.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import { privateDirectory } from './stand-in.ts';
 
@@ -72,6 +73,24 @@ describe('startDaemon', () => {
     expect(readdirSync(base)).not.toContain('loaded');
     expect(facts.cwd).toBe('/');
     expect(facts.session).toBe(facts.pid);
+  });
+
+  it('[PH-01] asks the user manager where the unit is installed, and starts nothing itself', async () => {
+    const systemctl = join(base, 'systemctl');
+    // A stand-in: it notes what it was asked, and its daemon comes from elsewhere.
+    writeFileSync(systemctl, `#!/bin/sh\necho "$@" >> '${join(base, 'asked')}'\n'${process.execPath}' '${main}' >/dev/null 2>&1 &\n`, { mode: 0o700 });
+    mkdirSync(join(base, 'runtime/systemd'));
+    mkdirSync(join(base, 'config/systemd/user'), { recursive: true });
+    vi.stubEnv('XDG_CONFIG_HOME', join(base, 'config'));
+    const unit = join(base, 'config/systemd/user/valetkeyd.service');
+    const owner = { home: base };
+    writeFileSync(unit, '');
+    expect(findUserUnit(owner, process.env, systemctl)).toBeNull(); // no user manager runs
+    writeFileSync(join(base, 'runtime/systemd/private'), '');
+    expect(findUserUnit(owner, process.env, systemctl)).toEqual({ file: systemctl, args: ['--user', '--quiet', 'start', 'valetkeyd.service'] });
+    expect(findUserUnit(owner, process.env, join(base, 'no-systemctl'))).toBeNull();
+    expect(await startDaemon({ label: 'x', main: join(base, 'is-not-run.mjs'), systemctl })).toBe(join(base, 'runtime/valetkey/socket'));
+    expect(readFileSync(join(base, 'asked'), 'utf8')).toBe('--user --quiet start valetkeyd.service\n');
   });
 
   it('of a dozen started at once one lives, and all find it', async () => {
