@@ -44,11 +44,14 @@ export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Pro
   const clientSecret = profile.clientAuth === 'none' ? null : await vault.clientSecret(profile.name, profile.digest);
   // The first sending counts: the grace of the issuer runs from there.
   const sentAt = unanswered ?? clock.now();
+  // @fault refresh.claimed
   await vault.beginRefresh(profile.name, { generation: grant.generation, at: sentAt });
+  // @fault refresh.intent-durable
   const client: ClientAt = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   // Without scopes of its own the request leaves them out: the issuer then grants what the sign-in was granted (RFC 6749, section 6).
   const send = (): Promise<IssuerOutcome> => issuer.refresh(client, profile, refreshToken, { scopes: want.scopes ?? [], resource: want.resource }, grant.identity);
   let outcome = await send();
+  // @fault refresh.answered
   // TK-05: an answer that was lost is asked for once more, at once, where the issuer is known to allow it.
   const isLost = outcome.kind === 'transient' && outcome.answerLost;
   if (isLost && unanswered === null && grant.rotates !== false && mayResend(grant, sentAt, graceS, clock.now())) outcome = await send();
@@ -85,8 +88,10 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
     await deps.revocations.revokeSet(profile, grant.server, set);
     return { kind: 'overtaken' };
   }
+  // @fault refresh.saved
   deps.onRefreshed(grant.profile);
   await record(deps, grant, 'token_refreshed', { generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource });
+  // @fault refresh.audited
   return { kind: 'refreshed', token, discarded: accepted.kind === 'discard' ? accepted : null };
 }
 
