@@ -3,9 +3,9 @@
  * whose protocol version was compared; they are not validated a second time, so that the library loads
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
+import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
-  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, ProfileAddReply, ProfileAddRequest, ProfilesReply,
-  PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
+  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
 } from '../shared/schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';

@@ -1,4 +1,4 @@
-import type { ProfileView } from '../shared/schemas.ts';
+import type { ProfileView } from '../shared/profile-schemas.ts';
 
 /** @param signedIn - null where nobody can tell */
 export function profileFacts(profile: ProfileView, signedIn: boolean | null): readonly (readonly [string, string])[] {

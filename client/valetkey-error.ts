@@ -40,6 +40,8 @@ export class ValetkeyError extends Error {
   readonly retryable: boolean;
   /** Seconds until a new try makes sense, where the daemon knows. */
   readonly retryAfterS: number | null;
+  /** With `issuer_unreachable`: since when it has failed, in seconds since 1970-01-01 UTC. */
+  readonly since: number | null;
   /** With `login_required`: the sign-in that is pending and can be joined; else null. */
   readonly login: LoginView | null;
   /** With `consent_required`: what a person has to see and confirm; else null. */
@@ -61,6 +63,7 @@ export class ValetkeyError extends Error {
     this.reason = problem.reason ?? null;
     this.retryable = problem.retryable;
     this.retryAfterS = problem.retry_after_s ?? null;
+    this.since = problem.since ?? null;
     this.login = problem.login ?? null;
     this.challenge = problem.challenge ?? null;
     this.exit = isErrorCode(problem.code) ? ERRORS[problem.code].exit : EXIT.internal;
@@ -82,6 +85,7 @@ export class ValetkeyError extends Error {
       ...(this.reason === null ? {} : { reason: this.reason }),
       ...(this.requestId === null ? {} : { request_id: this.requestId }),
       ...(this.retryAfterS === null ? {} : { retry_after_s: this.retryAfterS }),
+      ...(this.since === null ? {} : { since: this.since }),
       ...(this.login === null ? {} : { login: { id: this.login.id, profile: this.login.profile, flow: this.login.flow, state: this.login.state, expires_at: this.login.expires_at } }),
     };
   }
@@ -92,7 +96,7 @@ export function withHint(error: ValetkeyError, hint: string): ValetkeyError {
   const { type, title, status, detail, code, retryable } = error;
   return new ValetkeyError({
     type, title, status, detail, code, retryable, hint, reason: error.reason ?? undefined, request_id: error.requestId ?? undefined,
-    retry_after_s: error.retryAfterS ?? undefined, login: error.login ?? undefined, challenge: error.challenge ?? undefined,
+    retry_after_s: error.retryAfterS ?? undefined, since: error.since ?? undefined, login: error.login ?? undefined, challenge: error.challenge ?? undefined,
   }, error);
 }
 

@@ -6,7 +6,8 @@ import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Loopback, Peer, Random, Vault } from './core/ports.ts';
+import type { Loopback } from './core/loopback-port.ts';
+import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
@@ -20,9 +21,13 @@ import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
 import type { Gate } from './lifecycle.ts';
+import { Ahead } from './tokens/ahead.ts';
+import { Circuits } from './tokens/circuit.ts';
 import { Grants } from './tokens/grant-book.ts';
 import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
+import { watchTime } from './watch-time.ts';
+import { within } from './within.ts';
 
 /** Everything outside the process. */
 export type Edges = {
@@ -70,7 +75,13 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const revocations = new Revocations({ ...edges, signal });
   const gate: Gate = { isLocked: false };
   const isLocked = (): boolean => gate.isLocked;
-  const source = new TokenSource({ ...edges, book, revocations, isLocked, onRefreshed: (profile) => events.emit('token_refreshed', profile, null) });
+  const circuits = new Circuits(edges);
+  const source = new TokenSource({
+    ...edges, book, revocations, circuits, isLocked,
+    onRefreshed: (profile) => events.emit('token_refreshed', profile, null),
+    onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
+  });
+  const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
     audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts })
       .catch((cause: unknown) => log.error('audit_failed', { event: 'peer_refused' }, cause));
@@ -103,7 +114,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, book, source, logins, revocations, releases: new Releases(edges), events, lifecycle };
+  const broker: Broker = { ...edges, book, source, circuits, logins, revocations, releases: new Releases(edges), events, lifecycle };
   const app = await createApp({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -121,6 +132,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   await doorway.open();
   log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
   void doorway.watch();
+  void ahead.run();
+  void watchTime({ clock, log, signal, onResume: () => {
+    circuits.wake();
+    ahead.wake();
+  } });
   void resume(lifecycle, log);
 
   async function drain(reason: string): Promise<void> {
@@ -168,14 +184,6 @@ async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<v
     isDone = true;
   }));
   if (!isDone) log.error('drain_timed_out');
-}
-
-/** Waits no longer than this: a peer that holds half a request must not hold the process. */
-async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  const done = new AbortController();
-  const late = clock.sleep(ms, done.signal).catch(() => null); // it was done first
-  await Promise.race([work, late]);
-  done.abort();
 }
 
 /** Requests in flight are answered; connections that only wait, streams among them, are ended. */

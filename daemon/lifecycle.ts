@@ -5,7 +5,7 @@
 import type { ProfileName } from '../shared/names.ts';
 import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
-import type { Audit, ConfigStore, Log, Vault } from './core/ports.ts';
+import type { Audit, Clock, ConfigStore, Log, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
 import type { Events, Facts, Lifecycle, Purged } from './ipc/routes/broker.ts';
@@ -13,6 +13,10 @@ import type { Grants } from './tokens/grant-book.ts';
 import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
+import { within } from './within.ts';
+
+/** Nothing is issued from the first moment on; this long a lock waits to say that the key is forgotten too. */
+const LOCK_ANSWER_MS = 5_000;
 
 /** The user's own lock. Shared, so that everything that issues looks at the same one. */
 export type Gate = { isLocked: boolean };
@@ -20,6 +24,7 @@ export type Gate = { isLocked: boolean };
 export type LifecycleDeps = {
   readonly gate: Gate;
   readonly facts: Facts;
+  readonly clock: Clock;
   readonly vault: Vault;
   readonly book: Grants;
   readonly source: TokenSource;
@@ -33,7 +38,7 @@ export type LifecycleDeps = {
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
-  const { gate, vault, book, source, logins, revocations, config, audit, log, events } = deps;
+  const { gate, clock, vault, book, source, logins, revocations, config, audit, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
   let locksAsked = 0;
@@ -79,7 +84,8 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
       locksAsked += 1;
-      return inTurn(async () => {
+      // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
+      return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
         gate.isLocked = true;
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
         if (vault.status().backend !== 'memory') {
@@ -89,7 +95,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         }
         await note('locked', caller, {});
         events.emit('locked', null, null);
-      });
+      }));
     },
     unlock: (caller, passphrase, create) => inTurn(async () => {
       const asked = locksAsked;

@@ -3,6 +3,7 @@
  * from it; a test holds the routes equal to it.
  */
 import * as v from 'valibot';
+import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 
 export type Method = {
@@ -27,8 +28,8 @@ export const METHODS = {
   login: { ...method('GET', '/v1/logins/{id}', 'Follow a sign-in; ?wait_s= waits for a change of state', null, s.loginView, 330_000), query: { wait_s: s.loginWait } },
   cancelLogin: method('DELETE', '/v1/logins/{id}', 'Cancel a sign-in', null, s.okReply),
   confirmLogin: method('POST', '/v1/logins/{id}/confirm', 'Accept or refuse that another account signed in', s.confirmRequest, s.loginView),
-  profiles: method('GET', '/v1/profiles', 'The profiles', null, s.profilesReply),
-  addProfile: method('POST', '/v1/profiles', 'Check a profile at its issuer and write it to the configuration', s.profileAddRequest, s.profileAddReply, 30_000),
+  profiles: method('GET', '/v1/profiles', 'The profiles', null, p.profilesReply),
+  addProfile: method('POST', '/v1/profiles', 'Check a profile at its issuer and write it to the configuration', p.profileAddRequest, p.profileAddReply, 30_000),
   removeProfile: method('DELETE', '/v1/profiles/{profile}', 'Remove a profile from the configuration', null, s.okReply),
   grants: method('GET', '/v1/grants', 'The grants: claims and times, no tokens', null, s.grantsReply),
   logout: method('DELETE', '/v1/grants/{profile}', 'Forget the grant of a profile and revoke its tokens', null, s.logoutReply, 40_000),

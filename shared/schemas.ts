@@ -4,19 +4,7 @@
  * Times are whole seconds since 1970-01-01 UTC; durations carry their unit in the name.
  */
 import * as v from 'valibot';
-import { isResourceUri, LOGIN_ID, PROFILE_NAME, SCOPE_TOKEN } from './names.ts';
-import type { LoginId, ProfileName, Scope } from './names.ts';
-
-const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
-const seconds = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(max));
-const epoch = v.pipe(v.number(), v.integer());
-
-export const profileName = v.pipe(v.string(), v.regex(PROFILE_NAME, 'a profile name: a-z, 0-9, dot, dash, underscore; 64 at most'), v.transform((s) => s as ProfileName));
-const scope = v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'a scope-token (RFC 6749, section 3.3)'), v.transform((s) => s as Scope));
-const scopes = v.pipe(v.array(scope), v.maxLength(64));
-const resource = v.pipe(v.string(), v.check(isResourceUri, 'an absolute URI without fragment (RFC 8707, section 2)'));
-const loginId = v.pipe(v.string(), v.regex(LOGIN_ID, 'a login id'), v.transform((s) => s as LoginId));
-const acrValues = v.pipe(v.array(text(256)), v.maxLength(16));
+import { acrValues, epoch, loginId, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 /** What a client says of itself; stored apart and only ever shown as a claim. */
 const claimed = v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) });
@@ -92,11 +80,13 @@ export const problem = v.object({
   challenge: v.optional(v.lazy(() => consentChallenge)),
   /** With retryable errors: seconds until a new try makes sense. */
   retry_after_s: v.optional(v.number()),
+  /** With issuer_unreachable: since when it has failed. */
+  since: v.optional(epoch),
 });
 export type Problem = {
   type: string; title: string; status: number; detail: string; code: string; retryable: boolean; hint: string;
   request_id?: string | undefined; reason?: string | undefined; login?: LoginView | undefined;
-  challenge?: ConsentChallenge | undefined; retry_after_s?: number | undefined;
+  challenge?: ConsentChallenge | undefined; retry_after_s?: number | undefined; since?: number | undefined;
 };
 
 export const subjectView = v.object({ sub: v.string(), name: v.nullable(v.string()), email: v.nullable(v.string()) });
@@ -146,75 +136,6 @@ export const loginView = v.object({
 });
 export type LoginView = v.InferOutput<typeof loginView>;
 
-// ---- profiles
-export const profileView = v.object({
-  name: v.string(),
-  issuer: v.string(),
-  client_id: v.string(),
-  preset: v.string(),
-  scopes: v.array(v.string()),
-  resource: v.nullable(v.string()),
-  flow: v.picklist(['auto', 'pkce', 'device']),
-  browser: v.nullable(v.array(v.string())),
-  ca_file: v.nullable(v.string()),
-  proxy: v.nullable(v.string()),
-  confidential: v.boolean(),
-  /** Register these, to the letter, at the issuer. `{port}` stands for any port. */
-  redirect_uris: v.array(v.string()),
-  signed_in: v.boolean(),
-  source: v.string(),
-});
-export type ProfileView = v.InferOutput<typeof profileView>;
-export const profilesReply = v.object({ profiles: v.array(profileView) });
-export type ProfilesReply = v.InferOutput<typeof profilesReply>;
-
-/** The keys of one `[profiles.NAME]` table, as a person writes them. */
-export const profileTable = v.strictObject({
-  preset: v.optional(text(32)),
-  issuer: v.optional(text(2048)),
-  tenant: v.optional(text(256)),
-  client_id: v.pipe(text(2048), v.regex(/^[\x20-\x7e]*$/, 'printable ASCII characters (RFC 6749, appendix A.1)')),
-  client_auth: v.optional(v.picklist(['none', 'client_secret_basic', 'client_secret_post'])),
-  scopes: v.optional(scopes),
-  resource: v.optional(resource),
-  resource_style: v.optional(v.picklist(['resource', 'audience', 'scope_prefix', 'none'])),
-  flow: v.optional(v.picklist(['auto', 'pkce', 'device'])),
-  browser: v.optional(v.pipe(v.array(text(4096)), v.minLength(1), v.maxLength(32))),
-  ca_file: v.optional(text(4096)),
-  proxy: v.optional(text(2048)),
-  allow_loopback_http: v.optional(v.boolean()),
-  redirect_ports: v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(1024), v.maxValue(65_535))), v.maxLength(16))),
-  redirect_path: v.optional(v.pipe(v.string(), v.regex(/^\/[A-Za-z0-9._~/-]{0,128}$/, 'a path of letters, digits and . _ ~ - /'))),
-  pkce: v.optional(v.picklist(['listed', 'asserted'])),
-  extra_scopes: v.optional(v.picklist(['allow', 'refuse'])),
-  default_expires_in_s: v.optional(seconds(86_400)),
-  refresh_grace_s: v.optional(seconds(3_600)),
-  device_verification_hosts: v.optional(v.pipe(v.array(text(253)), v.maxLength(16))),
-  authorization_endpoint: v.optional(text(2048)),
-  token_endpoint: v.optional(text(2048)),
-  revocation_endpoint: v.optional(text(2048)),
-  device_authorization_endpoint: v.optional(text(2048)),
-  authorization_params: v.optional(v.record(text(64), text(1024))),
-});
-export type ProfileTable = v.InferInput<typeof profileTable>;
-
-export const profileAddRequest = v.strictObject({
-  name: profileName,
-  profile: profileTable,
-  client_secret: v.optional(text(4096)),
-  /** Check and show, but write nothing. */
-  dry_run: v.optional(v.boolean()),
-});
-export type ProfileAddRequest = v.InferInput<typeof profileAddRequest>;
-export const profileAddReply = v.object({
-  profile: profileView,
-  /** What discovery found: endpoints by their metadata names; null where the issuer has none. */
-  server: v.record(v.string(), v.nullable(v.string())),
-  warnings: v.array(v.string()),
-  written: v.nullable(v.string()),
-});
-export type ProfileAddReply = v.InferOutput<typeof profileAddReply>;
-
 // ---- grants
 const accessTokenView = v.object({ scope: v.string(), resource: v.nullable(v.string()), expires_at: epoch });
 export const grantView = v.object({
@@ -233,6 +154,9 @@ export const grantView = v.object({
   refreshable: v.boolean(),
   signed_in_at: epoch,
   refreshed_at: v.nullable(epoch),
+  /** When the refresh token ends unless it is used before, and when the whole sign-in ends; null: the issuer does not say. */
+  refresh_token_expires_at: v.nullable(epoch),
+  authorization_expires_at: v.nullable(epoch),
   tokens: v.array(accessTokenView),
 });
 export type GrantView = v.InferOutput<typeof grantView>;
@@ -280,6 +204,10 @@ export const statusReply = v.object({
   grants: v.array(grantView),
   logins: v.array(v.object({ id: v.string(), profile: v.string(), flow: v.string(), expires_at: epoch })),
   pending_revocations: v.number(),
+  /** Issuers of which something is known: how far their clock is ahead of this machine's, and since when they fail. */
+  issuers: v.array(v.object({
+    issuer: v.string(), skew_s: v.nullable(v.number()), failing_since: v.nullable(epoch), cause: v.nullable(v.string()), retry_after_s: v.nullable(v.number()),
+  })),
   warnings: v.array(v.string()),
   environment: v.record(v.string(), v.nullable(v.string())),
 });

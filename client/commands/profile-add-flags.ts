@@ -1,6 +1,6 @@
 /** The flags of `profile add`, and the table of the profile that they say. */
 import type { Command } from 'commander';
-import type { ProfileTable } from '../../shared/schemas.ts';
+import type { ProfileTable } from '../../shared/profile-schemas.ts';
 import { choice, collect } from '../command.ts';
 import { parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
 import { ValetkeyError } from '../valetkey-error.ts';

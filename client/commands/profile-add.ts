@@ -1,4 +1,4 @@
-import type { ProfileAddReply, ProfileAddRequest } from '../../shared/schemas.ts';
+import type { ProfileAddReply, ProfileAddRequest } from '../../shared/profile-schemas.ts';
 import type { CommandContext } from '../command.ts';
 import { environmentAdvice } from '../environment-advice.ts';
 import { checkProfileName } from '../profile-choice.ts';

@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProfileView } from '../../shared/schemas.ts';
+import type { ProfileView } from '../../shared/profile-schemas.ts';
 import type { CommandContext } from '../command.ts';
 import { withProfile } from '../pick-profile.ts';
 import { checkProfileName, DIRECTORY_FILE } from '../profile-choice.ts';

@@ -3,7 +3,7 @@ import { examples } from '../command.ts';
 import type { Declare } from '../command.ts';
 import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
 import type { Terminal } from '../terminal.ts';
-import { ago, count, remaining } from '../time-words.ts';
+import { ago, count, duration, remaining } from '../time-words.ts';
 import { closedWords } from '../vault-words.ts';
 
 function vaultWords({ backend, state, detail }: VaultView): string {
@@ -19,6 +19,7 @@ export function daemonFacts(status: StatusReply, now: number): readonly (readonl
     ['Configuration', `${status.config.file}, ${count(status.config.profiles, 'profile')}, read ${ago(status.config.loaded_at, now)}`],
     ['Vault', vaultWords(status.vault)],
     ...(status.locked ? [['Locked', 'by valetkey lock; nothing is handed out. Run: valetkey unlock'] as const] : []),
+    ...status.issuers.flatMap(({ issuer, failing_since: since, cause }) => (since === null ? [] : [['Issuer', `${issuer} has failed for ${duration(now - since)} (${cause ?? 'unknown'})`] as const])),
     ...(status.pending_revocations > 0 ? [['Revocations', `${count(status.pending_revocations, 'token')} still to be sent to their issuers`] as const] : []),
   ];
 }

@@ -40,6 +40,18 @@ function checkConfig({ config }: StatusReply): Finding {
     : ok('config', `${config.file}: ${count(config.profiles, 'profile')}`);
 }
 
+/** Beyond this, tokens look older or younger than they are; ID tokens are let pass within five minutes. */
+const SKEW_S = 60;
+
+function checkIssuers({ issuers }: StatusReply): readonly Finding[] {
+  return issuers.flatMap(({ issuer, skew_s: skew, failing_since: since, cause }) => [
+    ...(since === null ? [] : [warning('issuer', `${issuer} has failed since ${new Date(since * 1000).toISOString().slice(0, 19)}Z (${cause ?? 'unknown'})`, 'No token is refreshed there; those that live are handed out', null)]),
+    ...(skew === null ? [] : [Math.abs(skew) <= SKEW_S
+      ? ok('issuer', `${issuer}: its clock and this one agree (${skew} s)`)
+      : warning('clock', `the clock of ${issuer} is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} this machine's`, 'One of the two is wrong: sign-ins may be refused as too old or not yet valid', 'timedatectl set-ntp true')]),
+  ]);
+}
+
 export function checkStatus(status: StatusReply): readonly Finding[] {
   return [
     status.version === BUILD_VERSION
@@ -47,6 +59,7 @@ export function checkStatus(status: StatusReply): readonly Finding[] {
       : warning('daemon', `it has version ${status.version}, this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon stop'),
     checkConfig(status),
     checkVault(status),
+    ...checkIssuers(status),
     ...status.warnings.map((text) => warning('daemon_warning', text, 'The daemon says so', null)),
   ];
 }

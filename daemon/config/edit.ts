@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { stringify, TomlError } from 'smol-toml';
 import type { ProfileName } from '../../shared/names.ts';
-import type { ProfileTable } from '../../shared/schemas.ts';
+import type { ProfileTable } from '../../shared/profile-schemas.ts';
 import { BrokerError } from '../core/errors.ts';
 import { CONFIG_VERSION } from './schema.ts';
 import { isTable } from './shape.ts';

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import { parseScope } from '../../shared/names.ts';
 import type { ProfileName, Scope } from '../../shared/names.ts';
-import type { ProfileTable } from '../../shared/schemas.ts';
+import type { ProfileTable } from '../../shared/profile-schemas.ts';
 import type { IssuerTraits, Profile, WrittenEndpoints } from '../core/domain.ts';
 import { bindingDigest } from './digest.ts';
 import type { Fault } from './fault.ts';
@@ -123,6 +123,7 @@ export function makeProfile(name: ProfileName, table: ProfileTable, caPem: strin
     browser: table.browser ?? null,
     caFile: table.ca_file ?? null,
     allowLoopbackHttp: table.allow_loopback_http ?? false,
+    keepAliveS: table.keep_alive_s ?? null,
     redirectPath: table.redirect_path ?? ownRedirectPath(issuer),
     traits: traitsOf(table, preset, clientAuth),
     digest: bindingDigest(binding),
@@ -169,6 +170,7 @@ function traitsOf(table: ProfileTable, { traits, endpoints }: Preset, clientAuth
     redirectPath: table.redirect_path ?? null,
     deviceVerificationHosts: table.device_verification_hosts ?? [...traits.deviceVerificationHosts],
     refreshGraceS: table.refresh_grace_s ?? traits.refreshGraceS,
+    refreshAt: table.refresh_at ?? traits.refreshAt,
     defaultExpiresInS: table.default_expires_in_s ?? traits.defaultExpiresInS,
     clientSecret: clientAuth === 'none' ? 'none' : 'required',
   };

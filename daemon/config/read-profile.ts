@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseProfileName } from '../../shared/names.ts';
-import { profileTable } from '../../shared/schemas.ts';
+import { profileTable } from '../../shared/profile-schemas.ts';
 import type { Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import { certificatesOf, pemOf } from './certificates.ts';

@@ -3,7 +3,7 @@
  * test come from here, so that nothing can be configured which is not written down.
  */
 import * as v from 'valibot';
-import { profileTable } from '../../shared/schemas.ts';
+import { profileTable } from '../../shared/profile-schemas.ts';
 
 /** The version that this build writes and reads. */
 export const CONFIG_VERSION = 1;

@@ -5,6 +5,7 @@
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { Secret } from './secret.ts';
+import type { BootSpan } from './time.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
 export type FlowPreference = 'auto' | 'pkce' | 'device';
@@ -39,6 +40,11 @@ export type IssuerTraits = {
   readonly deviceVerificationHosts: readonly string[];
   /** Seconds in which a consumed refresh token may be sent once more; null: never. */
   readonly refreshGraceS: number | null;
+  /**
+   * At which fraction of an access token's life it is refreshed ahead of its end, while somebody uses it; 1:
+   * never before its end, for issuers that end the older access token with the refresh.
+   */
+  readonly refreshAt: number;
   /** Life of an access token when the issuer does not say; null: such an answer is discarded. */
   readonly defaultExpiresInS: number | null;
   /** Whether issuers of this kind demand a client secret of installed apps. */
@@ -70,6 +76,8 @@ export type Profile = {
   readonly caPem: string | null;
   readonly proxy: string | null;
   readonly allowLoopbackHttp: boolean;
+  /** Seconds without any caller in which the sign-in is kept fresh all the same; null: nothing is sent while idle. */
+  readonly keepAliveS: number | null;
   /** The redirect URI's path: that of the traits, else one of its own for each issuer. */
   readonly redirectPath: string;
   readonly endpoints: WrittenEndpoints | null;
@@ -140,6 +148,8 @@ export type AccessToken = {
   readonly acr: string | null;
   readonly obtainedAt: EpochMs;
   readonly expiresAt: EpochMs;
+  /** Its life by the clock that never jumps; null where it was not recorded. */
+  readonly life: BootSpan | null;
 };
 
 export type GrantState =
@@ -162,6 +172,10 @@ export type Grant = {
   readonly identity: Identity | null;
   readonly signedInAt: EpochMs;
   readonly refreshedAt: EpochMs | null;
+  /** When the refresh token ends unless it is used before (refresh_token_timeout); null: the issuer does not say. */
+  readonly refreshTokenExpiresAt: EpochMs | null;
+  /** When the whole authorization ends, whatever is refreshed (authorization_expires_in); null: the issuer does not say. */
+  readonly authorizationExpiresAt: EpochMs | null;
   /** Whether this issuer was seen to replace the refresh token; null: no refresh happened yet. */
   readonly rotates: boolean | null;
   readonly state: GrantState;

@@ -1,5 +1,6 @@
 import { ERRORS } from '../../shared/errors.ts';
 import type { ErrorCode, LoginReason } from '../../shared/errors.ts';
+import type { EpochMs } from '../../shared/names.ts';
 import type { ConsentChallenge, LoginView } from '../../shared/schemas.ts';
 
 export type ErrorFacts = {
@@ -10,6 +11,8 @@ export type ErrorFacts = {
   readonly login?: LoginView;
   readonly challenge?: ConsentChallenge;
   readonly retryAfterS?: number;
+  /** Since when it has been so. */
+  readonly sinceMs?: EpochMs;
   /** For the operator's log only; never on the wire. */
   readonly cause?: unknown;
 };

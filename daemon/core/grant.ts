@@ -10,6 +10,8 @@ import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, Scope } from '../../shared/names.ts';
 import type { AccessToken, Grant, IssuerTraits, Profile } from './domain.ts';
 import type { TokenSet } from './ports.ts';
+import { spanFrom } from './time.ts';
+import type { Instant } from './time.ts';
 
 /** What a caller asked for, resolved against profile and grant. */
 export type TokenNeed = {
@@ -19,8 +21,8 @@ export type TokenNeed = {
   readonly minTtlMs: number;
   readonly acrValues: readonly string[];
   readonly maxAgeS: number | null;
-  /** Only a token obtained at or after this time will do; null: any. */
-  readonly notBefore: EpochMs | null;
+  /** Only a token obtained at or after this moment of the clock since boot will do; null: any. */
+  readonly notBeforeMs: number | null;
 };
 
 /** Cached tokens a grant; more contexts than this are asked for anew. */
@@ -49,22 +51,60 @@ export function missingScopes(grant: Grant, asked: readonly Scope[], aliases: Is
 /** A token that has just come has its whole life before it: else one of 60 s would never do for who asks for 60. */
 const FRESH_MS = 1_000;
 
-export function serves(token: AccessToken, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], now: EpochMs): boolean {
-  const age = now - token.obtainedAt;
-  const asOf = age >= 0 && age < FRESH_MS ? token.obtainedAt : now;
+/** What is left of a token's life by the clock that says less (TK-07); 0 or less: it is over. */
+export function remainingMs(token: AccessToken, at: Instant): number {
+  const byWall = token.expiresAt - at.now;
+  if (token.life?.bootId === at.bootId) return Math.min(byWall, token.life.untilMs - at.boottimeMs);
+  // Of an earlier boot: only the time of day is left, and one that is before the token's own birth tells nothing.
+  return at.now < token.obtainedAt ? 0 : byWall;
+}
+
+/** Whether both clocks say that the token is over: what still lives by either has to be revoked. */
+export function isSurelyOver(token: AccessToken, at: Instant): boolean {
+  return token.expiresAt <= at.now && (token.life?.bootId !== at.bootId || token.life.untilMs <= at.boottimeMs);
+}
+
+/** A clock that was set by less than this is being corrected, not moved. */
+const JUMP_MS = 2_000;
+
+/** When the token ends by the time of day as it is now: whoever gets it goes by that clock, also after it was set back. */
+export function expiryAsOf(token: AccessToken, at: Instant): EpochMs {
+  const end = at.now + remainingMs(token, at);
+  return Math.abs(end - token.expiresAt) < JUMP_MS ? token.expiresAt : (end as EpochMs);
+}
+
+/** The moment at which it came. */
+function birthOf(token: AccessToken): Instant {
+  return { now: token.obtainedAt, boottimeMs: token.life?.fromMs ?? 0, bootId: token.life?.bootId ?? '' };
+}
+
+function isFresh({ life }: AccessToken, at: Instant): boolean {
+  return life?.bootId === at.bootId && at.boottimeMs - life.fromMs < FRESH_MS;
+}
+
+/** As of the moment at which it came: what was fetched for a need does not fail it because saving took a while. */
+export function servedAtBirth(token: AccessToken, need: TokenNeed, aliases: IssuerTraits['scopeAliases']): boolean {
+  return serves(token, { ...need, notBeforeMs: null }, aliases, birthOf(token));
+}
+
+export function serves(token: AccessToken, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], at: Instant): boolean {
+  const left = remainingMs(token, at);
   return token.resource === need.resource
     && (need.scopes === null ? token.byDefault : need.scopes.every((scope) => holdsScope(token.scopes, scope, aliases)))
     && (need.acrValues.length === 0 || (token.acr !== null && need.acrValues.includes(token.acr)))
-    && token.expiresAt - asOf >= need.minTtlMs
-    && token.expiresAt > now
-    && (need.notBefore === null || token.obtainedAt >= need.notBefore);
+    && left > 0
+    && (left >= need.minTtlMs || (isFresh(token, at) && remainingMs(token, birthOf(token)) >= need.minTtlMs))
+    && (need.notBeforeMs === null || (token.life?.bootId === at.bootId && token.life.fromMs >= need.notBeforeMs));
 }
 
 /** The token that serves the need and lives longest; null where none does. */
-export function findToken(grant: Grant, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], now: EpochMs): AccessToken | null {
+export function findToken(grant: Grant, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], at: Instant): AccessToken | null {
   if (grant.state.kind !== 'active') return null;
-  const good = grant.state.tokens.filter((token) => serves(token, need, aliases, now));
-  return good.reduce<AccessToken | null>((best, token) => (best === null || token.expiresAt > best.expiresAt ? token : best), null);
+  let best: AccessToken | null = null;
+  for (const token of grant.state.tokens) {
+    if (serves(token, need, aliases, at) && (best === null || remainingMs(token, at) > remainingMs(best, at))) best = token;
+  }
+  return best;
 }
 
 export type Accepted =
@@ -81,7 +121,7 @@ export type Asked = {
 };
 
 /** Judges a token response against what was asked (TK-09). */
-export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, now: EpochMs): Accepted {
+export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: Instant): Accepted {
   const { traits } = profile;
   if (set.withheld !== null) return { kind: 'discard', why: set.withheld, hint: null };
   // RFC 6749, section 5.1: expires_in is only RECOMMENDED; without a default of the preset its life is unknown.
@@ -100,24 +140,24 @@ export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, now: 
     kind: 'token',
     token: {
       value: set.accessToken, tokenType: set.tokenType, scopes: granted, beyond, byDefault: asked.byDefault,
-      resource: asked.resource, acr: asked.acr, obtainedAt: now,
-      expiresAt: (now + lifeS * 1000) as EpochMs,
+      resource: asked.resource, acr: asked.acr, obtainedAt: at.now,
+      expiresAt: (at.now + lifeS * 1000) as EpochMs, life: spanFrom(at, lifeS * 1000),
     },
   };
 }
 
 /** Adds a token, dropping expired ones and the one of the same context that it replaces. */
-export function withToken(tokens: readonly AccessToken[], token: AccessToken, now: EpochMs): readonly AccessToken[] {
+export function withToken(tokens: readonly AccessToken[], token: AccessToken, at: Instant): readonly AccessToken[] {
   const context = (t: AccessToken): string => JSON.stringify([t.resource, t.acr, t.byDefault, [...t.scopes].sort()]);
   const mine = context(token);
-  return [token, ...tokens.filter((t) => t.expiresAt > now && context(t) !== mine)].slice(0, TOKENS_KEPT);
+  return [token, ...tokens.filter((t) => remainingMs(t, at) > 0 && context(t) !== mine)].slice(0, TOKENS_KEPT);
 }
 
 /**
  * The next generation after a refresh. `token` is null where the access token was discarded.
  * @param keepsOthers - earlier access tokens live on: most servers that rotate end them with the refresh
  */
-export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null, keepsOthers: boolean, now: EpochMs): Grant {
+export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null, keepsOthers: boolean, at: Instant): Grant {
   if (grant.state.kind !== 'active') throw new Error('only an active grant can be refreshed');
   const before = grant.state.refreshToken;
   const rotated = set.refreshToken !== null && (before === null || !before.sameAs(set.refreshToken));
@@ -125,7 +165,8 @@ export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null
   return {
     ...grant,
     generation: grant.generation + 1,
-    refreshedAt: now,
+    refreshedAt: at.now,
+    ...endsSaid(set, at, grant),
     // Once seen to rotate, always held to rotate: some issuers rotate only now and then.
     rotates: grant.rotates === true || rotated,
     identity: set.identity === null ? grant.identity : { ...set.identity, authTime: set.identity.authTime ?? grant.identity?.authTime ?? null },
@@ -133,9 +174,18 @@ export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null
       kind: 'active',
       // RFC 6749, section 6: without a new refresh token the old one stays valid.
       refreshToken: set.refreshToken ?? before,
-      tokens: token === null ? others : withToken(others, token, now),
+      tokens: token === null ? others : withToken(others, token, at),
     },
   };
+}
+
+/**
+ * When the sign-in ends by itself, as far as the answer says (draft-ietf-oauth-refresh-token-expiration, TK-10).
+ * An idle limit starts anew with each answer; the end of the authorization stands until another one is named.
+ */
+export function endsSaid(set: TokenSet, at: Instant, before: Pick<Grant, 'authorizationExpiresAt'> | null): Pick<Grant, 'refreshTokenExpiresAt' | 'authorizationExpiresAt'> {
+  const end = (seconds: number | null): EpochMs | null => (seconds === null ? null : ((at.now + seconds * 1000) as EpochMs));
+  return { refreshTokenExpiresAt: end(set.refreshTokenExpiresInS), authorizationExpiresAt: end(set.authorizationExpiresInS) ?? before?.authorizationExpiresAt ?? null };
 }
 
 /** I3: the tokens are gone, the reason and the identity stay. */

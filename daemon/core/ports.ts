@@ -4,16 +4,21 @@
  */
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
-import type { ProfileTable } from '../../shared/schemas.ts';
+import type { ProfileTable } from '../../shared/profile-schemas.ts';
 import type {
   AuthorizationServer, Caller, ClientAuth, Config, Grant, Identity, IssuerConnection, Profile, RefreshIntent, Revocation, SessionFacts,
 } from './domain.ts';
 import type { Secret } from './secret.ts';
+import type { Instant } from './time.ts';
 
 export type Clock = {
   now(): EpochMs;
   /** Milliseconds of a clock that never jumps and goes on during suspend (CLOCK_BOOTTIME). */
   boottimeMs(): number;
+  /** Names the boot to which boottimeMs() counts: values of two boots cannot be compared. */
+  readonly bootId: string;
+  /** Milliseconds of a clock that never jumps and stands still during suspend. */
+  awakeMs(): number;
   /** Resolves at the wake-up; rejects with the signal's reason when aborted. Sleeps in slices of 30 s at most. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 };
@@ -44,6 +49,10 @@ export type TokenSet = {
   /** As the issuer said; null: as asked (RFC 6749, section 5.1). */
   readonly scope: readonly Scope[] | null;
   readonly refreshToken: Secret | null;
+  /** Seconds until the refresh token ends if it is not used (refresh_token_timeout); null: not said. */
+  readonly refreshTokenExpiresInS: number | null;
+  /** Seconds until the whole authorization ends (authorization_expires_in); null: not said. */
+  readonly authorizationExpiresInS: number | null;
   /** From a verified ID token; null where none came. */
   readonly identity: Identity | null;
   /** Why the access token must not be used, though the refresh token that came with it must be kept; null: use it. */
@@ -56,6 +65,8 @@ export type Transient = {
   /** The request may have been processed and its answer is lost. False where it surely was not sent, or an HTTP error status came back. */
   readonly answerLost: boolean;
   readonly retryAfterMs: number | null;
+  /** `network`: nothing of HTTP came back. `server`: an HTTP answer did. */
+  readonly reach: 'network' | 'server';
   /** dns, refused, reset, tls, timeout, http_408, http_429, http_5xx, ... : for people and logs. */
   readonly cause: string;
   readonly timedOut: boolean;
@@ -138,6 +149,10 @@ export type Issuer = {
   /** Cannot be aborted: from here on the answer may hold the only valid refresh token. */
   refresh(client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null): Promise<IssuerOutcome>;
   revoke(client: ClientAt, token: Secret, kind: 'refresh_token' | 'access_token'): Promise<RevokeOutcome>;
+  /** Whether the issuer can be reached at all: one request that carries no secret and that nothing depends on. */
+  probe(server: AuthorizationServer, connection: IssuerConnection): Promise<{ readonly kind: 'reached' } | Transient>;
+  /** How far each issuer's clock is ahead of this machine's, from its latest answer. */
+  skews(): readonly { readonly issuer: string; readonly skewMs: number; readonly at: EpochMs }[];
 };
 
 // ---- vault
@@ -199,43 +214,10 @@ export type GrantBook = {
   /** Why there is no grant. */
   absence(profile: ProfileName): 'never_signed_in' | 'signed_out' | 'vault_corrupt';
   /** A refresh whose answer was lost, and the token may still be sent once more: since when. Null: none. */
-  unanswered(profile: ProfileName): EpochMs | null;
-  markUnanswered(profile: ProfileName, since: EpochMs): void;
+  unanswered(profile: ProfileName): Instant | null;
+  markUnanswered(profile: ProfileName, since: Instant): void;
   /** Profiles whose newest generation the disk refused so far. */
   unsaved(): readonly ProfileName[];
-};
-
-// ---- loopback
-
-export type LoopbackPage =
-  | { readonly kind: 'success'; readonly subject: string | null; readonly profile: string; readonly caller: string }
-  | { readonly kind: 'refused'; readonly profile: string; readonly title: string }
-  | { readonly kind: 'wrong_account'; readonly subject: string | null; readonly profile: string }
-  | { readonly kind: 'expired' };
-
-/** Parameters of an authorization response that belongs to this login: state and iss hold. */
-export type LoopbackCallback = { readonly parameters: URLSearchParams };
-
-/** One login's listener: bound when this exists, closed by close(), by the signal, or after its page was delivered. */
-export type LoopbackListener = {
-  readonly port: number;
-  readonly redirectUri: string;
-  /** The one-time URL for the browser. */
-  readonly startUrl: string;
-  /** Says where /start redirects to, asked when it does, and what the callback must hold. Called once. */
-  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: { readonly issuer: string; readonly required: boolean }): void;
-  /** The first valid callback. Junk is answered and ignored. Rejects when closed before. */
-  readonly callback: Promise<LoopbackCallback>;
-  /** Resolves when the browser fetched /start: browser and listener share a path. */
-  readonly started: Promise<void>;
-  /** What the clean page shows; until then the browser waits, 5 s at most. */
-  finish(page: LoopbackPage): void;
-  close(): Promise<void>;
-};
-
-export type Loopback = {
-  /** Binds 127.0.0.1, else ::1. Throws BrokerError loopback_exhausted. */
-  open(options: { readonly ports: readonly number[]; readonly path: string; readonly uid: number }): Promise<LoopbackListener>;
 };
 
 // ---- configuration

@@ -6,8 +6,9 @@
 import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Identity } from '../core/domain.ts';
 import { BrokerError, discardedAnswer } from '../core/errors.ts';
-import { acceptToken } from '../core/grant.ts';
+import { acceptToken, endsSaid } from '../core/grant.ts';
 import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
+import { instantOf } from '../core/time.ts';
 import type { Login } from './login.ts';
 
 export type AcceptDeps = {
@@ -32,10 +33,10 @@ async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, se
   const { profile, scopes, flow } = login.facts;
   // Cancelled while the code was being redeemed, which nothing may interrupt.
   login.abort.signal.throwIfAborted();
-  const now = clock.now();
+  const at = instantOf(clock);
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
   const asked = { scopes: [...scopes, ...offline], byDefault: true, resource: profile.resource, acr: set.identity?.acr ?? null };
-  const accepted = acceptToken(set, asked, profile, now);
+  const accepted = acceptToken(set, asked, profile, at);
   if (accepted.kind === 'discard') {
     throw discardedAnswer(profile, accepted);
   }
@@ -44,7 +45,7 @@ async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, se
   const grant: Grant = {
     profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
     generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),
-    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), refreshedAt: null, rotates: null,
+    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), refreshedAt: null, rotates: null, ...endsSaid(set, at, null),
     state: { kind: 'active', refreshToken: set.refreshToken, tokens: [accepted.token] },
   };
   await book.commit(grant, null);

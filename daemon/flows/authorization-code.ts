@@ -5,7 +5,8 @@
  */
 import { BrokerError } from '../core/errors.ts';
 import type { Profile } from '../core/domain.ts';
-import type { AuthorizationRequest, ClientAt, Clock, Issuer, LoopbackListener, StepUp, TokenSet, Want } from '../core/ports.ts';
+import type { LoopbackListener } from '../core/loopback-port.ts';
+import type { AuthorizationRequest, ClientAt, Clock, Issuer, StepUp, TokenSet, Want } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 import { failureOf } from './outcome-error.ts';
 

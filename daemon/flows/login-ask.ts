@@ -1,7 +1,8 @@
 /** What a caller asks of a sign-in, and what running one takes. */
 import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Config, FlowPreference, Profile } from '../core/domain.ts';
-import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Loopback, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
+import type { Loopback } from '../core/loopback-port.ts';
+import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
 import type { StartLimit } from './start-limit.ts';

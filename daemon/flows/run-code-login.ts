@@ -3,7 +3,8 @@
  */
 import type { Identity } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { ClientAt, LoopbackListener, LoopbackPage, TokenSet } from '../core/ports.ts';
+import type { LoopbackListener, LoopbackPage } from '../core/loopback-port.ts';
+import type { ClientAt, TokenSet } from '../core/ports.ts';
 import { acceptSignIn } from './accept.ts';
 import { finishCodeFlow, prepareCodeFlow } from './authorization-code.ts';
 import type { CodeFlow } from './authorization-code.ts';

@@ -5,7 +5,8 @@
 import type { EpochMs, LoginId } from '../../shared/names.ts';
 import type { AuthorizationServer, Caller, Identity, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { AuditEvent, ClientAt, LoopbackListener } from '../core/ports.ts';
+import type { LoopbackListener } from '../core/loopback-port.ts';
+import type { AuditEvent, ClientAt } from '../core/ports.ts';
 import { chooseFlow } from '../policy/chooser.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
 import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';

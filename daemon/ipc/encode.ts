@@ -3,19 +3,23 @@
  * secret that it knows of is an access token: nothing here takes a grant's refresh token.
  */
 import type { Scope } from '../../shared/names.ts';
-import type { GrantView, LogoutReply, ProfileView, TokenReply } from '../../shared/schemas.ts';
+import type { ProfileView } from '../../shared/profile-schemas.ts';
+import type { GrantView, LogoutReply, TokenReply } from '../../shared/schemas.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
+import { expiryAsOf } from '../core/grant.ts';
+import type { Instant } from '../core/time.ts';
 import type { Revoked } from '../tokens/revocations.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
+const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
 const joined = (scopes: readonly Scope[]): string => scopes.join(' ');
 
-export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source']): TokenReply {
+export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source'], at: Instant): TokenReply {
   return {
     profile: profile.name,
     access_token: token.value.reveal(),
     token_type: token.tokenType,
-    expires_at: seconds(token.expiresAt),
+    expires_at: seconds(expiryAsOf(token, at)),
     scope: joined(token.scopes),
     resource: token.resource,
     source,
@@ -40,7 +44,9 @@ export function encodeGrant(grant: Grant): GrantView {
     generation: grant.generation,
     refreshable: active !== null && active.refreshToken !== null,
     signed_in_at: seconds(grant.signedInAt),
-    refreshed_at: grant.refreshedAt === null ? null : seconds(grant.refreshedAt),
+    refreshed_at: secondsOrNull(grant.refreshedAt),
+    refresh_token_expires_at: secondsOrNull(grant.refreshTokenExpiresAt),
+    authorization_expires_at: secondsOrNull(grant.authorizationExpiresAt),
     tokens: (active?.tokens ?? []).map((t) => ({ scope: joined(t.scopes), resource: t.resource, expires_at: seconds(t.expiresAt) })),
   };
 }

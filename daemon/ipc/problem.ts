@@ -11,7 +11,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 export function problemOf(error: BrokerError, requestId: string | null): Problem {
   const row = ERRORS[error.code];
-  const { reason, login, challenge, retryAfterS } = error.facts;
+  const { reason, login, challenge, retryAfterS, sinceMs } = error.facts;
   return {
     type: `urn:valetkey:error:${error.code}`,
     title: row.title,
@@ -25,6 +25,7 @@ export function problemOf(error: BrokerError, requestId: string | null): Problem
     ...(login === undefined ? {} : { login }),
     ...(challenge === undefined ? {} : { challenge }),
     ...(retryAfterS === undefined ? {} : { retry_after_s: retryAfterS }),
+    ...(sinceMs === undefined ? {} : { since: Math.floor(sinceMs / 1000) }),
   };
 }
 

@@ -42,6 +42,8 @@ export function createIssuer({ clock, random, log }: IssuerDeps, options: { read
     pollDevice: (client, profile, device, want, signal) => pollDevice(deps, client, profile, device, want, signal),
     refresh: (client, profile, refreshToken, want, previous) => refreshTokens(deps, client, profile, refreshToken, want, previous),
     revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
+    probe: async () => ({ kind: 'reached' }),
+    skews: () => [],
     close: () => http.close(),
   };
 }

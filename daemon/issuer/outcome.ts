@@ -100,7 +100,7 @@ export function withTokens(outcome: Transient | Rejected, tokens: TokenSet | nul
 }
 
 function transient(cause: string, answerLost: boolean): Transient {
-  return { kind: 'transient', answerLost, retryAfterMs: null, cause, timedOut: cause === 'timeout' };
+  return { kind: 'transient', answerLost, retryAfterMs: null, reach: cause.startsWith('http_') || OAUTH_TRANSIENT.includes(cause) || cause === 'unreadable_answer' ? 'server' : 'network', cause, timedOut: cause === 'timeout' };
 }
 
 function clientErrorSays(code: string, status: number): readonly [ErrorCode, string] {

@@ -30,6 +30,8 @@ export function receivedTokens(answer: Answer | null, profile: Profile, want: Wa
     expiresInS: typeof life === 'number' ? life : null,
     scope: grantedScopes(profile, want, typeof scope === 'string' ? scope : null),
     refreshToken: refreshToken === null ? null : new Secret(refreshToken),
+    refreshTokenExpiresInS: null,
+    authorizationExpiresInS: null,
     identity: null,
     withheld: whyUnusable(members, accessToken),
   };

@@ -9,7 +9,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerError } from '../core/errors.ts';
-import type { Log, LoopbackCallback, LoopbackListener, LoopbackPage, Random } from '../core/ports.ts';
+import type { LoopbackCallback, LoopbackListener, LoopbackPage } from '../core/loopback-port.ts';
+import type { Log, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { sendPage, sendRedirect, sendRefusal } from './answer.ts';
 import { readAuthorizationResponse } from './authorization-response.ts';

@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import type { Loopback } from '../core/ports.ts';
+import type { Loopback } from '../core/loopback-port.ts';
 import { sendRawRefusal } from './answer.ts';
 import { bindLoopback, listenWith } from './bind.ts';
 import { limitConnections } from './connections.ts';

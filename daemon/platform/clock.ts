@@ -2,6 +2,8 @@
  * Wall clock, and a clock that never jumps and goes on while the machine sleeps. Node's timers stand still
  * during suspend, so a sleep wakes at least every 30 s and looks at the clock again.
  */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type { EpochMs } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
@@ -16,8 +18,11 @@ const HAS_LONG_OF_32_BITS = ['arm', 'ia32', 'mipsel'].includes(process.arch);
 const SLICE_MS = 30_000;
 
 export function createClock(native: Native = loadNative()): Clock {
-  const boottimeMs = (): number => readBootClock(native);
+  const boottimeMs = bootClock(native);
   return {
+    bootId: readBootId(),
+    // CLOCK_MONOTONIC, which Linux stops during suspend.
+    awakeMs: () => performance.now(),
     // The one place that makes the time of day.
     now: () => Date.now() as EpochMs,
     boottimeMs,
@@ -31,15 +36,28 @@ export function createClock(native: Native = loadNative()): Clock {
   };
 }
 
-function readBootClock(native: Native): number {
+/** Each request reads it, so the memory for the answer is used again. */
+function bootClock(native: Native): () => number {
   // struct timespec: seconds and nanoseconds, each a long.
   const time = HAS_LONG_OF_32_BITS ? new Int32Array(2) : new BigInt64Array(2);
-  const result = native.call(CLOCK_GETTIME, BOOT_CLOCK[native.platform], new Uint8Array(time.buffer));
-  const [seconds, nanoseconds] = time;
-  if (result < 0 || seconds === undefined || nanoseconds === undefined) {
-    throw new BrokerError('platform_unsupported', `there is no clock that counts suspend: ${getSystemErrorName(result)}`);
+  const bytes = new Uint8Array(time.buffer);
+  return () => {
+    const result = native.call(CLOCK_GETTIME, BOOT_CLOCK[native.platform], bytes);
+    const [seconds, nanoseconds] = time;
+    if (result < 0 || seconds === undefined || nanoseconds === undefined) {
+      throw new BrokerError('platform_unsupported', `there is no clock that counts suspend: ${getSystemErrorName(result)}`);
+    }
+    return Number(seconds) * 1000 + Number(nanoseconds) / 1e6;
+  };
+}
+
+/** Where the system names no boot, one of this process: then times of an earlier process count as of another boot. */
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return randomUUID();
   }
-  return Number(seconds) * 1000 + Number(nanoseconds) / 1e6;
 }
 
 function sleepSlice(ms: number, signal: AbortSignal): Promise<void> {

@@ -7,10 +7,12 @@
  *     served and saved again and again (`unsaved`): a consumed refresh token is never sent again.
  * I11 What was read for one opening of the vault never appears after it was forgotten.
  */
-import type { EpochMs, ProfileName } from '../../shared/names.ts';
+import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import { parked } from '../core/grant.ts';
+import { instantOf } from '../core/time.ts';
+import type { Instant } from '../core/time.ts';
 import type { Clock, GrantBook, Log, Vault } from '../core/ports.ts';
 
 export type BookDeps = {
@@ -31,7 +33,7 @@ export class Grants implements GrantBook {
   readonly #generations = new Map<ProfileName, number>();
   readonly #tails = new Map<ProfileName, Promise<unknown>>();
   readonly #unsaved = new Set<ProfileName>();
-  readonly #unanswered = new Map<ProfileName, EpochMs>();
+  readonly #unanswered = new Map<ProfileName, Instant>();
   readonly #absences = new Map<ProfileName, 'signed_out' | 'vault_corrupt'>();
   #loading: Promise<void> | null = null;
   #opening = 0;
@@ -71,11 +73,11 @@ export class Grants implements GrantBook {
     return this.#absences.get(profile) ?? 'never_signed_in';
   }
 
-  unanswered(profile: ProfileName): EpochMs | null {
+  unanswered(profile: ProfileName): Instant | null {
     return this.#unanswered.get(profile) ?? null;
   }
 
-  markUnanswered(profile: ProfileName, since: EpochMs): void {
+  markUnanswered(profile: ProfileName, since: Instant): void {
     if (!this.#unanswered.has(profile)) this.#unanswered.set(profile, since);
   }
 
@@ -154,8 +156,9 @@ export class Grants implements GrantBook {
   async #recover(grant: Grant, intent: RefreshIntent): Promise<void> {
     const { clock, log, graceOf } = this.#deps;
     if (grant.rotates === false) return;
-    if (mayResend(grant, intent.at, graceOf(grant.profile), clock.now())) {
-      this.markUnanswered(grant.profile, intent.at);
+    const sent: Instant = { now: intent.at, boottimeMs: 0, bootId: '' };
+    if (mayResend(grant, sent, graceOf(grant.profile), instantOf(clock))) {
+      this.markUnanswered(grant.profile, sent);
       return;
     }
     log.warn('grant_parked', { profile: grant.profile, reason: 'refresh_answer_lost' });
@@ -196,8 +199,9 @@ export class Grants implements GrantBook {
   }
 }
 
-/** Whether a refresh token whose answer was lost may be sent once more. */
-export function mayResend(grant: Grant, sentAt: EpochMs, graceS: number | null, now: EpochMs): boolean {
+/** Whether a refresh token whose answer was lost may be sent once more: only where both clocks say that the grace still runs. */
+export function mayResend(grant: Grant, sent: Instant, graceS: number | null, at: Instant): boolean {
   if (grant.rotates === false) return true;
-  return graceS !== null && now >= sentAt && now - sentAt <= graceS * 1000;
+  if (graceS === null || (sent.bootId === at.bootId && at.boottimeMs - sent.boottimeMs > graceS * 1000)) return false;
+  return at.now >= sent.now && at.now - sent.now <= graceS * 1000;
 }

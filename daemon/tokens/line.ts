@@ -8,7 +8,7 @@ import type { BrokerError } from '../core/errors.ts';
 import type { TokenNeed } from '../core/grant.ts';
 import { NO_BACK_OFF } from './back-off.ts';
 import type { BackOff } from './back-off.ts';
-import type { RefreshOutcome } from './refresh.ts';
+import type { Flight } from './flight.ts';
 
 /** How long an answer decides. */
 const DECIDES_MS = 30_000;
@@ -17,7 +17,7 @@ const CONTEXTS_KEPT = 64;
 type Decided = { readonly untilMs: number; readonly error: BrokerError | null; readonly lifeMs: number | null };
 
 export class Line {
-  flight: Promise<RefreshOutcome> | null = null;
+  flight: Flight | null = null;
   backOff: BackOff = NO_BACK_OFF;
   /** Rises with each new sign-in. */
   epoch = 0;

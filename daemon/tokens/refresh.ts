@@ -8,6 +8,8 @@ import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { BrokerError, unreachable } from '../core/errors.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
+import { instantOf } from '../core/time.ts';
+import type { Instant } from '../core/time.ts';
 import type { Audit, ClientAt, Clock, GrantBook, Issuer, IssuerOutcome, Log, TokenSet, Transient, Vault } from '../core/ports.ts';
 import { mayResend } from './grant-book.ts';
 import { judge } from './refresh-verdict.ts';
@@ -28,7 +30,8 @@ export type RefreshDeps = {
 export type RefreshOutcome =
   | { readonly kind: 'refreshed'; readonly token: AccessToken | null; readonly discarded: { readonly why: string; readonly hint: string | null } | null }
   | { readonly kind: 'transient'; readonly transient: Transient }
-  | { readonly kind: 'parked'; readonly reason: LoginReason }
+  /** `lost`: what became of the answer, where that is why. */
+  | { readonly kind: 'parked'; readonly reason: LoginReason; readonly lost: Transient | null }
   /** The issuer refused this request; the grant is as it was. */
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string; readonly reason: LoginReason | null }
   /** Logout, login or lock came first: nothing of the answer was kept. */
@@ -40,12 +43,12 @@ export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Pro
   const { refreshToken } = grant.state;
   const graceS = profile.traits.refreshGraceS;
   const unanswered = book.unanswered(profile.name);
-  if (unanswered !== null && !mayResend(grant, unanswered, graceS, clock.now())) return park(deps, grant, 'refresh_answer_lost', 'the grace is over');
+  if (unanswered !== null && !mayResend(grant, unanswered, graceS, instantOf(clock))) return park(deps, grant, 'refresh_answer_lost', 'the grace is over');
   const clientSecret = profile.clientAuth === 'none' ? null : await vault.clientSecret(profile.name, profile.digest);
   // The first sending counts: the grace of the issuer runs from there.
-  const sentAt = unanswered ?? clock.now();
+  const sent = unanswered ?? instantOf(clock);
   // @fault refresh.claimed
-  await vault.beginRefresh(profile.name, { generation: grant.generation, at: sentAt });
+  await vault.beginRefresh(profile.name, { generation: grant.generation, at: sent.now });
   // @fault refresh.intent-durable
   const client: ClientAt = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   // Without scopes of its own the request leaves them out: the issuer then grants what the sign-in was granted (RFC 6749, section 6).
@@ -54,18 +57,18 @@ export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Pro
   // @fault refresh.answered
   // TK-05: an answer that was lost is asked for once more, at once, where the issuer is known to allow it.
   const isLost = outcome.kind === 'transient' && outcome.answerLost;
-  if (isLost && unanswered === null && grant.rotates !== false && mayResend(grant, sentAt, graceS, clock.now())) outcome = await send();
+  if (isLost && unanswered === null && grant.rotates !== false && mayResend(grant, sent, graceS, instantOf(clock))) outcome = await send();
   switch (outcome.kind) {
     case 'tokens':
       return keep(deps, grant, profile, want, outcome.tokens);
     case 'transient':
-      return wait(deps, grant, outcome, isLost || unanswered !== null ? sentAt : null);
+      return wait(deps, grant, outcome, isLost || unanswered !== null ? sent : null);
     case 'rejected': {
       if (outcome.tokens !== null) await deps.revocations.revokeSet(profile, grant.server, outcome.tokens);
       const verdict = judge(outcome, grant, want);
       return verdict.kind === 'park'
         ? park(deps, grant, verdict.reason, outcome.description)
-        : giveUp(deps, grant, verdict, outcome.oauthError ?? outcome.code, isLost || unanswered !== null ? sentAt : null);
+        : giveUp(deps, grant, verdict, outcome.oauthError ?? outcome.code, isLost || unanswered !== null ? sent : null);
     }
     default:
       return unreachable(outcome);
@@ -73,16 +76,16 @@ export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Pro
 }
 
 async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: RefreshWant, set: TokenSet): Promise<RefreshOutcome> {
-  const now = deps.clock.now();
+  const at = instantOf(deps.clock);
   const acr = set.identity?.acr ?? grant.identity?.acr ?? null;
   // An issuer may answer a narrower request with all that the sign-in was granted (RFC 6749, section 3.3);
   // offline_access may come back with any answer.
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
   const asked = { scopes: [...(want.scopes ?? []), ...grant.scopes, ...offline], byDefault: want.scopes === null, resource: want.resource, acr };
-  const accepted = acceptToken(set, asked, profile, now);
+  const accepted = acceptToken(set, asked, profile, at);
   const token = accepted.kind === 'token' ? accepted.token : null;
   // A discarded access token (TK-09) is not stored; the refresh token that came with it is, as the old one is spent.
-  const next = refreshed(grant, set, token, profile.traits.resourceStyle === 'scope_prefix', now);
+  const next = refreshed(grant, set, token, profile.traits.resourceStyle === 'scope_prefix', at);
   if ((await deps.book.commit(next, grant.generation)) === 'conflict') {
     deps.log.info('refresh_overtaken', { profile: grant.profile, generation: grant.generation });
     await deps.revocations.revokeSet(profile, grant.server, set);
@@ -96,12 +99,12 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
 }
 
 /** @param lostSince - when the refresh token was first sent without an answer; null: no answer was lost */
-async function wait(deps: RefreshDeps, grant: Grant, transient: Transient, lostSince: Grant['signedInAt'] | null): Promise<RefreshOutcome> {
+async function wait(deps: RefreshDeps, grant: Grant, transient: Transient, lostSince: Instant | null): Promise<RefreshOutcome> {
   if (grant.rotates === false || (lostSince === null && !transient.answerLost)) {
     return giveUp(deps, grant, { kind: 'transient', transient }, transient.cause);
   }
   const second = lostSince !== null && transient.answerLost;
-  if (second || lostSince === null) return park(deps, grant, 'refresh_answer_lost', transient.cause);
+  if (second || lostSince === null) return park(deps, grant, 'refresh_answer_lost', transient.cause, transient);
   // The second sending surely did not arrive: the intent stays, and within the grace it is tried again.
   deps.book.markUnanswered(grant.profile, lostSince);
   await record(deps, grant, 'refresh_failed', { why: transient.cause });
@@ -109,14 +112,14 @@ async function wait(deps: RefreshDeps, grant: Grant, transient: Transient, lostS
 }
 
 /** I3: parking erases the tokens. A conflict means that somebody already put something newer there. */
-async function park(deps: RefreshDeps, grant: Grant, reason: LoginReason, why: string): Promise<RefreshOutcome> {
+async function park(deps: RefreshDeps, grant: Grant, reason: LoginReason, why: string, lost: Transient | null = null): Promise<RefreshOutcome> {
   deps.log.warn('grant_parked', { profile: grant.profile, reason, why });
   if ((await deps.book.commit(parked(grant, reason, deps.clock.now()), grant.generation)) === 'conflict') return { kind: 'overtaken' };
   await record(deps, grant, 'grant_parked', { reason, why });
-  return { kind: 'parked', reason };
+  return { kind: 'parked', reason, lost };
 }
 
-async function giveUp(deps: RefreshDeps, grant: Grant, outcome: RefreshOutcome, why: string, lostSince: Grant['signedInAt'] | null = null): Promise<RefreshOutcome> {
+async function giveUp(deps: RefreshDeps, grant: Grant, outcome: RefreshOutcome, why: string, lostSince: Instant | null = null): Promise<RefreshOutcome> {
   deps.log.warn('refresh_failed', { profile: grant.profile, why });
   if (lostSince !== null && grant.rotates !== false) {
     deps.book.markUnanswered(grant.profile, lostSince);

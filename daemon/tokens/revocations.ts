@@ -8,7 +8,9 @@ import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Audit, Clock, Issuer, Log, Random, RevokeOutcome, TokenSet, Vault } from '../core/ports.ts';
+import { isSurelyOver } from '../core/grant.ts';
 import type { Secret } from '../core/secret.ts';
+import { instantOf } from '../core/time.ts';
 
 export type RevocationDeps = {
   readonly issuer: Issuer;
@@ -40,6 +42,8 @@ const LOOK_MS = 15_000;
 const RETRY_AFTER_MAX_MS = 3_600_000;
 /** A refresh token of unknown life is given up after this long. */
 const GIVE_UP_MS = 30 * 86_400_000;
+/** A time of day that was set wrong must not let a living token off. */
+const CLOCK_MARGIN_MS = 86_400_000;
 
 export class Revocations {
   readonly #deps: RevocationDeps;
@@ -79,11 +83,11 @@ export class Revocations {
   async prepare(grant: Grant, profile: Profile | null): Promise<readonly Revocation[]> {
     if (grant.state.kind !== 'active') return [];
     const { refreshToken, tokens } = grant.state;
-    const now = this.#deps.clock.now();
+    const at = instantOf(this.#deps.clock);
     const way = profile !== null && profile.digest === grant.digest ? profile : DIRECT;
     const all = [
       ...(refreshToken === null ? [] : [this.#make(grant, way, refreshToken, 'refresh_token', null)]),
-      ...tokens.filter((t) => t.expiresAt > now).map((t) => this.#make(grant, way, t.value, 'access_token', t.expiresAt)),
+      ...tokens.filter((token) => !isSurelyOver(token, at)).map((t) => this.#make(grant, way, t.value, 'access_token', t.expiresAt)),
     ];
     for (const revocation of all) await this.#seal(revocation);
     return all;
@@ -208,6 +212,6 @@ export class Revocations {
 
   #isOver(revocation: Revocation): boolean {
     const now = this.#deps.clock.now();
-    return revocation.expiresAt === null ? now - revocation.since > GIVE_UP_MS : now > revocation.expiresAt;
+    return revocation.expiresAt === null ? now - revocation.since > GIVE_UP_MS : now > revocation.expiresAt + CLOCK_MARGIN_MS;
   }
 }

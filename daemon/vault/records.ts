@@ -37,13 +37,15 @@ export function decodeGrant(bytes: Uint8Array): Grant | null {
   const clear = parse(bytes, 'state') as Clear<Grant> | null;
   if (clear === null) return null;
   const { state } = clear;
-  if (state.kind === 'parked') return { ...clear, state };
+  // Records of earlier builds lack what was added since.
+  const known = { ...clear, refreshTokenExpiresAt: clear.refreshTokenExpiresAt ?? null, authorizationExpiresAt: clear.authorizationExpiresAt ?? null };
+  if (state.kind === 'parked') return { ...known, state };
   return {
-    ...clear,
+    ...known,
     state: {
       kind: 'active',
       refreshToken: state.refreshToken === null ? null : new Secret(state.refreshToken),
-      tokens: state.tokens.map((token): AccessToken => ({ ...token, value: new Secret(token.value) })),
+      tokens: state.tokens.map((token): AccessToken => ({ ...token, life: token.life ?? null, value: new Secret(token.value) })),
     },
   };
 }

@@ -60,7 +60,7 @@ const redeem = async (world: World): Promise<IssuerOutcome> => {
   const callback = new URLSearchParams({ code: 'code-of-some-length-EXAMPLE', state: request.state.reveal(), iss: server.issuer });
   return issuer.redeem(client, profile, request, callback, wantOf(profile), NO_STEP_UP);
 };
-const transient = (cause: string, over: Partial<Transient> = {}): Transient => ({ kind: 'transient', answerLost: false, retryAfterMs: null, cause, timedOut: false, ...over });
+const transient = (cause: string, over: Partial<Transient> = {}): object => ({ kind: 'transient', answerLost: false, retryAfterMs: null, reach: expect.any(String), cause, timedOut: false, ...over });
 const invalid = { kind: 'rejected', code: 'issuer_response_invalid', oauthError: null };
 const empty = (status: number): Fault => ({ kind: 'answer', status });
 const token = (members: object): Fault => faults.json({ access_token: 'at-EXAMPLE', token_type: 'Bearer', expires_in: 60, ...members });

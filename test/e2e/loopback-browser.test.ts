@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { LoopbackListener } from '../../daemon/core/ports.ts';
+import type { LoopbackListener } from '../../daemon/core/loopback-port.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { createLoopback } from '../../daemon/loopback/loopback.ts';
 import { createRandom } from '../../daemon/platform/random.ts';

@@ -2,15 +2,20 @@
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Profile, SessionFacts } from '../../daemon/core/domain.ts';
 import { Secret } from '../../daemon/core/secret.ts';
+import type { Instant } from '../../daemon/core/time.ts';
 
 export const T0 = Date.UTC(2026, 10, 23) as EpochMs;
+/** T0 by both clocks. */
+export function instant(sinceT0Ms = 0): Instant {
+  return { now: (T0 + sinceT0Ms) as EpochMs, boottimeMs: 1_000_000 + sinceT0Ms, bootId: 'boot-1' };
+}
 export const profileName = (name: string): ProfileName => name as ProfileName;
 export const scopes = (text: string): readonly Scope[] => text.split(' ').filter(Boolean) as Scope[];
 
 export function someTraits(over: Partial<IssuerTraits> = {}): IssuerTraits {
   return {
     metadata: 'oidc', offlineScope: 'offline_access' as Scope, authorizationParams: {}, pkce: 'listed', resourceStyle: 'resource',
-    scopeAliases: {}, extraScopes: 'refuse', narrowing: 'safe', redirectPorts: [], redirectPath: null, deviceVerificationHosts: [], refreshGraceS: null,
+    scopeAliases: {}, extraScopes: 'refuse', narrowing: 'safe', redirectPorts: [], redirectPath: null, deviceVerificationHosts: [], refreshGraceS: null, refreshAt: 0.8,
     defaultExpiresInS: null, clientSecret: 'none', ...over,
   };
 }
@@ -19,7 +24,7 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
   return {
     name: profileName('work'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', clientAuth: 'none',
     scopes: scopes('openid api'), resource: null, flow: 'auto', browser: null, caFile: null, caPem: null, proxy: null,
-    allowLoopbackHttp: false, redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
+    allowLoopbackHttp: false, keepAliveS: null, redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
   };
 }
 
@@ -39,7 +44,7 @@ export function someIdentity(over: Partial<Identity> = {}): Identity {
 export function someToken(over: Partial<AccessToken> = {}): AccessToken {
   return {
     value: new Secret('at-1-EXAMPLE'), tokenType: 'Bearer', scopes: scopes('openid api'), beyond: [], byDefault: true, resource: null,
-    acr: null, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, ...over,
+    acr: null, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, life: null, ...over,
   };
 }
 
@@ -47,7 +52,7 @@ export function someGrant(over: Partial<Grant> = {}): Grant {
   return {
     profile: profileName('work'), issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', digest: 'digest-1', generation: 1,
     server: someServer(), flow: 'authorization_code', scopes: scopes('openid api'), resource: null, identity: someIdentity(),
-    signedInAt: T0, refreshedAt: null, rotates: null,
+    signedInAt: T0, refreshedAt: null, rotates: null, refreshTokenExpiresAt: null, authorizationExpiresAt: null,
     state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [someToken()] }, ...over,
   };
 }

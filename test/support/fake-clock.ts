@@ -7,6 +7,7 @@ type Sleeper = { wakesAt: number; wake: () => void };
 export class FakeClock implements Clock {
   #wall: number;
   #boot = 1_000_000;
+  #suspendedMs = 0;
   #sleepers: Sleeper[] = [];
 
   constructor(startMs = Date.UTC(2026, 10, 23)) {
@@ -19,6 +20,21 @@ export class FakeClock implements Clock {
 
   boottimeMs(): number {
     return this.#boot;
+  }
+
+  bootId = 'boot-1';
+
+  awakeMs(): number {
+    return this.#boot - this.#suspendedMs;
+  }
+
+  /** The machine sleeps: both clocks go on and no timer does, so what came due meanwhile runs as late as its slice of 30 s. */
+  async suspend(ms: number): Promise<void> {
+    this.#suspendedMs += ms;
+    const end = this.#boot + ms;
+    for (const sleeper of this.#sleepers) if (sleeper.wakesAt <= end) sleeper.wakesAt = end + Math.min(30_000, sleeper.wakesAt - this.#boot);
+    this.#move(ms);
+    await settle();
   }
 
   get sleepers(): number {

@@ -14,7 +14,7 @@ export const refusal = (oauthError: string | null, over: Partial<Rejected> = {})
 export function tokenSet(n: number, over: Partial<TokenSet> = {}): TokenSet {
   return {
     accessToken: new Secret(`at-${n}-EXAMPLE`), tokenType: 'Bearer', expiresInS: 600, scope: null,
-    refreshToken: new Secret(`rt-${n}-EXAMPLE`), identity: null, withheld: null, ...over,
+    refreshToken: new Secret(`rt-${n}-EXAMPLE`), refreshTokenExpiresInS: null, authorizationExpiresInS: null, identity: null, withheld: null, ...over,
   };
 }
 
@@ -47,6 +47,13 @@ export class FakeIssuer implements Issuer {
     this.refreshWants.push(want);
     return this.onRefresh(this.refreshes.length);
   }
+  probes = 0;
+  onProbe: Issuer['probe'] = async () => ({ kind: 'reached' });
+  probe: Issuer['probe'] = (server, connection) => {
+    this.probes += 1;
+    return this.onProbe(server, connection);
+  };
+  skews: Issuer['skews'] = () => [];
   async revoke(...[, token]: Parameters<Issuer['revoke']>): Promise<RevokeOutcome> {
     this.revoked.push(token.reveal());
     return this.onRevoke();

@@ -21,6 +21,10 @@ export class MovableClock implements Clock {
   boottimeMs(): number {
     return performance.now() + this.aheadMs;
   }
+  readonly bootId = 'boot-1';
+  awakeMs(): number {
+    return performance.now();
+  }
   sleep(): Promise<void> {
     throw new Error('the issuer adapter never sleeps');
   }

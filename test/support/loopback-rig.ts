@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import { Secret } from '../../daemon/core/secret.ts';
-import type { LoopbackListener } from '../../daemon/core/ports.ts';
+import type { LoopbackListener } from '../../daemon/core/loopback-port.ts';
 import { createLoopback } from '../../daemon/loopback/loopback.ts';
 import { LogSink } from './fakes.ts';
 

@@ -25,6 +25,7 @@ export const atlassian: Preset = {
     redirectPorts: [18471],
     deviceVerificationHosts: [],
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [

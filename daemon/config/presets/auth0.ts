@@ -33,6 +33,7 @@ export const auth0: Preset = {
     deviceVerificationHosts: [],
     // The overlap period of rotation is off by default: name it in refresh_grace_s.
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [

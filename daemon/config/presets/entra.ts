@@ -39,6 +39,7 @@ export const entra: Preset = {
     deviceVerificationHosts: ['microsoft.com', 'www.microsoft.com', 'login.microsoft.com'],
     // "doesn't revoke old refresh tokens when used to fetch new access tokens": an hour is the most a profile may say.
     refreshGraceS: 3600,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [

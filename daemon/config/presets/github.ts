@@ -29,6 +29,8 @@ export const github: Preset = {
     redirectPorts: [],
     deviceVerificationHosts: ['github.com'],
     refreshGraceS: null,
+    // After a refresh "the old user access token will no longer work".
+    refreshAt: 1,
     // Tokens of an OAuth app never expire and the answer names no life: a day bounds what the broker hands out.
     defaultExpiresInS: 86_400,
   },

@@ -22,6 +22,8 @@ export const gitlab: Preset = {
     deviceVerificationHosts: [],
     // Refreshing invalidates both old tokens at once.
     refreshGraceS: null,
+    // A refresh "invalidates the existing access_token": whoever holds it would lose it early.
+    refreshAt: 1,
     defaultExpiresInS: null,
   },
   caveats: [

@@ -27,6 +27,7 @@ export const google: Preset = {
     redirectPorts: [],
     deviceVerificationHosts: ['www.google.com', 'google.com'],
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [

@@ -24,6 +24,7 @@ export const keycloak: Preset = {
     redirectPorts: [],
     deviceVerificationHosts: [],
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [

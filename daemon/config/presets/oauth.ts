@@ -20,6 +20,7 @@ export const oauth: Preset = {
     redirectPorts: [],
     deviceVerificationHosts: [],
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [],

@@ -25,6 +25,7 @@ export const oidc: Preset = {
     redirectPorts: [],
     deviceVerificationHosts: [],
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [],

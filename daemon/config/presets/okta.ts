@@ -34,6 +34,7 @@ export const okta: Preset = {
     deviceVerificationHosts: [],
     // The grace period of rotation is each app's own setting (0 to 60 s): name it in refresh_grace_s.
     refreshGraceS: null,
+    refreshAt: 0.8,
     defaultExpiresInS: null,
   },
   caveats: [

@@ -3,6 +3,7 @@ import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
+import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
@@ -13,6 +14,7 @@ export type Broker = {
   readonly config: ConfigStore;
   readonly book: GrantBook;
   readonly source: TokenSource;
+  readonly circuits: Pick<Circuits, 'outages'>;
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly releases: Releases;

@@ -11,6 +11,8 @@ import type { Broker } from './broker.ts';
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 /** TK-02 as decided: longer-lived tokens are handed out, and warned of. */
 const LONG_LIVED_MS = 3_600_000;
+/** A working day ahead, and less for sign-ins that are short themselves. */
+const SOON_MS = 28_800_000;
 
 export async function status(broker: Broker): Promise<StatusReply> {
   const { facts, locked } = broker.lifecycle;
@@ -29,9 +31,27 @@ export async function status(broker: Broker): Promise<StatusReply> {
     grants: broker.book.list().map(encodeGrant),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
+    issuers: issuerViews(broker),
     warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...grantWarnings(broker)],
     environment: facts.environment,
   };
+}
+
+/** Of each issuer of which something is known: its clock, and whether it fails. */
+function issuerViews(broker: Broker): StatusReply['issuers'] {
+  const skews = broker.issuer.skews();
+  const outages = broker.circuits.outages();
+  return [...new Set([...skews, ...outages].map(({ issuer }) => issuer))].map((issuer) => {
+    const skew = skews.find((each) => each.issuer === issuer);
+    const outage = outages.find((each) => each.issuer === issuer);
+    return {
+      issuer,
+      skew_s: skew === undefined ? null : Math.round(skew.skewMs / 1000),
+      failing_since: outage === undefined ? null : seconds(outage.since),
+      cause: outage?.cause ?? null,
+      retry_after_s: outage?.retryAfterS ?? null,
+    };
+  });
 }
 
 function unsavedWarnings(broker: Broker): readonly string[] {
@@ -45,9 +65,23 @@ function grantWarnings(broker: Broker): readonly string[] {
     return [
       ...(long === undefined ? [] : [`${grant.profile}: the issuer's access tokens live ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 60 is long for a token that leaves the daemon`]),
       ...notGranted(broker, grant),
+      ...endingSoon(broker, grant),
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
   });
+}
+
+/** TK-10: the end of a sign-in that the issuer named, where it is near enough to plan for. */
+function endingSoon({ clock }: Broker, { profile, authorizationExpiresAt, refreshTokenExpiresAt, signedInAt }: Grant): readonly string[] {
+  const ends = [authorizationExpiresAt, refreshTokenExpiresAt].filter((end) => end !== null);
+  if (ends.length === 0) return [];
+  const end = Math.min(...ends);
+  const left = end - clock.now();
+  if (left > Math.min(SOON_MS, (end - signedInAt) / 4)) return [];
+  const when = left <= 0 ? 'has ended' : `ends in ${Math.max(1, Math.round(left / 60_000))} minutes`;
+  return [end === authorizationExpiresAt
+    ? `${profile}: the sign-in ${when}, whatever is refreshed; run: valetkey login ${profile}`
+    : `${profile}: the sign-in ${when} unless it is used before (keep_alive_s in the profile keeps it)`];
 }
 
 function notGranted(broker: Broker, grant: Grant): readonly string[] {

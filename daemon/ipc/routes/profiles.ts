@@ -1,6 +1,7 @@
 import type * as v from 'valibot';
-import type { profileAddRequest } from '../../../shared/schemas.ts';
-import type { OkReply, ProfileAddReply, ProfilesReply, ProfileView } from '../../../shared/schemas.ts';
+import type { profileAddRequest } from '../../../shared/profile-schemas.ts';
+import type { ProfileAddReply, ProfilesReply, ProfileView } from '../../../shared/profile-schemas.ts';
+import type { OkReply } from '../../../shared/schemas.ts';
 import type { AuthorizationServer, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';

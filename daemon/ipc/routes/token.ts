@@ -5,8 +5,8 @@ import type { TokenReply } from '../../../shared/schemas.ts';
 import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
+import { instantOf } from '../../core/time.ts';
 import { decide } from '../../policy/decide.ts';
-import { obtainedFrom } from '../../tokens/token-source.ts';
 import type { Ask } from '../app.ts';
 import { withDeadline } from '../deadline.ts';
 import { encodeToken } from '../encode.ts';
@@ -26,11 +26,11 @@ export async function token(broker: Broker, ask: Ask): Promise<TokenReply> {
   const claimed = claimedOf(body.claimed);
   await allow(broker, ask, profile, claimed);
   await broker.lifecycle.ensureOpen();
-  const need = needOf(body, profile, broker.clock.now());
+  const need = needOf(body, profile, broker.clock.boottimeMs());
   try {
     const served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
     await broker.releases.record(profile, served.token, served.source, ask.caller, ask.requestId, claimed);
-    return encodeToken(profile, served.token, served.source);
+    return encodeToken(profile, served.token, served.source, instantOf(broker.clock));
   } catch (cause) {
     throw await withLogin(broker, cause, profile, body, ask);
   }
@@ -47,14 +47,14 @@ async function allow(broker: Broker, ask: Ask, profile: Profile, claimed: Claime
   throw new BrokerError('policy_denied', `${decision.reason} (rule ${decision.rule})`, { reason: decision.rule });
 }
 
-function needOf(body: Body, profile: Profile, now: TokenNeed['notBefore'] & number): TokenNeed {
+function needOf(body: Body, profile: Profile, nowMs: number): TokenNeed {
   return {
     scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
     resource: body.resource ?? profile.resource,
     minTtlMs: (body.min_ttl_s ?? DEFAULT_MIN_TTL_S) * 1000,
     acrValues: body.acr_values ?? [],
     maxAgeS: body.max_age_s ?? null,
-    notBefore: obtainedFrom(now, body.force ?? false),
+    notBeforeMs: body.force === true ? nowMs : null,
   };
 }
 

@@ -1,6 +1,6 @@
 /** From what a login came to, to the page that says so. */
 import { unreachable } from '../../core/errors.ts';
-import type { LoopbackPage } from '../../core/ports.ts';
+import type { LoopbackPage } from '../../core/loopback-port.ts';
 import { expiredPage } from './expired.ts';
 import { issMismatchPage } from './iss-mismatch.ts';
 import { renderDocument } from './layout.ts';

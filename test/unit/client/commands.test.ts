@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { environmentAdvice } from '../../../client/environment-advice.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
-import type { ProfileAddRequest, PurgeReply } from '../../../shared/schemas.ts';
+import type { ProfileAddRequest } from '../../../shared/profile-schemas.ts';
+import type { PurgeReply } from '../../../shared/schemas.ts';
 import { grant, NOW, profile, run, status } from './fake-world.ts';
 import { privateDirectory } from './stand-in.ts';
 

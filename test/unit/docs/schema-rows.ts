@@ -1,5 +1,6 @@
 /** What a schema of the wire says, as rows of a table: key, type in words, whether it must be there. */
 import { PROFILE_NAME, LOGIN_ID, SCOPE_TOKEN } from '../../../shared/names.ts';
+import * as p from '../../../shared/profile-schemas.ts';
 import * as s from '../../../shared/schemas.ts';
 
 export type SchemaRow = { readonly key: string; readonly type: string; readonly required: boolean };
@@ -18,7 +19,7 @@ type Node = {
 
 /** Objects that the document describes once, under this heading. */
 export const NAMED = new Map<unknown, string>([
-  [s.loginView, 'Login'], [s.grantView, 'Grant'], [s.profileView, 'Profile'], [s.subjectView, 'Subject'],
+  [s.loginView, 'Login'], [s.grantView, 'Grant'], [p.profileView, 'Profile'], [s.subjectView, 'Subject'],
   [s.vaultView, 'Vault'], [s.consentChallenge, 'Challenge'],
 ]);
 
@@ -29,7 +30,7 @@ export function schemaRows(schema: unknown, prefix = ''): readonly SchemaRow[] {
     const key = `${prefix}${name}`;
     const { inner, isArray } = innerOf(node);
     const row = { key, type: typeOf(node), required: node.type !== 'optional' };
-    const isOpen = inner.entries !== undefined && !NAMED.has(inner) && inner !== (s.profileTable as unknown);
+    const isOpen = inner.entries !== undefined && !NAMED.has(inner) && inner !== (p.profileTable as unknown);
     return isOpen ? [row, ...schemaRows(inner, `${key}${isArray ? '[]' : ''}.`)] : [row];
   });
 }
@@ -43,7 +44,7 @@ function innerOf(node: Node): { readonly inner: Node; readonly isArray: boolean 
 
 export function typeOf(node: Node): string {
   if (NAMED.has(node)) return `[${NAMED.get(node)}](#${NAMED.get(node)?.toLowerCase()})`;
-  if (node === (s.profileTable as unknown)) return 'object';
+  if (node === (p.profileTable as unknown)) return 'object';
   const actions = (node.pipe ?? []).slice(1) as readonly Action[];
   const limit = (type: string): unknown => actions.find((action) => action.type === type)?.requirement;
   switch (node.type) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseProfileName, parseScope } from '../../../../shared/names.ts';
-import type { ProfileTable } from '../../../../shared/schemas.ts';
+import type { ProfileTable } from '../../../../shared/profile-schemas.ts';
 import type { Profile } from '../../../../daemon/core/domain.ts';
 import { isFault } from '../../../../daemon/config/fault.ts';
 import { makeProfile, redirectUris } from '../../../../daemon/config/profile.ts';

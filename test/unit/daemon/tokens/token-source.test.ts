@@ -3,6 +3,7 @@ import type { TokenNeed } from '../../../../daemon/core/grant.ts';
 import type { Grant, Profile } from '../../../../daemon/core/domain.ts';
 import type { IssuerOutcome } from '../../../../daemon/core/ports.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
+import { Circuits } from '../../../../daemon/tokens/circuit.ts';
 import { Grants } from '../../../../daemon/tokens/grant-book.ts';
 import { Revocations } from '../../../../daemon/tokens/revocations.ts';
 import { TokenSource } from '../../../../daemon/tokens/token-source.ts';
@@ -13,11 +14,11 @@ import { FakeAudit, FakeIssuer, FakeVault, fakeRandom, LogSink, refusal, tokenSe
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 
 const never = new AbortController().signal;
-const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBefore: null, ...over });
+const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, ...over });
 const expired = someToken({ expiresAt: (T0 + 1_000) as EpochMs });
 const stale = (over: Partial<Grant> = {}): Grant => someGrant({ state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [expired] }, ...over });
-const lost: IssuerOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'timeout', timedOut: true };
-const down: IssuerOutcome = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'refused', timedOut: false };
+const lost: IssuerOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, reach: 'network', cause: 'timeout', timedOut: true };
+const down: IssuerOutcome = { kind: 'transient', answerLost: false, retryAfterMs: null, reach: 'network', cause: 'refused', timedOut: false };
 
 async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const clock = new FakeClock(T0);
@@ -31,7 +32,7 @@ async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
   const revocations = new Revocations(deps);
   const gate = { isLocked: false };
-  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, onRefreshed: () => undefined });
+  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, circuits: new Circuits(deps), onRefreshed: () => undefined, onServed: () => undefined });
   await book.load();
   const get = (over: Partial<TokenNeed> = {}, signal = never) => source.get(profile, need(over), signal);
   return { clock, issuer, vault, audit, log, book, source, revocations, profile, get, stop, gate };
@@ -68,9 +69,9 @@ describe('a token', () => {
 
   it('with force is new, also where a good one is cached', async () => {
     const { get, issuer, clock } = await rig(someGrant());
-    expect(await get({ notBefore: clock.now() + 0 as EpochMs })).toMatchObject({ source: 'cache' });
+    expect(await get({ notBeforeMs: null })).toMatchObject({ source: 'cache' });
     await clock.advance(5);
-    expect(await get({ notBefore: clock.now() })).toMatchObject({ source: 'refresh' });
+    expect(await get({ notBeforeMs: clock.boottimeMs() })).toMatchObject({ source: 'refresh' });
     expect(issuer.refreshes).toHaveLength(1);
   });
 
@@ -159,7 +160,7 @@ describe('a failed refresh', () => {
 
   it('honours Retry-After', async () => {
     const { get, issuer, clock } = await rig(stale());
-    issuer.onRefresh = async () => ({ ...down, retryAfterMs: 120_000, cause: 'http_429' });
+    issuer.onRefresh = async () => ({ ...down, retryAfterMs: 120_000, reach: 'server', cause: 'http_429' });
     await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable', facts: { retryAfterS: 120 } });
     await clock.advance(119_000);
     await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
@@ -473,7 +474,7 @@ describe('[RV-01] the end of a grant', () => {
     const tried: string[] = [];
     issuer.revoke = async ({ server }) => {
       tried.push(server.issuer);
-      return { kind: 'transient', answerLost: false, retryAfterMs: server.issuer.includes('slow') ? 86_400_000 : null, cause: 'http_503', timedOut: false };
+      return { kind: 'transient', answerLost: false, retryAfterMs: server.issuer.includes('slow') ? 86_400_000 : null, reach: 'server' as const, cause: 'http_503', timedOut: false };
     };
     for (const name of ['slow', 'good']) await revocations.send(await revocations.prepare(someGrant({ server: someServer({ issuer: `https://${name}.example` }) }), profile));
     tried.length = 0;
@@ -498,7 +499,7 @@ describe('[RV-01] revocation', () => {
   });
   it('keeps what could not be sent, sealed, and sends it when the issuer is back', async () => {
     const { revocations, issuer, vault, clock, profile } = await rig(null);
-    issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: 20_000, cause: 'http_5xx', timedOut: false });
+    issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: 20_000, reach: 'server' as const, cause: 'http_5xx', timedOut: false });
     expect(await revocations.send(await revocations.prepare(someGrant(), profile))).toMatchObject([{ outcome: 'pending' }, { outcome: 'pending' }]);
     expect(vault.kept.size).toBe(2);
     await clock.advance(3_000);

@@ -1,0 +1,134 @@
+/**
+ * One circuit breaker for each issuer, shared by all grants there. What cannot be reached is not knocked at by
+ * every grant in turn, and no refresh token is risked to find out whether the network is back: an open circuit
+ * closes by a probe that carries no secret. An issuer that answers with errors is tried again by one refresh at
+ * a time.
+ *
+ * I13 Between looking for a probe and claiming it there is no await, so a circuit has at most one.
+ */
+import type { EpochMs } from '../../shared/names.ts';
+import type { Grant, IssuerConnection, Profile } from '../core/domain.ts';
+import type { Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
+
+export type CircuitDeps = { readonly issuer: Pick<Issuer, 'probe'>; readonly clock: Clock; readonly random: Random; readonly log: Log };
+
+/** What is known of an issuer that fails. */
+export type Outage = {
+  readonly issuer: string;
+  readonly since: EpochMs;
+  readonly cause: string;
+  readonly reach: Transient['reach'];
+  readonly retryAfterS: number;
+};
+
+/** The network comes back at any moment, and a caller waits for it: never longer than this between two probes. */
+const NETWORK_PAUSE_MAX_MS = 4_000;
+const SERVER_PAUSE_MAX_MS = 30_000;
+const FIRST_PAUSE_MS = 500;
+/** One error page may be about one grant; this many in a row are about the issuer. */
+const SERVER_FAILURES = 3;
+const RETRY_AFTER_MAX_MS = 3_600_000;
+/** These are said to one client of the issuer, and must not hold back the others. */
+const OF_ONE_CLIENT = ['http_429', 'http_408'];
+
+type State = { failures: number; since: EpochMs; cause: string; reach: Transient['reach']; notBeforeMs: number; trial: boolean; probing: Promise<void> | null };
+
+export class Circuits {
+  readonly #deps: CircuitDeps;
+  readonly #states = new Map<string, State>();
+
+  constructor(deps: CircuitDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Resolves to null where a refresh may be sent, else to the outage. Where it is time to look again, the
+   * first to ask looks, and all who ask meanwhile wait for what comes of it.
+   */
+  async admit(grant: Grant, profile: Profile): Promise<Outage | null> {
+    const key = keyOf(profile);
+    const state = this.#states.get(key);
+    if (state === undefined || !isOpen(state)) return null;
+    if (state.probing === null && state.notBeforeMs > this.#deps.clock.boottimeMs()) return this.#outage(profile.issuer, state);
+    if (state.reach === 'server') {
+      if (state.trial) return this.#outage(profile.issuer, state);
+      state.trial = true; // until it is told what came of it
+      return null;
+    }
+    state.probing ??= this.#probe(key, state, grant, profile).finally(() => {
+      state.probing = null;
+    });
+    await state.probing;
+    return isOpen(state) ? this.#outage(profile.issuer, state) : null;
+  }
+
+  /** The issuer answered: whatever it said, it can be reached and is well. */
+  answered(profile: Profile): void {
+    const key = keyOf(profile);
+    const state = this.#states.get(key);
+    if (state !== undefined) this.#close(key, state, profile.issuer);
+  }
+
+  failed(profile: Profile, transient: Transient): void {
+    if (OF_ONE_CLIENT.includes(transient.cause)) return this.unheard(profile);
+    const key = keyOf(profile);
+    this.#fail(key, this.#states.get(key), profile.issuer, transient);
+  }
+
+  /** Nothing was learnt of the issuer: the next one may try. */
+  unheard(profile: Profile): void {
+    const state = this.#states.get(keyOf(profile));
+    if (state !== undefined) state.trial = false;
+  }
+
+  /** The machine woke up, or its network changed: every probe is due at once. */
+  wake(): void {
+    for (const state of this.#states.values()) if (state.reach === 'network') state.notBeforeMs = 0;
+  }
+
+  outages(): readonly Outage[] {
+    return [...this.#states].filter(([, state]) => isOpen(state)).map(([key, state]) => this.#outage(issuerOf(key), state));
+  }
+
+  async #probe(key: string, state: State, grant: Grant, connection: IssuerConnection): Promise<void> {
+    const outcome = await this.#deps.issuer.probe(grant.server, connection);
+    if (outcome.kind === 'reached') this.#close(key, state, grant.issuer);
+    else this.#fail(key, state, grant.issuer, outcome);
+  }
+
+  #fail(key: string, before: State | undefined, issuer: string, { cause, reach, retryAfterMs }: Transient): void {
+    const { clock, random, log } = this.#deps;
+    const failures = (before?.failures ?? 0) + 1;
+    const ceiling = Math.min(reach === 'network' ? NETWORK_PAUSE_MAX_MS : SERVER_PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 16));
+    const pauseMs = Math.max((ceiling * (1 + random.fraction())) / 2, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS));
+    const state: State = before ?? { failures, since: clock.now(), cause, reach, notBeforeMs: 0, trial: false, probing: null };
+    const wasOpen = before !== undefined && isOpen(before);
+    Object.assign(state, { failures, cause, reach, notBeforeMs: clock.boottimeMs() + pauseMs, trial: false });
+    this.#states.set(key, state);
+    if (!wasOpen && isOpen(state)) log.warn('issuer_unreachable', { issuer, why: cause });
+  }
+
+  #close(key: string, state: State, issuer: string): void {
+    if (isOpen(state)) this.#deps.log.info('issuer_reached', { issuer, after_s: Math.round((this.#deps.clock.now() - state.since) / 1000) });
+    state.failures = 0;
+    this.#states.delete(key);
+  }
+
+  #outage(issuer: string, { since, cause, reach, notBeforeMs }: State): Outage {
+    return { issuer, since, cause, reach, retryAfterS: Math.max(1, Math.ceil((notBeforeMs - this.#deps.clock.boottimeMs()) / 1000)) };
+  }
+}
+
+function isOpen({ failures, reach }: State): boolean {
+  return failures >= (reach === 'network' ? 1 : SERVER_FAILURES);
+}
+
+/** Behind another proxy the same issuer is another road. */
+function keyOf({ issuer, proxy }: Pick<Profile, 'issuer' | 'proxy'>): string {
+  return JSON.stringify([issuer, proxy]);
+}
+
+function issuerOf(key: string): string {
+  const [issuer] = JSON.parse(key) as [string, string | null];
+  return issuer;
+}

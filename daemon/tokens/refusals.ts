@@ -1,0 +1,80 @@
+/** What a caller is told where no token can be given, as errors of the one table. */
+import { BrokerError, discardedAnswer, unreachable } from '../core/errors.ts';
+import type { AccessToken, Grant, Profile } from '../core/domain.ts';
+import { holdsScope, missingScopes } from '../core/grant.ts';
+import type { TokenNeed } from '../core/grant.ts';
+import type { Transient } from '../core/ports.ts';
+import type { Outage } from './circuit.ts';
+import { loginRequired } from './login-required.ts';
+import type { RefreshOutcome } from './refresh.ts';
+
+/** What came of asking for a refresh: what the issuer said, or why it was not asked. */
+export type FlightOutcome = RefreshOutcome | { readonly kind: 'outage'; readonly outage: Outage };
+
+export function tooShort(profile: Profile, lifeMs: number, need: TokenNeed): BrokerError {
+  return new BrokerError('min_ttl_unmet', `${profile.issuer} gives tokens of ${Math.floor(lifeMs / 1000)} s; ${Math.ceil(need.minTtlMs / 1000)} s were asked for`, {
+    hint: `Run: valetkey token ${profile.name} --min-ttl ${Math.max(0, Math.floor(lifeMs / 2000))}`,
+  });
+}
+
+/** A fresh token of fewer scopes than were asked for: asking again gives no more. */
+export function unmetScopes(profile: Profile, need: TokenNeed, token: AccessToken): BrokerError | null {
+  const missing = (need.scopes ?? []).filter((scope) => !holdsScope(token.scopes, scope, profile.traits.scopeAliases));
+  return missing.length === 0 ? null : new BrokerError('scope_not_granted', `${profile.issuer} granted only: ${token.scopes.join(' ')}`);
+}
+
+export function refuseMissingScopes(profile: Profile, grant: Grant, need: TokenNeed): void {
+  if (need.scopes === null) return;
+  const missing = missingScopes(grant, need.scopes, profile.traits.scopeAliases);
+  if (missing.length === 0) return;
+  throw new BrokerError('scope_not_granted', `the sign-in of profile ${profile.name} was not granted: ${missing.join(' ')}`, {
+    hint: `Run: valetkey login ${profile.name} --scope "${[...new Set([...grant.scopes, ...missing])].join(' ')}"`,
+  });
+}
+
+/**
+ * Issuers refuse a resource that the sign-in did not name (RFC 8707, section 2.2), and some consume the
+ * refresh token before they look: asking would cost the grant. Only where resources are scopes is it safe.
+ */
+export function refuseOtherResource(profile: Profile, grant: Grant, resource: string | null): void {
+  if (resource === grant.resource || profile.traits.resourceStyle === 'scope_prefix') return;
+  throw new BrokerError('resource_not_granted', `the sign-in of profile ${profile.name} was for ${grant.resource ?? 'no resource'}`, {
+    hint: resource === null ? `Run: valetkey login ${profile.name}` : `Set resource = "${resource}" in a profile, then run: valetkey login PROFILE`,
+  });
+}
+
+/** An issuer that answers 500 was reached; the network is not to be searched. */
+function whatItDid({ reach }: Transient): string {
+  return reach === 'server' ? 'answered with an error to' : 'did not answer';
+}
+
+/** Since when it has been so, and why nothing is sent now. */
+export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage): BrokerError {
+  const what = reach === 'server' ? 'has answered with errors' : 'has not been reached';
+  return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since });
+}
+
+/** Null where the outcome lets this caller look again, or holds its token. */
+export function failureIn(outcome: FlightOutcome, profile: Profile, retryAfterS: number): BrokerError | null {
+  switch (outcome.kind) {
+    case 'transient':
+      return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(outcome.transient)} the refresh (${outcome.transient.cause})`, { retryAfterS });
+    case 'outage':
+      return outageError(outcome.outage);
+    case 'parked':
+      return loginRequired(profile, outcome.reason);
+    case 'refused':
+      return outcome.reason === null ? new BrokerError(outcome.code, outcome.message) : loginRequired(profile, outcome.reason);
+    case 'refreshed':
+      return outcome.discarded === null ? null : discardedAnswer(profile, outcome.discarded);
+    case 'overtaken':
+      return null;
+    default:
+      return unreachable(outcome);
+  }
+}
+
+/** What concerns everybody who waits, as opposed to an answer to one wish. */
+export function concernsAll({ kind }: FlightOutcome): boolean {
+  return kind === 'transient' || kind === 'outage' || kind === 'parked';
+}
