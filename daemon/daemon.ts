@@ -24,6 +24,7 @@ import type { Gate } from './lifecycle.ts';
 import { Ahead } from './tokens/ahead.ts';
 import { Circuits } from './tokens/circuit.ts';
 import { Grants } from './tokens/grant-book.ts';
+import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { watchTime } from './watch-time.ts';
@@ -78,9 +79,14 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const circuits = new Circuits(edges);
   const source = new TokenSource({
     ...edges, book, revocations, circuits, isLocked,
-    onRefreshed: (profile) => events.emit('token_refreshed', profile, null),
+    serverOf: (grant) => metadata.serverOf(grant),
+    onRefreshed: (profile) => {
+      metadata.refreshed(profile);
+      events.emit('token_refreshed', profile, null);
+    },
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
+  const metadata = new Metadata({ ...edges, book });
   const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
     audit.append({ event: 'peer_refused', profile: null, caller: null, request: null, facts })
@@ -114,7 +120,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, book, source, circuits, logins, revocations, releases: new Releases(edges), events, lifecycle };
+  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), events, lifecycle };
   const app = await createApp({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

@@ -5,7 +5,7 @@
  */
 import type { ErrorCode, LoginReason } from '../../shared/errors.ts';
 import type { ProfileName } from '../../shared/names.ts';
-import type { AccessToken, Grant, Profile } from '../core/domain.ts';
+import type { AccessToken, AuthorizationServer, Grant, Profile } from '../core/domain.ts';
 import { BrokerError, unreachable } from '../core/errors.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
 import { instantOf } from '../core/time.ts';
@@ -24,6 +24,8 @@ export type RefreshDeps = {
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
+  /** The pinned server, with what else is known of it by now. */
+  readonly serverOf: (grant: Grant) => AuthorizationServer;
   readonly onRefreshed: (profile: ProfileName) => void;
 };
 
@@ -37,7 +39,8 @@ export type RefreshOutcome =
   /** Logout, login or lock came first: nothing of the answer was kept. */
   | { readonly kind: 'overtaken' };
 
-export async function refreshGrant(deps: RefreshDeps, grant: Grant, profile: Profile, want: RefreshWant): Promise<RefreshOutcome> {
+export async function refreshGrant(deps: RefreshDeps, held: Grant, profile: Profile, want: RefreshWant): Promise<RefreshOutcome> {
+  const grant: Grant = { ...held, server: deps.serverOf(held) };
   const { issuer, vault, book, clock } = deps;
   if (grant.state.kind !== 'active' || grant.state.refreshToken === null) throw new Error('there is no refresh token to send');
   const { refreshToken } = grant.state;

@@ -4,6 +4,7 @@ import type { TokenNeed } from '../../daemon/core/grant.ts';
 import { Ahead } from '../../daemon/tokens/ahead.ts';
 import { Circuits } from '../../daemon/tokens/circuit.ts';
 import { Grants } from '../../daemon/tokens/grant-book.ts';
+import { Metadata } from '../../daemon/tokens/metadata.ts';
 import { Revocations } from '../../daemon/tokens/revocations.ts';
 import { TokenSource } from '../../daemon/tokens/token-source.ts';
 import type { Served } from '../../daemon/tokens/token-source.ts';
@@ -26,6 +27,7 @@ export type EngineRig = {
   readonly source: TokenSource;
   readonly circuits: Circuits;
   readonly ahead: Ahead;
+  readonly metadata: Metadata;
   readonly revocations: Revocations;
   readonly gate: { isLocked: boolean };
   readonly stop: AbortController;
@@ -50,14 +52,16 @@ export async function engineRig(grants: readonly Grant[], profiles: readonly Pro
   const gate = { isLocked: false };
   const circuits = new Circuits(deps);
   const source: TokenSource = new TokenSource({
-    ...deps, book, revocations, circuits, isLocked: () => gate.isLocked, onRefreshed: () => undefined,
+    ...deps, book, revocations, circuits, isLocked: () => gate.isLocked, onRefreshed: (profile) => metadata.refreshed(profile),
+    serverOf: (grant) => metadata.serverOf(grant),
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
   const config = { current: () => ({ profiles: table }) as never };
   const ahead = new Ahead({ ...deps, book, source, config });
+  const metadata = new Metadata({ ...deps, book, config });
   await book.load();
   return {
-    clock, issuer, vault, audit, log, book, source, circuits, ahead, revocations, gate, stop,
+    clock, issuer, vault, audit, log, book, source, circuits, ahead, metadata, revocations, gate, stop,
     get: (profile, over = {}, signal = never) => source.get(profile, someNeed(over), signal),
   };
 }

@@ -5,6 +5,7 @@ import type { Caller } from '../../core/domain.ts';
 import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
+import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
 import type { Releases } from './releases.ts';
@@ -15,6 +16,7 @@ export type Broker = {
   readonly book: GrantBook;
   readonly source: TokenSource;
   readonly circuits: Pick<Circuits, 'outages'>;
+  readonly metadata: Pick<Metadata, 'moved'>;
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly releases: Releases;

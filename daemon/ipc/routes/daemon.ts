@@ -32,7 +32,7 @@ export async function status(broker: Broker): Promise<StatusReply> {
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...grantWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker)],
     environment: facts.environment,
   };
 }
@@ -56,6 +56,10 @@ function issuerViews(broker: Broker): StatusReply['issuers'] {
 
 function unsavedWarnings(broker: Broker): readonly string[] {
   return broker.book.unsaved().map((name) => `${name}: the disk refuses the newest refresh token, which is kept in memory; if the daemon ends now, a sign-in is needed`);
+}
+
+function movedWarnings(broker: Broker): readonly string[] {
+  return broker.metadata.moved().map((name) => `${name}: the issuer names other endpoints by now than the sign-in is bound to; if refreshes fail, run: valetkey login ${name}`);
 }
 
 function grantWarnings(broker: Broker): readonly string[] {

@@ -32,7 +32,7 @@ async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
   const revocations = new Revocations(deps);
   const gate = { isLocked: false };
-  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, circuits: new Circuits(deps), onRefreshed: () => undefined, onServed: () => undefined });
+  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, circuits: new Circuits(deps), serverOf: (grant) => grant.server, onRefreshed: () => undefined, onServed: () => undefined });
   await book.load();
   const get = (over: Partial<TokenNeed> = {}, signal = never) => source.get(profile, need(over), signal);
   return { clock, issuer, vault, audit, log, book, source, revocations, profile, get, stop, gate };
