@@ -32,6 +32,7 @@ export type InProcess = {
   readonly daemon: Daemon;
   readonly socket: string;
   readonly stateDir: string;
+  readonly runtimeDir: string;
   readonly configFile: string;
   readonly log: LogSink;
   readonly audit: FakeAudit;
@@ -66,7 +67,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   ensurePrivateDir(join(root, 'run'), uid);
   const log = new LogSink();
   const self: InProcess = {
-    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, caller: {},
+    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, runtimeDir: join(root, 'run'), configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, caller: {},
     api: (method, path, body, headers) => callApi(self.socket, method, path, body, headers),
     async signIn(profile, login, ask = {}) {
       const started = await self.api('POST', '/v1/logins', { profile, ...ask });
@@ -103,7 +104,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? {} : { timeoutMs: options.issuerTimeoutMs });
     return startDaemon({
       clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, issuer,
-      vault: await openVault({ stateDir, backend: options.backend ?? 'memory', clock, random, log }),
+      vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: 'boot-1', backend: options.backend ?? 'memory', clock, random, log }),
       audit: self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       facts: { pid: process.pid, startedAtMs: clock.now(), startedBy: 'a test', socket: self.socket, stateDir, warnings: [], environment: {} },
