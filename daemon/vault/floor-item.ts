@@ -42,6 +42,7 @@ export class FloorItem {
   /** Writes what is not there yet, and waits for it 3 s at most. */
   flush(): Promise<void> {
     this.#waiting?.abort();
+    this.#waiting = null;
     return within(this.#deps.clock, PATIENCE_MS, this.#write());
   }
 
@@ -52,15 +53,20 @@ export class FloorItem {
 
   #writeLater(): void {
     if (this.#waiting !== null || !this.#isOn) return;
-    const waiting = new AbortController();
-    this.#waiting = waiting;
-    void this.#deps.clock.sleep(PAUSE_MS, waiting.signal).then(() => {
-      this.#waiting = null;
-      return this.#write();
-    }, () => {
-      // It was written early.
-      this.#waiting = null;
-    });
+    this.#waiting = new AbortController();
+    void this.#writeAfter(this.#waiting);
+  }
+
+  async #writeAfter(waiting: AbortController): Promise<void> {
+    try {
+      await this.#deps.clock.sleep(PAUSE_MS, waiting.signal);
+    } catch (cause) {
+      // It was written earlier.
+      if (waiting.signal.aborted) return;
+      throw cause;
+    }
+    if (this.#waiting === waiting) this.#waiting = null;
+    await this.#write();
   }
 
   /** One after the other: two would race for the last word. */

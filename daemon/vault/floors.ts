@@ -2,9 +2,9 @@
  * Of each profile its floor: the highest generation that is known to have been saved. A grant below it comes from
  * a backup, and its refresh token may be spent (ST-03).
  *
- * F1  A floor is raised only when its generation is on the disk. So neither a crash at any instruction nor a disk
+ * V8  A floor is raised only when its generation is on the disk. So neither a crash at any instruction nor a disk
  *     that refuses ever looks like a backup.
- * F2  Nothing waits for a floor to be kept but the end of the process, and that for 3 s at most. A floor that
+ * V9  Nothing waits for a floor to be kept but the end of the process, and that for 3 s at most. A floor that
  *     cannot be kept, or read, makes the detection weaker and fails nothing.
  *
  * They are kept twice where a restored state directory does not reach, sealed under the data key both times: in
@@ -67,9 +67,9 @@ export class Floors {
     file.start(bootId !== null && inFile !== 'newer');
     item?.start(inItem !== 'newer');
     // A runtime directory on a disk outlives its boot, and may be of a backup itself.
-    const isOfThisBoot = inFile === 'newer' || inFile?.boot === bootId;
-    if (inFile !== null && !isOfThisBoot) log.info('floors_of_another_boot', { where: file.path });
-    const byFile = isOfThisBoot ? floorsOf(inFile) : [];
+    const isOfAnotherBoot = inFile !== null && inFile !== 'newer' && inFile.boot !== bootId;
+    if (isOfAnotherBoot) log.info('floors_of_another_boot', { where: file.path });
+    const byFile = isOfAnotherBoot ? [] : floorsOf(inFile);
     const byItem = floorsOf(inItem);
     for (const [profile, generation] of [...byFile, ...byItem]) this.#lift(profile, generation);
     if (!this.#isAll(byFile)) file.put(this.#seal(key));
@@ -77,7 +77,7 @@ export class Floors {
   }
 
   /**
-   * F1: to be called when the generation is durable.
+   * V8: to be called when the generation is durable.
    * @param key - null: the vault was locked meanwhile; kept when it is opened again
    */
   raise(profile: ProfileName, generation: number, key: DataKey | null): void {

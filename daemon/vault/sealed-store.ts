@@ -191,7 +191,7 @@ export class SealedStore implements Store {
     await eraseFolders(this.#stateDir);
   }
 
-  /** F1: it is on the disk. */
+  /** V8: it is on the disk. */
   #noteSaved({ profile, generation }: Grant, key: DataKey): void {
     this.#saved.set(profile, generation);
     this.#floors.raise(profile, generation, key);
