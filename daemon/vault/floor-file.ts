@@ -56,7 +56,6 @@ export class FloorFile {
   }
 
   async remove(): Promise<void> {
-    await this.stop();
     await rm(this.path, { force: true }).catch((cause: unknown) => this.#log.warn('floors_not_removed', { where: this.path, why: whyOf(cause) }));
   }
 

@@ -140,6 +140,14 @@ describe('a restored backup', () => {
   });
 });
 
+it('a vault in memory keeps no floor anywhere', async () => {
+  const vault = await openVaultWith(vaultDeps(dir.path, 'memory', clock), keychain);
+  for (let generation = 1; generation < 4; generation += 1) await vault.save(grantOf(generation));
+  await vault.remove(work);
+  await vault.lock();
+  expect([tree(runtimeDirOf(dir.path)), keychain.calls, clock.sleepers]).toEqual([[], [], 0]);
+});
+
 describe('the floors in the runtime directory', () => {
   /** Floor 6 in the file only. */
   beforeEach(async () => {
