@@ -72,7 +72,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const { signal } = stopping;
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
-  const book = new Grants({ vault, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
+  const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const revocations = new Revocations({ ...edges, signal });
   const gate: Gate = { isLocked: false };
   const isLocked = (): boolean => gate.isLocked;
@@ -161,7 +161,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
       ['audit', () => audit.close()],
     ];
     for (const [what, step] of steps) await step().catch((cause: unknown) => log.error('stop_step_failed', { what }, cause));
-    vault.lock();
+    await vault.lock();
   }
 
   return {

@@ -18,6 +18,7 @@ import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { createLoopback } from './loopback/loopback.ts';
+import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
 import { peerOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
@@ -53,9 +54,9 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     log.flush();
   };
   try {
-    const vault = await openVault({ stateDir: paths.stateDir, backend, clock, random, log });
+    const vault = await openVault({ stateDir: paths.stateDir, runtimeDir: paths.runtimeDir, bootId: readBootId(), backend, clock, random, log });
     open.unshift(async () => {
-      if (vault.status().state === 'open') vault.lock();
+      if (vault.status().state === 'open') await vault.lock();
     });
     const issuer = createIssuer({ clock, random, log });
     open.unshift(() => issuer.close());

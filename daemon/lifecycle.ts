@@ -89,7 +89,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         gate.isLocked = true;
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
         if (vault.status().backend !== 'memory') {
-          vault.lock();
+          void vault.lock(); // the key is gone; nobody waits for the keychain
           book.forget();
           tombstonesLoaded = false;
         }

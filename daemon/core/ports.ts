@@ -165,6 +165,15 @@ export type VaultStatus = {
 };
 
 export type StoredGrant = { readonly grant: Grant; readonly intent: RefreshIntent | null };
+export type StoredGrants = {
+  readonly grants: readonly StoredGrant[];
+  readonly corrupt: readonly ProfileName[];
+  /**
+   * The highest generation that is known to have been saved of each profile, and one more where its grant was
+   * removed since. A grant below it was rolled back: it comes from a backup, and its refresh token may be spent.
+   */
+  readonly floors: ReadonlyMap<ProfileName, number>;
+};
 
 /**
  * The sealed store. Every method but status() and unlock() throws BrokerError vault_locked or
@@ -174,10 +183,10 @@ export type Vault = {
   status(): VaultStatus;
   /** Opens it: reads the key from the keychain, or derives it. `create` makes a new passphrase vault. Opening an open vault does nothing without a passphrase; with one, it is proved or refused. */
   unlock(passphrase: Secret | null, create: boolean): Promise<void>;
-  /** Forgets the key. */
-  lock(): void;
+  /** Forgets the key at once. Resolves, after 3 s at most, when the floors are kept as well as they can be; never rejects. */
+  lock(): Promise<void>;
   /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`; so is one of a newer version, left as it is. */
-  grants(): Promise<{ readonly grants: readonly StoredGrant[]; readonly corrupt: readonly ProfileName[] }>;
+  grants(): Promise<StoredGrants>;
   /** Durable when it resolves: the intent, and the space for the next generation. */
   beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void>;
   /** The refresh was not sent, or its answer left the grant as it was. */
@@ -202,7 +211,7 @@ export type Vault = {
 export type GrantBook = {
   get(profile: ProfileName): Grant | null;
   list(): readonly Grant[];
-  /** What the next generation of this profile must be, also after a logout: an old flight can never match it. */
+  /** What the next generation of this profile must be, also after a logout and a restart: no old flight and no backup can match it. */
   nextGeneration(profile: ProfileName): number;
   /** Saves `next` if the grant is still of generation `expected` (null: any, or none). Durable when it resolves. */
   commit(next: Grant, expected: number | null): Promise<'saved' | 'conflict'>;

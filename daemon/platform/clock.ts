@@ -3,11 +3,11 @@
  * during suspend, so a sleep wakes at least every 30 s and looks at the clock again.
  */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type { EpochMs } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
+import { readBootId } from './boot-id.ts';
 import { loadNative } from './native.ts';
 import type { Native } from './native.ts';
 
@@ -20,7 +20,8 @@ const SLICE_MS = 30_000;
 export function createClock(native: Native = loadNative()): Clock {
   const boottimeMs = bootClock(native);
   return {
-    bootId: readBootId(),
+    // Where the system names no boot, times of an earlier process count as of another one.
+    bootId: readBootId() ?? randomUUID(),
     // CLOCK_MONOTONIC, which Linux stops during suspend.
     awakeMs: () => performance.now(),
     // The one place that makes the time of day.
@@ -49,15 +50,6 @@ function bootClock(native: Native): () => number {
     }
     return Number(seconds) * 1000 + Number(nanoseconds) / 1e6;
   };
-}
-
-/** Where the system names no boot, one of this process: then times of an earlier process count as of another boot. */
-function readBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return randomUUID();
-  }
 }
 
 function sleepSlice(ms: number, signal: AbortSignal): Promise<void> {

@@ -11,12 +11,13 @@ import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import { parked } from '../core/grant.ts';
+import type { Audit, Clock, GrantBook, Log, Vault } from '../core/ports.ts';
 import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
-import type { Clock, GrantBook, Log, Vault } from '../core/ports.ts';
 
 export type BookDeps = {
   readonly vault: Vault;
+  readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
   /** Seconds in which this profile's issuer accepts a consumed refresh token once more; null: never. */
@@ -134,18 +135,35 @@ export class Grants implements GrantBook {
   }
 
   async #read(opening: number): Promise<void> {
-    const { vault, log } = this.#deps;
-    const { grants, corrupt } = await vault.grants();
+    const { vault, clock, log } = this.#deps;
+    const { grants, corrupt, floors } = await vault.grants();
     if (this.#opening !== opening) throw new BrokerError('vault_locked', 'the vault was locked while it was read');
     for (const profile of corrupt) {
       log.error('vault_corrupt', { profile });
       this.#absences.set(profile, 'vault_corrupt');
     }
+    for (const [profile, floor] of floors) this.#generations.set(profile, Math.max(floor, this.#generations.get(profile) ?? 0));
+    const floorOf = ({ profile }: Grant): number => floors.get(profile) ?? 0;
     for (const { grant } of grants) {
-      this.#generations.set(grant.profile, grant.generation);
-      this.#grants.set(grant.profile, grant);
+      // At once, before anything is waited for: nobody may use the tokens of a backup meanwhile.
+      this.#grants.set(grant.profile, grant.generation < floorOf(grant) ? parked({ ...grant, generation: floorOf(grant) }, 'rolled_back', clock.now()) : grant);
     }
-    for (const { grant, intent } of grants) if (intent !== null) await this.#recover(grant, intent);
+    for (const { grant, intent } of grants) {
+      if (grant.generation < floorOf(grant)) await this.#keepRolledBack(grant, floorOf(grant));
+      else if (intent !== null) await this.#recover(grant, intent);
+    }
+  }
+
+  /** ST-03: a newer generation was saved, so this refresh token is spent, or was signed out. Nothing is ever sent with it. */
+  async #keepRolledBack({ profile, issuer, generation }: Grant, floor: number): Promise<void> {
+    const { audit, log } = this.#deps;
+    const grant = this.#grants.get(profile);
+    if (grant === undefined) return;
+    const facts = { reason: 'rolled_back', generation, floor };
+    log.warn('grant_parked', { profile, ...facts });
+    await this.commit(grant, grant.generation);
+    await audit.append({ event: 'grant_parked', profile, caller: null, request: null, facts: { issuer, ...facts } })
+      .catch((cause: unknown) => log.error('audit_failed', { event: 'grant_parked' }, cause));
   }
 
   /**

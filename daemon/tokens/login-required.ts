@@ -8,6 +8,7 @@ const SENTENCES: Readonly<Record<LoginReason, string>> = {
   no_refresh_token: 'the issuer gave no refresh token, so no newer or longer-lived access token can be had',
   revoked_or_reused: 'the issuer no longer accepts the refresh token: it expired, was revoked, or was used by something else',
   refresh_answer_lost: 'the answer to a refresh was lost, so the stored refresh token may be spent',
+  rolled_back: 'the stored sign-in comes from a backup and is older than the last one that was saved, so its refresh token may be spent',
   grant_rebound: 'issuer, client, endpoints, CA or proxy of the profile changed since the sign-in',
   session_limit: 'the organisation\'s limit for one sign-in is reached',
   interaction_required: 'the issuer wants to see the person again before it gives another token',

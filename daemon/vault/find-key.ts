@@ -33,10 +33,14 @@ export type Closed = {
   readonly retry: boolean;
 };
 export type Found =
-  /** `isNew`: vault.json is still to be written. */
-  | { readonly kind: 'key'; readonly key: DataKey; readonly header: VaultHeader; readonly isNew: boolean }
+  /** `isNew`: vault.json is still to be written. `floors`: as the keychain keeps them, sealed. */
+  | { readonly kind: 'key'; readonly key: DataKey; readonly header: VaultHeader; readonly isNew: boolean; readonly floors: string | null }
   | { readonly kind: 'memory'; readonly why: string }
   | Closed;
+
+export function asksKeychain(backend: Backend, header: VaultHeader | null): boolean {
+  return backend === 'keychain' || (backend === 'auto' && header?.keyedBy.backend !== 'passphrase');
+}
 
 /**
  * A passphrase that nothing asks for is refused, never dropped in silence: its owner would rely on it.
@@ -66,13 +70,13 @@ async function findOwnKey(stores: KeyStores, header: VaultHeader, passphrase: Se
     if (passphrase !== null) throw refusePassphrase('this vault is opened by the keychain; it takes no passphrase');
     const read = await readKeychainKey(stores.keychain, header.id);
     if (read.kind === 'trouble') return closedBy(read);
-    return (await isRightKey(read.key, header, path)) ? { kind: 'key', key: read.key, header, isNew: false } : refuse(read.key, closedBy(trouble('damaged')));
+    return (await isRightKey(read.key, header, path)) ? { kind: 'key', key: read.key, header, isNew: false, floors: read.floors } : refuse(read.key, closedBy(trouble('damaged')));
   }
   if (create) throw refusePassphrase('this vault has a key already, under a passphrase', 'Run: valetkey unlock; if it is forgotten: valetkey purge, and sign in again');
   if (passphrase === null) return closed('passphrase', 'locked', 'the vault opens with a passphrase', 'Run: valetkey unlock');
   const key = await stores.passphrases.unwrap(passphrase, { id: header.id, keyedBy }, path);
   return (await isRightKey(key, header, path))
-    ? { kind: 'key', key, header, isNew: false }
+    ? { kind: 'key', key, header, isNew: false, floors: null }
     : refuse(key, closed('passphrase', 'unavailable', `${path} does not fit its own key`, `Restore ${path} from a backup; else run: valetkey purge`));
 }
 
@@ -86,7 +90,7 @@ async function findFirstKey(stores: KeyStores, passphrase: Secret | null, create
   if (backend !== 'keychain' && create && passphrase !== null) {
     const key = DataKey.generate();
     const keyedBy = await stores.passphrases.wrap(key, passphrase, id);
-    return { kind: 'key', key, header: { id, check: await sealCheck(key, id), keyedBy }, isNew: true };
+    return { kind: 'key', key, header: { id, check: await sealCheck(key, id), keyedBy }, isNew: true, floors: null };
   }
   if (backend === 'passphrase') return closed('passphrase', 'locked', 'the vault has no passphrase yet', 'Run: valetkey unlock --create');
   if (passphrase !== null) {
@@ -96,7 +100,7 @@ async function findFirstKey(stores: KeyStores, passphrase: Secret | null, create
   }
   const made = await makeKeychainKey(stores.keychain, id);
   if (made.kind === 'key') {
-    return { kind: 'key', key: made.key, header: { id, check: await sealCheck(made.key, id), keyedBy: { backend: 'keychain' } }, isNew: true };
+    return { kind: 'key', key: made.key, header: { id, check: await sealCheck(made.key, id), keyedBy: { backend: 'keychain' } }, isNew: true, floors: null };
   }
   return backend === 'auto' ? { kind: 'memory', why: made.why } : closedBy(made);
 }

@@ -1,10 +1,11 @@
 /**
  * The data key as an item of the keychain, one for each vault id, so that two state directories of one user
- * never write over each other's. The item is JSON with a version; keys that this version does not know are left
- * alone, which leaves room for more than the key (the floor of the generations, ST-03).
+ * never write over each other's. The item is JSON with a version, is written once and never again; the floors of
+ * the generations stand in an item beside it (floor-item.ts).
  */
 import { BrokerError } from '../core/errors.ts';
 import { DataKey, KEY_BYTES } from './data-key.ts';
+import { PERSON_MS } from './keychain.ts';
 import type { Keychain, KeychainFailure, KeychainOutcome } from './keychain.ts';
 import { refuseNewer } from './seal.ts';
 
@@ -22,10 +23,14 @@ const TROUBLE: Readonly<Record<KeychainFailure | 'missing' | 'damaged', Keychain
   damaged: { state: 'unavailable', why: 'the key in the keychain is not the one of this vault', hint: 'Open the keychain in which the vault was made; else run: valetkey purge, and sign in again' },
 };
 
-export type KeychainKey = { readonly kind: 'key'; readonly key: DataKey } | ({ readonly kind: 'trouble' } & KeychainTrouble);
+export type KeychainKey = { readonly kind: 'key'; readonly key: DataKey; readonly floors: string | null } | ({ readonly kind: 'trouble' } & KeychainTrouble);
 
 export function accountOf(vault: string): string {
   return `vault-${vault}`;
+}
+
+export function floorsAccountOf(vault: string): string {
+  return `${accountOf(vault)}-floors`;
 }
 
 export function trouble(why: keyof typeof TROUBLE): Extract<KeychainKey, { kind: 'trouble' }> {
@@ -33,10 +38,10 @@ export function trouble(why: keyof typeof TROUBLE): Extract<KeychainKey, { kind:
 }
 
 export async function readKeychainKey(keychain: Keychain, vault: string): Promise<KeychainKey> {
-  const outcome = await keychain.read(accountOf(vault));
+  const outcome = await keychain.read(accountOf(vault), floorsAccountOf(vault));
   if (outcome.kind === 'found') {
     const key = parseItem(outcome.secret, vault);
-    return key === null ? trouble('damaged') : { kind: 'key', key };
+    return key === null ? trouble('damaged') : { kind: 'key', key, floors: outcome.beside?.toString('latin1') ?? null };
   }
   return notDone(outcome);
 }
@@ -45,16 +50,16 @@ export async function readKeychainKey(keychain: Keychain, vault: string): Promis
 export async function makeKeychainKey(keychain: Keychain, vault: string): Promise<KeychainKey> {
   const key = DataKey.generate();
   const item = await key.use(async (bytes) => Buffer.from(JSON.stringify({ v: ITEM_VERSION, key: Buffer.from(bytes).toString('base64url') })));
-  const outcome = await keychain.store(accountOf(vault), item);
+  const outcome = await keychain.store(accountOf(vault), item, PERSON_MS);
   item.fill(0);
-  if (outcome.kind === 'stored') return { kind: 'key', key };
+  if (outcome.kind === 'stored') return { kind: 'key', key, floors: null };
   key.close();
   return notDone(outcome);
 }
 
 /** Throws vault_unavailable where the keychain keeps it. */
 export async function removeKeychainKey(keychain: Keychain, vault: string): Promise<void> {
-  const outcome = await keychain.remove(accountOf(vault));
+  const outcome = await keychain.remove(accountOf(vault), floorsAccountOf(vault));
   if (outcome.kind !== 'failed') return;
   const { why } = TROUBLE[outcome.why];
   throw new BrokerError('vault_unavailable', `every sealed file is gone, but their key stays in the keychain (service valetkey, ${accountOf(vault)}): ${why}`, {

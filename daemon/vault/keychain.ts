@@ -17,7 +17,7 @@ import type { Clock } from '../core/ports.ts';
 /** Opening the keychain: libdbus gives up after 2 s, a frozen bus never does. */
 const CONNECT_MS = 3_000;
 /** Once it answered, it may be asking a person for its password. */
-const PERSON_MS = 120_000;
+export const PERSON_MS = 120_000;
 const KEYCHAIN_SERVICE = 'valetkey';
 
 export type KeychainFailure =
@@ -31,36 +31,44 @@ export type KeychainFailure =
   /** It answers, but takes no new item. */
   | 'refused';
 export type KeychainOutcome =
-  | { readonly kind: 'found'; readonly secret: Buffer }
+  /** `beside`: the second item that was asked for; null where it is not there. */
+  | { readonly kind: 'found'; readonly secret: Buffer; readonly beside: Buffer | null }
   | { readonly kind: 'missing' }
   | { readonly kind: 'stored' }
   | { readonly kind: 'removed' }
   | { readonly kind: 'failed'; readonly why: KeychainFailure };
 
 export type Keychain = {
-  read(account: string): Promise<KeychainOutcome>;
-  /** Stores it and reads it back. */
-  store(account: string, secret: Buffer): Promise<KeychainOutcome>;
-  remove(account: string): Promise<KeychainOutcome>;
+  /** One process and one question to a person for both items; the outcome is that of the first. */
+  read(account: string, beside: string): Promise<KeychainOutcome>;
+  /** Stores it and reads it back. @param personMs - how long a dialog may stay open */
+  store(account: string, secret: Buffer, personMs: number): Promise<KeychainOutcome>;
+  remove(account: string, beside: string): Promise<KeychainOutcome>;
 };
 
-type Call = { readonly op: 'read' | 'store' | 'remove'; readonly service: string; readonly account: string; readonly secret: Uint8Array | null };
+type Call = {
+  readonly op: 'read' | 'store' | 'remove';
+  readonly service: string;
+  readonly account: string;
+  readonly beside: string | null;
+  readonly secret: Uint8Array | null;
+};
 type Message = { readonly step: 'connected' } | { readonly step: 'done'; readonly outcome: KeychainOutcome };
 
 export function createKeychain(clock: Clock): Keychain {
   return {
-    read: (account) => runCall(clock, { op: 'read', service: KEYCHAIN_SERVICE, account, secret: null }),
-    store: (account, secret) => runCall(clock, { op: 'store', service: KEYCHAIN_SERVICE, account, secret }),
-    remove: (account) => runCall(clock, { op: 'remove', service: KEYCHAIN_SERVICE, account, secret: null }),
+    read: (account, beside) => runCall(clock, PERSON_MS, { op: 'read', service: KEYCHAIN_SERVICE, account, beside, secret: null }),
+    store: (account, secret, personMs) => runCall(clock, personMs, { op: 'store', service: KEYCHAIN_SERVICE, account, beside: null, secret }),
+    remove: (account, beside) => runCall(clock, PERSON_MS, { op: 'remove', service: KEYCHAIN_SERVICE, account, beside, secret: null }),
   };
 }
 
-async function runCall(clock: Clock, call: Call): Promise<KeychainOutcome> {
+async function runCall(clock: Clock, personMs: number, call: Call): Promise<KeychainOutcome> {
   // The program comes over stdin and the key over a pipe: the command line shows neither.
   const child = spawn(process.execPath, ['-'], { cwd: '/', stdio: ['pipe', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' });
   const over = new AbortController();
   try {
-    return await Promise.race([talk(child, call, () => over.signal.aborted), guard(clock, child, over.signal)]);
+    return await Promise.race([talk(child, call, () => over.signal.aborted), guard(clock, personMs, child, over.signal)]);
   } finally {
     over.abort();
     child.kill('SIGKILL');
@@ -68,7 +76,7 @@ async function runCall(clock: Clock, call: Call): Promise<KeychainOutcome> {
 }
 
 /** The late side of the race. */
-async function guard(clock: Clock, child: ChildProcess, signal: AbortSignal): Promise<KeychainOutcome> {
+async function guard(clock: Clock, personMs: number, child: ChildProcess, signal: AbortSignal): Promise<KeychainOutcome> {
   const connected = new Promise<'connected'>((resolve) => {
     child.on('message', (message: Message) => {
       if (message.step === 'connected') resolve('connected');
@@ -77,7 +85,7 @@ async function guard(clock: Clock, child: ChildProcess, signal: AbortSignal): Pr
   try {
     const first = await Promise.race([connected, clock.sleep(CONNECT_MS, signal)]);
     if (first !== 'connected') return { kind: 'failed', why: 'frozen' };
-    await clock.sleep(PERSON_MS, signal);
+    await clock.sleep(personMs, signal);
     return { kind: 'failed', why: 'locked' };
   } catch (cause) {
     // The call is over, and with it this watch; its result is no longer looked at.
@@ -109,7 +117,8 @@ function talk(child: ChildProcess, call: Call, isOver: () => boolean): Promise<K
 }
 
 function withBuffer(outcome: KeychainOutcome): KeychainOutcome {
-  return outcome.kind === 'found' ? { kind: 'found', secret: Buffer.from(outcome.secret) } : outcome;
+  if (outcome.kind !== 'found') return outcome;
+  return { kind: 'found', secret: Buffer.from(outcome.secret), beside: outcome.beside === null ? null : Buffer.from(outcome.beside) };
 }
 
 /** The whole program of the child. Its text is sent over, so it may use nothing but its arguments. */
@@ -121,14 +130,14 @@ function answerOneCall(require: NodeJS.Require, child: NodeJS.Process, base: str
   const done = (outcome: unknown): void => send({ step: 'done', outcome });
   const failed = (why: string): void => done({ kind: 'failed', why });
 
-  const run = async ({ op, service, account, secret }: Call): Promise<void> => {
+  const run = async ({ op, service, account, beside, secret }: Call): Promise<void> => {
     let library: Library;
     try {
       library = (require('node:module') as typeof import('node:module')).createRequire(base)('@napi-rs/keyring') as Library;
     } catch {
       return failed('unloadable');
     }
-    const connect = () => new library.AsyncEntry(service, account, { linux: { store: 'secret-service' } });
+    const connect = (name = account) => new library.AsyncEntry(service, name, { linux: { store: 'secret-service' } });
     const startedAt = performance.now();
     let entry: ReturnType<typeof connect>;
     try {
@@ -140,12 +149,17 @@ function answerOneCall(require: NodeJS.Require, child: NodeJS.Process, base: str
     send({ step: 'connected' });
     try {
       if (op === 'remove') {
+        if (beside !== null) await connect(beside).deletePassword().catch(() => false); // it may not be there
         await entry.deletePassword();
         return done({ kind: 'removed' });
       }
       if (op === 'store') await entry.setSecret(secret ?? new Uint8Array());
       const found = await entry.getSecret();
-      if (op === 'read') return done(found === null ? { kind: 'missing' } : { kind: 'found', secret: Uint8Array.from(found) });
+      if (op === 'read' && found === null) return done({ kind: 'missing' });
+      if (op === 'read') {
+        const second = beside === null ? null : await connect(beside).getSecret().catch(() => null);
+        return done({ kind: 'found', secret: Uint8Array.from(found ?? []), beside: second === null || second === undefined ? null : Uint8Array.from(second) });
+      }
       const isSame = found !== null && secret !== null && found.length === secret.length && found.every((byte, i) => byte === secret[i]);
       return isSame ? done({ kind: 'stored' }) : failed('refused');
     } catch {

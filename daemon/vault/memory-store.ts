@@ -22,6 +22,7 @@ export function createMemoryStore(): MemoryStore {
     grants: async () => ({
       grants: [...grants.values()].map((grant) => ({ grant, intent: intents.get(grant.profile) ?? null })),
       corrupt: [],
+      floors: new Map(),
     }),
     beginRefresh: async (profile, intent) => void intents.set(profile, intent),
     abandonRefresh: async (profile) => void intents.delete(profile),

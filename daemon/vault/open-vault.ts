@@ -11,8 +11,10 @@ import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
-import { errorOf, findKey, sentence } from './find-key.ts';
+import { asksKeychain, errorOf, findKey, sentence } from './find-key.ts';
 import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
+import { FloorFile } from './floor-file.ts';
+import { createFloors } from './floors.ts';
 import { createKeychain } from './keychain.ts';
 import type { Keychain } from './keychain.ts';
 import { removeKeychainKey } from './keychain-key.ts';
@@ -23,9 +25,13 @@ import { eraseFolders, SealedStore } from './sealed-store.ts';
 import type { Store } from './store.ts';
 import { headerPath, readHeader, removeHeader, writeHeader } from './vault-header.ts';
 import type { VaultHeader } from './vault-header.ts';
+import { within } from './within.ts';
 
 export type VaultDeps = {
   readonly stateDir: string;
+  /** The floors of the generations are kept there, until the boot `bootId` ends; null: it has no name. */
+  readonly runtimeDir: string;
+  readonly bootId: string | null;
   readonly backend: Backend;
   readonly clock: Clock;
   readonly random: Random;
@@ -62,14 +68,11 @@ export async function openVaultWith(deps: VaultDeps, keychain: Keychain): Promis
   return vault;
 }
 
-function asksKeychain(backend: Backend, header: VaultHeader | null): boolean {
-  return backend === 'keychain' || (backend === 'auto' && header?.keyedBy.backend !== 'passphrase');
-}
-
 class BrokerVault implements Vault {
   readonly #deps: VaultDeps;
-  #stores: KeyStores;
+  #stores: KeyStores & VaultDeps;
   readonly #memory = createMemoryStore();
+  readonly #floorFile: FloorFile;
   #sealed: SealedStore | null = null;
   #header: VaultHeader | null;
   #phase: Phase;
@@ -83,6 +86,7 @@ class BrokerVault implements Vault {
   constructor(deps: VaultDeps, keychain: Keychain, header: VaultHeader | null) {
     this.#deps = deps;
     this.#stores = { ...deps, keychain, passphrases: new Passphrases(deps.clock), newId: deps.random.token(16) };
+    this.#floorFile = new FloorFile(deps.runtimeDir, deps.log);
     this.#header = header;
     this.#phase = this.#unopened('the keychain has not answered yet; it may be asking for its password on the desktop');
   }
@@ -117,7 +121,12 @@ class BrokerVault implements Vault {
     if (this.#phase.kind !== 'open') throw this.#closedError();
   }
 
-  lock(): void {
+  lock(): Promise<void> {
+    this.#shut();
+    return this.#sealed?.settle() ?? Promise.resolve();
+  }
+
+  #shut(): void {
     this.#epoch += 1;
     if (this.#phase.kind === 'open') this.#phase.store.close();
     this.#phase = {
@@ -130,9 +139,10 @@ class BrokerVault implements Vault {
   async erase(): Promise<void> {
     const { stateDir, log } = this.#deps;
     if (this.#opening !== null) await this.#waitForKeychain();
-    this.lock();
+    this.#shut();
     const header = this.#header;
     await (this.#sealed === null ? eraseFolders(stateDir) : this.#sealed.erase());
+    await this.#floorFile.remove();
     this.#memory.clear();
     await removeHeader(stateDir);
     this.#header = null;
@@ -177,16 +187,9 @@ class BrokerVault implements Vault {
     if (isDue && this.#opening === null) void this.start();
   }
 
-  /** V5. Whether it opened is seen from the phase. */
-  async #waitForKeychain(): Promise<void> {
-    const over = new AbortController();
-    // Its failure is that of whoever started it, and stays in #failure.
-    const settled = this.#opening?.then(() => undefined, () => undefined);
-    const deadline = this.#deps.clock.sleep(KEYCHAIN_WAIT_MS, over.signal).catch((cause: unknown) => {
-      if (!over.signal.aborted) throw cause;
-    });
-    await Promise.race([settled, deadline]);
-    over.abort();
+  /** V5. Whether it opened is seen from the phase, and what failed from #failure. */
+  #waitForKeychain(): Promise<void> {
+    return within(this.#deps.clock, KEYCHAIN_WAIT_MS, this.#opening ?? Promise.resolve());
   }
 
   #open(passphrase: Secret | null, create: boolean): Promise<void> {
@@ -248,7 +251,7 @@ class BrokerVault implements Vault {
   }
 
   /** V6: the key was proved by whoever found it. */
-  async #unseal({ key, header, isNew }: Extract<Found, { kind: 'key' }>): Promise<SealedStore> {
+  async #unseal({ key, header, isNew, floors }: Extract<Found, { kind: 'key' }>): Promise<SealedStore> {
     const { stateDir, log, random } = this.#deps;
     if (isNew && this.#header !== null) {
       key.close();
@@ -259,8 +262,8 @@ class BrokerVault implements Vault {
     try {
       if (isNew) await writeHeader(stateDir, header, random);
       else if ((await readHeader(stateDir, log)) === null) throw removedError(headerPath(stateDir));
-      this.#sealed ??= new SealedStore(stateDir, header.id, { log, random });
-      await this.#sealed.adopt(key);
+      this.#sealed ??= new SealedStore(stateDir, header.id, { log, random, floors: createFloors(header, this.#floorFile, this.#stores) });
+      await this.#sealed.adopt(key, floors);
       await this.#memory.copyTo(this.#sealed);
     } catch (cause) {
       this.#header = before;

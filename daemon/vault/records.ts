@@ -2,6 +2,7 @@
  * What is inside the seals: JSON with the secrets in the clear, made and read only here. The content is
  * authenticated and its version was checked before it is parsed, so what comes back is what this code wrote.
  */
+import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
 import type { Binding } from './seal.ts';
@@ -79,6 +80,17 @@ export function encodeSecret({ digest, secret }: ClientSecret): Uint8Array {
 export function decodeSecret(bytes: Uint8Array): ClientSecret | null {
   const clear = parse(bytes, 'secret') as Clear<ClientSecret> | null;
   return clear === null ? null : { digest: clear.digest, secret: new Secret(clear.secret) };
+}
+
+/** The floors as they are kept, and the boot in which they were written; null: not known. */
+export type KeptFloors = { readonly boot: string | null; readonly floors: readonly (readonly [ProfileName, number])[] };
+
+export function encodeFloors(kept: KeptFloors): Uint8Array {
+  return Buffer.from(JSON.stringify(kept));
+}
+
+export function decodeFloors(bytes: Uint8Array): KeptFloors | null {
+  return parse(bytes, 'floors') as KeptFloors | null;
 }
 
 /** @param member - that only this kind of record has: a file of one folder may have been moved into another */

@@ -10,7 +10,7 @@ import { BrokerError } from '../core/errors.ts';
 export const SEAL_VERSION = 1;
 
 export type Binding = {
-  readonly kind: 'grant' | 'revocation' | 'client_secret' | 'key' | 'check';
+  readonly kind: 'grant' | 'revocation' | 'client_secret' | 'key' | 'check' | 'floors';
   /** The vault that it belongs to. */
   readonly vault: string;
   /** Profile or id: the file's name without its ending. */

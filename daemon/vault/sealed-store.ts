@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Log, Random, StoredGrant } from '../core/ports.ts';
+import type { Log, Random, StoredGrant, StoredGrants } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import type { DataKey } from './data-key.ts';
+import type { Floors } from './floors.ts';
 import { GrantFiles } from './grant-files.ts';
 import { listDir, onDisk, syncDir } from './private-files.ts';
 import {
@@ -30,23 +31,31 @@ export class SealedStore implements Store {
   readonly #log: Log;
   readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
   readonly #grants: GrantFiles;
+  readonly #floors: Floors;
   readonly #turns = new Turns();
+  /** Generations that are on the disk. */
+  readonly #saved = new Map<ProfileName, number>();
   /** Refreshes on the wire, each with the key that its answer will be sealed with. */
   readonly #refreshing = new Map<ProfileName, DataKey>();
   #key: DataKey | null = null;
 
-  constructor(stateDir: string, vault: string, deps: { readonly log: Log; readonly random: Random }) {
+  constructor(stateDir: string, vault: string, { floors, ...deps }: { readonly log: Log; readonly random: Random; readonly floors: Floors }) {
     const folder = (name: string): SealedFolder => new SealedFolder({ dir: join(stateDir, name), ...deps });
     this.#stateDir = stateDir;
     this.#vault = vault;
     this.#log = deps.log;
+    this.#floors = floors;
     this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
   }
 
-  /** Takes over a key that was proved to be this vault's. */
-  async adopt(key: DataKey): Promise<void> {
+  /**
+   * Takes over a key that was proved to be this vault's.
+   * @param floors - as the keychain keeps them, sealed; null: it does not
+   */
+  async adopt(key: DataKey, floors: string | null): Promise<void> {
     for (const name of FOLDERS) await this.#folders[name].prepare();
+    await this.#floors.adopt(key, floors);
     this.#key?.close();
     this.#key = key;
   }
@@ -56,20 +65,31 @@ export class SealedStore implements Store {
     this.#key = null;
   }
 
+  settle(): Promise<void> {
+    return this.#floors.flush();
+  }
+
   isRefreshing(profile: ProfileName): boolean {
     return this.#refreshing.has(profile);
   }
 
-  async grants(): Promise<{ readonly grants: readonly StoredGrant[]; readonly corrupt: readonly ProfileName[] }> {
+  async grants(): Promise<StoredGrants> {
     const grants: StoredGrant[] = [];
     const newer: ProfileName[] = [];
     for (const profile of await this.#grants.profiles()) {
-      const stored = await this.#inTurn('grants', profile, () => this.#open().use((key) => this.#unlessNewer(this.#grants.read(key, profile))));
+      const stored = await this.#inTurn('grants', profile, async () => {
+        const dataKey = this.#open();
+        return dataKey.use(async (key) => {
+          const found = await this.#unlessNewer(this.#grants.read(key, profile));
+          if (found !== 'newer' && found !== null) this.#noteSaved(found.grant, dataKey);
+          return found;
+        });
+      });
       if (stored === 'newer') newer.push(profile);
       else if (stored !== null) grants.push(stored);
     }
     const corrupt = new Set([...newer, ...(await this.#grants.setAside())]);
-    return { grants, corrupt: [...corrupt].sort() };
+    return { grants, corrupt: [...corrupt].sort(), floors: this.#floors.all() };
   }
 
   beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void> {
@@ -93,7 +113,10 @@ export class SealedStore implements Store {
     const { profile } = grant;
     return this.#inTurn('grants', profile, async () => {
       const dataKey = this.#refreshing.get(profile) ?? this.#open();
-      await dataKey.use((key) => this.#grants.save(key, grant));
+      await dataKey.use(async (key) => {
+        await this.#grants.save(key, grant);
+        this.#noteSaved(grant, dataKey);
+      });
       this.#endRefresh(profile);
     });
   }
@@ -101,6 +124,10 @@ export class SealedStore implements Store {
   remove(profile: ProfileName): Promise<void> {
     return this.#inTurn('grants', profile, async () => {
       await this.#grants.remove(profile);
+      const generation = this.#saved.get(profile);
+      this.#saved.delete(profile);
+      // Above all that was ever on the disk: no backup brings it back, and the next sign-in starts there.
+      if (generation !== undefined) this.#floors.raise(profile, generation + 1, this.#key);
       this.#endRefresh(profile);
     });
   }
@@ -159,8 +186,15 @@ export class SealedStore implements Store {
   async erase(): Promise<void> {
     this.close();
     await this.#turns.idle();
+    await this.#floors.stop();
     for (const profile of [...this.#refreshing.keys()]) this.#endRefresh(profile);
     await eraseFolders(this.#stateDir);
+  }
+
+  /** V8: it is on the disk. */
+  #noteSaved({ profile, generation }: Grant, key: DataKey): void {
+    this.#saved.set(profile, generation);
+    this.#floors.raise(profile, generation, key);
   }
 
   #open(): DataKey {

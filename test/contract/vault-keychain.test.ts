@@ -186,7 +186,7 @@ describe.skipIf(obstacle !== null)('vault and keychain', () => {
     const built = buildVault();
     undo.push(() => built.remove());
     const daemon = built.start(`
-      await openVault({ stateDir: process.argv[2], backend: 'auto', clock, random, log });
+      await openVault({ stateDir: process.argv[2], runtimeDir: process.argv[2] + '-run', bootId: null, backend: 'auto', clock, random, log });
       process.stdout.write('opened\\n');
       setInterval(() => undefined, 1000);
     `, [dir.path]);
@@ -225,14 +225,43 @@ describe.skipIf(obstacle !== null)('vault and keychain', () => {
     expect((await (await open()).grants()).grants.map(({ grant }) => grant.generation)).toEqual([1]);
   });
 
-  it('leaves no key behind in the keychain when it is erased', async () => {
+  it.each(['keyring', 'bus'])('stops within 3.5 s, and saves at once, when the %s froze after it was opened', async (what) => {
+    await withKeyring();
+    const vault = await open();
+    await vault.save(grantOf(1));
+    undo.push(() => (what === 'bus' ? keyring.thawBus() : keyring.thaw()));
+    if (what === 'bus') keyring.freezeBus();
+    else keyring.freeze();
+    const stalls = watchStalls();
+    expect(await timed(vault.save(grantOf(2)))).toBeLessThan(1_000);
+    const took = await timed(vault.lock());
+    expect(took).toBeLessThan(3_500);
+    expect(stalls()).toBeLessThan(250);
+  });
+
+  it('stops within 3.5 s where the keyring was locked meanwhile and the desktop would ask for its password', async () => {
+    await withKeyring({ hasDialog: true });
+    const vault = await open();
+    await vault.save(grantOf(1));
+    keyring.lock();
+    expect(await timed(vault.lock())).toBeLessThan(3_500);
+  });
+
+  it('leaves neither key nor floors behind in the keychain when it is erased', async () => {
     await withKeyring();
     const vault = await open();
     await vault.save(grantOf(1, { profile: profileName('gone') }));
+    await vault.lock();
+    expect(searchItems()).toContain('/collection/');
+    await vault.unlock(null, false);
     await vault.erase();
+    expect(searchItems()).not.toContain('/collection/');
+  });
+
+  function searchItems(): string {
     const found = spawnSync('dbus-send', ['--session', '--print-reply', '--dest=org.freedesktop.secrets', '/org/freedesktop/secrets',
       'org.freedesktop.Secret.Service.SearchItems', 'dict:string:string:service,valetkey'], { encoding: 'utf8', env: { ...process.env } });
     expect(found.status).toBe(0);
-    expect(found.stdout).not.toContain('/collection/');
-  });
+    return found.stdout;
+  }
 });

@@ -156,7 +156,7 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     await vault.erase();
     if (existsSync(dir.path)) expect(modes(dir.path)).toEqual({ '.': '700' });
     if (backend === 'passphrase') await vault.unlock(PASSPHRASE, true);
-    expect(await vault.grants()).toEqual({ grants: [], corrupt: [] });
+    expect(await vault.grants()).toEqual({ grants: [], corrupt: [], floors: new Map() });
     expect(await vault.revocations()).toEqual([]);
     expect(await vault.clientSecret(work, 'digest-1')).toBeNull();
   });

@@ -179,7 +179,7 @@ describe('a profile that cannot be added or removed', () => {
     const [key] = keychain.items.values();
     keychain.answer = async () => {
       await sleep(500);
-      return { kind: 'found', secret: Buffer.from(key ?? '') };
+      return { kind: 'found', secret: Buffer.from(key ?? ''), beside: null };
     };
     vk = await launch();
     expect((await vk.api('DELETE', '/v1/profiles/work')).body).toMatchObject({ code: 'bad_request', detail: expect.stringContaining('signed in') });

@@ -13,9 +13,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Names that every child has: a vault on `dir` under a fixed key, and grants by their generation. */
 const PRELUDE = `
+import { mkdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Secret } from './daemon/core/secret.js';
 import { DataKey } from './daemon/vault/data-key.js';
+import { FloorFile } from './daemon/vault/floor-file.js';
+import { createFloors } from './daemon/vault/floors.js';
 import { SealedStore } from './daemon/vault/sealed-store.js';
 import { openVault } from './daemon/vault/open-vault.js';
 let tokens = 0;
@@ -23,8 +26,11 @@ const log = { debug() {}, info() {}, warn() {}, error() {} };
 const random = { token: () => process.pid + '-' + (tokens += 1), fraction: () => 0 };
 const clock = { now: () => Date.now(), boottimeMs: () => performance.now(), sleep: (ms, signal) => wait(ms, undefined, { signal }) };
 const openStore = async (dir) => {
-  const store = new SealedStore(dir, 'vault-1', { log, random });
-  await store.adopt(new DataKey(Buffer.alloc(32, 7)));
+  const run = dir + '-run';
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  const floors = createFloors({ id: 'vault-1', keyedBy: { backend: 'passphrase' } }, new FloorFile(run, log), { keychain: null, clock, log, bootId: 'boot-1' });
+  const store = new SealedStore(dir, 'vault-1', { log, random, floors });
+  await store.adopt(new DataKey(Buffer.alloc(32, 7)), null);
   return store;
 };
 const grantOf = (n, filler = '') => ({

@@ -64,6 +64,7 @@ export class FakeIssuer implements Issuer {
 export class FakeVault implements Vault {
   steps: string[] = [];
   stored = new Map<ProfileName, StoredGrant>();
+  floors = new Map<ProfileName, number>();
   kept = new Map<string, Revocation>();
   secrets = new Map<ProfileName, Secret>();
   failOn: string | null = null;
@@ -75,12 +76,12 @@ export class FakeVault implements Vault {
   async unlock(): Promise<void> {
     this.state = 'open';
   }
-  lock(): void {
+  async lock(): Promise<void> {
     this.state = 'locked';
   }
   async grants(): ReturnType<Vault['grants']> {
     this.#step('grants');
-    return { grants: [...this.stored.values()], corrupt: [] };
+    return { grants: [...this.stored.values()], corrupt: [], floors: new Map(this.floors) };
   }
   async beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void> {
     this.#step('intent');
@@ -95,10 +96,13 @@ export class FakeVault implements Vault {
   async save(grant: Grant): Promise<void> {
     this.#step('save');
     this.stored.set(grant.profile, { grant, intent: null });
+    this.#raise(grant.profile, grant.generation);
   }
   async remove(profile: ProfileName): Promise<void> {
     this.#step('remove');
+    const stored = this.stored.get(profile);
     this.stored.delete(profile);
+    if (stored !== undefined) this.#raise(profile, stored.grant.generation + 1);
   }
   async revocations(): Promise<readonly Revocation[]> {
     return [...this.kept.values()];
@@ -121,6 +125,10 @@ export class FakeVault implements Vault {
   }
   async erase(): Promise<void> {
     this.stored.clear();
+    this.floors.clear();
+  }
+  #raise(profile: ProfileName, generation: number): void {
+    this.floors.set(profile, Math.max(generation, this.floors.get(profile) ?? 0));
   }
   #step(name: string): void {
     this.steps.push(name);

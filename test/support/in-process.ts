@@ -32,6 +32,7 @@ export type InProcess = {
   readonly daemon: Daemon;
   readonly socket: string;
   readonly stateDir: string;
+  readonly runtimeDir: string;
   readonly configFile: string;
   readonly log: LogSink;
   readonly audit: FakeAudit;
@@ -39,6 +40,8 @@ export type InProcess = {
   facts: SessionFacts;
   /** How far the daemon's clock is ahead of the real one. */
   skipMs: number;
+  /** Another one, and an empty runtime directory, are a reboot. */
+  bootId: string;
   /** Changes what attest() says of this process, e.g. its terminal. */
   caller: Parameters<typeof Object.assign>[1];
   api(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiReply>;
@@ -52,7 +55,7 @@ export type InProcess = {
 
 export type InProcessOptions = {
   readonly config: string;
-  readonly backend?: 'memory' | 'passphrase';
+  readonly backend?: 'memory' | 'passphrase' | 'keychain';
   readonly edges?: Partial<Edges>;
   readonly issuerTimeoutMs?: number;
 };
@@ -66,7 +69,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   ensurePrivateDir(join(root, 'run'), uid);
   const log = new LogSink();
   const self: InProcess = {
-    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, caller: {},
+    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, runtimeDir: join(root, 'run'), configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, bootId: 'boot-1', caller: {},
     api: (method, path, body, headers) => callApi(self.socket, method, path, body, headers),
     async signIn(profile, login, ask = {}) {
       const started = await self.api('POST', '/v1/logins', { profile, ...ask });
@@ -103,7 +106,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? {} : { timeoutMs: options.issuerTimeoutMs });
     return startDaemon({
       clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, issuer,
-      vault: await openVault({ stateDir, backend: options.backend ?? 'memory', clock, random, log }),
+      vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       audit: self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       facts: { pid: process.pid, startedAtMs: clock.now(), startedBy: 'a test', socket: self.socket, stateDir, warnings: [], environment: {} },

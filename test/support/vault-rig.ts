@@ -1,15 +1,20 @@
 /** Vaults of a test's own: private state directories, a keychain that is told what to answer, and what is on disk. */
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Grant } from '../../daemon/core/domain.ts';
 import type { Clock, Vault } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { createClock } from '../../daemon/platform/clock.ts';
 import { createRandom } from '../../daemon/platform/random.ts';
+import { DataKey } from '../../daemon/vault/data-key.ts';
+import { FloorFile } from '../../daemon/vault/floor-file.ts';
+import { createFloors } from '../../daemon/vault/floors.ts';
 import type { Keychain, KeychainOutcome } from '../../daemon/vault/keychain.ts';
 import { openVaultWith } from '../../daemon/vault/open-vault.ts';
 import type { VaultDeps } from '../../daemon/vault/open-vault.ts';
+import { SealedStore } from '../../daemon/vault/sealed-store.ts';
+import type { VaultHeader } from '../../daemon/vault/vault-header.ts';
 import { someGrant, someToken } from './builders.ts';
 import { LogSink } from './fakes.ts';
 
@@ -19,11 +24,17 @@ export type StateDir = { readonly path: string; remove(): void };
 
 export function makeStateDir(): StateDir {
   const parent = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-vault-')));
+  mkdirSync(runtimeDirOf(join(parent, 'valetkey')), { mode: 0o700 });
   return { path: join(parent, 'valetkey'), remove: () => rmSync(parent, { recursive: true, force: true }) };
 }
 
+/** Beside the state directory, as on a machine that restores only that. */
+export function runtimeDirOf(stateDir: string): string {
+  return join(dirname(stateDir), 'run');
+}
+
 export function vaultDeps(stateDir: string, backend: VaultDeps['backend'], clock: Clock = createClock()): VaultDeps & { readonly log: LogSink } {
-  return { stateDir, backend, clock, random: createRandom(), log: new LogSink() };
+  return { stateDir, runtimeDir: runtimeDirOf(stateDir), bootId: 'boot-1', backend, clock, random: createRandom(), log: new LogSink() };
 }
 
 /** Keeps items as a keychain would, unless `next` says something else. */
@@ -32,11 +43,11 @@ export class FakeKeychain implements Keychain {
   readonly calls: string[] = [];
   answer: (() => KeychainOutcome | Promise<KeychainOutcome>) | null = null;
 
-  async read(account: string): Promise<KeychainOutcome> {
+  async read(account: string, beside: string): Promise<KeychainOutcome> {
     this.calls.push('read');
     if (this.answer !== null) return this.answer();
     const secret = this.items.get(account);
-    return secret === undefined ? { kind: 'missing' } : { kind: 'found', secret: Buffer.from(secret) };
+    return secret === undefined ? { kind: 'missing' } : { kind: 'found', secret: Buffer.from(secret), beside: this.items.get(beside) ?? null };
   }
 
   async store(account: string, secret: Buffer): Promise<KeychainOutcome> {
@@ -46,10 +57,11 @@ export class FakeKeychain implements Keychain {
     return { kind: 'stored' };
   }
 
-  async remove(account: string): Promise<KeychainOutcome> {
+  async remove(account: string, beside: string): Promise<KeychainOutcome> {
     this.calls.push('remove');
     if (this.answer !== null) return this.answer();
     this.items.delete(account);
+    this.items.delete(beside);
     return { kind: 'removed' };
   }
 }
@@ -57,6 +69,16 @@ export class FakeKeychain implements Keychain {
 /** A vault on disk whose key is in `keychain`. */
 export function openKeyed(stateDir: string, keychain: Keychain): Promise<Vault> {
   return openVaultWith(vaultDeps(stateDir, 'keychain'), keychain);
+}
+
+/** The store alone, under the key and the name that those of built-vault.ts have. */
+export async function adoptStore(stateDir: string, runtimeDir: string, log: LogSink = new LogSink()): Promise<SealedStore> {
+  mkdirSync(runtimeDir, { recursive: true, mode: 0o700 });
+  const header: VaultHeader = { id: 'vault-1', check: '', keyedBy: { backend: 'passphrase', scrypt: { N: 0, r: 0, p: 0, salt: '' }, wrapped: '' } };
+  const floors = createFloors(header, new FloorFile(runtimeDir, log), { keychain: new FakeKeychain(), clock: createClock(), log, bootId: 'boot-1' });
+  const store = new SealedStore(stateDir, header.id, { log, random: createRandom(), floors });
+  await store.adopt(new DataKey(Buffer.alloc(32, 7)), null);
+  return store;
 }
 
 /** Generation `n` with tokens of its own. */

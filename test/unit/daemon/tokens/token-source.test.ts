@@ -431,6 +431,65 @@ describe('after a crash', () => {
   });
 });
 
+describe('a grant below its floor', () => {
+  const work = profileName('work');
+  const rolledBack = async (failOn: string | null = null) => {
+    const r = await rig(null);
+    r.vault.stored.set(work, { grant: stale({ generation: 3, rotates: false }), intent: { generation: 3, at: T0 } });
+    r.vault.floors.set(work, 7);
+    r.vault.failOn = failOn;
+    r.book.forget();
+    return r;
+  };
+
+  it.each([null, 'save'])('[ST-03] is parked above it, keeps who it was, and sends nothing, whatever its issuer was seen to do: failing %s', async (failOn) => {
+    const { get, book, issuer, audit } = await rolledBack(failOn);
+    const loaded = book.load();
+    await settle();
+    await loaded;
+    await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'rolled_back' } });
+    expect(book.get(work)).toMatchObject({ generation: 8, identity: { sub: expect.any(String) }, state: { kind: 'parked', reason: 'rolled_back' } });
+    expect(book.nextGeneration(work)).toBe(9);
+    expect(book.unanswered(work)).toBeNull();
+    expect(issuer.refreshes).toEqual([]);
+    expect(audit.events).toMatchObject([{ event: 'grant_parked', profile: 'work', facts: { reason: 'rolled_back', generation: 3, floor: 7 } }]);
+  });
+
+  it('is never in reach with its tokens, not even before it was saved as parked', async () => {
+    const { book, vault } = await rolledBack();
+    let release = (): void => undefined;
+    const save = vault.save.bind(vault);
+    vault.save = async (grant) => {
+      await new Promise<void>((resolve) => { release = resolve; });
+      return save(grant);
+    };
+    const loaded = book.load();
+    await settle();
+    expect(book.get(work)?.state.kind).toBe('parked');
+    release();
+    await loaded;
+    expect(vault.stored.get(work)?.grant.state.kind).toBe('parked');
+  });
+
+  it('is found parked, and not suspected again, after the next start', async () => {
+    const { book, audit } = await rolledBack();
+    await book.load();
+    book.forget();
+    await book.load();
+    expect(book.get(work)).toMatchObject({ generation: 8, state: { kind: 'parked', reason: 'rolled_back' } });
+    expect(audit.events).toHaveLength(1);
+  });
+
+  it('gives its number to the next sign-in where there is no grant any more', async () => {
+    const { book, vault } = await rig(null);
+    vault.floors.set(work, 7);
+    book.forget();
+    await book.load();
+    expect(book.get(work)).toBeNull();
+    expect(book.nextGeneration(work)).toBe(8);
+  });
+});
+
 describe('a grant that may not be used', () => {
   it('is refused when the profile was rebound, and untouched', async () => {
     const { source, book, profile, issuer } = await rig(stale());

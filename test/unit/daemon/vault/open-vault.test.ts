@@ -37,7 +37,9 @@ afterEach(() => dir.remove());
 
 describe('a vault keyed by the keychain', () => {
   beforeEach(async () => {
-    await (await open()).save(grantOf(1));
+    const earlier = await open();
+    await earlier.save(grantOf(1));
+    await earlier.lock();
     keychain.calls.length = 0;
   });
 
@@ -54,7 +56,7 @@ describe('a vault keyed by the keychain', () => {
   it('makes callers wait 3 s for a person at the dialog, and opens when she answered', async () => {
     let answer = (): void => undefined;
     const held = new Promise<KeychainOutcome>((resolve) => {
-      answer = () => resolve({ kind: 'found', secret: Buffer.from([...keychain.items.values()][0] ?? []) });
+      answer = () => resolve({ kind: 'found', secret: Buffer.from([...keychain.items.values()][0] ?? []), beside: [...keychain.items.values()][1] ?? null });
     });
     keychain.answer = () => held;
     const vault = await open();
@@ -130,7 +132,7 @@ describe('a vault keyed by the keychain', () => {
     keychain.answer = () => held;
     const vault = await open();
     vault.lock();
-    answer({ kind: 'found', secret: Buffer.from([...keychain.items.values()][0] ?? []) });
+    answer({ kind: 'found', secret: Buffer.from([...keychain.items.values()][0] ?? []), beside: [...keychain.items.values()][1] ?? null });
     await expect(vault.grants()).rejects.toMatchObject({ code: 'vault_locked' });
     expect(vault.status().state).toBe('locked');
   });
@@ -156,7 +158,8 @@ describe('a vault keyed by the keychain', () => {
   });
 
   it('reads a key item with keys that this version does not know', async () => {
-    for (const [account, item] of keychain.items) keychain.items.set(account, Buffer.from(JSON.stringify({ ...JSON.parse(item.toString()), floor: { work: 7 } })));
+    const [[account, item] = ['', '']] = keychain.items;
+    keychain.items.set(account, Buffer.from(JSON.stringify({ ...JSON.parse(item.toString()), more: { work: 7 } })));
     expect(await generations(await open())).toEqual([1]);
   });
 

@@ -272,7 +272,7 @@ describe('a directory that was removed under a running daemon', () => {
     await vault.remove(work);
     await vault.abandonRefresh(work);
     await vault.removeClientSecret(work);
-    expect(await vault.grants()).toEqual({ grants: [], corrupt: [] });
+    expect(await vault.grants()).toMatchObject({ grants: [], corrupt: [] });
     await vault.erase();
   });
 });
