@@ -182,7 +182,12 @@ export type Grant = {
 };
 
 /** A refresh that was about to be sent, or was: written before the token goes on the wire. */
-export type RefreshIntent = { readonly generation: number; readonly at: EpochMs };
+export type RefreshIntent = {
+  readonly generation: number;
+  readonly at: EpochMs;
+  /** The same moment by the clock since that boot; null where it is not known. */
+  readonly boottime: { readonly bootId: string; readonly ms: number } | null;
+};
 
 /** Tokens that still have to be revoked at their issuer. */
 export type Revocation = {

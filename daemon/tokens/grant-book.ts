@@ -174,7 +174,7 @@ export class Grants implements GrantBook {
   async #recover(grant: Grant, intent: RefreshIntent): Promise<void> {
     const { clock, log, graceOf } = this.#deps;
     if (grant.rotates === false) return;
-    const sent: Instant = { now: intent.at, boottimeMs: 0, bootId: '' };
+    const sent: Instant = { now: intent.at, boottimeMs: intent.boottime?.ms ?? 0, bootId: intent.boottime?.bootId ?? '' };
     if (mayResend(grant, sent, graceOf(grant.profile), instantOf(clock))) {
       this.markUnanswered(grant.profile, sent);
       return;

@@ -51,7 +51,7 @@ export async function refreshGrant(deps: RefreshDeps, held: Grant, profile: Prof
   // The first sending counts: the grace of the issuer runs from there.
   const sent = unanswered ?? instantOf(clock);
   // @fault refresh.claimed
-  await vault.beginRefresh(profile.name, { generation: grant.generation, at: sent.now });
+  await vault.beginRefresh(profile.name, { generation: grant.generation, at: sent.now, boottime: { bootId: sent.bootId, ms: sent.boottimeMs } });
   // @fault refresh.intent-durable
   const client: ClientAt = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   // Without scopes of its own the request leaves them out: the issuer then grants what the sign-in was granted (RFC 6749, section 6).

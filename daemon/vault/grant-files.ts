@@ -63,7 +63,7 @@ export class GrantFiles {
     const current = await this.#folder.readBytes(`${profile}.jwe`);
     const size = Math.max(RESERVE_MIN, 2 * (current?.text.length ?? 0));
     // Spaces: what is not written over by the answer is cut off, or trimmed by who reads after a crash.
-    const text = JSON.stringify({ v: SEAL_VERSION, generation: intent.generation, at: intent.at }).padEnd(size, ' ');
+    const text = JSON.stringify({ v: SEAL_VERSION, ...intent }).padEnd(size, ' ');
     const earlier = await this.#folder.readBytes(nextName(profile));
     await onDisk(this.#folder.dir, async () => {
       try {
@@ -105,8 +105,8 @@ export class GrantFiles {
     const text = found.text.trimEnd();
     const opened = await this.#folder.open(key, file, text, this.#decode(profile));
     if (opened.kind === 'open' && opened.record.generation > (generation ?? 0)) return { kind: 'saved', grant: opened.record, text };
-    const at = intentTime(text, join(this.#folder.dir, file)) ?? (Math.trunc(found.changedAt) as EpochMs);
-    return { kind: 'intent', intent: { generation: generation ?? 0, at } };
+    const sent = readSent(text, join(this.#folder.dir, file)) ?? { at: Math.trunc(found.changedAt) as EpochMs, boottime: null };
+    return { kind: 'intent', intent: { generation: generation ?? 0, ...sent } };
   }
 
   #decode(profile: ProfileName): Decode<Grant> {
@@ -122,14 +122,20 @@ function nextName(profile: ProfileName): string {
 }
 
 /** When the intent was written; null where it is torn or something else. */
-function intentTime(text: string, path: string): EpochMs | null {
+function readSent(text: string, path: string): Pick<RefreshIntent, 'at' | 'boottime'> | null {
   try {
     const intent: unknown = JSON.parse(text);
     if (typeof intent !== 'object' || intent === null) return null;
     if ('v' in intent) refuseNewer(intent.v, path);
-    return 'at' in intent && typeof intent.at === 'number' ? (intent.at as EpochMs) : null;
+    if (!('at' in intent) || typeof intent.at !== 'number') return null;
+    return { at: intent.at as EpochMs, boottime: 'boottime' in intent ? readBoottime(intent.boottime) : null };
   } catch (cause) {
     if (cause instanceof SyntaxError) return null;
     throw cause;
   }
+}
+
+function readBoottime(value: unknown): RefreshIntent['boottime'] {
+  if (typeof value !== 'object' || value === null || !('bootId' in value) || !('ms' in value)) return null;
+  return typeof value.bootId === 'string' && typeof value.ms === 'number' ? { bootId: value.bootId, ms: value.ms } : null;
 }

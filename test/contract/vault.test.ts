@@ -25,7 +25,7 @@ function revocation(id: string): Revocation {
 
 const METHODS: Readonly<Record<string, (vault: Vault) => Promise<unknown>>> = {
   grants: (vault) => vault.grants(),
-  beginRefresh: (vault) => vault.beginRefresh(work, { generation: 1, at: T0 }),
+  beginRefresh: (vault) => vault.beginRefresh(work, { generation: 1, at: T0, boottime: null }),
   save: (vault) => vault.save(grantOf(1)),
   remove: (vault) => vault.remove(work),
   revocations: (vault) => vault.revocations(),
@@ -88,11 +88,11 @@ describe.each<{ backend: VaultStatus['backend'] }>([
 
   it.skipIf(skipped)('shows an intent until the refresh is saved or abandoned', async () => {
     await vault.save(grantOf(1));
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
-    expect((await only())?.intent).toEqual({ generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
+    expect((await only())?.intent).toEqual({ generation: 1, at: T0, boottime: null });
     await vault.abandonRefresh(work);
     expect((await only())?.intent).toBeNull();
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.save(grantOf(2));
     expect(await only()).toMatchObject({ grant: { generation: 2 }, intent: null });
   });
@@ -100,7 +100,7 @@ describe.each<{ backend: VaultStatus['backend'] }>([
   it.skipIf(skipped)('removes one grant and leaves the others', async () => {
     await vault.save(grantOf(1));
     await vault.save(grantOf(1, { profile: other }));
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.remove(work);
     await vault.remove(work);
     expect((await vault.grants()).grants.map(({ grant, intent }) => [grant.profile, intent])).toEqual([[other, null]]);
@@ -141,7 +141,7 @@ describe.each<{ backend: VaultStatus['backend'] }>([
 
   it.skipIf(skipped)('saves the answer of a refresh that was begun before it was locked', async () => {
     await vault.save(grantOf(1));
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     vault.lock();
     await vault.save(grantOf(2));
     await expect(vault.save(grantOf(3))).rejects.toMatchObject({ code: 'vault_locked' });
@@ -168,7 +168,7 @@ describe.each<{ backend: VaultStatus['backend'] }>([
 
   it.skipIf(skipped)(`[ST-01] ${persists ? 'is there again after a restart, sealed and private' : 'writes no file at all'}`, async () => {
     await vault.save(grantOf(1));
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.saveRevocation(revocation('one'));
     await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
     if (!persists) {
@@ -182,7 +182,7 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     for (const [name, mode] of Object.entries(modes(dir.path))) expect(`${name} ${mode}`).toBe(`${name} ${/\.(jwe|next|json)$/.test(name) ? '600' : '700'}`);
     vault = await open();
     expect(clear((await only())?.grant)).toEqual(clear(grantOf(1)));
-    expect((await only())?.intent).toEqual({ generation: 1, at: T0 });
+    expect((await only())?.intent).toEqual({ generation: 1, at: T0, boottime: null });
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['one']);
     expect((await vault.clientSecret(work, 'digest-1'))?.reveal()).toBe('client-secret-EXAMPLE');
   });

@@ -408,7 +408,7 @@ describe('races', () => {
 describe('after a crash', () => {
   const crashed = async (grant: Grant, sentAgoMs: number, profile = someProfile()) => {
     const r = await rig(null, profile);
-    r.vault.stored.set(grant.profile, { grant, intent: { generation: grant.generation, at: (T0 - sentAgoMs) as EpochMs } });
+    r.vault.stored.set(grant.profile, { grant, intent: { generation: grant.generation, at: (T0 - sentAgoMs) as EpochMs, boottime: null } });
     r.book.forget();
     await r.book.load();
     return r;
@@ -418,6 +418,18 @@ describe('after a crash', () => {
     await expect(get()).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'refresh_answer_lost' } });
     expect(issuer.refreshes).toEqual([]);
   });
+  it('counts the grace by the clock since boot too: a time of day that was set back gives no second chance', async () => {
+    const grace = someProfile({ traits: someTraits({ refreshGraceS: 30 }) });
+    for (const [what, bootId, ranMs, sends] of [['within it', 'boot-1', 20_000, 1], ['over, by the clock since boot', 'boot-1', 40_000, 0], ['of an earlier boot', 'boot-0', 40_000, 1]] as const) {
+      const one = await rig(null, grace);
+      one.vault.stored.set(profileName('work'), { grant: stale(), intent: { generation: 1, at: (T0 - 5_000) as EpochMs, boottime: { bootId, ms: 1_000_000 - ranMs } } });
+      one.book.forget();
+      await one.book.load();
+      await one.get().catch(() => null); // what counts is what was sent
+      expect(one.issuer.refreshes, what).toHaveLength(sends);
+    }
+  });
+
   it('tries the old token once where the preset knows a grace, within it', async () => {
     const profile = someProfile({ traits: someTraits({ refreshGraceS: 30 }) });
     const within = await crashed(stale(), 10_000, profile);
@@ -435,7 +447,7 @@ describe('a grant below its floor', () => {
   const work = profileName('work');
   const rolledBack = async (failOn: string | null = null) => {
     const r = await rig(null);
-    r.vault.stored.set(work, { grant: stale({ generation: 3, rotates: false }), intent: { generation: 3, at: T0 } });
+    r.vault.stored.set(work, { grant: stale({ generation: 3, rotates: false }), intent: { generation: 3, at: T0, boottime: null } });
     r.vault.floors.set(work, 7);
     r.vault.failOn = failOn;
     r.book.forget();

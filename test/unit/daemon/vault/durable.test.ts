@@ -37,7 +37,7 @@ const at = (await store.grants()).grants[0];
 let n = at === undefined ? 0 : at.grant.generation;
 if (n === 0) await store.save(grantOf(n = 1));
 for (;;) {
-  await store.beginRefresh('work', { generation: n, at: 1 });
+  await store.beginRefresh('work', { generation: n, at: 1, boottime: null });
   process.stdout.write('sent ' + n + '\\n');
   n += 1;
   await store.save(grantOf(n, 'x'.repeat(n % 3 * 20000)));
@@ -106,7 +106,7 @@ describe('a vault whose process is killed', () => {
       const store = await openStore(process.argv[2]);
       await store.save(grantOf(1));
       process.stdout.write('first\\n');
-      await store.beginRefresh('work', { generation: 1, at: 1 });
+      await store.beginRefresh('work', { generation: 1, at: 1, boottime: null });
       process.stdout.write('sent\\n');
       await store.save(grantOf(2));
       process.stdout.write('second\\n');
@@ -161,7 +161,7 @@ describe('a vault whose disk is full', () => {
     if (obstacle !== null) return test.skip(obstacle);
     const store = await openStore(disk);
     await store.save(grantOf(1));
-    await store.beginRefresh(work, { generation: 1, at: T0 });
+    await store.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     fill();
     await store.save(grantOf(2, { digest: 'd'.repeat(4_000) }));
     expect((await store.grants()).grants).toMatchObject([{ grant: { generation: 2 }, intent: null }]);
@@ -174,7 +174,7 @@ describe('a vault whose disk is full', () => {
     await store.save(grantOf(3));
     fill();
     const refused = { code: 'vault_unwritable', message: `the directory ${disk}/grants cannot be used: ENOSPC` };
-    await expect(store.beginRefresh(work, { generation: 3, at: T0 })).rejects.toMatchObject(refused);
+    await expect(store.beginRefresh(work, { generation: 3, at: T0, boottime: null })).rejects.toMatchObject(refused);
     await expect(store.save(grantOf(4))).rejects.toMatchObject(refused);
     await expect(store.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'))).rejects.toMatchObject({ code: 'vault_unwritable' });
     expect((await store.grants()).grants).toMatchObject([{ grant: { generation: 3 }, intent: null }]);
@@ -196,7 +196,7 @@ describe('a vault whose directory cannot be written', () => {
     expect(modes(dir)).toEqual({ '.': '700', grants: '700', 'grants/work.jwe': '600', revocations: '700', secrets: '700' });
     expect(lstatSync(join(dir, 'grants', 'work.jwe')).uid).toBe(65_534);
     chmodSync(join(dir, 'grants'), 0o500);
-    expect(await run(say('store.save(grantOf(2))') + say("store.beginRefresh('work', { generation: 1, at: 1 })"))).toEqual(['vault_unwritable', 'vault_unwritable']);
+    expect(await run(say('store.save(grantOf(2))') + say("store.beginRefresh('work', { generation: 1, at: 1, boottime: null })"))).toEqual(['vault_unwritable', 'vault_unwritable']);
     chmodSync(join(dir, 'grants'), 0o700);
     // The control: the same steps, once they are allowed.
     expect(await run(`process.stdout.write((await store.grants()).grants[0].grant.generation + '\\n');${say('store.save(grantOf(2))')}`)).toEqual(['1', 'done']);

@@ -104,7 +104,7 @@ describe('a restored backup', () => {
     const at = (name: string): string => join(dir.path, 'grants', name);
     await vault.save(grantOf(1));
     copyFileSync(at('work.jwe'), at('one'));
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.save(grantOf(2));
     copyFileSync(at('work.jwe'), at('work.next'));
     copyFileSync(at('one'), at('work.jwe'));

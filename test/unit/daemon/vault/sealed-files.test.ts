@@ -157,7 +157,7 @@ describe('profiles whose names look like endings', () => {
     const names = ['work.next', 'work.jwe', 'work.jwe.corrupt-1', 'work.tmp'].map(profileName);
     for (const [n, profile] of names.entries()) {
       await vault.save(grantOf(n + 2, { profile }));
-      await vault.beginRefresh(profile, { generation: n + 2, at: T0 });
+      await vault.beginRefresh(profile, { generation: n + 2, at: T0, boottime: null });
     }
     await vault.remove(profileName('work.jwe'));
     const { grants, corrupt } = await load();
@@ -169,17 +169,17 @@ describe('profiles whose names look like endings', () => {
 });
 
 describe('a crash in the middle of a refresh', () => {
-  beforeEach(() => vault.beginRefresh(work, { generation: 1, at: T0 }));
+  beforeEach(() => vault.beginRefresh(work, { generation: 1, at: T0, boottime: null }));
 
   it('leaves the intent, with room for the next generation', async () => {
     expect(statSync(at('grants', 'work.next')).size).toBeGreaterThanOrEqual(16 * 1024);
-    expect((await load()).grants).toEqual([{ profile: work, generation: 1, intent: { generation: 1, at: T0 } }]);
+    expect((await load()).grants).toEqual([{ profile: work, generation: 1, intent: { generation: 1, at: T0, boottime: null } }]);
   });
 
   it('reserves twice what a large grant takes', async () => {
     const big = grantOf(2, { digest: 'd'.repeat(20_000) });
     await vault.save(big);
-    await vault.beginRefresh(work, { generation: 2, at: T0 });
+    await vault.beginRefresh(work, { generation: 2, at: T0, boottime: null });
     expect(statSync(at('grants', 'work.next')).size).toBe(2 * statSync(at('grants', 'work.jwe')).size);
   });
 
@@ -203,13 +203,13 @@ describe('a crash in the middle of a refresh', () => {
     const sealed = readFileSync(at('saved'), 'utf8');
     writeFileSync(at('grants', 'work.next'), sealed.slice(0, sealed.length / 2).padEnd(16 * 1024, ' '));
     utimesSync(at('grants', 'work.next'), T0 / 1000, T0 / 1000);
-    expect((await load()).grants).toEqual([{ profile: work, generation: 1, intent: { generation: 1, at: T0 } }]);
+    expect((await load()).grants).toEqual([{ profile: work, generation: 1, intent: { generation: 1, at: T0, boottime: null } }]);
   });
 
   it('takes an older generation put in its place for a lost answer, not for the grant', async () => {
     const first = readFileSync(at('grants', 'work.jwe'));
     await vault.save(grantOf(2));
-    await vault.beginRefresh(work, { generation: 2, at: T0 });
+    await vault.beginRefresh(work, { generation: 2, at: T0, boottime: null });
     writeFileSync(at('grants', 'work.next'), first);
     expect((await load()).grants).toMatchObject([{ generation: 2, intent: { generation: 2 } }]);
   });
@@ -260,7 +260,7 @@ describe('a directory that was removed under a running daemon', () => {
   it('is named with the next step, and not made again', async () => {
     rmSync(dir.path, { recursive: true });
     await expect(vault.save(grantOf(2))).rejects.toMatchObject(removed(at('grants')));
-    await expect(vault.beginRefresh(work, { generation: 1, at: T0 })).rejects.toMatchObject(removed(at('grants')));
+    await expect(vault.beginRefresh(work, { generation: 1, at: T0, boottime: null })).rejects.toMatchObject(removed(at('grants')));
     await expect(vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'))).rejects.toMatchObject(removed(at('secrets')));
     vault.lock();
     await expect(vault.unlock(null, false).then(() => vault.grants())).rejects.toMatchObject(removed(at('vault.json')));
@@ -285,9 +285,9 @@ describe('what is left over', () => {
   });
 
   it('is nothing after saves, refreshes and removals', async () => {
-    await vault.beginRefresh(work, { generation: 1, at: T0 });
+    await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.save(grantOf(2));
-    await vault.beginRefresh(work, { generation: 2, at: T0 });
+    await vault.beginRefresh(work, { generation: 2, at: T0, boottime: null });
     await vault.abandonRefresh(work);
     expect(tree(dir.path)).toEqual(['grants', 'grants/work.jwe', 'revocations', 'secrets', 'vault.json']);
     expect(clear((await vault.grants()).grants[0]?.grant)).toEqual(clear(grantOf(2)));
