@@ -44,6 +44,10 @@ export type TokenSet = {
   /** As the issuer said; null: as asked (RFC 6749, section 5.1). */
   readonly scope: readonly Scope[] | null;
   readonly refreshToken: Secret | null;
+  /** Seconds that the refresh token may be held without being used, as the issuer said; null where it did not. */
+  readonly refreshTokenExpiresInS: number | null;
+  /** Seconds until the whole authorization ends, used or not; null where the issuer did not say. */
+  readonly authorizationExpiresInS: number | null;
   /** From a verified ID token; null where none came. */
   readonly identity: Identity | null;
   /** Why the access token must not be used, though the refresh token that came with it must be kept; null: use it. */
@@ -58,6 +62,8 @@ export type Transient = {
   readonly retryAfterMs: number | null;
   /** dns, refused, reset, tls, timeout, http_408, http_429, http_5xx, ... : for people and logs. */
   readonly cause: string;
+  /** `server`: something of an HTTP answer came. `network`: nothing did, so the server may be well. */
+  readonly reach: 'network' | 'server';
   readonly timedOut: boolean;
 };
 /** Decided against us. `code` is for the caller; `oauthError` is what the server said, cleaned. */
@@ -114,10 +120,15 @@ export type Want = { readonly scopes: readonly Scope[]; readonly resource: strin
 
 export type StepUp = { readonly acrValues: readonly string[]; readonly maxAgeS: number | null };
 
+export type IssuerSkew = { readonly issuer: string; readonly skewMs: number; readonly at: EpochMs };
+
 /** All methods return outcomes; none throws an OAuth, HTTP or network error. */
 export type Issuer = {
-  /** Fetches and checks metadata (RFC 8414, OIDC Discovery), or makes it from written endpoints. */
-  discover(profile: Profile): Promise<ServerOutcome>;
+  /**
+   * Checked metadata (RFC 8414, OIDC Discovery), or what written endpoints make: an answer of the last ten minutes
+   * as it is, one of the last day while a newer one is fetched. `fresh` asks the issuer now.
+   */
+  discover(profile: Profile, options?: { readonly fresh: boolean }): Promise<ServerOutcome>;
   /** Fresh state, nonce and verifier: 32 random bytes each (RFC 7636, section 4.1). */
   newAuthorizationRequest(redirectUri: string): AuthorizationRequest;
   /**
@@ -138,6 +149,10 @@ export type Issuer = {
   /** Cannot be aborted: from here on the answer may hold the only valid refresh token. */
   refresh(client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null): Promise<IssuerOutcome>;
   revoke(client: ClientAt, token: Secret, kind: 'refresh_token' | 'access_token'): Promise<RevokeOutcome>;
+  /** Whether requests get to where tokens come from, by one that holds no secret; five seconds at most. */
+  probe(server: AuthorizationServer, connection: IssuerConnection): Promise<Transient | { readonly kind: 'reached' }>;
+  /** How far each issuer's clock is ahead of this machine's, by its last answer that said. */
+  skews(): readonly IssuerSkew[];
 };
 
 // ---- vault

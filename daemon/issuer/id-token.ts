@@ -8,18 +8,19 @@ import { createHash } from 'node:crypto';
 import { compactVerify, decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import type { CompactVerifyResult, JWTPayload } from 'jose';
 import type { AuthorizationServer, Identity } from '../core/domain.ts';
-import type { ClientAt, Clock, Log, StepUp } from '../core/ports.ts';
+import type { ClientAt, Log, StepUp } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { conflictIn, identityOf, isAtHashOf, unmetStepUp, untimelyIn } from './claims.ts';
 import type { Expected } from './claims.ts';
 import { AnswerRefused, KeysUnavailable } from './failures.ts';
 import type { SigningKeys } from './keys.ts';
+import type { Skews } from './skew.ts';
 
 const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 /** Anybody can make these: the second kind by a public key, or the client's id, taken for a secret. */
 const ANYBODYS = /^(?:none|hs\d+)$/i;
 
-type IdTokenDeps = { readonly keys: SigningKeys; readonly clock: Clock; readonly log: Log };
+type IdTokenDeps = { readonly keys: SigningKeys; readonly skews: Pick<Skews, 'nowMsAt'>; readonly log: Log };
 
 /** What the signature says. The claims of an unproven token are what it says of itself. */
 type Proof =
@@ -59,9 +60,9 @@ export class IdTokens {
       isNonce: nonce === null ? null : (said) => typeof said === 'string' && nonce.equals(said),
     };
     const { claims, alg } = proof;
-    const why = conflictIn(claims, expected) ?? untimelyIn(claims, this.#nowS()) ?? foreignHash(claims, accessToken, alg);
+    const why = conflictIn(claims, expected) ?? untimelyIn(claims, this.#nowS(client)) ?? foreignHash(claims, accessToken, alg);
     if (why !== null) throw new AnswerRefused('id_token_invalid', `the ID token's ${why}`);
-    const unmet = unmetStepUp(claims, stepUp, this.#nowS());
+    const unmet = unmetStepUp(claims, stepUp, this.#nowS(client));
     if (unmet !== null) throw new AnswerRefused('stepup_unmet', unmet);
     return { ...identityOf(claims), nonceDigest: nonce === null ? null : digestOf(nonce.reveal()) };
   }
@@ -81,7 +82,7 @@ export class IdTokens {
     // What it says of itself counts against it, proven or not.
     const conflict = conflictIn(proof.claims, expected);
     if (conflict !== null) return { kind: 'conflict', why: `the ID token's ${conflict}` };
-    const flaw = untimelyIn(proof.claims, this.#nowS()) ?? (proof.kind === 'proven' ? foreignHash(proof.claims, accessToken, proof.alg) : null);
+    const flaw = untimelyIn(proof.claims, this.#nowS(client)) ?? (proof.kind === 'proven' ? foreignHash(proof.claims, accessToken, proof.alg) : null);
     if (flaw !== null) return { kind: 'flawed', why: `the ID token's ${flaw}` };
     if (proof.kind === 'proven') return { kind: 'holds', identity: { ...identityOf(proof.claims), nonceDigest } };
     if (proof.outage === null) return { kind: 'flawed', why: proof.why };
@@ -134,8 +135,9 @@ export class IdTokens {
     }
   }
 
-  #nowS(): number {
-    return this.#deps.clock.now() / 1000;
+  /** By the issuer's clock: it wrote the times that are judged. */
+  #nowS({ server }: ClientAt): number {
+    return this.#deps.skews.nowMsAt(server.issuer) / 1000;
   }
 }
 

@@ -19,7 +19,8 @@ export function systemTrust(log: Log): readonly string[] {
 }
 
 export function secureContext(system: readonly string[], caPem: string | null): SecureContext {
-  return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem] });
+  // The version is named as well: NODE_OPTIONS could lower node's own.
+  return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem], minVersion: 'TLSv1.2' });
 }
 
 /** Node 22.15 and later read the system's store themselves. */

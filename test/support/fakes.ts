@@ -1,5 +1,5 @@
 /** Hand-written fakes of the ports: they answer as told and keep what they were asked. */
-import type { AuditEvent, Audit, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
+import type { AuditEvent, Audit, Issuer, IssuerOutcome, IssuerSkew, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import type { Grant, RefreshIntent, Revocation } from '../../daemon/core/domain.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
@@ -14,7 +14,7 @@ export const refusal = (oauthError: string | null, over: Partial<Rejected> = {})
 export function tokenSet(n: number, over: Partial<TokenSet> = {}): TokenSet {
   return {
     accessToken: new Secret(`at-${n}-EXAMPLE`), tokenType: 'Bearer', expiresInS: 600, scope: null,
-    refreshToken: new Secret(`rt-${n}-EXAMPLE`), identity: null, withheld: null, ...over,
+    refreshToken: new Secret(`rt-${n}-EXAMPLE`), refreshTokenExpiresInS: null, authorizationExpiresInS: null, identity: null, withheld: null, ...over,
   };
 }
 
@@ -25,6 +25,7 @@ export class FakeIssuer implements Issuer {
   polls: number[] = [];
   onRefresh: (n: number) => Promise<IssuerOutcome> = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1) });
   onRevoke: () => Promise<RevokeOutcome> = async () => ({ kind: 'revoked' });
+  onProbe: Issuer['probe'] = async () => ({ kind: 'reached' });
   onPoll: (n: number) => Promise<PollOutcome> = async () => ({ kind: 'pending', slowDown: false });
   pollClock: () => number = () => 0;
 
@@ -50,6 +51,12 @@ export class FakeIssuer implements Issuer {
   async revoke(...[, token]: Parameters<Issuer['revoke']>): Promise<RevokeOutcome> {
     this.revoked.push(token.reveal());
     return this.onRevoke();
+  }
+  async probe(...asked: Parameters<Issuer['probe']>): ReturnType<Issuer['probe']> {
+    return this.onProbe(...asked);
+  }
+  skews(): readonly IssuerSkew[] {
+    return [];
   }
 }
 

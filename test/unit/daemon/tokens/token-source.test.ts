@@ -16,8 +16,8 @@ const never = new AbortController().signal;
 const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBefore: null, ...over });
 const expired = someToken({ expiresAt: (T0 + 1_000) as EpochMs });
 const stale = (over: Partial<Grant> = {}): Grant => someGrant({ state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [expired] }, ...over });
-const lost: IssuerOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'timeout', timedOut: true };
-const down: IssuerOutcome = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'refused', timedOut: false };
+const lost: IssuerOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'timeout', reach: 'network', timedOut: true };
+const down: IssuerOutcome = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'refused', reach: 'network', timedOut: false };
 
 async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const clock = new FakeClock(T0);
@@ -473,7 +473,7 @@ describe('[RV-01] the end of a grant', () => {
     const tried: string[] = [];
     issuer.revoke = async ({ server }) => {
       tried.push(server.issuer);
-      return { kind: 'transient', answerLost: false, retryAfterMs: server.issuer.includes('slow') ? 86_400_000 : null, cause: 'http_503', timedOut: false };
+      return { kind: 'transient', answerLost: false, retryAfterMs: server.issuer.includes('slow') ? 86_400_000 : null, cause: 'http_503', reach: 'server', timedOut: false };
     };
     for (const name of ['slow', 'good']) await revocations.send(await revocations.prepare(someGrant({ server: someServer({ issuer: `https://${name}.example` }) }), profile));
     tried.length = 0;
@@ -498,7 +498,7 @@ describe('[RV-01] revocation', () => {
   });
   it('keeps what could not be sent, sealed, and sends it when the issuer is back', async () => {
     const { revocations, issuer, vault, clock, profile } = await rig(null);
-    issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: 20_000, cause: 'http_5xx', timedOut: false });
+    issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: 20_000, cause: 'http_5xx', reach: 'server', timedOut: false });
     expect(await revocations.send(await revocations.prepare(someGrant(), profile))).toMatchObject([{ outcome: 'pending' }, { outcome: 'pending' }]);
     expect(vault.kept.size).toBe(2);
     await clock.advance(3_000);
