@@ -15,7 +15,7 @@ import { WireFault } from './failures.ts';
 const NEXT_ADDRESS_AFTER_MS = 500;
 const MAX_PROXY_HEADER_BYTES = 16_384;
 
-export type Way = { readonly proxy: string | null; readonly trust: SecureContext; readonly keep: (socket: Socket) => void };
+export type Way = { readonly proxy: string | null; readonly trust: () => SecureContext; readonly keep: (socket: Socket) => void };
 
 export async function openConnection(url: URL, { proxy, trust, keep }: Way): Promise<Socket> {
   const socket = proxy === null ? await openTcp(url, keep) : await passProxy(proxyUrl(proxy), url, trust, keep);
@@ -30,15 +30,15 @@ function openTcp(url: URL, keep: Way['keep']): Promise<Socket> {
 }
 
 /** By the host's name where it has one, else by its address; HTTP/1.1 is all that is spoken here. */
-function openTls(socket: Socket, url: URL, trust: SecureContext, keep: Way['keep']): Promise<Socket> {
+function openTls(socket: Socket, url: URL, trust: Way['trust'], keep: Way['keep']): Promise<Socket> {
   const host = hostOf(url);
   return opened('secureConnect', keep, connectTls({
-    socket, host, secureContext: trust, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'],
+    socket, host, secureContext: trust(), rejectUnauthorized: true, ALPNProtocols: ['http/1.1'],
     ...(isIP(host) === 0 ? { servername: host } : {}),
   }));
 }
 
-async function passProxy(proxy: URL, url: URL, trust: SecureContext, keep: Way['keep']): Promise<Socket> {
+async function passProxy(proxy: URL, url: URL, trust: Way['trust'], keep: Way['keep']): Promise<Socket> {
   // To a proxy that is not there, the way is closed like any other: refused, dns, unreachable.
   const socket = await openTcp(proxy, keep);
   try {

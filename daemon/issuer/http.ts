@@ -62,7 +62,7 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
     let status: number | null = null;
     const answered = async (): Promise<HttpAnswer> => {
       const headers = { ...request.headers, 'user-agent': `valetkey/${BUILD_VERSION}` };
-      const socket = await openConnection(url, { proxy: connection.proxy, trust: trustOf(connection.caPem), keep: ends.keep });
+      const socket = await openConnection(url, { proxy: connection.proxy, trust: () => trustOf(connection.caPem), keep: ends.keep });
       const answer = await sendOn(socket, url, { ...request, headers }, () => { sent = true; });
       status = answer.status;
       const body = await answer.read();

@@ -20,6 +20,12 @@ const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** Anybody can make these: the second kind by a public key, or the client's id, taken for a secret. */
 const ANYBODYS = /^(?:none|hs\d+)$/i;
 
+/**
+ * While a refresh waits for keys, the refresh token that it brought is nowhere but in memory: a slow keys endpoint
+ * must not draw that out. The fetch goes on, for the next one.
+ */
+const KEYS_WAIT_AT_REFRESH_MS = 2_000;
+
 type IdTokenDeps = { readonly keys: SigningKeys; readonly skews: Pick<Skews, 'nowMsAt'>; readonly log: Log };
 
 /** What the signature says. The claims of an unproven token are what it says of itself. */
@@ -52,7 +58,7 @@ export class IdTokens {
       if (stepUp.acrValues.length > 0 || stepUp.maxAgeS !== null) throw new AnswerRefused('stepup_unmet', 'no ID token says how the person signed in');
       return null;
     }
-    const proof = await this.#prove(client, idToken);
+    const proof = await this.#prove(client, idToken, null);
     if (proof.kind === 'unproven' && proof.outage !== null) throw proof.outage;
     if (proof.kind !== 'proven') throw new AnswerRefused('id_token_invalid', proof.why);
     const expected: Expected = {
@@ -76,7 +82,7 @@ export class IdTokens {
       // SHOULD NOT be there; if it is, it must be that of the sign-in (OIDC Core, section 12.2).
       isNonce: nonceDigest === null ? null : (said) => said === undefined || (typeof said === 'string' && digestOf(said) === nonceDigest),
     };
-    const proof = await this.#prove(client, idToken);
+    const proof = await this.#prove(client, idToken, AbortSignal.timeout(KEYS_WAIT_AT_REFRESH_MS));
     if (proof.kind === 'forged') return { kind: 'conflict', why: proof.why };
     if (proof.kind === 'unreadable') return { kind: 'flawed', why: proof.why };
     // What it says of itself counts against it, proven or not.
@@ -92,12 +98,13 @@ export class IdTokens {
     return { kind: 'holds', identity: null };
   }
 
-  async #prove(client: ClientAt, idToken: string): Promise<Proof> {
+  /** @param patience - how long the keys are waited for; null: as long as their fetch takes */
+  async #prove(client: ClientAt, idToken: string, patience: AbortSignal | null): Promise<Proof> {
     const { server } = client;
     if (ANYBODYS.test(algOf(idToken))) return { kind: 'forged', why: 'the ID token is not signed by a key of the issuer' };
     const algorithms = ASYMMETRIC.filter((alg) => server.idTokenSigningAlgs === null || server.idTokenSigningAlgs.includes(alg));
     try {
-      const { protectedHeader } = await this.#verify(client, idToken, algorithms);
+      const { protectedHeader } = await within(patience, this.#verify(client, idToken, algorithms));
       return { kind: 'proven', claims: decodeJwt(idToken), alg: protectedHeader.alg };
     } catch (cause) {
       const why = `the ID token does not verify: ${whyOf(cause)}`;
@@ -148,6 +155,21 @@ function canVerify(server: AuthorizationServer): boolean {
 
 function foreignHash(claims: JWTPayload, accessToken: Secret, alg: string): string | null {
   return claims['at_hash'] === undefined || isAtHashOf(claims['at_hash'], accessToken.reveal(), alg) ? null : 'at_hash is of another access token';
+}
+
+/** What is waited for goes on; its failure is then nobody's. */
+async function within<T>(patience: AbortSignal | null, awaited: Promise<T>): Promise<T> {
+  if (patience === null) return awaited;
+  let stop: (() => void) | null = null;
+  const over = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new KeysUnavailable('timeout'));
+    patience.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([awaited, over]);
+  } finally {
+    if (stop !== null) patience.removeEventListener('abort', stop);
+  }
 }
 
 /** A code of jose's, or what WebCrypto's errors mean: the key fits no algorithm. */

@@ -2,11 +2,13 @@
  * One HTTP/1.1 request on a connection that is open and used for nothing else, and its answer: bounded in its
  * headers, in its interim answers and in its body, before and after decompression.
  */
+import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { promisify } from 'node:util';
-import { brotliDecompress, constants, gunzip, inflate, inflateRaw } from 'node:zlib';
+import { pipeline } from 'node:stream';
+import type { Transform } from 'node:stream';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import { AnswerRefused, WireFault } from './failures.ts';
 
 const MAX_BODY_BYTES = 1_048_576;
@@ -50,36 +52,39 @@ async function readBody(answer: IncomingMessage): Promise<Buffer> {
   if (WITHOUT_BODY.includes(status) || status >= 500) return Buffer.alloc(0);
   const chunks: Buffer[] = [];
   let size = 0;
-  // Leaving the loop early destroys the answer, and with it the connection.
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
+  // Leaving the loop early destroys the answer, and with it the connection: of a bomb, no more is unpacked than this.
+  for await (const chunk of await unpacked(answer)) {
     size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) throw tooLarge();
+    if (size > MAX_BODY_BYTES) throw new AnswerRefused('issuer_response_invalid', 'the answer is larger than 1 MiB');
     chunks.push(chunk);
   }
-  return size === 0 ? Buffer.alloc(0) : unpack(Buffer.concat(chunks), answer.headers['content-encoding'] ?? '');
+  return Buffer.concat(chunks);
 }
 
 /** One coding, as real servers use it; a body in another, or in several, is handed on as it is and reads as no JSON. */
-async function unpack(packed: Buffer, coding: string): Promise<Buffer> {
-  try {
-    switch (coding.trim().toLowerCase()) {
-      case 'gzip':
-      case 'x-gzip':
-        return await promisify(gunzip)(packed, { maxOutputLength: MAX_BODY_BYTES, finishFlush: constants.Z_SYNC_FLUSH });
-      case 'deflate':
-        // With zlib's frame, as RFC 9110, section 8.4.1.2 wants it, or without, as some send it.
-        return await promisify(((packed[0] ?? 0) & 0x0f) === 8 ? inflate : inflateRaw)(packed, { maxOutputLength: MAX_BODY_BYTES, finishFlush: constants.Z_SYNC_FLUSH });
-      case 'br':
-        return await promisify(brotliDecompress)(packed, { maxOutputLength: MAX_BODY_BYTES, finishFlush: constants.BROTLI_OPERATION_FLUSH });
-      default:
-        return packed;
-    }
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge();
-    throw cause;
-  }
+async function unpacked(answer: IncomingMessage): Promise<AsyncIterable<Buffer>> {
+  const unpacker = await unpackerOf(answer, (answer.headers['content-encoding'] ?? '').trim().toLowerCase());
+  // Errors of the one end become those of the other, which is where they are heard.
+  return unpacker === null ? answer : pipeline(answer, unpacker, () => {});
 }
 
-function tooLarge(): AnswerRefused {
-  return new AnswerRefused('issuer_response_invalid', 'the answer is larger than 1 MiB');
+async function unpackerOf(answer: IncomingMessage, coding: string): Promise<Transform | null> {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
+    case 'deflate': {
+      await once(answer, 'readable');
+      const head: Buffer | null = answer.read();
+      if (head === null) return null;
+      answer.unshift(head);
+      // With zlib's frame, as RFC 9110, section 8.4.1.2 wants it, or without, as some send it.
+      const hasFrame = ((head[0] ?? 0) & 0x0f) === 8;
+      return (hasFrame ? createInflate : createInflateRaw)({ finishFlush: constants.Z_SYNC_FLUSH });
+    }
+    case 'br':
+      return createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH });
+    default:
+      return null;
+  }
 }

@@ -28,8 +28,7 @@ export class MovableClock implements Clock {
 
 export type UnderTest = { readonly issuer: Issuer & { close(): Promise<void> }; readonly clock: MovableClock; readonly log: LogSink };
 
-export function makeIssuer(options: { readonly timeoutMs?: number } = {}): UnderTest {
-  const clock = new MovableClock();
+export function makeIssuer(options: { readonly timeoutMs?: number } = {}, clock = new MovableClock()): UnderTest {
   const log = new LogSink();
   const random = { token: (bytes: number) => randomBytes(bytes).toString('base64url'), fraction: () => 0.5 };
   return { issuer: createIssuer({ clock, random, log }, options), clock, log };
