@@ -37,6 +37,8 @@ export function sendOn(socket: Socket, url: URL, { method, headers, body }: Http
       interim += 1;
       if (interim > MAX_INTERIM_ANSWERS) asking.destroy(new WireFault('VALETKEY_PROTOCOL', 'too many interim answers'));
     });
+    // Without a listener node drops the connection and tells nobody.
+    asking.once('upgrade', () => reject(new WireFault('VALETKEY_PROTOCOL', 'the server speaks another protocol')));
     // Node has the socket from here on, and writes in the same turn.
     asking.once('socket', onSending);
     // Not once: a write that fails after the answer has come must not bring the daemon down.
