@@ -179,6 +179,20 @@ describe('the environment', () => {
   });
 });
 
+describe('an adapter that was not used yet', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'valetkey-issuer-'));
+  beforeAll(() => compile(dir));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('has loaded neither the network nor what speaks OAuth over it', async () => {
+    const at = await startTlsIssuer();
+    const [idle, used] = await run(dir, at.url, {}, 'loading');
+    expect(idle).toEqual([]);
+    // They are named as they should be: the first call loads them.
+    expect(used).toEqual(expect.arrayContaining(['tls', 'zlib', 'oauth4webapi']));
+  });
+});
+
 /** The compiled adapter, to be run without vitest. */
 function compile(dir: string): void {
   symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
@@ -192,17 +206,23 @@ function compile(dir: string): void {
   const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', dir], { encoding: 'utf8' });
   if (!existsSync(join(dir, 'out/daemon/issuer/issuer.js'))) throw new Error(`daemon/issuer was not compiled: ${compiled.stdout}${compiled.stderr}`);
   writeFileSync(join(dir, 'child.js'), `
-    import { get } from 'node:https';
     import { createIssuer } from './out/daemon/issuer/issuer.js';
     const [url, ca, how] = process.argv.slice(2);
     const print = (...results) => process.stdout.write(JSON.stringify(results));
-    if (how === 'unguarded') get(url, (answer) => { answer.resume(); print(answer.statusCode); });
+    // What openid-client leaves in the process: the globals of fetch, which node loads as they are touched.
+    const heavy = () => [
+      ...['tls', 'zlib'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name)),
+      ...(process.moduleLoadList.includes('NativeModule internal/deps/undici/undici') ? ['oauth4webapi'] : []),
+    ];
+    if (how === 'unguarded') (await import('node:https')).get(url, (answer) => { answer.resume(); print(answer.statusCode); });
     else {
       const quiet = () => {};
       const clock = { now: Date.now, boottimeMs: () => performance.now() };
       const issuer = createIssuer({ clock, random: {}, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
       const profile = { issuer: url, clientId: 'x', caPem: null, proxy: null, allowLoopbackHttp: false, traits: { metadata: 'oidc', pkce: 'listed' } };
-      print(await issuer.discover(profile), await issuer.discover({ ...profile, caPem: ca }));
+      const idle = heavy();
+      const outcomes = [await issuer.discover(profile), await issuer.discover({ ...profile, caPem: ca })];
+      print(...(how === 'loading' ? [idle, heavy()] : outcomes));
       await issuer.close();
     }
   `);
