@@ -51,7 +51,7 @@ export function openExchange({ http, clock, skews }: WireDeps, client: Party, si
       }, signal);
       skews.learn(client.server.issuer, response, startedMs);
       const secrets = [...SECRETS.flatMap((name) => body?.getAll(name) ?? []), client.clientSecret?.reveal() ?? ''];
-      const retryAfterMs = readRetryAfter(response.header('retry-after') ?? response.header('x-retry-after'), clock.now());
+      const retryAfterMs = readRetryAfter(response.header('retry-after') ?? response.header('x-retry-after'), skews.nowMsAt(client.server.issuer));
       const members = readMembers(response.header('content-type'), response.body);
       if (members === null) {
         latest = { status: response.status, members, idToken: null, retryAfterMs };
@@ -64,7 +64,7 @@ export function openExchange({ http, clock, skews }: WireDeps, client: Party, si
   };
 }
 
-/** Seconds or a date (RFC 9110, section 10.2.3). */
+/** Seconds, or a date by the server's clock (RFC 9110, section 10.2.3). */
 function readRetryAfter(value: string | null, now: number): number | null {
   const said = (value ?? '').trim();
   const ms = /^\d{1,9}$/.test(said) ? Number(said) * 1000 : Date.parse(said) - now;

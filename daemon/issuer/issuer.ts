@@ -2,7 +2,8 @@
  * The Issuer port. Nothing of openid-client, jose and the network is loaded before the first call that needs it:
  * a daemon that only hands out what it has does without their memory and their time.
  */
-import type { AuthorizationRequest, Clock, Issuer, Log, Random } from '../core/ports.ts';
+import { closeSync, openSync } from 'node:fs';
+import type { AuthorizationRequest, Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { Skews } from './skew.ts';
 import type { WiredIssuer } from './wired-issuer.ts';
@@ -11,6 +12,11 @@ import type { WiredIssuer } from './wired-issuer.ts';
 const RANDOM_BYTES = 32;
 /** Of one request, from the name to the last byte of the body. */
 const TIMEOUT_MS = 10_000;
+
+/** Files that may be open at once while the modules load, and some for whoever comes meanwhile. */
+const DESCRIPTORS_TO_LOAD = 128;
+/** What could not even be loaded has sent nothing. */
+const NOT_SENT: Transient = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'network', reach: 'network', timedOut: false };
 
 type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
@@ -21,28 +27,52 @@ export function createIssuer({ clock, random, log }: IssuerDeps, options: { read
   const redeemed = new WeakSet<AuthorizationRequest>();
   let wired: Promise<WiredIssuer> | null = null;
 
+  /** Node takes a module that it could not open for broken until the process ends: so it is not tried while files are short. */
   function load(): Promise<WiredIssuer> {
+    if (wired === null) assertDescriptors(DESCRIPTORS_TO_LOAD);
     wired ??= import('./wired-issuer.ts').then(({ wireIssuer }) => wireIssuer({ clock, log, skews }, options.timeoutMs ?? TIMEOUT_MS));
     return wired;
   }
 
+  async function call<Outcome>(ask: (issuer: WiredIssuer) => Promise<Outcome>): Promise<Outcome | Transient> {
+    let issuer: WiredIssuer;
+    try {
+      issuer = await load();
+    } catch (cause) {
+      wired = null;
+      log.error('issuer_not_loaded', {}, cause);
+      return NOT_SENT;
+    }
+    return ask(issuer);
+  }
+
   return {
-    discover: async (profile, { fresh: isFresh } = { fresh: false }) => (await load()).discover(profile, isFresh),
+    discover: (profile, { fresh: isFresh } = { fresh: false }) => call((issuer) => issuer.discover(profile, isFresh)),
     newAuthorizationRequest: (redirectUri) => ({ redirectUri, state: fresh(), nonce: fresh(), verifier: fresh() }),
-    authorizationUrl: async (...args) => (await load()).authorizationUrl(...args),
+    authorizationUrl: (...args) => call((issuer) => issuer.authorizationUrl(...args)),
     async redeem(client, profile, request, callback, want, stepUp) {
       if (redeemed.has(request)) throw new Error('an authorization request is redeemed once');
       redeemed.add(request);
-      return (await load()).redeem(client, profile, request, callback, want, stepUp);
+      return call((issuer) => issuer.redeem(client, profile, request, callback, want, stepUp));
     },
-    startDevice: async (client, profile, want) => (await load()).startDevice(client, profile, want, fresh()),
-    pollDevice: async (...args) => (await load()).pollDevice(...args),
-    refresh: async (...args) => (await load()).refresh(...args),
-    revoke: async (...args) => (await load()).revoke(...args),
-    probe: async (...args) => (await load()).probe(...args),
+    startDevice: (client, profile, want) => call((issuer) => issuer.startDevice(client, profile, want, fresh())),
+    pollDevice: (...args) => call((issuer) => issuer.pollDevice(...args)),
+    refresh: (...args) => call((issuer) => issuer.refresh(...args)),
+    revoke: (...args) => call((issuer) => issuer.revoke(...args)),
+    probe: (...args) => call((issuer) => issuer.probe(...args)),
     skews: () => skews.list(),
     async close() {
       if (wired !== null) await (await wired).close();
     },
   };
+}
+
+/** Throws EMFILE or ENFILE where there are not so many left. */
+function assertDescriptors(count: number): void {
+  const open: number[] = [];
+  try {
+    while (open.length < count) open.push(openSync('/dev/null', 'r'));
+  } finally {
+    for (const descriptor of open) closeSync(descriptor);
+  }
 }

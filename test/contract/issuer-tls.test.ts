@@ -193,6 +193,19 @@ describe('an adapter that was not used yet', () => {
   });
 });
 
+describe('an adapter whose first call comes while no file can be opened', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'valetkey-issuer-'));
+  beforeAll(() => compile(dir));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('has sent nothing, and works when files can be opened again', async () => {
+    const at = await startTlsIssuer();
+    const [short, enough] = await run(dir, at.url, {}, 'exhausted');
+    expect(short).toEqual({ kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'network', reach: 'network', timedOut: false });
+    expect(enough).toMatchObject({ kind: 'server' });
+  });
+});
+
 /** The compiled adapter, to be run without vitest. */
 function compile(dir: string): void {
   symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
@@ -220,6 +233,19 @@ function compile(dir: string): void {
       const clock = { now: Date.now, boottimeMs: () => performance.now() };
       const issuer = createIssuer({ clock, random: {}, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
       const profile = { issuer: url, clientId: 'x', caPem: null, proxy: null, allowLoopbackHttp: false, traits: { metadata: 'oidc', pkce: 'listed' } };
+      const taken = [];
+      if (how === 'exhausted') {
+        const fs = await import('node:fs');
+        try {
+          for (;;) taken.push(fs.openSync('/dev/null'));
+        } catch {
+          // As was wanted.
+        }
+        const outcome = await issuer.discover({ ...profile, caPem: ca });
+        for (const descriptor of taken) fs.closeSync(descriptor);
+        print(outcome, await issuer.discover({ ...profile, caPem: ca }));
+        process.exit(0);
+      }
       const idle = heavy();
       const outcomes = [await issuer.discover(profile), await issuer.discover({ ...profile, caPem: ca })];
       print(...(how === 'loading' ? [idle, heavy()] : outcomes));
@@ -229,7 +255,8 @@ function compile(dir: string): void {
 }
 
 async function run(dir: string, url: string, env: Readonly<Record<string, string>>, how = 'guarded'): Promise<readonly unknown[]> {
-  const child = spawn(process.execPath, [join(dir, 'child.js'), url, CERTIFICATE, how], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Few descriptors, so that all of them can be taken.
+  const child = spawn('/bin/sh', ['-c', 'ulimit -n 512; exec "$@"', 'sh', process.execPath, join(dir, 'child.js'), url, CERTIFICATE, how], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (data) => { stdout += String(data); });

@@ -15,7 +15,7 @@ import { CERTIFICATE, ELSEWHERE, EXPIRED } from '../support/loopback-tls.ts';
 import { httpAnswer, startWireServer, tunnelTo } from '../support/wire-server.ts';
 import type { Serve, WireServer } from '../support/wire-server.ts';
 
-const TIMEOUT_MS = 600;
+const TIMEOUT_MS = 1_000;
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
