@@ -23,6 +23,9 @@ import { secureContext, systemTrust } from './trust.ts';
 /** Profiles come and go while the daemon lives; what is trusted for one that nobody used for long makes room. */
 const MAX_CONTEXTS = 16;
 
+/** Takes a byte order mark away, which JSON.parse() would choke on. */
+const utf8 = new TextDecoder();
+
 export type HttpAnswer = {
   readonly status: number;
   /** Null: it did not come. */
@@ -67,12 +70,13 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
       status = answer.status;
       const body = await answer.read();
       log.debug('issuer_answered', { ...logged, status });
-      return { status: answer.status, header: (name) => [answer.headers[name] ?? null].flat()[0] ?? null, body: body.toString('utf8') };
+      return { status: answer.status, header: (name) => [answer.headers[name] ?? null].flat()[0] ?? null, body: utf8.decode(body) };
     };
     try {
       return await Promise.race([answered(), ends.ended]);
     } catch (cause) {
-      if (cause instanceof BrokerError) throw cause;
+      // Of the configuration, that is; a caller's signal may give one as its reason.
+      if (cause instanceof BrokerError && ends.reason() === null) throw cause;
       log.debug('issuer_request_failed', { ...logged, sent, status, why: cleanText([...chain(cause)].at(-1)?.message ?? '') });
       throw new WireError(sent, status, ends.reason() ?? cause);
     } finally {

@@ -34,11 +34,16 @@ function fromBundle(): readonly string[] | null {
   for (const file of BUNDLES) {
     try {
       return [readFileSync(file, 'utf8')];
-    } catch {
-      continue; // another distribution's place
+    } catch (cause) {
+      // Another distribution's place. What is there and cannot be opened now must not be done without for good.
+      if (isForNow(cause)) throw cause;
     }
   }
   return null;
+}
+
+function isForNow(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'EMFILE' || cause.code === 'ENFILE' || cause.code === 'ENOMEM' || cause.code === 'EIO');
 }
 
 /** Slim containers have no store at all; the roots that Node was built with cannot be changed from outside either. */

@@ -89,6 +89,7 @@ describe('a refresh, by what the server answers', () => {
     ['brotli', say(packed('br', brotliCompressSync(NEXT))), { kind: 'tokens', next: 'rt-2-EXAMPLE' }],
     ['a body that ends with the connection', say(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n${NEXT}`), { kind: 'tokens', next: 'rt-2-EXAMPLE' }],
     ['chunks', say(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${NEXT.length.toString(16)}\r\n${NEXT}\r\n0\r\n\r\n`), { kind: 'tokens', next: 'rt-2-EXAMPLE' }],
+    ['a byte order mark before it', say(json(200, `\u{feff}${NEXT}`)), { kind: 'tokens', next: 'rt-2-EXAMPLE' }],
     ['a few interim answers before it', say(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(3)), json(200, NEXT)])), { kind: 'tokens', next: 'rt-2-EXAMPLE' }],
     // A success that cannot be read has spent the token all the same.
     ['a web page with 200 (captive portal)', say(httpAnswer(200, '<!doctype html>', { 'content-type': 'text/html' })), lost('unreadable_answer')],
@@ -260,5 +261,24 @@ describe('a refresh that was surely not sent', () => {
       }
       expect(issuer.requests).toHaveLength(2);
     }
+  });
+});
+
+describe('a refresh at a server of several addresses', () => {
+  it('goes to the one that answers', async () => {
+    const server = await started(startWireServer({ serve: say(json(200, NEXT)), tls: { cert: CERTIFICATE } }));
+    expectOutcome(await refreshAt({ tokenEndpoint: `https://localhost:${server.port}/token`, caPem: CERTIFICATE, proxy: null }), { kind: 'tokens', next: 'rt-2-EXAMPLE' });
+    expect(server.requests).toHaveLength(1);
+    await expect.poll(() => server.open).toBe(0);
+  });
+
+  it('goes to an IPv6 address, through a proxy too, and checks that the certificate is for it', async (context) => {
+    const server = await startWireServer({ serve: say(json(200, NEXT)), tls: { cert: CERTIFICATE }, host: '::1' }).catch(() => context.skip('this machine has no ::1'));
+    closing.push(() => server.close());
+    const tokenEndpoint = `https://[::1]:${server.port}/token`;
+    expectOutcome(await refreshAt({ tokenEndpoint, caPem: CERTIFICATE, proxy: null }), { kind: 'tokens', next: 'rt-2-EXAMPLE' });
+    const proxy = await started(startWireServer({ serve: say(httpAnswer(502)) }));
+    expectOutcome(await refreshAt({ tokenEndpoint, caPem: CERTIFICATE, proxy: `http://127.0.0.1:${proxy.port}` }), broken('proxy', false));
+    expect(proxy.requests[0]).toContain(`CONNECT [::1]:${server.port} HTTP/1.1\r\n`);
   });
 });

@@ -25,9 +25,10 @@ type Shape = {
   /** Instead of waiting for a request; before TLS where there is TLS. */
   readonly onAccept?: (socket: Socket) => void;
   readonly tls?: { readonly cert: string } | null;
+  readonly host?: string;
 };
 
-export async function startWireServer({ serve, onAccept, tls = null }: Shape): Promise<WireServer> {
+export async function startWireServer({ serve, onAccept, tls = null, host = '127.0.0.1' }: Shape): Promise<WireServer> {
   const requests: string[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -55,7 +56,7 @@ export async function startWireServer({ serve, onAccept, tls = null }: Shape): P
     else converse(new TLSSocket(socket, { isServer: true, secureContext: createSecureContext({ key: PRIVATE_KEY, cert: tls.cert }) }), socket);
   };
   const server = createServer(accept);
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
