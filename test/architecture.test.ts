@@ -113,14 +113,14 @@ describe('architecture', () => {
   });
 
   it.each([
-    ['daemon/issuer/a.ts', `import * as client from 'openid-client';\nimport { fetch } from 'undici';\nawait fetch(url);\nsecret.reveal();`],
+    ['daemon/issuer/a.ts', `import * as client from 'openid-client';\nimport { fetch } from 'jose';\nawait fetch(url);\nsecret.reveal();`],
     ['daemon/platform/a.ts', `import koffi from 'koffi';\nDate.now();\nsetTimeout(() => {}, process.env['X']);`],
     ['daemon/tokens/a.ts', `import type { Clock } from '../core/ports.ts';\nimport { decide } from '../policy/decide.ts';\nnew Date(clock.now());\nissuer.fetch(x);\n// Date.now()\nconst text = 'Date.now()';`],
     ['daemon/ipc/app.ts', `reply.header('content-type', 'text/plain');\nconst o = { fetch: 1 };`],
     ['daemon/daemon.ts', `import { openVault } from './vault/open.ts';`],
     ['daemon/main.ts', `import './platform/sigusr1.ts';`],
     ['daemon/issuer/c.ts', `function make(fetch: CustomFetch) { return fetch; }`],
-    ['daemon/issuer/d.ts', `const { fetch } = await import('undici');\nreturn { async fetch(url) { return fetch(url); } };`],
+    ['daemon/issuer/d.ts', `const { fetch } = await import('openid-client');\nreturn { async fetch(url) { return fetch(url); } };`],
     ['daemon/issuer/e.ts', `const own = ['client_id', 'response_type', 'response_mode'];`],
     ['daemon/loopback/a.ts', `import { setTimeout as delay } from 'node:timers/promises';\nawait delay(5);`],
     ['daemon/issuer/b.ts', `const p = { response_type: 'code', grant_type: 'refresh_token' };`],

@@ -8,8 +8,10 @@ import type { Identity } from '../core/domain.ts';
 import type { StepUp } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 
-/** Clocks of a laptop and an issuer may differ by this. */
+/** What has passed may have passed by this much, where the issuer's clock is not known to the second. */
 const SKEW_S = 60;
+/** What is said to lie ahead may do so by this: servers of one issuer differ, and a token of the near future harms nobody. */
+const AHEAD_S = 300;
 /** OIDC Core, section 2. */
 const MAX_SUB = 255;
 
@@ -46,11 +48,14 @@ function conflictWith(claims: JWTPayload, previous: Identity): string | null {
   return null;
 }
 
-/** Why the token is not of this time; null: it is. It may be the clock of this machine that is wrong. */
+/**
+ * Why the token is not of this time; null: it is.
+ * @param nowS - by the issuer's clock, where that is known
+ */
 export function untimelyIn({ exp, iat, nbf }: JWTPayload, nowS: number): string | null {
   if (typeof exp !== 'number' || exp <= nowS - SKEW_S) return 'exp is missing or has passed';
-  if (typeof iat !== 'number' || iat > nowS + SKEW_S) return 'iat is missing or in the future';
-  return nbf !== undefined && (typeof nbf !== 'number' || nbf > nowS + SKEW_S) ? 'nbf is in the future' : null;
+  if (typeof iat !== 'number' || iat > nowS + AHEAD_S) return 'iat is missing or in the future';
+  return nbf !== undefined && (typeof nbf !== 'number' || nbf > nowS + AHEAD_S) ? 'nbf is in the future' : null;
 }
 
 /** RFC 9470, section 5; OIDC Core, sections 3.1.3.7 (12, 13) and 5.5.1.1. */

@@ -55,7 +55,7 @@ export async function pollDevice(
     return { kind: 'tokens', tokens: await acceptSignIn(deps.idTokens, exchange.answer(), terms) };
   } catch (cause) {
     // The signal's reason belongs to whoever gave it; what it did here is that no answer came.
-    if (signal.aborted && exchange.answer() === null) return { kind: 'transient', answerLost: true, retryAfterMs: null, reach: 'network', cause: 'aborted', timedOut: false };
+    if (signal.aborted && exchange.answer() === null) return { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'aborted', reach: 'network', timedOut: false };
     // Google sends them with 428 and 403, others with 429: the word counts, not the status.
     if (cause instanceof ResponseBodyError && cause.error === 'authorization_pending') return { kind: 'pending', slowDown: false };
     if (cause instanceof ResponseBodyError && cause.error === 'slow_down') return { kind: 'pending', slowDown: true };

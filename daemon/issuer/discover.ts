@@ -13,13 +13,14 @@ import { outcomeOf, rejected } from './outcome.ts';
 
 type Metadata = Readonly<Record<string, unknown>>;
 
-export async function discoverServer(deps: WireDeps, profile: Profile): Promise<ServerOutcome> {
+/** @param signal - of what goes on in the background; null: somebody waits for it */
+export async function discoverServer(deps: WireDeps, profile: Profile, signal: AbortSignal | null): Promise<ServerOutcome> {
   const why = refusedUrl(profile.issuer, profile.allowLoopbackHttp) ?? (profile.issuer.includes('?') ? 'has a query' : null);
   if (why !== null) return rejected('as_metadata_invalid', `the issuer ${cleanText(profile.issuer)} ${why}`);
   if (profile.traits.metadata === 'none') return writtenServer(profile);
   const tried: string[] = [];
   for (const { url, isOpenId } of wellKnownUrls(profile.issuer, profile.traits.metadata)) {
-    const found = await fetchMetadata(deps, profile, url);
+    const found = await fetchMetadata(deps, profile, url, signal);
     if (found.kind === 'metadata') return toServer(found.metadata, isOpenId, profile);
     if (found.kind !== 'rejected') return found;
     tried.push(`${url}: ${found.description}`);
@@ -42,8 +43,8 @@ export function wellKnownUrls(issuer: string, first: 'oidc' | 'oauth'): readonly
   return first === 'oidc' ? [...openId, oauth] : [oauth, ...openId.toReversed()];
 }
 
-async function fetchMetadata(deps: WireDeps, profile: Profile, url: string): Promise<ServerOutcome | { readonly kind: 'metadata'; readonly metadata: Metadata }> {
-  const exchange = openExchange(deps, { connection: profile, clientSecret: null }, null);
+async function fetchMetadata(deps: WireDeps, profile: Profile, url: string, signal: AbortSignal | null): Promise<ServerOutcome | { readonly kind: 'metadata'; readonly metadata: Metadata }> {
+  const exchange = openExchange(deps, { server: profile, connection: profile, clientSecret: null }, signal);
   try {
     const configuration = await discovery(new URL(url), profile.clientId, undefined, None(), {
       [customFetch]: exchange.fetch,

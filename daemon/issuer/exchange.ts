@@ -3,10 +3,12 @@
  * made regular. Keeps what the outcome needs and openid-client does not tell: status, Retry-After, ID token.
  */
 import type { CustomFetch } from 'openid-client';
+import type { AuthorizationServer } from '../core/domain.ts';
 import type { ClientAt, Clock } from '../core/ports.ts';
 import { readMembers, regularAnswer } from './answer.ts';
 import type { Members } from './answer.ts';
 import type { Http } from './http.ts';
+import type { Skews } from './skew.ts';
 
 export type Answer = {
   readonly status: number;
@@ -22,7 +24,10 @@ export type Exchange = {
   answer(): Answer | null;
 };
 
-export type WireDeps = { readonly http: Http; readonly clock: Clock };
+export type WireDeps = { readonly http: Http; readonly clock: Clock; readonly skews: Skews };
+
+/** Who is asked, and what must not come back in an error text. */
+type Party = Pick<ClientAt, 'connection' | 'clientSecret'> & { readonly server: Pick<AuthorizationServer, 'issuer'> };
 
 /** Parameters that no error text may repeat. */
 const SECRETS = ['code', 'code_verifier', 'refresh_token', 'device_code', 'token', 'client_secret', 'state', 'nonce'];
@@ -30,22 +35,27 @@ const SECRETS = ['code', 'code_verifier', 'refresh_token', 'device_code', 'token
 const SHORTEST_SECRET = 8;
 const RETRY_AFTER_MAX_MS = 86_400_000;
 
-/** @param signal - null for what must not be aborted once it is sent. */
-export function openExchange({ http, clock }: WireDeps, client: Pick<ClientAt, 'connection' | 'clientSecret'>, signal: AbortSignal | null): Exchange {
+/**
+ * @param signal - null for what must not be aborted once it is sent
+ * @param patienceMs - where the answer is waited for longer than others
+ */
+export function openExchange({ http, clock, skews }: WireDeps, client: Party, signal: AbortSignal | null, patienceMs?: number): Exchange {
   let latest: Answer | null = null;
   return {
     answer: () => latest,
     async fetch(url, options) {
       latest = null;
       const body = options.body instanceof URLSearchParams ? options.body : null;
+      const startedMs = clock.boottimeMs();
       const response = await http.send(client.connection, url, {
         method: options.method === 'GET' ? 'GET' : 'POST',
         headers: options.headers,
         body: body === null ? null : body.toString(),
-      }, signal);
+      }, signal, patienceMs);
+      skews.learn(client.server.issuer, response, startedMs);
       const secrets = [...SECRETS.flatMap((name) => body?.getAll(name) ?? []), client.clientSecret?.reveal() ?? ''];
-      const retryAfterMs = readRetryAfter(response.headers, clock.now());
-      const members = readMembers(response.headers.get('content-type'), await response.text());
+      const retryAfterMs = readRetryAfter(response.header('retry-after') ?? response.header('x-retry-after'), skews.nowMsAt(client.server.issuer));
+      const members = readMembers(response.header('content-type'), response.body);
       if (members === null) {
         latest = { status: response.status, members, idToken: null, retryAfterMs };
         return new Response(null, { status: response.status });
@@ -57,9 +67,9 @@ export function openExchange({ http, clock }: WireDeps, client: Pick<ClientAt, '
   };
 }
 
-/** Seconds or a date (RFC 9110, section 10.2.3). */
-function readRetryAfter(headers: Headers, now: number): number | null {
-  const said = (headers.get('retry-after') ?? headers.get('x-retry-after') ?? '').trim();
+/** Seconds, or a date by the server's clock (RFC 9110, section 10.2.3). */
+function readRetryAfter(value: string | null, now: number): number | null {
+  const said = (value ?? '').trim();
   const ms = /^\d{1,9}$/.test(said) ? Number(said) * 1000 : Date.parse(said) - now;
   return ms >= 0 ? Math.min(ms, RETRY_AFTER_MAX_MS) : null;
 }

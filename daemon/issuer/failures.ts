@@ -3,7 +3,7 @@
  */
 import type { ErrorCode } from '../../shared/errors.ts';
 
-/** No readable HTTP answer. The cause holds what undici or node said. */
+/** No readable HTTP answer. The cause holds what node said. */
 export class WireError extends Error {
   /** The request was begun on an open connection: whether it was processed is unknown. */
   readonly sent: boolean;
@@ -15,6 +15,17 @@ export class WireError extends Error {
     this.name = 'WireError';
     this.sent = sent;
     this.status = status;
+  }
+}
+
+/** What node has no code for: the proxy would not pass us on, or somebody speaks no HTTP that can be followed. */
+export class WireFault extends Error {
+  readonly code: 'VALETKEY_PROXY' | 'VALETKEY_PROTOCOL' | 'VALETKEY_CLOSED';
+
+  constructor(code: WireFault['code'], why: string, cause?: unknown) {
+    super(why, cause === undefined ? undefined : { cause });
+    this.name = 'WireFault';
+    this.code = code;
   }
 }
 

@@ -1,135 +1,147 @@
 /**
  * One HTTP request to an issuer, and the whole answer or a WireError: certificates verified whatever the
- * environment says, no proxy but the profile's, no redirect followed, ten seconds in all, at most 1 MiB of
- * body after decompression. undici is loaded at the first request (it takes 90 ms).
+ * environment says, no proxy but the profile's, no redirect followed, ten seconds from the name to the last
+ * byte (or, where a lost answer would cost a sign-in, to the first byte that is sent), at most 1 MiB of body after decompression. No connection is used twice: an issuer that closes an idle
+ * one just as a refresh goes out leaves it unknown whether the token was spent.
  */
 import { createHash } from 'node:crypto';
-import type { ReadableStream } from 'node:stream/web';
-import type { Agent, Dispatcher, ProxyAgent } from 'undici';
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { BUILD_VERSION } from '../../shared/version.ts';
 import type { IssuerConnection } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
+import { cleanText } from '../core/text.ts';
 import { refusedUrl } from './address.ts';
+import { chain } from './causes.ts';
+import { openConnection } from './connect.ts';
 import { AnswerRefused, WireError } from './failures.ts';
+import { sendOn } from './one-request.ts';
+import type { HttpRequest } from './one-request.ts';
 import { secureContext, systemTrust } from './trust.ts';
 
-const MAX_BODY_BYTES = 1_048_576;
-/** Profiles come and go while the daemon lives; connections that nobody used for long make room. */
-const MAX_DISPATCHERS = 64;
-/** These have no body (RFC 9110, section 15). */
-const WITHOUT_BODY = [204, 205, 304];
-const PASSED_ON = ['content-type', 'retry-after', 'x-retry-after'];
+/** Profiles come and go while the daemon lives; what is trusted for one that nobody used for long makes room. */
+const MAX_CONTEXTS = 16;
 
-type HttpRequest = { readonly method: 'GET' | 'POST'; readonly headers: Readonly<Record<string, string>>; readonly body: string | null };
+/** Takes a byte order mark away, which JSON.parse() would choke on. */
+const utf8 = new TextDecoder();
+
+export type HttpAnswer = {
+  readonly status: number;
+  /** Null: it did not come. */
+  readonly header: (name: 'content-type' | 'retry-after' | 'x-retry-after' | 'date' | 'age') => string | null;
+  readonly body: string;
+};
 
 export type Http = {
   /** Throws WireError; AnswerRefused where the URL may not be used. */
-  send(connection: IssuerConnection, url: string, request: HttpRequest, signal: AbortSignal | null): Promise<Response>;
+  /** @param patienceMs - how long the answer is waited for once the request is sent */
+  send(connection: IssuerConnection, url: string, request: HttpRequest, signal: AbortSignal | null, patienceMs?: number): Promise<HttpAnswer>;
+  /** Waits for what is under way, which may be a refresh. */
   close(): Promise<void>;
 };
 
 export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly timeoutMs: number }): Http {
-  const dispatchers = new Map<string, Agent | ProxyAgent>();
+  const contexts = new Map<string, SecureContext>();
+  const underWay = new Set<Promise<unknown>>();
   let system: readonly string[] | null = null;
 
-  async function dispatcherFor({ caPem, proxy }: IssuerConnection): Promise<Agent | ProxyAgent> {
-    const undici = await import('undici');
-    const key = createHash('sha256').update(JSON.stringify([caPem, proxy])).digest('base64url');
-    const known = dispatchers.get(key);
+  /** The system's store is parsed once for each CA, as that takes some 30 ms. */
+  function trustOf(caPem: string | null): SecureContext {
+    const key = createHash('sha256').update(caPem ?? '').digest('base64url');
+    const known = contexts.get(key);
     if (known !== undefined) return known;
     system ??= systemTrust(log);
-    const tls = { secureContext: secureContext(system, caPem), rejectUnauthorized: true, timeout: timeoutMs };
-    // No connection is used twice: an issuer that closes an idle one just as a refresh goes out leaves it unknown whether the token was spent.
-    const made = proxy === null
-      ? new undici.Agent({ connect: tls, pipelining: 0 })
-      : new undici.ProxyAgent({ uri: proxyUrl(proxy), requestTls: tls, proxyTls: tls, pipelining: 0 });
-    dispatchers.set(key, made);
-    makeRoom();
+    const made = secureContext(system, caPem);
+    contexts.set(key, made);
+    const [oldest] = contexts.keys();
+    if (contexts.size > MAX_CONTEXTS && oldest !== undefined) contexts.delete(oldest);
     return made;
   }
 
-  function makeRoom(): void {
-    const [oldest] = dispatchers;
-    if (dispatchers.size <= MAX_DISPATCHERS || oldest === undefined) return;
-    dispatchers.delete(oldest[0]);
-    void oldest[1].close();
+  async function exchange(connection: IssuerConnection, url: URL, request: HttpRequest, signal: AbortSignal | null, patienceMs: number): Promise<HttpAnswer> {
+    const logged = { method: request.method, url: `${url.origin}${url.pathname}` };
+    let sent = false;
+    const ends = endsOf([AbortSignal.timeout(patienceMs), ...(signal === null ? [] : [signal])], { early: AbortSignal.timeout(timeoutMs), holds: () => !sent });
+    let status: number | null = null;
+    const answered = async (): Promise<HttpAnswer> => {
+      const headers = { ...request.headers, 'user-agent': `valetkey/${BUILD_VERSION}` };
+      const socket = await openConnection(url, { proxy: connection.proxy, trust: () => trustOf(connection.caPem), keep: ends.keep });
+      const answer = await sendOn(socket, url, { ...request, headers }, () => { sent = true; });
+      status = answer.status;
+      const body = await answer.read();
+      log.debug('issuer_answered', { ...logged, status });
+      return { status: answer.status, header: (name) => [answer.headers[name] ?? null].flat()[0] ?? null, body: utf8.decode(body) };
+    };
+    try {
+      return await Promise.race([answered(), ends.ended]);
+    } catch (cause) {
+      // Of the configuration, that is; a caller's signal may give one as its reason.
+      if (cause instanceof BrokerError && ends.reason() === null) throw cause;
+      log.debug('issuer_request_failed', { ...logged, sent, status, why: cleanText([...chain(cause)].at(-1)?.message ?? '') });
+      throw new WireError(sent, status, ends.reason() ?? cause);
+    } finally {
+      ends.finish();
+    }
   }
 
   return {
-    async send(connection, url, request, signal) {
+    async send(connection, url, request, signal, patienceMs = timeoutMs) {
       const refused = refusedUrl(url, connection.allowLoopbackHttp);
       if (refused !== null) throw new AnswerRefused('as_metadata_invalid', `an endpoint of the issuer ${refused}`);
-      const limit = AbortSignal.timeout(timeoutMs);
-      const { origin, pathname } = new URL(url);
-      const dispatcher = await dispatcherFor(connection);
-      const { fetch } = await import('undici');
-      let sent = false;
-      let status: number | null = null;
+      const running = exchange(connection, new URL(url), request, signal, patienceMs);
+      underWay.add(running);
       try {
-        const answer = await fetch(url, {
-          method: request.method,
-          headers: { ...request.headers, 'user-agent': `valetkey/${BUILD_VERSION}` },
-          body: request.body,
-          redirect: 'manual',
-          dispatcher: dispatcher.compose(onSending(() => { sent = true; })),
-          signal: signal === null ? limit : AbortSignal.any([limit, signal]),
-        });
-        status = answer.status;
-        const headers = PASSED_ON.flatMap((name) => {
-          const value = answer.headers.get(name);
-          return value === null ? [] : [[name, value] satisfies [string, string]];
-        });
-        const body = await readBody(answer.status, answer.body);
-        log.debug('issuer_answered', { method: request.method, url: `${origin}${pathname}`, status });
-        return new Response(body, { status, headers });
-      } catch (cause) {
-        log.debug('issuer_request_failed', { method: request.method, url: `${origin}${pathname}`, sent, status });
-        throw new WireError(sent, status, cause);
+        return await running;
+      } finally {
+        underWay.delete(running);
       }
     },
-
     async close() {
-      const open = [...dispatchers.values()];
-      dispatchers.clear();
-      await Promise.all(open.map((dispatcher) => dispatcher.close()));
+      await Promise.allSettled(underWay);
     },
   };
 }
 
-function proxyUrl(proxy: string): string {
-  if (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol)) return proxy;
-  throw new BrokerError('config_invalid', 'the proxy of the profile is not an http or https URL');
-}
-
-/** Tells when the request is about to be written: name found, TLS done, proxy passed. */
-function onSending(tell: () => void): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) => dispatch(options, {
-    onRequestStart(controller, context) {
-      tell();
-      handler.onRequestStart?.(controller, context);
+/** What ends one exchange from outside: the time, the caller's signal, and as long as it holds the early end. All its sockets end with it. */
+function endsOf(signals: readonly AbortSignal[], { early, holds }: { readonly early: AbortSignal; readonly holds: () => boolean }): {
+  readonly keep: (socket: Socket) => void;
+  /** Rejects at the end from outside, whatever node's events do; never resolves. */
+  readonly ended: Promise<never>;
+  readonly reason: () => unknown;
+  readonly finish: () => void;
+} {
+  const sockets: Socket[] = [];
+  let tooEarly: unknown = null;
+  const reason = (): unknown => signals.find(({ aborted }) => aborted)?.reason ?? tooEarly;
+  let end: (why: unknown) => void = () => {};
+  const ended = new Promise<never>((_resolve, reject) => { end = reject; });
+  const stop = (): void => {
+    end(reason());
+    // The outermost first: TLS over a tunnel over TLS.
+    for (const socket of sockets.toReversed()) socket.destroy();
+  };
+  const stopEarly = (): void => {
+    if (!holds()) return;
+    tooEarly = early.reason;
+    stop();
+  };
+  for (const each of signals) each.addEventListener('abort', stop);
+  early.addEventListener('abort', stopEarly);
+  if (reason() !== null) stop();
+  return {
+    ended,
+    keep(socket) {
+      // Whoever waits for this socket hears of its errors; the one that comes after them must not be nobody's.
+      socket.on('error', () => {});
+      sockets.push(socket);
+      if (reason() !== null) stop();
     },
-    onRequestUpgrade: (controller, status, headers, socket) => handler.onRequestUpgrade?.(controller, status, headers, socket),
-    onResponseStart: (controller, status, headers, message) => handler.onResponseStart?.(controller, status, headers, message),
-    onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
-    onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
-    onResponseError: (controller, error) => handler.onResponseError?.(controller, error),
-  });
-}
-
-async function readBody(status: number, body: ReadableStream<Uint8Array> | null): Promise<Buffer<ArrayBuffer> | null> {
-  if (body === null) return null;
-  if (WITHOUT_BODY.includes(status) || status >= 500) {
-    await body.cancel();
-    return null;
-  }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early cancels the stream, and with it the connection.
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) throw new AnswerRefused('issuer_response_invalid', 'the answer is larger than 1 MiB');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+    reason,
+    finish() {
+      for (const each of signals) each.removeEventListener('abort', stop);
+      early.removeEventListener('abort', stopEarly);
+      for (const socket of sockets.toReversed()) socket.destroy();
+    },
+  };
 }

@@ -8,18 +8,25 @@ import { createHash } from 'node:crypto';
 import { compactVerify, decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import type { CompactVerifyResult, JWTPayload } from 'jose';
 import type { AuthorizationServer, Identity } from '../core/domain.ts';
-import type { ClientAt, Clock, Log, StepUp } from '../core/ports.ts';
+import type { ClientAt, Log, StepUp } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { conflictIn, identityOf, isAtHashOf, unmetStepUp, untimelyIn } from './claims.ts';
 import type { Expected } from './claims.ts';
 import { AnswerRefused, KeysUnavailable } from './failures.ts';
 import type { SigningKeys } from './keys.ts';
+import type { Skews } from './skew.ts';
 
 const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
 /** Anybody can make these: the second kind by a public key, or the client's id, taken for a secret. */
 const ANYBODYS = /^(?:none|hs\d+)$/i;
 
-type IdTokenDeps = { readonly keys: SigningKeys; readonly clock: Clock; readonly log: Log };
+/**
+ * While a refresh waits for keys, the refresh token that it brought is nowhere but in memory: a slow keys endpoint
+ * must not draw that out. The fetch goes on, for the next one.
+ */
+const KEYS_WAIT_AT_REFRESH_MS = 2_000;
+
+type IdTokenDeps = { readonly keys: SigningKeys; readonly skews: Pick<Skews, 'nowMsAt'>; readonly log: Log };
 
 /** What the signature says. The claims of an unproven token are what it says of itself. */
 type Proof =
@@ -51,7 +58,7 @@ export class IdTokens {
       if (stepUp.acrValues.length > 0 || stepUp.maxAgeS !== null) throw new AnswerRefused('stepup_unmet', 'no ID token says how the person signed in');
       return null;
     }
-    const proof = await this.#prove(client, idToken);
+    const proof = await this.#prove(client, idToken, null);
     if (proof.kind === 'unproven' && proof.outage !== null) throw proof.outage;
     if (proof.kind !== 'proven') throw new AnswerRefused('id_token_invalid', proof.why);
     const expected: Expected = {
@@ -59,9 +66,9 @@ export class IdTokens {
       isNonce: nonce === null ? null : (said) => typeof said === 'string' && nonce.equals(said),
     };
     const { claims, alg } = proof;
-    const why = conflictIn(claims, expected) ?? untimelyIn(claims, this.#nowS()) ?? foreignHash(claims, accessToken, alg);
+    const why = conflictIn(claims, expected) ?? untimelyIn(claims, this.#nowS(client)) ?? foreignHash(claims, accessToken, alg);
     if (why !== null) throw new AnswerRefused('id_token_invalid', `the ID token's ${why}`);
-    const unmet = unmetStepUp(claims, stepUp, this.#nowS());
+    const unmet = unmetStepUp(claims, stepUp, this.#nowS(client));
     if (unmet !== null) throw new AnswerRefused('stepup_unmet', unmet);
     return { ...identityOf(claims), nonceDigest: nonce === null ? null : digestOf(nonce.reveal()) };
   }
@@ -75,13 +82,13 @@ export class IdTokens {
       // SHOULD NOT be there; if it is, it must be that of the sign-in (OIDC Core, section 12.2).
       isNonce: nonceDigest === null ? null : (said) => said === undefined || (typeof said === 'string' && digestOf(said) === nonceDigest),
     };
-    const proof = await this.#prove(client, idToken);
+    const proof = await this.#prove(client, idToken, AbortSignal.timeout(KEYS_WAIT_AT_REFRESH_MS));
     if (proof.kind === 'forged') return { kind: 'conflict', why: proof.why };
     if (proof.kind === 'unreadable') return { kind: 'flawed', why: proof.why };
     // What it says of itself counts against it, proven or not.
     const conflict = conflictIn(proof.claims, expected);
     if (conflict !== null) return { kind: 'conflict', why: `the ID token's ${conflict}` };
-    const flaw = untimelyIn(proof.claims, this.#nowS()) ?? (proof.kind === 'proven' ? foreignHash(proof.claims, accessToken, proof.alg) : null);
+    const flaw = untimelyIn(proof.claims, this.#nowS(client)) ?? (proof.kind === 'proven' ? foreignHash(proof.claims, accessToken, proof.alg) : null);
     if (flaw !== null) return { kind: 'flawed', why: `the ID token's ${flaw}` };
     if (proof.kind === 'proven') return { kind: 'holds', identity: { ...identityOf(proof.claims), nonceDigest } };
     if (proof.outage === null) return { kind: 'flawed', why: proof.why };
@@ -91,12 +98,13 @@ export class IdTokens {
     return { kind: 'holds', identity: null };
   }
 
-  async #prove(client: ClientAt, idToken: string): Promise<Proof> {
+  /** @param patience - how long the keys are waited for; null: as long as their fetch takes */
+  async #prove(client: ClientAt, idToken: string, patience: AbortSignal | null): Promise<Proof> {
     const { server } = client;
     if (ANYBODYS.test(algOf(idToken))) return { kind: 'forged', why: 'the ID token is not signed by a key of the issuer' };
     const algorithms = ASYMMETRIC.filter((alg) => server.idTokenSigningAlgs === null || server.idTokenSigningAlgs.includes(alg));
     try {
-      const { protectedHeader } = await this.#verify(client, idToken, algorithms);
+      const { protectedHeader } = await within(patience, this.#verify(client, idToken, algorithms));
       return { kind: 'proven', claims: decodeJwt(idToken), alg: protectedHeader.alg };
     } catch (cause) {
       const why = `the ID token does not verify: ${whyOf(cause)}`;
@@ -134,8 +142,9 @@ export class IdTokens {
     }
   }
 
-  #nowS(): number {
-    return this.#deps.clock.now() / 1000;
+  /** By the issuer's clock: it wrote the times that are judged. */
+  #nowS({ server }: ClientAt): number {
+    return this.#deps.skews.nowMsAt(server.issuer) / 1000;
   }
 }
 
@@ -146,6 +155,21 @@ function canVerify(server: AuthorizationServer): boolean {
 
 function foreignHash(claims: JWTPayload, accessToken: Secret, alg: string): string | null {
   return claims['at_hash'] === undefined || isAtHashOf(claims['at_hash'], accessToken.reveal(), alg) ? null : 'at_hash is of another access token';
+}
+
+/** What is waited for goes on; its failure is then nobody's. */
+async function within<T>(patience: AbortSignal | null, awaited: Promise<T>): Promise<T> {
+  if (patience === null) return awaited;
+  let stop: (() => void) | null = null;
+  const over = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new KeysUnavailable('timeout'));
+    patience.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([awaited, over]);
+  } finally {
+    if (stop !== null) patience.removeEventListener('abort', stop);
+  }
 }
 
 /** A code of jose's, or what WebCrypto's errors mean: the key fits no algorithm. */

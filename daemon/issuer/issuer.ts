@@ -1,49 +1,77 @@
 /**
- * The Issuer port over openid-client, jose and undici, which nothing else imports. Outcomes are returned; a
- * throw from here is a mistake of the daemon or of its configuration.
+ * The Issuer port. Nothing of openid-client, jose and the network is loaded before the first call that needs it:
+ * a daemon that only hands out what it has does without their memory and their time.
  */
-import type { AuthorizationRequest, Clock, Issuer, Log, Random } from '../core/ports.ts';
+import { closeSync, openSync } from 'node:fs';
+import type { AuthorizationRequest, Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
-import { makeAuthorizationUrl } from './authorize.ts';
-import { pollDevice, startDevice } from './device.ts';
-import { discoverServer } from './discover.ts';
-import { createHttp } from './http.ts';
-import { IdTokens } from './id-token.ts';
-import { SigningKeys } from './keys.ts';
-import { redeemCode } from './redeem.ts';
-import { refreshTokens } from './refresh.ts';
-import { revokeToken } from './revoke.ts';
+import { Skews } from './skew.ts';
+import type { TimeLimits, WiredIssuer } from './wired-issuer.ts';
 
 /** RFC 7636, section 4.1: 32 octets make a verifier of 43 characters. */
 const RANDOM_BYTES = 32;
-/** Of one request, from the name to the last byte of the body. */
-const TIMEOUT_MS = 10_000;
+const TIME_LIMITS: TimeLimits = { timeoutMs: 10_000, patienceMs: 60_000 };
+
+/** Files that may be open at once while the modules load, and some for whoever comes meanwhile. */
+const DESCRIPTORS_TO_LOAD = 128;
+/** What could not even be loaded has sent nothing. */
+const NOT_SENT: Transient = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'network', reach: 'network', timedOut: false };
 
 type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
-export function createIssuer({ clock, random, log }: IssuerDeps, options: { readonly timeoutMs?: number } = {}): Issuer & { close(): Promise<void> } {
-  const http = createHttp({ log, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });
-  const idTokens = new IdTokens({ keys: new SigningKeys(http, clock), clock, log });
-  const deps = { http, clock, log, idTokens };
+export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & { close(): Promise<void> } {
+  const skews = new Skews(clock);
   const fresh = (): Secret => new Secret(random.token(RANDOM_BYTES));
   /** Requests whose code was offered (AZ-13). */
   const redeemed = new WeakSet<AuthorizationRequest>();
+  let wired: Promise<WiredIssuer> | null = null;
+
+  /** Node takes a module that it could not open for broken until the process ends: so it is not tried while files are short. */
+  function load(): Promise<WiredIssuer> {
+    if (wired === null) assertDescriptors(DESCRIPTORS_TO_LOAD);
+    wired ??= import('./wired-issuer.ts').then(({ wireIssuer }) => wireIssuer({ clock, log, skews }, limits));
+    return wired;
+  }
+
+  async function call<Outcome>(ask: (issuer: WiredIssuer) => Promise<Outcome>): Promise<Outcome | Transient> {
+    let issuer: WiredIssuer;
+    try {
+      issuer = await load();
+    } catch (cause) {
+      wired = null;
+      log.error('issuer_not_loaded', {}, cause);
+      return NOT_SENT;
+    }
+    return ask(issuer);
+  }
 
   return {
-    discover: (profile) => discoverServer(deps, profile),
+    discover: (profile, { fresh: isFresh } = { fresh: false }) => call((issuer) => issuer.discover(profile, isFresh)),
     newAuthorizationRequest: (redirectUri) => ({ redirectUri, state: fresh(), nonce: fresh(), verifier: fresh() }),
-    authorizationUrl: (client, profile, request, want, stepUp, loginHint) => makeAuthorizationUrl(deps, client, profile, request, want, stepUp, loginHint),
+    authorizationUrl: (...args) => call((issuer) => issuer.authorizationUrl(...args)),
     async redeem(client, profile, request, callback, want, stepUp) {
       if (redeemed.has(request)) throw new Error('an authorization request is redeemed once');
       redeemed.add(request);
-      return redeemCode(deps, client, profile, request, callback, want, stepUp);
+      return call((issuer) => issuer.redeem(client, profile, request, callback, want, stepUp));
     },
-    startDevice: (client, profile, want) => startDevice(deps, client, profile, want, fresh()),
-    pollDevice: (client, profile, device, want, signal) => pollDevice(deps, client, profile, device, want, signal),
-    refresh: (client, profile, refreshToken, want, previous) => refreshTokens(deps, client, profile, refreshToken, want, previous),
-    revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
-    probe: async () => ({ kind: 'reached' }),
-    skews: () => [],
-    close: () => http.close(),
+    startDevice: (client, profile, want) => call((issuer) => issuer.startDevice(client, profile, want, fresh())),
+    pollDevice: (...args) => call((issuer) => issuer.pollDevice(...args)),
+    refresh: (...args) => call((issuer) => issuer.refresh(...args)),
+    revoke: (...args) => call((issuer) => issuer.revoke(...args)),
+    probe: (...args) => call((issuer) => issuer.probe(...args)),
+    skews: () => skews.list(),
+    async close() {
+      if (wired !== null) await (await wired).close();
+    },
   };
+}
+
+/** Throws EMFILE or ENFILE where there are not so many left. */
+function assertDescriptors(count: number): void {
+  const open: number[] = [];
+  try {
+    while (open.length < count) open.push(openSync('/dev/null', 'r'));
+  } finally {
+    for (const descriptor of open) closeSync(descriptor);
+  }
 }

@@ -6,9 +6,9 @@ import { createLocalJWKSet, errors } from 'jose';
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters, LocalJWKSet } from 'jose';
 import type { IssuerConnection } from '../core/domain.ts';
 import type { Clock } from '../core/ports.ts';
+import { wireCause } from './causes.ts';
 import { KeysUnavailable, WireError } from './failures.ts';
 import type { Http } from './http.ts';
-import { wireCause } from './outcome.ts';
 
 const REFETCH_AFTER_MS = 60_000;
 /** A key that the issuer withdrew is trusted no longer than this. */
@@ -68,9 +68,9 @@ export class SigningKeys {
   async #fetch(jwksUri: string, connection: IssuerConnection): Promise<KeySet> {
     const fetchedAt = this.#clock.boottimeMs();
     try {
-      const response = await this.#http.send(connection, jwksUri, { method: 'GET', headers: { accept: 'application/jwk-set+json, application/json' }, body: null }, null);
-      if (response.status !== 200) throw new KeysUnavailable(`http_${response.status}`);
-      return { keys: createLocalJWKSet(parseKeySet(await response.text())), fetchedAt };
+      const answer = await this.#http.send(connection, jwksUri, { method: 'GET', headers: { accept: 'application/jwk-set+json, application/json' }, body: null }, null);
+      if (answer.status !== 200) throw new KeysUnavailable(`http_${answer.status}`);
+      return { keys: createLocalJWKSet(parseKeySet(answer.body)), fetchedAt };
     } catch (cause) {
       if (cause instanceof KeysUnavailable) throw cause;
       throw new KeysUnavailable(cause instanceof WireError ? wireCause(cause) : 'unreadable', cause);

@@ -1,5 +1,5 @@
 /**
- * The one table from what openid-client, undici, node and this folder throw to outcomes, by codes and
+ * The one table from what openid-client, node and this folder throw to outcomes, by codes and
  * statuses, never by messages. Only an OAuth error is a verdict on a grant; a broken answer to a refresh that
  * may have succeeded never is. What no server can cause is thrown on.
  */
@@ -8,28 +8,9 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Rejected, TokenSet, Transient } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
+import { chain, wireCause } from './causes.ts';
 import type { Answer } from './exchange.ts';
 import { AnswerRefused, KeysUnavailable, WireError } from './failures.ts';
-
-/** Codes of node and undici. What is not here is `network`. */
-const CAUSES: ReadonlyMap<string, string> = new Map([
-  ...each('dns', 'ENOTFOUND'),
-  ...each('refused', 'ECONNREFUSED'),
-  ...each('unreachable', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL'),
-  ...each('reset', 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'HPE_INVALID_EOF_STATE'),
-  ...each('timeout', 'ETIMEDOUT', 'TimeoutError', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'),
-  ...each('aborted', 'AbortError'),
-  ...each('proxy', 'UND_ERR_ABORTED'),
-  // X509_V_ERR_* as node names them.
-  ...each('tls', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT',
-    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'CERT_SIGNATURE_FAILURE',
-    'CERT_REVOKED', 'CERT_CHAIN_TOO_LONG', 'INVALID_CA', 'INVALID_PURPOSE', 'HOSTNAME_MISMATCH', 'EPROTO', 'UND_ERR_PRX_TLS'),
-]);
-const CAUSE_FAMILIES: readonly (readonly [string, string])[] = [
-  ['EAI_', 'dns'], ['ERR_TLS_', 'tls'], ['ERR_SSL_', 'tls'], ['HPE_', 'protocol'],
-  // zlib and brotli.
-  ['Z_', 'unreadable'], ['ERR__', 'unreadable'],
-];
 
 /** OAuth errors (RFC 6749, RFC 8628, OIDC Core) that mean something of their own to a caller. */
 const OAUTH_CODES: ReadonlyMap<string, ErrorCode> = new Map([
@@ -49,24 +30,14 @@ export function outcomeOf(error: unknown, answer: Answer | null, spends = false)
   // Of a sign-in, whose code is spent by now: to wait for the keys would not bring it back.
   if (known instanceof KeysUnavailable) return rejected('issuer_unreachable', `its signing keys cannot be fetched (${known.reason})`);
   const status = answer?.status ?? 0;
-  if (HTTP_TRANSIENT.includes(status) || status >= 500) return { ...transient(`http_${status}`, false), retryAfterMs: answer?.retryAfterMs ?? null };
+  if (HTTP_TRANSIENT.includes(status) || status >= 500) return { ...transient(`http_${status}`, false, 'server'), retryAfterMs: answer?.retryAfterMs ?? null };
   if (known instanceof AnswerRefused && known.code !== 'issuer_response_invalid') return rejected(known.code, known.message);
   if (error instanceof ResponseBodyError) return oauthOutcome(error.error, error.error_description ?? '', answer);
   if (error instanceof AuthorizationResponseError) return oauthOutcome(cleanText(error.error, 64), cleanText(error.error_description ?? ''), answer);
-  if (spends && isSuccess(status)) return transient('unreadable_answer', true);
+  if (spends && isSuccess(status)) return transient('unreadable_answer', true, 'server');
   if (known instanceof AnswerRefused) return rejected(known.code, known.message);
   if (error instanceof ClientError && error.code?.startsWith('OAUTH_')) return rejected(...clientErrorSays(error.code, status));
   throw error;
-}
-
-/** For logs and for keys_…: what became of the connection. */
-export function wireCause(error: WireError): string {
-  for (const link of chain(error.cause)) {
-    const code = 'code' in link && typeof link.code === 'string' ? link.code : link.name;
-    const cause = CAUSES.get(code) ?? CAUSE_FAMILIES.find(([prefix]) => code.startsWith(prefix))?.[1];
-    if (cause !== undefined) return cause;
-  }
-  return 'network';
 }
 
 function wireOutcome(error: WireError, spends: boolean): Transient | Rejected {
@@ -74,11 +45,11 @@ function wireOutcome(error: WireError, spends: boolean): Transient | Rejected {
   // A success whose body is lost may have spent the token; an HTTP error has not.
   const answerLost = error.sent && !failed;
   if (error.cause instanceof AnswerRefused && !(spends && answerLost)) return rejected(error.cause.code, error.cause.message);
-  return transient(error.cause instanceof AnswerRefused ? 'unreadable_answer' : wireCause(error), answerLost);
+  return transient(error.cause instanceof AnswerRefused ? 'unreadable_answer' : wireCause(error), answerLost, error.status === null ? 'network' : 'server');
 }
 
 export function oauthOutcome(error: string, description: string, answer: Answer | null): Transient | Rejected {
-  if (OAUTH_TRANSIENT.includes(error)) return { ...transient(error, false), retryAfterMs: answer?.retryAfterMs ?? null };
+  if (OAUTH_TRANSIENT.includes(error)) return { ...transient(error, false, 'server'), retryAfterMs: answer?.retryAfterMs ?? null };
   const subError = subErrorIn(answer);
   const said = [description, subError === null ? '' : `(${subError})`].filter((part) => part !== '').join(' ');
   return { kind: 'rejected', code: OAUTH_CODES.get(error) ?? 'issuer_refused', oauthError: error, subError, description: said === '' ? 'it gives no reason' : said, tokens: null };
@@ -99,8 +70,8 @@ export function withTokens(outcome: Transient | Rejected, tokens: TokenSet | nul
   return outcome.kind === 'rejected' && tokens !== null ? { ...outcome, tokens: { ...tokens, withheld: null } } : outcome;
 }
 
-function transient(cause: string, answerLost: boolean): Transient {
-  return { kind: 'transient', answerLost, retryAfterMs: null, reach: cause.startsWith('http_') || OAUTH_TRANSIENT.includes(cause) || cause === 'unreadable_answer' ? 'server' : 'network', cause, timedOut: cause === 'timeout' };
+function transient(cause: string, answerLost: boolean, reach: Transient['reach']): Transient {
+  return { kind: 'transient', answerLost, retryAfterMs: null, cause, reach, timedOut: cause === 'timeout' };
 }
 
 function clientErrorSays(code: string, status: number): readonly [ErrorCode, string] {
@@ -121,15 +92,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-function* chain(error: unknown): Generator<Error> {
-  for (let link = error, depth = 0; link instanceof Error && depth < 8; link = link.cause, depth += 1) yield link;
-}
-
 function firstOf(error: unknown, isKnown: (link: Error) => boolean): Error | null {
   for (const link of chain(error)) if (isKnown(link)) return link;
   return null;
-}
-
-function each(cause: string, ...codes: readonly string[]): readonly (readonly [string, string])[] {
-  return codes.map((code) => [code, cause]);
 }

@@ -1,7 +1,7 @@
 /**
- * One refresh. From the moment it is sent nothing here aborts it but the time limit; an answer that may have
- * been a success and cannot be used is a lost answer, never a verdict on the grant. A new refresh token is
- * handed on whatever is wrong with the rest of its answer, unless its ID token names somebody else.
+ * One refresh. From the moment it is sent nothing here aborts it but a limit far longer than anybody waits: a
+ * late answer is an answer. One that may have been a success and cannot be used is a lost answer, never a
+ * verdict on the grant. A new refresh token is handed on whatever is wrong with the rest of its answer, unless its ID token names somebody else.
  */
 import { refreshTokenGrant } from 'openid-client';
 import type { Identity, Profile } from '../core/domain.ts';
@@ -17,10 +17,10 @@ import { refreshScopes, resourceParams } from './request-params.ts';
 import { receivedTokens } from './token-set.ts';
 
 export async function refreshTokens(
-  deps: WireDeps & { readonly idTokens: IdTokens; readonly log: Log },
+  deps: WireDeps & { readonly idTokens: IdTokens; readonly log: Log; /** How long the answer is waited for. */ readonly patienceMs: number },
   client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null,
 ): Promise<IssuerOutcome> {
-  const exchange = openExchange(deps, client, null);
+  const exchange = openExchange(deps, client, null, deps.patienceMs);
   let failure: unknown = null;
   try {
     const parameters = { ...refreshScopes(profile, want), ...resourceParams(profile, want) };

@@ -12,6 +12,13 @@ import { grantedScopes } from './request-params.ts';
 /** RFC 6749, appendix A.12, without the space, of a length that servers take in a header: what could break out of one is no token. */
 const TOKEN = /^[\x21-\x7e]{1,65536}$/;
 
+/** Idle limit of the refresh token: the draft's name, Keycloak's, that of GitHub and others, Intuit's. */
+const REFRESH_TOKEN_LIFE = ['refresh_token_timeout', 'refresh_expires_in', 'refresh_token_expires_in', 'x_refresh_token_expires_in'];
+/** draft-ietf-oauth-refresh-token-expiration-02, section 6.1. */
+const AUTHORIZATION_LIFE = ['authorization_expires_in'];
+/** A hundred years keep dates computable. The draft forbids to take a large value for none. */
+const LONGEST_LIFE_S = 3_155_760_000;
+
 /**
  * The tokens of a successful answer by their shape (TK-09), `withheld` where the access token's will not do;
  * whether scopes and life will do is judged by whoever asked. Null: no token came.
@@ -30,8 +37,8 @@ export function receivedTokens(answer: Answer | null, profile: Profile, want: Wa
     expiresInS: typeof life === 'number' ? life : null,
     scope: grantedScopes(profile, want, typeof scope === 'string' ? scope : null),
     refreshToken: refreshToken === null ? null : new Secret(refreshToken),
-    refreshTokenExpiresInS: null,
-    authorizationExpiresInS: null,
+    refreshTokenExpiresInS: lifeOf(members, REFRESH_TOKEN_LIFE),
+    authorizationExpiresInS: lifeOf(members, AUTHORIZATION_LIFE),
     identity: null,
     withheld: whyUnusable(members, accessToken),
   };
@@ -41,6 +48,16 @@ function whyUnusable(members: Members, accessToken: string | null): string | nul
   if (textOf(members, 'token_type')?.toLowerCase() !== 'bearer') return 'the answer holds a token of another type than Bearer';
   if (accessToken === null) return 'the answer holds no access token';
   return TOKEN.test(accessToken) ? null : 'the answer holds an access token that no header can carry';
+}
+
+/** The first that says something: 0 is how Keycloak says of an offline token that nothing ends it. */
+function lifeOf(members: Members, names: readonly string[]): number | null {
+  for (const name of names) {
+    const value = members[name];
+    const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    if (typeof seconds === 'number' && seconds >= 1) return Math.min(Math.floor(seconds), LONGEST_LIFE_S);
+  }
+  return null;
 }
 
 function textOf(members: Members, name: string): string | null {

@@ -19,7 +19,8 @@ export function systemTrust(log: Log): readonly string[] {
 }
 
 export function secureContext(system: readonly string[], caPem: string | null): SecureContext {
-  return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem] });
+  // The version is named as well: NODE_OPTIONS could lower node's own.
+  return tls.createSecureContext({ ca: caPem === null ? [...system] : [...system, caPem], minVersion: 'TLSv1.2' });
 }
 
 /** Node 22.15 and later read the system's store themselves. */
@@ -33,11 +34,16 @@ function fromBundle(): readonly string[] | null {
   for (const file of BUNDLES) {
     try {
       return [readFileSync(file, 'utf8')];
-    } catch {
-      continue; // another distribution's place
+    } catch (cause) {
+      // Another distribution's place. What is there and cannot be opened now must not be done without for good.
+      if (isForNow(cause)) throw cause;
     }
   }
   return null;
+}
+
+function isForNow(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'EMFILE' || cause.code === 'ENFILE' || cause.code === 'ENOMEM' || cause.code === 'EIO');
 }
 
 /** Slim containers have no store at all; the roots that Node was built with cannot be changed from outside either. */

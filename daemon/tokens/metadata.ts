@@ -54,7 +54,7 @@ export class Metadata {
 
   async #look(profile: Profile): Promise<void> {
     const { issuer, book, log } = this.#deps;
-    const found = await issuer.discover(profile);
+    const found = await issuer.discover(profile, { fresh: true });
     const grant = book.get(profile.name);
     if (grant === null || grant.digest !== profile.digest || grant.state.kind !== 'active') return;
     if (found.kind !== 'server') {

@@ -23,6 +23,7 @@ afterEach(async () => {
 
 type World = UnderTest & { readonly shim: HostileIssuer; readonly profile: Profile; readonly server: AuthorizationServer; readonly client: ClientAt };
 const TIMEOUT_MS = 1_000;
+const FRESH = { fresh: true };
 
 async function start(options: IssuerOptions = {}, over: Partial<Profile> = {}): Promise<World> {
   const shim = await startHostileIssuer(options);
@@ -60,7 +61,8 @@ const redeem = async (world: World): Promise<IssuerOutcome> => {
   const callback = new URLSearchParams({ code: 'code-of-some-length-EXAMPLE', state: request.state.reveal(), iss: server.issuer });
   return issuer.redeem(client, profile, request, callback, wantOf(profile), NO_STEP_UP);
 };
-const transient = (cause: string, over: Partial<Transient> = {}): object => ({ kind: 'transient', answerLost: false, retryAfterMs: null, reach: expect.any(String), cause, timedOut: false, ...over });
+/** Of an answer that came, unless it is said that none did. */
+const transient = (cause: string, over: Partial<Transient> = {}): Transient => ({ kind: 'transient', answerLost: false, retryAfterMs: null, cause, reach: 'server', timedOut: false, ...over });
 const invalid = { kind: 'rejected', code: 'issuer_response_invalid', oauthError: null };
 const empty = (status: number): Fault => ({ kind: 'answer', status });
 const token = (members: object): Fault => faults.json({ access_token: 'at-EXAMPLE', token_type: 'Bearer', expires_in: 60, ...members });
@@ -74,10 +76,10 @@ describe('a refresh at a failing server', () => {
     ['429 with a verdict in its body', faults.oauthError('invalid_grant', 'slow', 429), transient('http_429')],
     ['502 with a huge page', { kind: 'answer', status: 502, headers: { 'content-type': 'text/html' }, body: 'x'.repeat(2_000_000) }, transient('http_502')],
     ['temporarily_unavailable', faults.oauthError('temporarily_unavailable'), transient('temporarily_unavailable')],
-    ['connection closed before the answer', faults.dropBefore(), transient('reset', { answerLost: true })],
-    ['answer lost after the issuer worked', faults.lostAnswer(), transient('reset', { answerLost: true })],
+    ['connection closed before the answer', faults.dropBefore(), transient('reset', { answerLost: true, reach: 'network' })],
+    ['answer lost after the issuer worked', faults.lostAnswer(), transient('reset', { answerLost: true, reach: 'network' })],
     ['a refusal cut in the middle', faults.truncated(), transient('reset')],
-    ['no answer at all', faults.hang(), transient('timeout', { answerLost: true, timedOut: true })],
+    ['no answer at all', faults.hang(), transient('timeout', { answerLost: true, reach: 'network', timedOut: true })],
     ['200 with a web page', faults.html(), transient('unreadable_answer', { answerLost: true })],
     ['200 with broken JSON', faults.malformed(), transient('unreadable_answer', { answerLost: true })],
     ['200 with another JSON', faults.json({ hello: 'world' }), transient('unreadable_answer', { answerLost: true })],
@@ -171,12 +173,12 @@ describe('a refresh at a failing server', () => {
     expect(shim.issuer.count('token', 'refresh_token')).toBe(1);
   });
 
-  it('reads Retry-After as a date, by its own clock', async () => {
+  it.each([0, 10_000, -43_200_000, 43_200_000])('reads Retry-After as a date by the issuer\'s clock, while this machine\'s is wrong by %i ms', async (wrongMs) => {
     const world = await start();
-    world.clock.aheadMs = 10_000;
-    world.shim.fault('token', faults.status(503, new Date(world.clock.now() + 30_000)));
+    world.clock.aheadMs = wrongMs;
+    world.shim.fault('token', faults.status(503, new Date(Date.now() + 30_000)));
     const outcome = await refresh(world);
-    expect(outcome.kind === 'transient' ? outcome.retryAfterMs : outcome).toSatisfy((ms) => Number(ms) > 27_000 && Number(ms) <= 30_000);
+    expect(outcome.kind === 'transient' ? outcome.retryAfterMs : outcome).toSatisfy((ms) => Number(ms) > 27_000 && Number(ms) <= 31_000);
   });
 
   it('tells a connection that was never made from one that broke', async () => {
@@ -184,7 +186,7 @@ describe('a refresh at a failing server', () => {
     const dead = await startAttacker();
     await closing.pop()?.();
     const client = { ...world.client, server: { ...world.server, tokenEndpoint: `${dead.url}/token` } };
-    expect(await refresh({ ...world, client })).toEqual(transient('refused'));
+    expect(await refresh({ ...world, client })).toEqual(transient('refused', { reach: 'network' }));
   });
 
   it('ends a slow drip at its time limit', async () => {
@@ -248,7 +250,7 @@ describe('a redemption at a failing server', () => {
     ['a token of another type', token({ token_type: 'DPoP' }), invalid],
     ['a gzip bomb', faults.gzipBomb(), invalid],
     ['a redirect', faults.redirect(307, 'https://evil.example/'), invalid],
-    ['a lost answer', faults.lostAnswer(), transient('reset', { answerLost: true })],
+    ['a lost answer', faults.lostAnswer(), transient('reset', { answerLost: true, reach: 'network' })],
     ['no ID token though openid was asked for', token({}), { kind: 'rejected', code: 'id_token_invalid' }],
     ['an error', faults.oauthError('invalid_grant'), { kind: 'rejected', oauthError: 'invalid_grant', tokens: null }],
   ])('%s', async (_name, fault, expected) => {
@@ -367,7 +369,7 @@ describe('metadata', () => {
   it.each(evil)('refuses %s', async (_name, members, code) => {
     const { shim, issuer, profile } = await start();
     shim.fault('discovery', faults.withMembers({ ...members }), 9);
-    expect(await issuer.discover(profile)).toMatchObject({ kind: 'rejected', code });
+    expect(await issuer.discover(profile, FRESH)).toMatchObject({ kind: 'rejected', code });
   });
 
   it('[MD-01] takes metadata of exactly the issuer that was asked, with and without a path', async () => {
@@ -375,11 +377,11 @@ describe('metadata', () => {
       const { shim, issuer, profile } = await start({ path });
       for (const said of ['https://other.example', `${shim.url}/`, shim.url.replace('http:', 'HTTP:'), `${shim.url}/REALMS`]) {
         shim.fault('discovery', faults.withMembers({ issuer: said }));
-        expect(await issuer.discover(profile)).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
+        expect(await issuer.discover(profile, FRESH)).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
       }
       // The profile's slash counts as well.
-      expect(await issuer.discover({ ...profile, issuer: `${shim.url}/` })).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
-      expect(await issuer.discover(profile)).toMatchObject({ kind: 'server' });
+      expect(await issuer.discover({ ...profile, issuer: `${shim.url}/` }, FRESH)).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
+      expect(await issuer.discover(profile, FRESH)).toMatchObject({ kind: 'server' });
     }
   });
 
@@ -388,7 +390,7 @@ describe('metadata', () => {
     const tried = async (metadata: 'oidc' | 'oauth'): Promise<readonly string[]> => {
       const before = shim.log.length;
       shim.fault('discovery', faults.html(404), 3);
-      const outcome = await issuer.discover({ ...profile, traits: someTraits({ metadata }) });
+      const outcome = await issuer.discover({ ...profile, traits: someTraits({ metadata }) }, FRESH);
       expect(outcome).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
       return shim.log.slice(before).map((each) => each.url);
     };
@@ -401,7 +403,7 @@ describe('metadata', () => {
     const { shim, issuer, profile } = await start();
     for (const methods of [undefined, [], ['plain'], 'S256']) {
       shim.fault('discovery', faults.withMembers({ code_challenge_methods_supported: methods }));
-      expect(await issuer.discover(profile)).toMatchObject({ kind: 'rejected', code: 'as_no_s256' });
+      expect(await issuer.discover(profile, FRESH)).toMatchObject({ kind: 'rejected', code: 'as_no_s256' });
     }
     shim.fault('discovery', faults.withMembers({ code_challenge_methods_supported: undefined }));
     expect(await issuer.discover({ ...profile, traits: someTraits({ pkce: 'asserted' }) })).toMatchObject({ kind: 'server' });
@@ -410,9 +412,9 @@ describe('metadata', () => {
   it('keeps an outage of discovery apart from a verdict', async () => {
     const { shim, issuer, profile } = await start();
     shim.fault('discovery', faults.status(503, 2));
-    expect(await issuer.discover(profile)).toEqual(transient('http_503', { retryAfterMs: 2_000 }));
+    expect(await issuer.discover(profile, FRESH)).toEqual(transient('http_503', { retryAfterMs: 2_000 }));
     shim.fault('discovery', faults.hang());
-    expect(await issuer.discover(profile)).toMatchObject({ kind: 'transient', timedOut: true });
+    expect(await issuer.discover(profile, FRESH)).toMatchObject({ kind: 'transient', timedOut: true });
   });
 
   it('makes the server of written endpoints, checked like any other', async () => {
@@ -420,7 +422,7 @@ describe('metadata', () => {
     closing.push(() => issuer.close());
     const endpoints = { authorization: 'https://as.example/authorize', token: 'https://as.example/token', revocation: null, deviceAuthorization: null };
     const profile = profileAt('https://as.example', { endpoints, traits: someTraits({ metadata: 'none', pkce: 'asserted' }) });
-    expect(await issuer.discover(profile)).toMatchObject({ kind: 'server', server: { tokenEndpoint: 'https://as.example/token', jwksUri: null, isOpenIdProvider: false } });
+    expect(await issuer.discover(profile, FRESH)).toMatchObject({ kind: 'server', server: { tokenEndpoint: 'https://as.example/token', jwksUri: null, isOpenIdProvider: false } });
     expect(await issuer.discover({ ...profile, traits: someTraits({ metadata: 'none' }) })).toMatchObject({ kind: 'rejected', code: 'as_no_s256' });
     expect(await issuer.discover({ ...profile, endpoints: { ...endpoints, token: 'http://as.example/token' } })).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
     expect(await issuer.discover({ ...profile, endpoints: null })).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });

@@ -86,9 +86,9 @@ describe('at a sign-in', () => {
     ['exp that has passed', (c) => ({ ...c, exp: nowS() - 90 }), 'exp'],
     ['no exp', without('exp'), 'exp'],
     ['exp that is a text', (c) => ({ ...c, exp: 'tomorrow' }), 'exp'],
-    ['iat beyond the skew of a minute', (c) => ({ ...c, iat: nowS() + 90 }), 'iat'],
+    ['iat of more than five minutes ahead', (c) => ({ ...c, iat: nowS() + 330 }), 'iat'],
     ['no iat', without('iat'), 'iat'],
-    ['nbf in the future', (c) => ({ ...c, nbf: nowS() + 90 }), 'nbf'],
+    ['nbf of more than five minutes ahead', (c) => ({ ...c, nbf: nowS() + 330 }), 'nbf'],
     ['nbf that is a text', (c) => ({ ...c, nbf: 'now' }), 'nbf'],
     ['another nonce', (c) => ({ ...c, nonce: 'other' }), 'nonce'],
     ['no nonce', without('nonce'), 'nonce'],
@@ -107,7 +107,7 @@ describe('at a sign-in', () => {
   });
 
   it.each<[string, (claims: Json) => Json]>([
-    ['iat of a clock that is 50 s ahead', (c) => ({ ...c, iat: nowS() + 50 })],
+    ['iat and nbf of a clock that is almost five minutes ahead', (c) => ({ ...c, iat: nowS() + 290, nbf: nowS() + 290 })],
     ['exp of a clock that is 50 s behind', (c) => ({ ...c, exp: nowS() - 50 })],
     ['an extra aud with azp of this client', (c) => ({ ...c, aud: ['other', 'valetkey'], azp: 'valetkey' })],
     ['no at_hash', without('at_hash')],
@@ -284,9 +284,9 @@ describe('after a refresh', () => {
   it.each<[string, (claims: Json) => Json, string]>([
     ['has expired', (c) => ({ ...c, exp: nowS() - 90 }), 'exp'],
     ['never expires', without('exp'), 'exp'],
-    ['is of the future', (c) => ({ ...c, iat: nowS() + 90 }), 'iat'],
+    ['is of the future', (c) => ({ ...c, iat: nowS() + 330 }), 'iat'],
     ['says not when it was made', without('iat'), 'iat'],
-    ['is not valid yet', (c) => ({ ...c, nbf: nowS() + 90 }), 'nbf'],
+    ['is not valid yet', (c) => ({ ...c, nbf: nowS() + 330 }), 'nbf'],
     ['is of another access token', (c) => ({ ...c, at_hash: 'LDktKdoQak3Pk0cnXxCltA' }), 'at_hash'],
   ])('keeps the refresh token and withholds the access token where the ID token %s', async (_name, edit, why) => {
     const world = await start();
@@ -295,13 +295,44 @@ describe('after a refresh', () => {
     await expectKept(world, set, await refreshAt(world, set), why);
   });
 
-  it.each([-90, 3_700])('outlives a clock of this machine that is wrong by %i s', async (aheadS) => {
+  const HOUR_MS = 3_600_000;
+
+  it.each([-12 * HOUR_MS, -90_000, 3_700_000, 12 * HOUR_MS])('believes an ID token while this machine\'s clock is wrong by %i ms, as the Date of its answer explains it', async (wrongMs) => {
     const world = await start();
     const set = tokensOf(await signInAt(world));
-    world.clock.aheadMs = aheadS * 1000;
-    const withheld = await expectKept(world, set, await refreshAt(world, set), "the ID token's ");
+    world.clock.aheadMs = wrongMs;
+    expect(tokensOf(await refreshAt(world, set))).toMatchObject({ withheld: null, identity: { sub: 'ada' } });
+    tokensOf(await signInAt(world));
+  });
+
+  it.each<[string, number, Fault]>([
+    ['without a Date', -400_000, faults.dated(null)],
+    ['without a Date', 3_700_000, faults.dated(null)],
+    ['with a Date that is none', 3_700_000, faults.dated('soon')],
+    // The true one: this far off, nobody knows who is wrong.
+    ['with a Date more than a day from this machine\'s', 90_000_000, faults.dated(new Date())],
+  ])('outlives an answer %s while this machine\'s clock is wrong by %i ms', async (_name, wrongMs, fault) => {
+    const world = await start();
+    const set = tokensOf(await signInAt(world));
+    // As after a start of the daemon: nothing was learnt.
+    const { issuer } = makeIssuer({}, world.clock);
+    closing.unshift(() => issuer.close());
+    world.clock.aheadMs = wrongMs;
+    world.shim.fault('token', fault);
+    const withheld = await expectKept(world, set, await refreshAt({ ...world, issuer }, set), "the ID token's ");
     world.clock.aheadMs = 0;
     expect(tokensOf(await refreshAt(world, { ...withheld, identity: set.identity }))).toMatchObject({ withheld: null, identity: { sub: 'ada' } });
+  });
+
+  it('is not made to believe an expired ID token of one issuer by the Date of another', async () => {
+    const [world, liar] = [await start(), await start()];
+    liar.shim.fault('token', faults.dated(new Date(Date.now() - HOUR_MS)));
+    const set = tokensOf(await signInAt(world));
+    // Of the same adapter, at the other issuer.
+    await world.issuer.refresh(liar.client, liar.profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null);
+    expect(world.issuer.skews().map(({ issuer }) => issuer).toSorted()).toEqual([world.shim.url, liar.shim.url].toSorted());
+    world.shim.fault('token', edited(world, (c) => ({ ...c, exp: nowS() - 90 })));
+    await expectKept(world, set, await refreshAt(world, set), 'exp');
   });
 
   it('keeps the refresh token where no key fits the ID token, or none can read it', async () => {
@@ -382,14 +413,24 @@ describe('after a refresh', () => {
     const world = await start();
     const set = tokensOf(await signInAt(world));
     world.clock.aheadMs += 11 * 60_000;
-    const recent = (claims: Json): Json => ({ ...claims, iat: nowS() + 660 });
     world.shim.fault('jwks', faults.status(503), 99);
-    world.shim.fault('token', edited(world, recent));
+    world.shim.fault('token', edited(world, (claims) => claims));
     const kept = tokensOf(await refreshAt(world, set));
     expect(kept.refreshToken).not.toBeNull();
     expect(kept).toMatchObject({ identity: null, withheld: null });
     expect(world.log.lines.map((line) => line.event)).toContain('id_token_not_verified');
-    world.shim.fault('token', edited(world, (c) => recent({ ...c, sub: 'eve' })));
+    world.shim.fault('token', edited(world, (c) => ({ ...c, sub: 'eve' })));
     expect(await refreshAt(world, { ...kept, identity: set.identity })).toMatchObject(invalid);
+  });
+
+  it('waits two seconds for the keys and not ten, as the new refresh token is in memory only', async () => {
+    const world = await start();
+    const set = tokensOf(await signInAt(world));
+    world.clock.aheadMs += 11 * 60_000;
+    world.shim.fault('jwks', faults.hang());
+    const began = performance.now();
+    expect(tokensOf(await refreshAt(world, set))).toMatchObject({ identity: null, withheld: null, refreshToken: expect.anything() });
+    expect(performance.now() - began).toBeLessThan(6_000);
+    expect(world.log.lines).toContainEqual(expect.objectContaining({ event: 'id_token_not_verified', fields: { issuer: world.shim.url, why: 'timeout' } }));
   });
 });

@@ -179,6 +179,33 @@ describe('the environment', () => {
   });
 });
 
+describe('an adapter that was not used yet', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'valetkey-issuer-'));
+  beforeAll(() => compile(dir));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('has loaded neither the network nor what speaks OAuth over it', async () => {
+    const at = await startTlsIssuer();
+    const [idle, used] = await run(dir, at.url, {}, 'loading');
+    expect(idle).toEqual([]);
+    // They are named as they should be: the first call loads them.
+    expect(used).toEqual(expect.arrayContaining(['tls', 'zlib', 'oauth4webapi']));
+  });
+});
+
+describe('an adapter whose first call comes while no file can be opened', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'valetkey-issuer-'));
+  beforeAll(() => compile(dir));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('has sent nothing, and works when files can be opened again', async () => {
+    const at = await startTlsIssuer();
+    const [short, enough] = await run(dir, at.url, {}, 'exhausted');
+    expect(short).toEqual({ kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'network', reach: 'network', timedOut: false });
+    expect(enough).toMatchObject({ kind: 'server' });
+  });
+});
+
 /** The compiled adapter, to be run without vitest. */
 function compile(dir: string): void {
   symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
@@ -192,24 +219,44 @@ function compile(dir: string): void {
   const compiled = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', dir], { encoding: 'utf8' });
   if (!existsSync(join(dir, 'out/daemon/issuer/issuer.js'))) throw new Error(`daemon/issuer was not compiled: ${compiled.stdout}${compiled.stderr}`);
   writeFileSync(join(dir, 'child.js'), `
-    import { get } from 'node:https';
     import { createIssuer } from './out/daemon/issuer/issuer.js';
     const [url, ca, how] = process.argv.slice(2);
     const print = (...results) => process.stdout.write(JSON.stringify(results));
-    if (how === 'unguarded') get(url, (answer) => { answer.resume(); print(answer.statusCode); });
+    // What openid-client leaves in the process: the globals of fetch, which node loads as they are touched.
+    const heavy = () => [
+      ...['tls', 'zlib'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name)),
+      ...(process.moduleLoadList.includes('NativeModule internal/deps/undici/undici') ? ['oauth4webapi'] : []),
+    ];
+    if (how === 'unguarded') (await import('node:https')).get(url, (answer) => { answer.resume(); print(answer.statusCode); });
     else {
       const quiet = () => {};
       const clock = { now: Date.now, boottimeMs: () => performance.now() };
       const issuer = createIssuer({ clock, random: {}, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
       const profile = { issuer: url, clientId: 'x', caPem: null, proxy: null, allowLoopbackHttp: false, traits: { metadata: 'oidc', pkce: 'listed' } };
-      print(await issuer.discover(profile), await issuer.discover({ ...profile, caPem: ca }));
+      const taken = [];
+      if (how === 'exhausted') {
+        const fs = await import('node:fs');
+        try {
+          for (;;) taken.push(fs.openSync('/dev/null'));
+        } catch {
+          // As was wanted.
+        }
+        const outcome = await issuer.discover({ ...profile, caPem: ca });
+        for (const descriptor of taken) fs.closeSync(descriptor);
+        print(outcome, await issuer.discover({ ...profile, caPem: ca }));
+        process.exit(0);
+      }
+      const idle = heavy();
+      const outcomes = [await issuer.discover(profile), await issuer.discover({ ...profile, caPem: ca })];
+      print(...(how === 'loading' ? [idle, heavy()] : outcomes));
       await issuer.close();
     }
   `);
 }
 
 async function run(dir: string, url: string, env: Readonly<Record<string, string>>, how = 'guarded'): Promise<readonly unknown[]> {
-  const child = spawn(process.execPath, [join(dir, 'child.js'), url, CERTIFICATE, how], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Few descriptors, so that all of them can be taken.
+  const child = spawn('/bin/sh', ['-c', 'ulimit -n 512; exec "$@"', 'sh', process.execPath, join(dir, 'child.js'), url, CERTIFICATE, how], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (data) => { stdout += String(data); });

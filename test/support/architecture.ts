@@ -42,7 +42,6 @@ type PackageRule = { readonly name: string; readonly importers: readonly string[
 
 export const PACKAGE_RULES: readonly PackageRule[] = [
   { name: 'openid-client', importers: ['daemon/issuer/'], why: 'one place speaks OAuth, and one table translates its errors' },
-  { name: 'undici', importers: ['daemon/issuer/'], why: 'one place speaks to the network' },
   { name: 'jose', importers: ['daemon/issuer/', 'daemon/vault/'], why: 'tokens are checked in one place and files sealed in another' },
   { name: '@napi-rs/keyring', importers: ['daemon/vault/'], onlyOneFile: true, why: 'the keychain can be replaced by another in an afternoon' },
   { name: 'koffi', importers: ['daemon/platform/'], why: 'native calls stay in one folder' },

@@ -34,6 +34,8 @@ export type Fault =
   | { readonly kind: 'hang' }
   /** Passes the request on twice and gives the first answer. */
   | { readonly kind: 'duplicate' }
+  /** Another Date, or none, on the answer of the issuer. */
+  | { readonly kind: 'dated'; readonly date: string | null }
   | { readonly kind: 'edit_json'; readonly edit: (body: Json) => Json | Promise<Json> }
   /** Changes a redirect that leaves the issuer: the authorization response. Those between its own pages pass. */
   | { readonly kind: 'edit_location'; readonly edit: (target: URL) => void };
@@ -93,6 +95,7 @@ export const faults = {
   lostAnswer: (): Fault => ({ kind: 'drop_after' }),
   hang: (): Fault => ({ kind: 'hang' }),
   duplicate: (): Fault => ({ kind: 'duplicate' }),
+  dated: (date: Date | string | null): Fault => ({ kind: 'dated', date: date instanceof Date ? date.toUTCString() : date }),
   editJson: (edit: (body: Json) => Json | Promise<Json>): Fault => ({ kind: 'edit_json', edit }),
   /** Members are set; those that are undefined are taken away. */
   withMembers: (members: Json): Fault => ({ kind: 'edit_json', edit: (body) => ({ ...body, ...members }) }),
@@ -200,6 +203,11 @@ async function commit(fault: Fault | null, origin: string, req: IncomingMessage,
       const first = await forward(origin, req, body);
       await forward(origin, req, body);
       return give(res, first);
+    }
+    case 'dated': {
+      const { headers: { date: _date, ...headers }, ...answer } = await forward(origin, req, body);
+      res.sendDate = false;
+      return give(res, { ...answer, headers: { ...headers, ...(fault.date === null ? {} : { date: fault.date }) } });
     }
     case 'edit_json': {
       const answer = await forward(origin, req, body);

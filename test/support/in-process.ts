@@ -103,7 +103,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       session: async () => self.facts,
     };
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
-    const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? {} : { timeoutMs: options.issuerTimeoutMs });
+    const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
       clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, issuer,
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),

@@ -32,11 +32,12 @@ export class MovableClock implements Clock {
 
 export type UnderTest = { readonly issuer: Issuer & { close(): Promise<void> }; readonly clock: MovableClock; readonly log: LogSink };
 
-export function makeIssuer(options: { readonly timeoutMs?: number } = {}): UnderTest {
-  const clock = new MovableClock();
+/** @param limits - `patienceMs`: by default a refresh is given no more time than any other request */
+export function makeIssuer(limits: { readonly timeoutMs?: number; readonly patienceMs?: number } = {}, clock = new MovableClock()): UnderTest {
+  const { timeoutMs = 10_000, patienceMs = timeoutMs } = limits;
   const log = new LogSink();
   const random = { token: (bytes: number) => randomBytes(bytes).toString('base64url'), fraction: () => 0.5 };
-  return { issuer: createIssuer({ clock, random, log }, options), clock, log };
+  return { issuer: createIssuer({ clock, random, log }, { timeoutMs, patienceMs }), clock, log };
 }
 
 export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';

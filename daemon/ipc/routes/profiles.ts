@@ -33,7 +33,7 @@ export async function addProfile(broker: Broker, ask: Ask): Promise<ProfileAddRe
       hint: 'Run the same command with --client-secret-stdin, and the secret on standard input',
     });
   }
-  const found = await broker.issuer.discover(planned);
+  const found = await broker.issuer.discover(planned, { fresh: true });
   if (found.kind === 'transient') throw new BrokerError('issuer_unreachable', `${planned.issuer} cannot be reached (${found.cause}); the profile was not written`);
   if (found.kind === 'rejected') throw new BrokerError(found.code, `${found.description}; the profile was not written`);
   const warnings = [...broker.config.caveats(planned), ...warningsOf(planned, found.server, body.client_secret !== undefined)];

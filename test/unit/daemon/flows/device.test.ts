@@ -13,7 +13,7 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 
 const pending: PollOutcome = { kind: 'pending', slowDown: false };
 const slow: PollOutcome = { kind: 'pending', slowDown: true };
-const timedOut: PollOutcome = { kind: 'transient', answerLost: true, reach: 'network', retryAfterMs: null, cause: 'timeout', timedOut: true };
+const timedOut: PollOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, cause: 'timeout', reach: 'network', timedOut: true };
 const done: PollOutcome = { kind: 'tokens', tokens: tokenSet(1) };
 
 function rig(answers: readonly PollOutcome[]) {
@@ -57,7 +57,7 @@ describe('device polling', () => {
   });
 
   it('honours Retry-After where it is longer', () => {
-    expect(nextPauseS(5, { ...timedOut, kind: 'transient', retryAfterMs: 90_000, answerLost: false, reach: 'network', cause: 'http_503', timedOut: false })).toBe(90);
+    expect(nextPauseS(5, { ...timedOut, kind: 'transient', retryAfterMs: 90_000, answerLost: false, cause: 'http_503', reach: 'server', timedOut: false })).toBe(90);
   });
 
   it('[DG-04] stops at once when told to, in the middle of a pause', async () => {

@@ -13,15 +13,15 @@ const clientError = (code: string): Error => Object.assign(new ClientError('x'),
 
 describe('the error table', () => {
   it.each([
-    ['ENOTFOUND', 'dns'], ['EAI_AGAIN', 'dns'], ['ECONNREFUSED', 'refused'], ['EHOSTUNREACH', 'unreachable'], ['ECONNRESET', 'reset'], ['UND_ERR_SOCKET', 'reset'],
-    ['ETIMEDOUT', 'timeout'], ['UND_ERR_CONNECT_TIMEOUT', 'timeout'], ['CERT_HAS_EXPIRED', 'tls'], ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls'], ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls'],
-    ['EPROTO', 'tls'], ['UND_ERR_ABORTED', 'proxy'], ['HPE_INVALID_CONSTANT', 'protocol'], ['Z_DATA_ERROR', 'unreadable'], ['NOBODY_KNOWS', 'network'],
+    ['ENOTFOUND', 'dns'], ['EAI_AGAIN', 'dns'], ['ECONNREFUSED', 'refused'], ['EHOSTUNREACH', 'unreachable'], ['ECONNRESET', 'reset'], ['EPIPE', 'reset'], ['ERR_STREAM_PREMATURE_CLOSE', 'reset'], ['VALETKEY_CLOSED', 'reset'],
+    ['ETIMEDOUT', 'timeout'], ['ERR_SOCKET_CONNECTION_TIMEOUT', 'timeout'], ['CERT_HAS_EXPIRED', 'tls'], ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls'], ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls'],
+    ['EPROTO', 'tls'], ['VALETKEY_PROXY', 'proxy'], ['VALETKEY_PROTOCOL', 'protocol'], ['HPE_INVALID_CONSTANT', 'protocol'], ['Z_DATA_ERROR', 'unreadable'], ['ERR__ERROR_FORMAT_PADDING_1', 'unreadable'], ['NOBODY_KNOWS', 'network'],
   ])('says of %s that it is %s', (code, cause) => {
-    const before = { kind: 'transient', answerLost: false, retryAfterMs: null, cause, timedOut: cause === 'timeout' };
+    const before = { kind: 'transient', answerLost: false, retryAfterMs: null, cause, reach: 'network', timedOut: cause === 'timeout' };
     expect(outcomeOf(wrapped(new WireError(false, null, coded(code))), null, true)).toEqual(before);
     expect(outcomeOf(wrapped(new WireError(true, null, coded(code))), null, true)).toEqual({ ...before, answerLost: true });
     // An HTTP error whose body broke is an answer.
-    expect(outcomeOf(wrapped(new WireError(true, 400, coded(code))), null, true)).toEqual(before);
+    expect(outcomeOf(wrapped(new WireError(true, 400, coded(code))), null, true)).toEqual({ ...before, reach: 'server' });
   });
 
   it('makes a lost answer of whatever was wrong with a success, and of nothing else', () => {

@@ -40,4 +40,25 @@ describe('the tokens of an answer', () => {
     expect(receivedTokens(answerOf(body), someProfile(), WANT)).toMatchObject({ tokenType: 'Bearer', expiresInS: 60, scope: ['a', 'b'], identity: null, withheld: null });
     expect(receivedTokens(answerOf('{"access_token":"at-EXAMPLE","token_type":"Bearer"}'), someProfile(), WANT)).toMatchObject({ expiresInS: null, scope: null, refreshToken: null });
   });
+
+  it.each<[string, object, number | null, number | null]>([
+    ['nothing', {}, null, null],
+    ['what the draft says', { refresh_token_timeout: 604_800, authorization_expires_in: 864_000 }, 604_800, 864_000],
+    ['the end of the authorization alone', { authorization_expires_in: 10 }, null, 10],
+    ['what Keycloak says', { refresh_expires_in: 1_800, 'not-before-policy': 0 }, 1_800, null],
+    ['what Keycloak says of an offline token', { refresh_expires_in: 0 }, null, null],
+    ['what GitHub says', { refresh_token_expires_in: 15_897_600 }, 15_897_600, null],
+    ['what Intuit says', { x_refresh_token_expires_in: 8_726_400 }, 8_726_400, null],
+    ['the draft and others', { refresh_expires_in: 7, refresh_token_timeout: 5, refresh_token_expires_in: 9 }, 5, null],
+    ['0 and another', { refresh_expires_in: 0, refresh_token_expires_in: 9 }, 9, null],
+    ['a text', { refresh_expires_in: '1800', authorization_expires_in: ' 60 ' }, 1_800, 60],
+    ['broken seconds', { refresh_expires_in: 59.9, authorization_expires_in: 0.5 }, 59, null],
+    ['more than a date can hold', { refresh_expires_in: 1e300, authorization_expires_in: 4e9 }, 3_155_760_000, 3_155_760_000],
+    ['nonsense', { refresh_expires_in: 'soon', authorization_expires_in: [60] }, null, null],
+    ['more nonsense', { refresh_expires_in: -1, authorization_expires_in: true }, null, null],
+    ['nothing at all', { refresh_expires_in: null, authorization_expires_in: '' }, null, null],
+  ])('say how long the refresh token lasts, and the authorization, given %s', (_name, members, refreshTokenExpiresInS, authorizationExpiresInS) => {
+    const body = JSON.stringify({ access_token: 'at-EXAMPLE', token_type: 'Bearer', refresh_token: 'rt-EXAMPLE', ...members });
+    expect(receivedTokens(answerOf(body), someProfile(), WANT)).toMatchObject({ refreshTokenExpiresInS, authorizationExpiresInS });
+  });
 });

@@ -1,0 +1,54 @@
+/**
+ * The calls to an issuer over openid-client, jose and node's own HTTP, which nothing else imports. Outcomes are
+ * returned; a throw from here is a mistake of the daemon or of its configuration.
+ */
+import type { Profile } from '../core/domain.ts';
+import type { ClientAt, Clock, DeviceOutcome, Issuer, Log, ServerOutcome, Want } from '../core/ports.ts';
+import type { Secret } from '../core/secret.ts';
+import { makeAuthorizationUrl } from './authorize.ts';
+import { pollDevice, startDevice } from './device.ts';
+import { discoverServer } from './discover.ts';
+import { DiscoveryCache } from './discovery-cache.ts';
+import { createHttp } from './http.ts';
+import { IdTokens } from './id-token.ts';
+import { SigningKeys } from './keys.ts';
+import { probeServer } from './probe.ts';
+import { redeemCode } from './redeem.ts';
+import { refreshTokens } from './refresh.ts';
+import { revokeToken } from './revoke.ts';
+import type { Skews } from './skew.ts';
+
+export type TimeLimits = {
+  /** Of one request, from the name to the last byte of the body. */
+  readonly timeoutMs: number;
+  /** Of a refresh, from the moment it is sent: its answer may hold the only valid refresh token. */
+  readonly patienceMs: number;
+};
+
+export type WiredIssuer = Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & {
+  discover(profile: Profile, isFresh: boolean): Promise<ServerOutcome>;
+  startDevice(client: ClientAt, profile: Profile, want: Want, verifier: Secret): Promise<DeviceOutcome>;
+  close(): Promise<void>;
+};
+
+export function wireIssuer({ clock, log, skews }: { readonly clock: Clock; readonly log: Log; readonly skews: Skews }, { timeoutMs, patienceMs }: TimeLimits): WiredIssuer {
+  const http = createHttp({ log, timeoutMs });
+  const idTokens = new IdTokens({ keys: new SigningKeys(http, clock), skews, log });
+  const deps = { http, clock, log, skews, idTokens };
+  const discovered = new DiscoveryCache({ clock, log, fetch: (profile, signal) => discoverServer(deps, profile, signal) });
+
+  return {
+    discover: (profile, isFresh) => discovered.discover(profile, isFresh),
+    authorizationUrl: (client, profile, request, want, stepUp, loginHint) => makeAuthorizationUrl(deps, client, profile, request, want, stepUp, loginHint),
+    redeem: (client, profile, request, callback, want, stepUp) => redeemCode(deps, client, profile, request, callback, want, stepUp),
+    startDevice: (client, profile, want, verifier) => startDevice(deps, client, profile, want, verifier),
+    pollDevice: (client, profile, device, want, signal) => pollDevice(deps, client, profile, device, want, signal),
+    refresh: (client, profile, refreshToken, want, previous) => refreshTokens({ ...deps, patienceMs }, client, profile, refreshToken, want, previous),
+    revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
+    probe: (server, connection) => probeServer(deps, server, connection),
+    async close() {
+      discovered.close();
+      await http.close();
+    },
+  };
+}
