@@ -13,14 +13,14 @@ export const CLI = fileURLToPath(new URL('../client/main.js', import.meta.url));
 export const LAUNCHER = fileURLToPath(new URL('../client/launcher/valetkey', import.meta.url));
 const BROWSER = fileURLToPath(new URL('../demo/browser-bin.js', import.meta.url));
 
+/** A daemon that is only just starting shows up in its lock file by then. */
+const START_LIMIT_MS = 2_000;
 const PASSPHRASE = 'bench-passphrase-EXAMPLE';
 /** The most that the configuration allows: what is measured is the daemon, not its limits. */
 const RAISED = ['[limits]', 'requests_per_second = 10000', 'burst = 100000', 'connections_per_process = 1024'];
 
-export type Profiles = Readonly<Record<string, string>>;
-export type Limits = 'raised' | 'default';
-
-export type LineDialect = 'spoken' | 'not spoken';
+/** Of each profile its issuer, and lines of its own. */
+export type Profiles = Readonly<Record<string, { readonly issuer: string; readonly more?: readonly string[] }>>;
 
 export class Broker {
   readonly #stage: Stage;
@@ -28,7 +28,8 @@ export class Broker {
   readonly env: Environment;
   readonly socket: string;
   #pid = 0;
-  lines: LineDialect = 'not spoken';
+  #isStarting = false;
+  lines: 'spoken' | 'not spoken' = 'not spoken';
 
   constructor(stage: Stage, node: string, place: string) {
     this.#stage = stage;
@@ -51,14 +52,14 @@ export class Broker {
     return readFileSync(`/proc/${this.#pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
   }
 
-  configure(profiles: Profiles, limits: Limits, vault: 'passphrase' | 'memory' = 'passphrase'): void {
+  configure(profiles: Profiles, limits: 'raised' | 'default'): void {
     const directory = join(this.env['XDG_CONFIG_HOME'] ?? '', 'valetkey');
     const text = [
-      'v = 1', '[vault]', `backend = "${vault}"`, ...(limits === 'raised' ? RAISED : []),
-      ...Object.entries(profiles).flatMap(([name, issuer]) => [
+      'v = 1', '[vault]', 'backend = "passphrase"', ...(limits === 'raised' ? RAISED : []),
+      ...Object.entries(profiles).flatMap(([name, { issuer, more = [] }]) => [
         `[profiles.${name}]`, `issuer = ${JSON.stringify(issuer)}`, 'client_id = "valetkey"', 'redirect_path = "/callback"',
         'scopes = ["openid", "profile", "email", "offline_access", "read"]', 'allow_loopback_http = true',
-        `browser = ${JSON.stringify([process.execPath, BROWSER, '--login', 'ada', '{url}'])}`,
+        `browser = ${JSON.stringify([process.execPath, BROWSER, '--login', 'ada', '{url}'])}`, ...more,
       ]), '',
     ].join('\n');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -71,9 +72,17 @@ export class Broker {
     return ran;
   }
 
+  /** From the lock file: also known where whoever started it was interrupted. */
+  #recordedPid(): number {
+    const lock = join(this.env['XDG_STATE_HOME'] ?? '', 'valetkey/lock');
+    return existsSync(lock) ? Number(/"pid":\s*(\d+)/.exec(readFileSync(lock, 'utf8'))?.[1] ?? 0) : 0;
+  }
+
   async start(): Promise<void> {
+    this.#isStarting = true;
     await this.cli(['daemon', 'start']);
-    this.#pid = Number(/"pid":\s*(\d+)/.exec(readFileSync(join(this.env['XDG_STATE_HOME'] ?? '', 'valetkey/lock'), 'utf8'))?.[1]);
+    this.#isStarting = false;
+    this.#pid = this.#recordedPid();
     if (!isRunning(this.#pid)) throw new Unexpected('the daemon does not run');
   }
 
@@ -104,8 +113,11 @@ export class Broker {
   }
 
   async stop(): Promise<void> {
-    const pid = this.#pid;
+    // The CLI may have been interrupted while its daemon was only just starting.
+    if (this.#isStarting) await waitUntil(() => this.#recordedPid() > 0, START_LIMIT_MS);
+    const pid = this.#isStarting ? this.#recordedPid() : this.#pid;
     this.#pid = 0;
+    this.#isStarting = false;
     if (pid === 0) return;
     await endProcess(pid);
     await waitUntil(() => !isRunning(pid), 1_000);

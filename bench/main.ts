@@ -42,7 +42,7 @@ async function prepare(stage: Stage, options: BenchOptions): Promise<Bench> {
   if (typeof started !== 'object' || started === null || !('url' in started)) throw new Unexpected('the issuer did not start');
   const url = String(started.url);
   const broker = new Broker(stage, node, 'main');
-  broker.configure({ work: url }, 'raised');
+  broker.configure({ work: { issuer: url } }, 'raised');
   await broker.start();
   await broker.unlock();
   await broker.signIn('work');

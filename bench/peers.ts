@@ -70,12 +70,14 @@ async function startCredentialCache(stage: Stage): Promise<ReadyPeer | Peer> {
   if (version === null) return absent(name, 'apt-get install git');
   const directory = stage.path('git');
   mkdirSync(directory, { mode: 0o700 });
-  const args = ['credential-cache', '--socket', stage.path('git', 'socket')];
+  const socket = stage.path('git', 'socket');
+  const args = ['credential-cache', '--socket', socket];
   const asked = 'protocol=https\nhost=git.example\n';
   const input = stage.path('git', 'asked');
   writeFileSync(input, `${asked}\n`);
+  // Started here, not by the first command: then it is a child, and its end is known.
+  await stage.serve(`${execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim()}/git-credential-cache--daemon`, [socket], socket);
   await needSuccess(stage, 'git', [...args, 'store'], stage.env, `${asked}username=ada\npassword=secret-EXAMPLE\n\n`);
-  stage.onClose(async () => void await stage.run('git', [...args, 'exit']).catch(() => undefined));
   if (!(await needSuccess(stage, 'git', [...args, 'get'], stage.env, `${asked}\n`)).includes('password=')) throw new Unexpected('git credential-cache forgot its secret');
   return { name, version, missing: null, command: { words: ['git', ...args, 'get'], input }, env: stage.env };
 }

@@ -71,8 +71,9 @@ export class Stage {
     // An allow-list: the marks of a CI system, which forbid a person's sign-in, are not on it.
     this.env = { PATH, LANG: 'C.UTF-8', TERM: 'xterm', ...this.places('main') };
     this.interrupted = new Promise((_resolve, reject) => {
+      // For good: a second Ctrl-C must not leave half of it behind.
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-        process.once(signal, () => {
+        process.on(signal, () => {
           process.exitCode = signal === 'SIGINT' ? 130 : 143;
           reject(new Unexpected(`ended by ${signal}`));
         });

@@ -15,8 +15,8 @@ export function amount(value: number, unit: Unit): string {
 }
 
 /** Half of what was measured lies this near to the median, as a share of it. */
-export function spread({ median, low, high }: Figure): string {
-  return median === 0 ? '' : `±${Math.round((50 * (high - low)) / Math.abs(median))}%`;
+export function spread({ median, low, high, count }: Figure): string {
+  return median === 0 || count < 2 ? '' : `±${Math.round((50 * (high - low)) / Math.abs(median))}%`;
 }
 
 export function goalWords({ of, sign, limit }: Goal, unit: Unit): string {

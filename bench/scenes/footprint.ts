@@ -18,7 +18,7 @@ const CALLERS = 8;
 /** A daemon of its own, which nobody has asked anything yet, and the words that start it. */
 async function preparedBroker({ stage, node, issuer }: Bench, place: string): Promise<{ readonly broker: Broker; readonly words: readonly string[] }> {
   const broker = new Broker(stage, node, place);
-  broker.configure({ work: issuer.url }, 'raised');
+  broker.configure({ work: { issuer: issuer.url } }, 'raised');
   await broker.start();
   await broker.unlock();
   const words = broker.commandLine;

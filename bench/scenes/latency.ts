@@ -69,7 +69,7 @@ async function withDefaultLimits(bench: Bench): Promise<Comparison> {
   const { broker, programs, issuer, effort } = bench;
   const contestant = oursBest(bench);
   const what = `p99, ${MANY} callers in ${PROCESSES} processes, default limits`;
-  broker.configure({ work: issuer.url }, 'default');
+  broker.configure({ work: { issuer: issuer.url } }, 'default');
   try {
     await broker.reload();
     const requests = PROCESSES * REQUESTS_OF_A_PROCESS;
@@ -78,7 +78,7 @@ async function withDefaultLimits(bench: Bench): Promise<Comparison> {
     if (own === undefined) throw new Error('nothing was measured');
     return compare({ what, by: contestant.name, unit: 'ms', ours: summarise(percentiles(own, 0.99)), notes: [`${contestant.name}: ${tailNote(own)}`] });
   } finally {
-    broker.configure({ work: issuer.url }, 'raised');
+    broker.configure({ work: { issuer: issuer.url } }, 'raised');
     await broker.reload();
   }
 }
