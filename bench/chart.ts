@@ -38,7 +38,7 @@ export function panelsOf(lines: readonly Comparison[]): readonly Panel[] {
     const about = lines.filter((line) => line.what === what);
     const bars = new Map<string, Bar>();
     for (const { by, ours, other } of about) {
-      if (ours !== null) bars.set(by, { label: by, value: ours.median, isOurs: true });
+      if (ours !== null) bars.set(by, { label: `valetkey, ${by}`, value: ours.median, isOurs: true });
       if (other !== null) bars.set(other.name, { label: other.name, value: other.figure.median, isOurs: false });
     }
     const [first] = about;

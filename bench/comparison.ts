@@ -47,7 +47,7 @@ export function compare(asked: Asked): Comparison {
   return { what, by, unit, ours, other, ratio, difference, goal, notes, verdict: goal === null || judged === null ? null : judge(judged, goal) };
 }
 
-/** A line that could not be measured here, with the reason. */
-export function unmeasured(asked: Pick<Asked, 'what' | 'by' | 'unit'> & { readonly goal?: Goal | null }, why: string): Comparison {
+/** A line of which ours, or the other, could not be measured here, with the reason. */
+export function unmeasured(asked: Pick<Asked, 'what' | 'by' | 'unit' | 'ours' | 'other' | 'goal'>, why: string): Comparison {
   return compare({ ...asked, notes: [why] });
 }

@@ -2,7 +2,7 @@
  * The programs beside which ours is measured, each set up in the private directory by its own means. What is not
  * installed is left out by name, with the command that would bring it.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { obtainRefreshToken, PEER_CLIENT, PEER_SCOPE } from './refresh-token.ts';
 import { Unexpected } from './stage.ts';
@@ -28,13 +28,10 @@ export type Peers = { readonly all: readonly Peer[]; readonly oidcAgent: OidcAge
 
 const ACCOUNT = 'bench';
 
+/** The first line that it says; null where it is not installed, or does not work. */
 function versionOf(program: string, args: readonly string[]): string | null {
-  try {
-    return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).split('\n')[0]?.trim() ?? '';
-  } catch (error) {
-    // ssh -V and its like: there, but not a word on standard output.
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? null : 'installed';
-  }
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  return status === 0 ? (stdout || stderr).split('\n')[0]?.trim() ?? '' : null;
 }
 
 const absent = (name: string, how: string): Peer => ({ name, version: null, missing: how });
@@ -84,14 +81,14 @@ async function startCredentialCache(stage: Stage): Promise<ReadyPeer | Peer> {
 
 async function startSshAgent(stage: Stage): Promise<ReadyPeer | Peer> {
   const name = 'ssh-add -l';
-  if (versionOf('ssh-add', ['-?']) === null) return absent(name, 'apt-get install openssh-client');
+  const version = versionOf('ssh', ['-V'])?.split(' ')[0] ?? null;
+  if (version === null) return absent(name, 'apt-get install openssh-client');
   const socket = stage.path('ssh.sock');
   const env = { ...stage.env, SSH_AUTH_SOCK: socket };
   await stage.serve('ssh-agent', ['-D', '-a', socket], socket);
   await needSuccess(stage, 'ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', stage.path('ssh-key')], env);
   await needSuccess(stage, 'ssh-add', ['-q', stage.path('ssh-key')], env);
-  const version = /OpenSSH_\S+/.exec((await stage.run('ssh', ['-V'])).stderr)?.[0] ?? 'installed';
-  return { name, version, missing: null, command: { words: ['ssh-add', '-l'] }, env };
+  return { name, version: version.replace(/,$/, ''), missing: null, command: { words: ['ssh-add', '-l'] }, env };
 }
 
 async function prepareGh(stage: Stage): Promise<ReadyPeer | Peer> {
@@ -106,8 +103,8 @@ async function prepareGh(stage: Stage): Promise<ReadyPeer | Peer> {
 }
 
 /** These need an account at their vendor before they say anything. */
-function needsAnAccount(name: string, program: string): Peer {
-  const version = versionOf(program, ['--version']);
+function needsAnAccount(name: string, program: string, args: readonly string[]): Peer {
+  const version = versionOf(program, args);
   return version === null ? absent(name, 'not installed') : { name, version, missing: 'it needs an account of its vendor, which no script can make' };
 }
 
@@ -115,7 +112,10 @@ export async function startPeers(stage: Stage, issuer: string): Promise<Peers> {
   const oidc = await startOidcAgent(stage, issuer);
   const others = [await startCredentialCache(stage), await startSshAgent(stage), await prepareGh(stage)];
   return {
-    all: [oidc, ...others, needsAnAccount('az account get-access-token', 'az')].map(({ name, version, missing }) => ({ name, version, missing })),
+    all: [
+      oidc, ...others, needsAnAccount('az account get-access-token', 'az', ['--version']),
+      needsAnAccount('MSAL', 'python3', ['-c', 'import msal; print(msal.__version__)']),
+    ].map(({ name, version, missing }) => ({ name, version, missing })),
     oidcAgent: 'socket' in oidc ? oidc : null,
     others: others.filter((peer): peer is ReadyPeer => peer.missing === null),
   };

@@ -22,11 +22,13 @@ const scaled = (values: readonly number[], unit: Unit): readonly number[] => (un
 
 function line({ what, unit, fraction, goal }: About, by: string, outcomes: ReadonlyMap<string, Outcome>): Comparison {
   const [own, floor] = [outcomes.get(by), outcomes.get(BARE_LINE)];
-  if (own === undefined || floor === undefined) return unmeasured({ what, by, unit, goal }, NO_LINES);
-  const [mine, theirs] = [scaled(percentiles(own, fraction), unit), scaled(percentiles(floor, fraction), unit)];
+  if (floor === undefined) throw new Error('the floor was not measured');
+  const theirs = scaled(percentiles(floor, fraction), unit);
+  const other = { kind: 'floor', name: BARE_LINE, figure: summarise(theirs) } as const;
+  if (own === undefined) return unmeasured({ what, by, unit, goal, other }, NO_LINES);
+  const mine = scaled(percentiles(own, fraction), unit);
   return compare({
-    what, by, unit, goal: by === OURS_HTTP ? null : goal, ours: summarise(mine),
-    other: { kind: 'floor', name: BARE_LINE, figure: summarise(theirs) }, ratio: pair(mine, theirs, 'ratio'), notes: [`${by}: ${tailNote(own)}`],
+    what, by, unit, goal: by === OURS_HTTP ? null : goal, ours: summarise(mine), other, ratio: pair(mine, theirs, 'ratio'), notes: [`${by}: ${tailNote(own)}`],
   });
 }
 

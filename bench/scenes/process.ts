@@ -37,10 +37,11 @@ function lines(what: string, by: string, measured: ReadonlyMap<string, readonly 
   const ours = measured.get(by);
   return against.flatMap(({ name, kind, goal }) => {
     const theirs = measured.get(name);
-    if (ours === undefined) return goal === null ? [] : unmeasured({ what, by, unit: 'ms', goal }, NO_LAUNCHER);
-    if (theirs === undefined) return goal === null ? [] : unmeasured({ what, by, unit: 'ms', goal }, NO_OIDC_AGENT);
+    const figure = ours === undefined ? null : summarise(ours);
+    const other = theirs === undefined ? null : { kind, name, figure: summarise(theirs) };
+    if (ours === undefined || theirs === undefined) return goal === null ? [] : unmeasured({ what, by, unit: 'ms', goal, ours: figure, other }, ours === undefined ? NO_LAUNCHER : NO_OIDC_AGENT);
     return compare({
-      what, by, unit: 'ms', goal, ours: summarise(ours), other: { kind, name, figure: summarise(theirs) },
+      what, by, unit: 'ms', goal, ours: figure, other,
       ratio: pair(ours, theirs, 'ratio'), difference: pair(ours, theirs, 'difference'),
     });
   });
@@ -68,7 +69,7 @@ export const processScene: Scene = {
       ...peers.others,
     ], effort.times, 1);
     const others = peers.others.map(({ name }): Against => ({ name, kind: 'peer', goal: null }));
-    const atOnce = launcher.length === 0 ? new Map<string, readonly number[]>() : await measure(bench, [...launcher, ...oidc], Math.max(3, Math.round(effort.times / 5)), AT_ONCE);
+    const atOnce = await measure(bench, [...launcher, ...oidc], Math.max(3, Math.round(effort.times / 5)), AT_ONCE);
     return [
       ...lines(WHAT, LAUNCHER_NAME, measured, [
         { name: OIDC_TOKEN, kind: 'peer', goal: { of: 'ratio', sign: '<=', limit: 0.4 } },

@@ -21,9 +21,11 @@ function lines(what: string, by: string, outcomes: ReadonlyMap<string, Outcome>,
   const own = outcomes.get(by);
   return against.flatMap(({ name, kind, goal }): readonly Comparison[] => {
     const theirs = outcomes.get(name);
-    if (own === undefined || theirs === undefined) return goal === null ? [] : [unmeasured({ what, by, unit: '/s', goal }, own === undefined ? NO_LINES : NO_OIDC_AGENT)];
+    const ours = own === undefined ? null : summarise(rates(own));
+    const other = theirs === undefined ? null : { kind, name, figure: summarise(rates(theirs)) };
+    if (own === undefined || theirs === undefined) return [unmeasured({ what, by, unit: '/s', goal, ours, other }, own === undefined ? NO_LINES : NO_OIDC_AGENT)];
     return [compare({
-      what, by, unit: '/s', goal, ours: summarise(rates(own)), other: { kind, name, figure: summarise(rates(theirs)) },
+      what, by, unit: '/s', goal, ours, other,
       ratio: pair(rates(own), rates(theirs), 'ratio'), notes: [...generatorNotes(own), ...generatorNotes(theirs)],
     })];
   }).map((line, i) => (i === 0 && own !== undefined ? { ...line, notes: [`${by}: ${tailNote(own)}`, ...line.notes] } : line));

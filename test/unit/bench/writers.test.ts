@@ -67,8 +67,8 @@ describe('the documents', () => {
 describe('the chart', () => {
   it('has a panel for each thing and a bar for each program, each once', () => {
     const panels = panelsOf([line, floored, absent]);
-    expect(panels.map(({ title, bars }) => [title, bars.map(({ label }) => label)])).toEqual([['a cached token', ['C floor', 'C launcher', 'oidc-token <x>']]]);
-    expect(panels[0]?.bars.filter(({ isOurs }) => isOurs).map(({ label }) => label)).toEqual(['C launcher']);
+    expect(panels.map(({ title, bars }) => [title, bars.map(({ label }) => label)])).toEqual([['a cached token', ['C floor', 'valetkey, C launcher', 'oidc-token <x>']]]);
+    expect(panels[0]?.bars.filter(({ isOurs }) => isOurs).map(({ label }) => label)).toEqual(['valetkey, C launcher']);
   });
 
   it('is well-formed, draws a longer bar for more, and knows the dark', () => {
