@@ -51,8 +51,8 @@ type RawLoad = Omit<Load, 'perSecond' | 'generatorShare'> & { readonly inWindow:
 export type Command = {
   readonly words: readonly string[];
   readonly input?: string;
-  /** Measured until it answers there, instead of to its end. */
-  readonly untilAnswerAt?: string;
+  /** Measured until it tells its status there, instead of to its end. */
+  readonly untilStatus?: { readonly socket: string; readonly by: 'line' | 'http' };
 };
 
 export class Programs {
@@ -104,7 +104,7 @@ export class Programs {
     const words = commands.flatMap((command, i) => [
       ...(i === 0 ? [] : [',,']),
       ...(command.input === undefined ? [] : [`<${command.input}`]),
-      ...(command.untilAnswerAt === undefined ? [] : [`@${command.untilAnswerAt}`]),
+      ...(command.untilStatus === undefined ? [] : [`${command.untilStatus.by === 'line' ? '=' : '@'}${command.untilStatus.socket}`]),
       ...command.words,
     ]);
     const { series, failed } = parseOutput<{ series: number[][]; failed: number[] }>(await this.#output('spawn', [String(times), String(atOnce), ...words], env));

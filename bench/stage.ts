@@ -43,7 +43,12 @@ export async function waitUntil(holds: () => boolean | Promise<boolean>, limitMs
 export async function endProcess(pid: number): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     if (!isRunning(pid)) return;
-    process.kill(pid, signal);
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      // It ended in this moment.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
     await waitUntil(() => !isRunning(pid), END_LIMIT_MS);
   }
 }

@@ -28,7 +28,7 @@
 
 extern char **environ;
 
-typedef struct { const char *input; const char *socket; char **words; long long *ns; int count; int failed; } Command;
+typedef struct { const char *input; const char *socket; int by_line; char **words; long long *ns; int count; int failed; } Command;
 
 static volatile sig_atomic_t ended = 0;
 static void end(int number) { ended = number; }
@@ -58,22 +58,28 @@ static int reap(pid_t pid) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static int answers(const char *path) {
-  static const char ask[] = "GET /v1/status HTTP/1.1\r\nhost: valetkey\r\nconnection: close\r\n\r\n";
+/* Whether an answer to `ask` has come whose beginning holds `expect`. */
+static int answers(const char *path, const char *ask, const char *expect) {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
-  char reply[12] = "";
+  char reply[129] = "";
   size_t length = 0;
   strncpy(address.sun_path, path, sizeof address.sun_path - 1);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && write(fd, ask, sizeof ask - 1) == (ssize_t)(sizeof ask - 1)) {
-    while (length < sizeof reply) {
-      ssize_t got = read(fd, reply + length, sizeof reply - length);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && write(fd, ask, strlen(ask)) == (ssize_t)strlen(ask)) {
+    while (length < sizeof reply - 1) {
+      ssize_t got = read(fd, reply + length, sizeof reply - 1 - length);
       if (got <= 0) break;
       length += (size_t)got;
+      if (strstr(reply, expect) != NULL) break;
     }
   }
   close(fd);
-  return length == sizeof reply && memcmp(reply, "HTTP/1.1 200", sizeof reply) == 0;
+  return strstr(reply, expect) != NULL;
+}
+
+static int tells_status(const Command *command) {
+  if (command->by_line) return answers(command->socket, "{\"type\":\"status\",\"id\":1,\"protocol\":1}\n", "\"status\":200");
+  return answers(command->socket, "GET /v1/status HTTP/1.1\r\nhost: valetkey\r\nconnection: close\r\n\r\n", "HTTP/1.1 200");
 }
 
 static void measure_answer(Command *command) {
@@ -81,7 +87,7 @@ static void measure_answer(Command *command) {
   long long began = now_ns(), took = -1;
   pid_t pid = start(command);
   while (pid > 0 && !ended && took < 0 && now_ns() - began < ANSWER_LIMIT_NS) {
-    if (answers(command->socket)) took = now_ns() - began;
+    if (tells_status(command)) took = now_ns() - began;
     else nanosleep(&moment, NULL);
   }
   if (pid > 0) {
@@ -115,7 +121,10 @@ int main(int argc, char **argv) {
     *command = (Command){ .ns = calloc((size_t)times, sizeof(long long)) };
     if (command->ns == NULL) return 1;
     if (argv[i][0] == '<') command->input = argv[i++] + 1;
-    else if (argv[i][0] == '@') command->socket = argv[i++] + 1;
+    else if (argv[i][0] == '@' || argv[i][0] == '=') {
+      command->by_line = argv[i][0] == '=';
+      command->socket = argv[i++] + 1;
+    }
     command->words = argv + i;
     while (i < argc && strcmp(argv[i], ",,") != 0) i++;
     if (i < argc) argv[i] = NULL;

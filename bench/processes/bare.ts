@@ -22,7 +22,7 @@ function serveLines(socket: Socket): void {
       const asked: unknown = JSON.parse(rest.slice(0, end));
       rest = rest.slice(end + 1);
       const { type = null, id = null } = typeof asked === 'object' && asked !== null ? { type: null, id: null, ...asked } : {};
-      socket.write(`${JSON.stringify({ type, id, status: 200, protocol: 1, data: TOKEN })}\n`);
+      socket.write(`${JSON.stringify({ type, id, status: 200, protocol: 1, build: '0.0.0', data: TOKEN })}\n`);
     }
   });
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Bench, Scene } from '../bench.ts';
 import { Broker, residentMb } from '../broker.ts';
 import { compare } from '../comparison.ts';
-import { oursBest } from '../contestants.ts';
+import { oursBest, OURS_HTTP, OURS_LINE } from '../contestants.ts';
 import { endProcess } from '../stage.ts';
 import { pair, summarise } from '../statistics.ts';
 
@@ -33,12 +33,17 @@ export const startScene: Scene = {
   async run(bench) {
     const { programs, node, effort } = bench;
     const { broker, words } = await preparedBroker(bench, 'start');
-    const empty = { words: [node, '-e', '0'] };
-    const [ours = [], floor = []] = await programs.processes([{ words, untilAnswerAt: broker.socket }, empty], Math.max(7, Math.round(effort.times / 4)), { env: broker.env });
-    return [compare({
-      what: 'from the start to the first answer', by: 'daemon', unit: 'ms', ours: summarise(ours), other: { kind: 'floor', name: 'empty Node', figure: summarise(floor) },
-      ratio: pair(ours, floor, 'ratio'), goal: { of: 'ratio', sign: '<=', limit: 1.6 },
-    })];
+    const ways = [...(bench.broker.lines === 'spoken' ? ['line' as const] : []), 'http' as const];
+    const [floor = [], ...answered] = await programs.processes(
+      [{ words: [node, '-e', '0'] }, ...ways.map((by) => ({ words, untilStatus: { socket: broker.socket, by } }))],
+      Math.max(7, Math.round(effort.times / 4)), { env: broker.env },
+    );
+    return answered.map((ours, i) => compare({
+      what: 'from the start to the first answer', by: ways[i] === 'line' ? OURS_LINE : OURS_HTTP, unit: 'ms', ours: summarise(ours),
+      other: { kind: 'floor', name: 'empty Node', figure: summarise(floor) }, ratio: pair(ours, floor, 'ratio'),
+      // The quicker way is the one that the launcher takes.
+      goal: i === 0 ? { of: 'ratio', sign: '<=', limit: 1.6 } : null,
+    }));
   },
 };
 
