@@ -9,9 +9,10 @@ import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, re
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer, IssuerOptions } from '../../demo/issuer.ts';
 import { ROOT } from '../e2e/built-cli.ts';
+import { startHostileIssuer } from './hostile-issuer.ts';
+import type { HostileIssuer } from './hostile-issuer.ts';
 import { profileToml } from './in-process.ts';
 import { startPerson } from './disk-person.ts';
 import type { Person, Reply, Uid } from './disk-person.ts';
@@ -20,6 +21,7 @@ const DAEMON = join(ROOT, 'dist/daemon/main.js');
 /** A browser that is named is what makes a sign-in possible in a container; the caller opens it, so nobody here does. */
 const BROWSER = 'browser = ["/bin/true", "{url}"]';
 const PASSPHRASE = 'correct horse battery EXAMPLE';
+const SECOND_MS = 8_000;
 /** Root passes file modes, so nothing of this is done as root. */
 export const NOBODY: Uid = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
@@ -51,6 +53,8 @@ export type Rig = {
   readonly runDir: string;
   readonly socket: string;
   readonly issuer: EmbeddedIssuer;
+  /** What stands before the issuer and misbehaves when it is told to. */
+  readonly shim: HostileIssuer;
   readonly person: Person;
   readonly as: Uid;
   readonly pid: () => number;
@@ -60,6 +64,8 @@ export type Rig = {
   /** Starts and opens the vault. */
   restart(): Promise<void>;
   unlock(): Promise<Reply>;
+  /** Another daemon on the same directories, which ought to leave. */
+  startSecond(): Promise<{ readonly code: number | null; readonly said: string }>;
   kill(): Promise<void>;
   /** SIGTERM; milliseconds until it was gone. */
   stop(): Promise<number>;
@@ -87,9 +93,10 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     if (!existsSync(dir)) mkdirSync(dir);
     own(dir);
   }
-  const issuer = await startIssuer(options.issuer);
+  const shim = await startHostileIssuer(options.issuer);
+  const { issuer } = shim;
   const configFile = join(base, 'config/valetkey/config.toml');
-  writeFileSync(configFile, `[vault]\nbackend = "${options.backend ?? 'passphrase'}"\n${options.config ?? ''}\n${profileToml('work', issuer.url, BROWSER)}`);
+  writeFileSync(configFile, `[vault]\nbackend = "${options.backend ?? 'passphrase'}"\n${options.config ?? ''}\n${profileToml('work', shim.url, BROWSER)}`);
   own(configFile);
   chmodSync(configFile, 0o600);
   const socket = join(base, 'run/valetkey/socket');
@@ -98,6 +105,10 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   let child: ChildProcess | null = null;
   let text = '';
 
+  const spawnDaemon = (): ChildProcess => {
+    const [command = process.execPath, ...args] = [...(options.through ?? []), process.execPath, DAEMON];
+    return spawn(command, args, { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], ...as });
+  };
   const ended = async (signal: NodeJS.Signals): Promise<number> => {
     const dying = child;
     if (dying === null || dying.exitCode !== null || dying.signalCode !== null) return 0;
@@ -108,15 +119,14 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     return performance.now() - began;
   };
   const rig: Rig = {
-    base, socket, issuer, person, as,
+    base, socket, issuer, shim, person, as,
     stateDir: join(stateHome, 'valetkey'),
     grantsDir: join(stateHome, 'valetkey/grants'),
     runDir: join(base, 'run'),
     pid: () => child?.pid ?? 0,
     log: () => text,
     async start() {
-      const [command = process.execPath, ...args] = [...(options.through ?? []), process.execPath, DAEMON];
-      const started = spawn(command, args, { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], ...as });
+      const started = spawnDaemon();
       started.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
       child = started;
       for (let tries = 0; tries < 500; tries += 1) {
@@ -133,6 +143,18 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     async unlock() {
       const create = !existsSync(join(rig.stateDir, 'vault.json'));
       return person.ask('POST', '/v1/unlock', { passphrase: PASSPHRASE, ...(create ? { create } : {}) });
+    },
+    startSecond() {
+      const second = spawnDaemon();
+      let said = '';
+      second.stderr?.setEncoding('utf8').on('data', (chunk: string) => { said += chunk; });
+      const limit = setTimeout(() => second.kill('SIGKILL'), SECOND_MS);
+      return new Promise((resolve) => {
+        second.once('close', (code) => {
+          clearTimeout(limit);
+          resolve({ code, said });
+        });
+      });
     },
     kill: async () => void await ended('SIGKILL'),
     stop: () => ended('SIGTERM'),
@@ -163,7 +185,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     async leave() {
       await ended('SIGKILL');
       await person.leave();
-      await issuer.close();
+      await shim.close();
       rmSync(base, { recursive: true, force: true });
     },
   };

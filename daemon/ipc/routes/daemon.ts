@@ -29,13 +29,18 @@ export async function status(broker: Broker): Promise<StatusReply> {
     grants: broker.book.list().map(encodeGrant),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
-    warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...grantWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...auditWarnings(broker), ...grantWarnings(broker)],
     environment: facts.environment,
   };
 }
 
 function unsavedWarnings(broker: Broker): readonly string[] {
   return broker.book.unsaved().map((name) => `${name}: the disk refuses the newest refresh token, which is kept in memory; if the daemon ends now, a sign-in is needed`);
+}
+
+function auditWarnings(broker: Broker): readonly string[] {
+  const trouble = broker.audit.trouble();
+  return trouble === null ? [] : [`audit: ${trouble}`];
 }
 
 function grantWarnings(broker: Broker): readonly string[] {
