@@ -33,6 +33,8 @@ export class SealedStore implements Store {
   readonly #turns = new Turns();
   /** Refreshes on the wire, each with the key that its answer will be sealed with. */
   readonly #refreshing = new Map<ProfileName, DataKey>();
+  /** Answers that the disk refused and that are kept in memory: what is on the disk is spent. */
+  readonly #owed = new Set<ProfileName>();
   #key: DataKey | null = null;
 
   constructor(stateDir: string, vault: string, deps: { readonly log: Log; readonly random: Random }) {
@@ -84,6 +86,8 @@ export class SealedStore implements Store {
 
   abandonRefresh(profile: ProfileName): Promise<void> {
     return this.#inTurn('grants', profile, async () => {
+      // The intent of the answer that is owed says alone that the token on the disk must not be sent (V2).
+      if (this.#owed.has(profile)) return;
       await this.#grants.abandon(profile);
       this.#endRefresh(profile);
     });
@@ -93,6 +97,7 @@ export class SealedStore implements Store {
     const { profile } = grant;
     return this.#inTurn('grants', profile, async () => {
       const dataKey = this.#refreshing.get(profile) ?? this.#open();
+      if (this.#refreshing.has(profile)) this.#owed.add(profile);
       await dataKey.use((key) => this.#grants.save(key, grant));
       this.#endRefresh(profile);
     });
@@ -182,6 +187,7 @@ export class SealedStore implements Store {
   #endRefresh(profile: ProfileName): void {
     this.#refreshing.get(profile)?.release();
     this.#refreshing.delete(profile);
+    this.#owed.delete(profile);
   }
 
   async #read<T>(where: 'revocations' | 'secrets', name: string, decode: Decode<T>): Promise<T | 'damaged' | null> {
