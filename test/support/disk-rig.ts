@@ -30,6 +30,8 @@ export type RigOptions = {
   readonly stateHome?: string;
   /** Put before the command line of the daemon: a loader, prlimit, a limiter. */
   readonly through?: readonly string[];
+  /** Flags of Node that the daemon takes. */
+  readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly config?: string;
   readonly backend?: 'passphrase' | 'keychain';
@@ -106,7 +108,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   let text = '';
 
   const spawnDaemon = (): ChildProcess => {
-    const [command = process.execPath, ...args] = [...(options.through ?? []), process.execPath, DAEMON];
+    const [command = process.execPath, ...args] = [...(options.through ?? []), process.execPath, ...(options.flags ?? []), DAEMON];
     return spawn(command, args, { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], ...as });
   };
   const ended = async (signal: NodeJS.Signals): Promise<number> => {
