@@ -5,6 +5,7 @@
  * refresh token is never sent a second time, what is on the disk is one whole generation, and private.
  */
 import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { diskFaults } from '../support/disk-faults.ts';
 import type { DiskFaults, Fault } from '../support/disk-faults.ts';
 import type { Reply } from '../support/disk-person.ts';
@@ -26,11 +27,11 @@ const WAYS = {
 type Way = keyof typeof WAYS;
 type Case = { readonly verb: Verb; readonly at: number; readonly way: Way; readonly end: 'stop' | 'kill' };
 
-/** Names of the daemon's files, the random part of a temporary one left out. */
 const VERBS: readonly Verb[] = ['refresh', 'sign-in', 'sign-out'];
 const ALL = '/valetkey/';
 /** A caller's request ends within this, whatever the disk does. */
 const ANSWER_MS = 12_000;
+const HANG_MS = 3_000;
 
 export async function run(options: RunOptions): Promise<Figures> {
   const { report } = options;
@@ -40,12 +41,14 @@ export async function run(options: RunOptions): Promise<Figures> {
     return null;
   }
   const rig = await openRig({ through: faults.through, env: faults.env });
-  const counts = { cases: 0, struck: 0, told_unwritable: 0, told_unsaved: 0, sign_ins_after_a_kill: 0, second_uses: 0 };
+  const counts = { cases: 0, struck: 0, told_unwritable: 0, told_unsaved: 0, sign_ins_after_a_kill: 0, cached_while_it_hangs_ms: 0 };
   let now = 'counting the calls';
   try {
     await replayable('test/chaos/disk-calls.test.ts', options, () => now, async () => {
       await rig.restart();
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
+      now = 'a disk that hangs under a refresh';
+      counts.cached_while_it_hangs_ms = await askWhileItHangs(rig, faults);
       const calls = await countCalls(rig, faults);
       const all = VERBS.flatMap((verb) => Array.from({ length: calls[verb] }, (_, i) => i + 1)
         .flatMap((at) => (Object.keys(WAYS) as Way[]).flatMap((way) => (['stop', 'kill'] as const).map((end): Case => ({ verb, at, way, end })))));
@@ -54,6 +57,7 @@ export async function run(options: RunOptions): Promise<Figures> {
         now = `${each.verb}, call ${each.at}, ${each.way}, then ${each.end}`;
         await runCase(rig, faults, each, counts);
         counts.cases += 1;
+        if (counts.cases % 50 === 0) report(`  ${counts.cases} cases`);
       }
     });
   } finally {
@@ -62,6 +66,20 @@ export async function run(options: RunOptions): Promise<Figures> {
   }
   report(`disk calls: ${Object.entries(counts).map(([name, value]) => `${name} ${value}`).join(', ')}`);
   return counts;
+}
+
+/** A sync that takes seconds holds up the refresh that waits for it, and nobody else. */
+async function askWhileItHangs(rig: Rig, faults: DiskFaults): Promise<number> {
+  faults.arm({ match: '/grants/', first: 5, how: 'hang', hangMs: HANG_MS });
+  const slow = rig.token({ force: true });
+  await sleep(HANG_MS / 5);
+  const replies = [await rig.token(), await rig.status(), await rig.token()];
+  const ms = Math.round(Math.max(...replies.map((reply) => reply.ms)));
+  must(replies.every(({ status }) => status === 200) && ms < HANG_MS / 2, 'others are answered meanwhile', replies.map(({ status, ms: took }) => ({ status, took })));
+  const late = await slow;
+  must(late.status === 200 && late.ms >= HANG_MS, 'the refresh is made when the disk goes on', late);
+  must(faults.disarm().struck === 1, 'one call hung');
+  return ms;
 }
 
 async function countCalls(rig: Rig, faults: DiskFaults): Promise<Record<Verb, number>> {

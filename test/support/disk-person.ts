@@ -15,9 +15,13 @@ export type Reply = { readonly status: number; readonly body: any; readonly ms: 
 
 export type Person = {
   readonly pid: number;
+  /** The variables that make a process one of this person's desktop. */
+  readonly desktop: Readonly<Record<string, string>>;
   ask(method: string, path: string, body?: unknown): Promise<Reply>;
   /** Signs in there with the scripted browser: the listener takes nobody else's. */
   browse(url: string, login: string): Promise<void>;
+  /** Writes these bytes and returns the first that come back. */
+  say(text: string): Promise<string>;
   /** Connections that say nothing and stay, until the door refuses; how many were open at the end. */
   hold(connections: number): Promise<number>;
   letGo(): Promise<void>;
@@ -52,6 +56,15 @@ function ask({ id, method, path, body }) {
   req.on('error', (error) => end({ failed: error.code ?? error.message }));
   req.end(payload);
 }
+function say({ id, text }) {
+  let heard = '';
+  const socket = connect(socketPath).setTimeout(5000).setEncoding('utf8');
+  socket.on('timeout', () => socket.destroy());
+  socket.on('data', (chunk) => { heard += chunk; socket.destroy(); });
+  socket.on('error', () => undefined);
+  socket.on('close', () => tell({ id, heard }));
+  socket.write(text);
+}
 function hold({ id, connections }) {
   let settled = 0;
   const settle = () => { settled += 1; if (settled === connections) setTimeout(() => tell({ id, held: held.size }), 100); };
@@ -67,6 +80,7 @@ function hold({ id, connections }) {
 require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
   const asked = JSON.parse(line);
   if (asked.do === 'browse') import(process.argv[2]).then(({ followLogin }) => followLogin(asked.url, { login: asked.login })).catch(() => null).then(() => tell({ id: asked.id }));
+  else if (asked.do === 'say') say(asked);
   else if (asked.do === 'hold') hold(asked);
   else if (asked.do === 'letGo') { for (const socket of held) socket.destroy(); held.clear(); tell({ id: asked.id }); }
   else ask(asked);
@@ -79,7 +93,8 @@ export async function startPerson(socket: string, runDir: string, as: Uid, name 
   const screen = createServer((connection) => connection.destroy());
   await new Promise<void>((resolve) => { screen.listen(display, resolve); });
   if (as.uid !== undefined) chownSync(display, as.uid, as.gid ?? as.uid);
-  const env = { PATH: process.env['PATH'] ?? '', WAYLAND_DISPLAY: display, XDG_RUNTIME_DIR: runDir };
+  const desktop = { WAYLAND_DISPLAY: display, XDG_RUNTIME_DIR: runDir };
+  const env = { PATH: process.env['PATH'] ?? '', ...desktop };
   const child = spawn(process.execPath, ['-e', PROGRAM, socket, BROWSER], { env, cwd: '/', stdio: ['pipe', 'pipe', 'inherit'], ...as });
   const waiting = new Map<number, (answer: Record<string, unknown>) => void>();
   let last = 0;
@@ -98,8 +113,10 @@ export async function startPerson(socket: string, runDir: string, as: Uid, name 
   });
   return {
     pid: child.pid ?? 0,
+    desktop,
     ask: async (method, path, body) => await send({ method, path, body }) as Reply,
     browse: async (url, login) => void await send({ do: 'browse', url, login }),
+    say: async (words) => String((await send({ do: 'say', text: words }))['heard'] ?? ''),
     hold: async (connections) => Number((await send({ do: 'hold', connections }))['held']),
     letGo: async () => void await send({ do: 'letGo' }),
     async leave() {

@@ -34,6 +34,8 @@ export type RigOptions = {
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly config?: string;
+  /** Profiles besides `work`. */
+  readonly profiles?: (issuer: string) => readonly string[];
   readonly backend?: 'passphrase' | 'keychain';
   readonly issuer?: IssuerOptions;
   /** Default: nobody where the test runs as root. */
@@ -74,7 +76,6 @@ export type Rig = {
   signIn(profile?: string): Promise<Reply>;
   token(ask?: object): Promise<Reply>;
   status(): Promise<Reply>;
-  /** The state in which a caller finds what it needs: signed in, or after the one sign-in that was asked for. */
   verdict(): Verdict;
   /** Files and directories below the state directory that others could read. */
   openToOthers(): readonly string[];
@@ -98,7 +99,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const shim = await startHostileIssuer(options.issuer);
   const { issuer } = shim;
   const configFile = join(base, 'config/valetkey/config.toml');
-  writeFileSync(configFile, `[vault]\nbackend = "${options.backend ?? 'passphrase'}"\n${options.config ?? ''}\n${profileToml('work', shim.url, BROWSER)}`);
+  writeFileSync(configFile, `[vault]\nbackend = "${options.backend ?? 'passphrase'}"\n${options.config ?? ''}\n${[profileToml('work', shim.url, BROWSER), ...(options.profiles?.(shim.url) ?? [])].join('\n')}`);
   own(configFile);
   chmodSync(configFile, 0o600);
   const socket = join(base, 'run/valetkey/socket');
