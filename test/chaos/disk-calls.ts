@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { diskFaults } from '../support/disk-faults.ts';
 import type { DiskFaults, Fault } from '../support/disk-faults.ts';
 import type { Reply } from '../support/disk-person.ts';
-import { NOBODY, openRig } from '../support/disk-rig.ts';
+import { NOBODY, openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { chance, must, replayable } from '../support/disk-run.ts';
 import type { Figures, RunOptions } from '../support/disk-run.ts';
@@ -35,7 +35,8 @@ const HANG_MS = 3_000;
 
 export async function run(options: RunOptions): Promise<Figures> {
   const { report } = options;
-  const faults = diskFaults(NOBODY);
+  const obstacle = rigObstacle();
+  const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
   if ('obstacle' in faults) {
     report(`not run: ${faults.obstacle}`);
     return null;

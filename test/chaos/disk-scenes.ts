@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { verifyAudit } from '../../daemon/audit/verify-audit.ts';
 import type { IssuerEvent } from '../../demo/issuer-ledger.ts';
 import { takeAllFiles, takeAllSpace } from '../support/disk-space.ts';
-import { openRig } from '../support/disk-rig.ts';
+import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig, RigOptions } from '../support/disk-rig.ts';
 import { chance, must, replayable } from '../support/disk-run.ts';
 import type { Figures, RunOptions } from '../support/disk-run.ts';
@@ -233,7 +233,8 @@ async function playScene({ disk, rig: options = {}, play }: Scene): Promise<void
 }
 
 export async function run(options: RunOptions): Promise<Figures> {
-  const probe = smallDisk('size=64k');
+  const obstacle = rigObstacle();
+  const probe = obstacle === null ? smallDisk('size=64k') : { obstacle };
   if ('obstacle' in probe) {
     options.report(`not run: ${probe.obstacle}`);
     return null;

@@ -7,7 +7,7 @@
 import { readdirSync } from 'node:fs';
 import { diskFaults } from '../support/disk-faults.ts';
 import type { DiskFaults, Fault } from '../support/disk-faults.ts';
-import { NOBODY, openRig } from '../support/disk-rig.ts';
+import { NOBODY, openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { chance, must, replayable } from '../support/disk-run.ts';
 import type { Figures, RunOptions } from '../support/disk-run.ts';
@@ -44,7 +44,8 @@ const WAYS: readonly Partial<Fault>[] = [
 const STEPS_A_LIFE = 12;
 
 export async function run(options: RunOptions): Promise<Figures> {
-  const faults = diskFaults(NOBODY);
+  const obstacle = rigObstacle();
+  const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
   if ('obstacle' in faults) {
     options.report(`not run: ${faults.obstacle}`);
     return null;

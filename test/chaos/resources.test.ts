@@ -5,8 +5,9 @@ import { runDescriptors, runKeychain } from './resources.ts';
 const options = { seed: seedOf(), size: sizeOf(1), report: (line: string) => console.log(line) };
 
 it('goes on, and loses no refresh, when callers take all its descriptors', async (test) => {
-  if (process.platform !== 'linux') return test.skip('limits are set by prlimit(1), on Linux');
-  expect(await runDescriptors(options)).toMatchObject({ rounds: expect.any(Number) });
+  const figures = await runDescriptors(options);
+  if (figures === null) return test.skip('see the reason above');
+  expect(figures['rounds']).toBeGreaterThan(0);
 }, 600_000);
 
 it('[ST-01] says that the keychain is frozen, serves what is in memory, ends when told, and is well when it goes on', async (test) => {

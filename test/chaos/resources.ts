@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startPerson } from '../support/disk-person.ts';
 import type { Reply } from '../support/disk-person.ts';
 import { children, descriptorCount } from '../support/disk-proc.ts';
-import { openRig } from '../support/disk-rig.ts';
+import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { must, replayable } from '../support/disk-run.ts';
 import type { Figures, RunOptions } from '../support/disk-run.ts';
@@ -26,6 +26,11 @@ const FILE = 'test/chaos/resources.test.ts';
 
 /** @param options - `size`: how often descriptors run out */
 export async function runDescriptors(options: RunOptions): Promise<Figures> {
+  const obstacle = process.platform === 'linux' ? rigObstacle() : 'limits are set by prlimit(1), on Linux';
+  if (obstacle !== null) {
+    options.report(`not run: ${obstacle}`);
+    return null;
+  }
   const rig = await openRig({ through: ['prlimit', `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`] });
   const holders = await Promise.all(Array.from({ length: HOLDERS }, (_, i) => startPerson(rig.socket, rig.runDir, rig.as, `holder${i}`)));
   try {
@@ -79,7 +84,7 @@ export async function runDescriptors(options: RunOptions): Promise<Figures> {
 
 /** @param options - `size`: how many things are frozen, the keyring and its bus in turn */
 export async function runKeychain(options: RunOptions): Promise<Figures> {
-  const obstacle = keyringObstacle();
+  const obstacle = keyringObstacle() ?? rigObstacle();
   if (obstacle !== null) {
     options.report(`not run: ${obstacle}`);
     return null;

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startLoad } from '../support/disk-load.ts';
 import { children, descriptorCount, descriptors, residentKb, slope, threads, wakesPerSecond } from '../support/disk-proc.ts';
-import { openRig } from '../support/disk-rig.ts';
+import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { must, replayable } from '../support/disk-run.ts';
 import type { Figures, RunOptions } from '../support/disk-run.ts';
@@ -28,6 +28,11 @@ const IDLE_MS = 75_000;
 
 /** @param options - `size`: requests */
 export async function run(options: RunOptions): Promise<Figures> {
+  const obstacle = process.platform === 'linux' ? rigObstacle() : 'what a process holds is read from /proc, on Linux';
+  if (obstacle !== null) {
+    options.report(`not run: ${obstacle}`);
+    return null;
+  }
   const requests = Math.min(options.size, 2_000_000);
   const rig = await openRig({
     // A small heap is collected often, so that what stays shows early.

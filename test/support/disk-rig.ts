@@ -3,7 +3,7 @@
  * choice, against the embedded issuer, which rotates and ends a grant at the second use of a refresh token.
  * What the daemon says is one thing; verdict() is what the issuer saw.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,6 +81,12 @@ export type Rig = {
   openToOthers(): readonly string[];
   leave(): Promise<void>;
 };
+
+/** Why no daemon can be started here; null where one can. */
+export function rigObstacle(): string | null {
+  const { status } = spawnSync(process.execPath, [DAEMON, '--version'], { env: { PATH: process.env['PATH'] ?? '' }, cwd: '/', ...NOBODY });
+  return status === 0 ? null : `uid ${NOBODY.uid ?? 'of the tests'} cannot run ${DAEMON}: is it built (npx tsc -b), and may others read it?`;
+}
 
 export async function openRig(options: RigOptions = {}): Promise<Rig> {
   if (!existsSync(DAEMON)) throw new Error(`${DAEMON} is missing; build it first: npx tsc -b`);
