@@ -133,9 +133,10 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     },
     take: app.take,
   });
-  await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
   const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await doorway.open();
+  // Not before: whose lock file was unlinked finds another daemon here, and its audit log is not to be written to.
+  await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
   log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
   void doorway.watch();
   void ahead.run();

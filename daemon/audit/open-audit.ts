@@ -79,7 +79,8 @@ class AuditLog implements Audit {
   #bytes = Buffer.alloc(0);
   #waiting: Waiting[] = [];
   #writing: Promise<void> | null = null;
-  #isFailing = false;
+  /** What the disk refuses. A record that is in the file and not yet on the disk holds nobody up. */
+  #failing: 'write' | 'sync' | null = null;
 
   constructor({ clock, log }: AuditDeps, path: string, file: FileHandle, head: Head) {
     this.#clock = clock;
@@ -94,6 +95,11 @@ class AuditLog implements Audit {
 
   append(event: AuditEvent): Promise<void> {
     return this.add(event);
+  }
+
+  trouble(): string | null {
+    if (this.#failing === null) return null;
+    return `the disk refuses ${this.#path}; ${this.#waiting.length} records wait in memory, and beyond ${WAITING_MAX} no token is released`;
   }
 
   /** Ends the line that a crash left open. */
@@ -112,7 +118,7 @@ class AuditLog implements Audit {
     this.#bytes = Buffer.concat([this.#bytes, Buffer.from(line)]);
     const written = new Promise<void>((resolve) => this.#waiting.push({ head, written: resolve }));
     this.#write();
-    if (this.#isFailing) return;
+    if (this.#failing === 'write') return;
     await Promise.race([written, this.#writing]);
   }
 
@@ -137,7 +143,7 @@ class AuditLog implements Audit {
     try {
       await this.#writeBatches();
     } catch (cause) {
-      this.#fail(cause);
+      this.#fail('write', cause);
     }
     // In the same turn in which nothing was left, so that the next record starts a writer of its own.
     this.#writing = null;
@@ -152,14 +158,18 @@ class AuditLog implements Audit {
       if (bytesWritten < batch.length) continue;
       this.#written = this.#waiting[last - 1]?.head ?? this.#written;
       for (const { written } of this.#waiting.splice(0, last)) written();
-      if (this.#isFailing) this.#log.warn('audit_written_again', { path: this.#path });
-      this.#isFailing = false;
+      if (this.#failing === 'write') this.#mend();
     }
   }
 
-  #fail(cause: unknown): void {
-    if (!this.#isFailing) this.#log.error('audit_unwritable', { path: this.#path, waiting: this.#waiting.length }, cause);
-    this.#isFailing = true;
+  #mend(): void {
+    this.#log.warn('audit_written_again', { path: this.#path });
+    this.#failing = null;
+  }
+
+  #fail(what: 'write' | 'sync', cause: unknown): void {
+    if (this.#failing === null) this.#log.error('audit_unwritable', { path: this.#path, waiting: this.#waiting.length }, cause);
+    this.#failing = what;
   }
 
   async #syncEverySecond(): Promise<void> {
@@ -184,8 +194,9 @@ class AuditLog implements Audit {
       await this.#file.datasync();
       await writeHead(headPath(this.#path), head);
       this.#synced = head;
+      if (this.#failing === 'sync') this.#mend();
     } catch (cause) {
-      this.#fail(cause);
+      this.#fail(this.#failing ?? 'sync', cause);
     }
   }
 }

@@ -161,5 +161,7 @@ export type AuditEvent = {
 export type Audit = {
   /** Written when it resolves; synced at least every second. */
   append(event: AuditEvent): Promise<void>;
+  /** What is wrong with its disk, for people; null: nothing. */
+  trouble(): string | null;
   close(): Promise<void>;
 };

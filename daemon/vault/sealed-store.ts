@@ -37,6 +37,8 @@ export class SealedStore implements Store {
   readonly #saved = new Map<ProfileName, number>();
   /** Refreshes on the wire, each with the key that its answer will be sealed with. */
   readonly #refreshing = new Map<ProfileName, DataKey>();
+  /** Answers that the disk refused and that are kept in memory: what is on the disk is spent. */
+  readonly #owed = new Set<ProfileName>();
   #key: DataKey | null = null;
 
   constructor(stateDir: string, vault: string, { floors, ...deps }: { readonly log: Log; readonly random: Random; readonly floors: Floors }) {
@@ -104,6 +106,8 @@ export class SealedStore implements Store {
 
   abandonRefresh(profile: ProfileName): Promise<void> {
     return this.#inTurn('grants', profile, async () => {
+      // The intent of the answer that is owed says alone that the token on the disk must not be sent (V2).
+      if (this.#owed.has(profile)) return;
       await this.#grants.abandon(profile);
       this.#endRefresh(profile);
     });
@@ -113,6 +117,7 @@ export class SealedStore implements Store {
     const { profile } = grant;
     return this.#inTurn('grants', profile, async () => {
       const dataKey = this.#refreshing.get(profile) ?? this.#open();
+      if (this.#refreshing.has(profile)) this.#owed.add(profile);
       await dataKey.use(async (key) => {
         await this.#grants.save(key, grant);
         this.#noteSaved(grant, dataKey);
@@ -216,6 +221,7 @@ export class SealedStore implements Store {
   #endRefresh(profile: ProfileName): void {
     this.#refreshing.get(profile)?.release();
     this.#refreshing.delete(profile);
+    this.#owed.delete(profile);
   }
 
   async #read<T>(where: 'revocations' | 'secrets', name: string, decode: Decode<T>): Promise<T | 'damaged' | null> {

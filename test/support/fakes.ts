@@ -142,6 +142,9 @@ export class FakeAudit implements Audit {
   async append(event: AuditEvent): Promise<void> {
     this.events.push(event);
   }
+  trouble(): null {
+    return null;
+  }
   async close(): Promise<void> {}
 }
 

@@ -15,13 +15,13 @@ const KEPT = 4_096;
 type Seen = { count: number; readonly sinceMs: number; readonly written: Promise<void> };
 
 export class Releases {
-  readonly #audit: Audit;
+  readonly #audit: Pick<Audit, 'append'>;
   readonly #clock: Clock;
   readonly #seen = new Map<string, Seen>();
   /** Ties records of one token together without any of its bytes. */
   readonly #key = randomBytes(32);
 
-  constructor(deps: { readonly audit: Audit; readonly clock: Clock }) {
+  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock }) {
     this.#audit = deps.audit;
     this.#clock = deps.clock;
   }

@@ -67,6 +67,7 @@ it('queues a thousand records with a warning while the disk is full, refuses mor
   const refusals: unknown[] = [];
   for (; refusals.length === 0 && n < 2_000; n += 1) await audit.append(event(n)).catch((cause: unknown) => refusals.push(cause));
   const queued = n - 1;
+  expect(audit.trouble()).toBe(`the disk refuses ${auditPath(dir)}; 1000 records wait in memory, and beyond 1000 no token is released`);
   expect(refusals[0]).toMatchObject({ code: 'vault_unwritable', message: expect.stringContaining('1000 records wait') });
   expect(log.lines.filter(({ event: name }) => name === 'audit_unwritable')).toHaveLength(1);
 
@@ -75,6 +76,7 @@ it('queues a thousand records with a warning while the disk is full, refuses mor
   // The bytes are in the file before the writer hears of it, and until then the queue is full.
   await expect.poll(() => log.lines.map(({ event: name }) => name), { timeout: 5_000 }).toContain('audit_written_again');
   expect(readFileSync(auditPath(dir), 'utf8').trimEnd().split('\n')).toHaveLength(queued);
+  expect(audit.trouble()).toBeNull();
   await audit.append(event(-1));
   await audit.close();
   expect(readFileSync(auditPath(dir), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line).facts.n)).toEqual([...Array(queued).keys(), -1]);

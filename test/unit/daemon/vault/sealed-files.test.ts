@@ -234,6 +234,23 @@ describe('a crash in the middle of a refresh', () => {
     expect(tree(at('grants'))).toEqual(['work.jwe', 'work.next']);
   });
 
+  it('[TK-04] keeps the intent of an answer that the disk refused, also when the next refresh is given up', async () => {
+    const intent = readFileSync(at('grants', 'work.next'));
+    rmSync(at('grants', 'work.next'));
+    symlinkSync('/nowhere', at('grants', 'work.next')); // is not written through: a disk that refuses the save
+    await expect(vault.save(grantOf(2))).rejects.toMatchObject({ code: 'vault_unwritable' });
+    rmSync(at('grants', 'work.next'));
+    writeFileSync(at('grants', 'work.next'), intent);
+    await vault.beginRefresh(work, { generation: 2, at: T0, boottime: null });
+    await vault.abandonRefresh(work);
+    // The token of generation 1 is spent, and nothing else on the disk says so.
+    expect((await load()).grants).toEqual([{ profile: work, generation: 1, intent: expect.anything() }]);
+    await vault.save(grantOf(2));
+    await vault.beginRefresh(work, { generation: 2, at: T0, boottime: null });
+    await vault.abandonRefresh(work);
+    expect((await load()).grants).toEqual([{ profile: work, generation: 2, intent: null }]);
+  });
+
   it('saves also where the intent was taken away', async () => {
     rmSync(at('grants', 'work.next'));
     await vault.save(grantOf(2));
