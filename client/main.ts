@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Entry of `valetkey`: the real world, signals, and the exit status. */
+/** The whole CLI: the real world, signals, and the exit status. entry.ts and the launcher come before it. */
 import { EXIT } from '../shared/errors.ts';
 import { runCli } from './cli.ts';
 import type { World } from './command.ts';
@@ -24,6 +24,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 // What was asked for still goes to standard output.
 process.stderr.on('error', () => undefined);
+
+// The launcher keeps this one from Node, which would read the file at every start; advice about it is still given.
+const { VALETKEY_NODE_EXTRA_CA_CERTS: extraCa, ...shellEnv } = process.env;
+const env = extraCa === undefined ? process.env : { ...shellEnv, NODE_EXTRA_CA_CERTS: extraCa };
 
 async function readStdin(max: number): Promise<string> {
   const chunks: Buffer[] = [];
@@ -52,7 +56,7 @@ async function realWorld(): Promise<World> {
     stdout: process.stdout,
     stderr: process.stderr,
     stdinIsTerminal: process.stdin.isTTY === true,
-    env: process.env,
+    env,
     cwd: workingDirectory,
     owner,
     paths: localPaths(owner),
@@ -64,7 +68,7 @@ async function realWorld(): Promise<World> {
     meetPerson,
     async openBrowser(startUrl, command, signal) {
       const { openBrowser } = await import('./browser.ts');
-      return openBrowser(startUrl, command, process.env, signal);
+      return openBrowser(startUrl, command, env, signal);
     },
     readStdin,
     now: () => Math.floor(Date.now() / 1000),

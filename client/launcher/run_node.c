@@ -86,7 +86,7 @@ void run_node(int argc, char *const argv[])
     complain("error: no memory\n");
     return;
   }
-  words[0] = (char[]){ "node" };
+  words[0] = (char[]){ "valetkey" }; /* process.argv0: doctor tells by it that the launcher is in use */
   words[1] = main_path;
   for (int i = 1; i < argc; i++) words[i + 1] = argv[i];
   clean_environment(environ);
