@@ -3,6 +3,7 @@
  * sources only, readable and with their comments; the rest of the CLI stays beside it as tsc made it, since one
  * file of that saves no more than a tenth of a command's time.
  */
+import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -20,3 +21,6 @@ export async function buildEntry(file) {
   await bundle.write({ file, format: 'cjs', paths: (id) => (MAIN.test(id) ? './main.js' : id) });
   await bundle.close();
 }
+
+// usage: node scripts/build-entry.mjs FILE
+if (argv[1] === fileURLToPath(import.meta.url)) await buildEntry(argv[2] ?? '');

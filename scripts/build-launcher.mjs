@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { env, execPath } from 'node:process';
+import { argv, env, execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 export const SOURCES = fileURLToPath(new URL('../client/launcher', import.meta.url));
@@ -93,4 +93,10 @@ export function buildLauncher(file, { kind = 'release', node = execPath, without
     if (OUR_FAULT.test(stderr)) break;
   }
   throw new Error(`the launcher could not be compiled:\n${said}`);
+}
+
+// usage: node scripts/build-launcher.mjs FILE [OPTIONS as JSON]; says how it was built, or nothing without a compiler.
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const how = buildLauncher(argv[2] ?? '', JSON.parse(argv[3] ?? '{}'));
+  if (how !== null) console.log(how);
 }
