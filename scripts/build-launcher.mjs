@@ -68,12 +68,13 @@ function buildsFor(kind, compiler) {
   switch (kind) {
     case 'release': return [...(has('musl-gcc') ? muslBuilds() : []), ...systemBuilds(compiler)].map((build) => ({ ...build, flags: [...HARDENING, ...build.flags, '-s'] }));
     case 'sanitized': return [{ ...one, flags: SANITIZERS }];
+    case 'libfuzzer': return [{ ...one, compiler: 'clang', flags: [...SANITIZERS, '-fsanitize=fuzzer', '-DLIBFUZZER'] }];
     case 'debug': return [{ ...one, flags: ['-O1', '-g'] }];
   }
 }
 
 /**
- * @typedef {'release' | 'sanitized' | 'debug'} Kind - `sanitized`: with ASan and UBSan; `debug`: for valgrind. Both are dynamic.
+ * @typedef {'release' | 'sanitized' | 'libfuzzer' | 'debug'} Kind - `sanitized`: with ASan and UBSan; `debug`: for valgrind. All but the first are dynamic.
  *
  * @param {string} file - the program to write
  * @param {{ kind?: Kind, node?: string, without?: readonly string[], extra?: readonly string[] }} options - `extra`: files that take the place of those `without`
