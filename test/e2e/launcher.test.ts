@@ -99,37 +99,39 @@ describe('a command line that is not plain is the whole CLI\'s, from its first b
 });
 
 const problem = { type: 'urn:valetkey:error:login_required', title: 'A person has to sign in', status: 401, detail: 'nobody has signed in', code: 'login_required', retryable: false, hint: 'Run: valetkey login work', reason: 'never_signed_in' };
-const { source: _source, ...lacking } = data;
+/** In a line that must not be taken: the token that would then be printed. */
+const bad = { ...data, access_token: 'wrong-EXAMPLE' };
+const { source: _source, ...lacking } = bad;
 const good = { exit: 0, stdout: `${TOKEN}\n`, stderr: '' };
 
 describe('whatever the daemon answers, all say the same', () => {
   it.each<readonly [string, Script, Partial<Ended>]>([
     ['a problem', { line: `${frame(problem, { status: 401 })}\n`, http: { status: 401, body: problem } }, { exit: 3, stdout: '' }],
     ['a problem with status 200', { line: `${frame(problem)}\n`, http: { status: 401, body: problem } }, { exit: 3, stdout: '' }],
-    ['half a line, and the end', { line: frame().slice(0, -40), ends: true }, good],
-    ['a whole line without its end', { line: frame(), ends: true }, good],
-    ['a line of a mebibyte', { line: `${frame({ ...data, access_token: 'x'.repeat(1 << 20) })}\n` }, good],
+    ['half a line, and the end', { line: frame(bad).slice(0, -40), ends: true }, good],
+    ['a whole line without its end', { line: frame(bad), ends: true }, good],
+    ['a line of a mebibyte', { line: `${frame({ ...bad, access_token: 'x'.repeat(1 << 20) })}\n` }, good],
     ['a mebibyte without a line', { line: 'x'.repeat(1 << 20) }, good],
     ['NUL bytes', { line: Buffer.concat([Buffer.alloc(64), Buffer.from('\n')]) }, good],
-    ['a NUL in the token', { line: `${frame().replace(TOKEN, `${TOKEN}\0x`)}\n` }, good],
+    ['a NUL in the token', { line: `${frame(bad).replace('wrong', 'wro\0ng')}\n` }, good],
     ['the line byte by byte', { line: [...`${frame()}\n`] }, good],
-    ['two lines', { line: `${frame()}\n${frame({ ...data, access_token: 'second' })}\n` }, good],
-    ['another id', { line: `${frame(data, { id: 2 })}\n` }, good],
-    ['no id', { line: `${frame(data, { id: undefined })}\n` }, good],
-    ['another type', { line: `${frame(data, { type: 'status' })}\n` }, good],
-    ['another protocol', { line: `${frame(data, { protocol: 2 })}\n` }, good],
-    ['a status that begins like a good one', { line: `${frame(data, { status: 2001 })}\n` }, good],
-    ['another profile', { line: `${frame({ ...data, profile: 'other' })}\n` }, good],
+    ['two lines', { line: `${frame()}\n${frame(bad)}\n` }, good],
+    ['another id', { line: `${frame(bad, { id: 2 })}\n` }, good],
+    ['no id', { line: `${frame(bad, { id: undefined })}\n` }, good],
+    ['another type', { line: `${frame(bad, { type: 'status' })}\n` }, good],
+    ['another protocol', { line: `${frame(bad, { protocol: 2 })}\n` }, good],
+    ['a status that begins like a good one', { line: `${frame(bad, { status: 2001 })}\n` }, good],
+    ['another profile', { line: `${frame({ ...bad, profile: 'other' })}\n` }, good],
     ['an array', { line: '[]\n' }, good],
     ['no JSON', { line: 'HTTP/1.1 400 Bad Request\r\n\r\n' }, good],
     ['an empty line', { line: '\n' }, good],
-    ['JSON and more', { line: `${frame()}x\n` }, good],
-    ['a form feed as the end', { line: `${frame()}\f`, ends: true }, good],
+    ['JSON and more', { line: `${frame(bad)}x\n` }, good],
+    ['a form feed as the end', { line: `${frame(bad)}\f`, ends: true }, good],
     ['spaces', { line: `${frame().replaceAll(',"', ', "')}\n` }, good],
     ['escapes in the token', { line: `${frame().replace(TOKEN, 'at\\u002dEXAMPLE')}\n` }, good],
     ['a member that is not there', { line: `${frame(lacking)}\n` }, good],
     ['a member twice', { line: `${frame().replace('"access_token"', '"access_token":"first","access_token"')}\n` }, good],
-    ['a time that is no whole number', { line: `${frame({ ...data, expires_at: 1.5 })}\n` }, good],
+    ['a time that is no whole number', { line: `${frame({ ...bad, expires_at: 1.5 })}\n` }, good],
     ['a depth without end', { line: `{"type":${'['.repeat(60_000)}\n` }, good],
     ['the connection closed at once', { line: null, ends: true }, good],
     ['no answer in either dialect', { line: null, ends: true, http: null }, { exit: 9, stdout: '' }],

@@ -23,7 +23,9 @@ export type Room = { readonly path: string; remove(): void };
 export function launcherRoom(): Room {
   const path = mkdtempSync(join(tmpdir(), 'valetkey-launcher-'));
   mkdirSync(join(path, 'launcher'));
+  mkdirSync(join(path, 'entry'));
   symlinkSync(join(ROOT, 'dist/client'), join(path, 'client'));
+  symlinkSync(CLI, join(path, 'entry/main.js'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
@@ -48,7 +50,8 @@ export function sayingNode(room: Room): string {
 
 export function buildPrograms(room: Room): readonly Program[] {
   needBuild();
-  const entry = join(ROOT, 'dist/client/valetkey.cjs');
+  // Not in dist/, where another test may be running it.
+  const entry = join(room.path, 'entry/valetkey.cjs');
   execFileSync(process.execPath, [join(ROOT, 'scripts/build-entry.mjs'), entry]);
   const launcher = buildLauncher(room, 'release', { kind: 'release' });
   const sanitized = launcher === null ? null : buildLauncher(room, 'sanitized', { kind: 'sanitized', node: sayingNode(room) });
