@@ -8,7 +8,9 @@ import { readPlainArguments } from './plain-arguments.ts';
 
 async function enter(): Promise<void> {
   const wish = readPlainArguments(process.argv.slice(2));
-  if (wish === null || !await printFastToken(wish)) await import('./main.ts');
+  // Nothing is open that would have to be waited for.
+  if (wish !== null && await printFastToken(wish)) process.exit();
+  await import('./main.ts');
 }
 
 void enter();

@@ -2,7 +2,6 @@
  * `token PROFILE` with plain options, and nothing else: prints what the whole CLI would print, or nothing at all.
  * False means that the whole CLI has to run: it asks again, and says what is wrong with the right exit status.
  */
-import { writeSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isatty } from 'node:tty';
 import { resolvePaths } from '../shared/paths.ts';
@@ -11,6 +10,7 @@ import { askByLine, readTokenLine } from './ask-by-line.ts';
 import { formatToken } from './format-token.ts';
 import { isOwnSocket, socketCandidates, UntrustedPath } from './own-socket.ts';
 import type { PlainWish } from './plain-arguments.ts';
+import { loseOutput, writeNow } from './standard-output.ts';
 
 const STDOUT = 1;
 
@@ -30,16 +30,15 @@ function formatPlainJson(reply: TokenReply): string | null {
   return /^[\n\x20-\x7e]*$/.test(text) ? text : null;
 }
 
-/** False if nothing was written. What stopped halfway is finished by the stream, which reports what is in the way. */
-function deliver(text: string): boolean {
+/** False if nothing was written: the whole CLI then meets the same error. */
+async function deliver(text: string): Promise<boolean> {
   const bytes = Buffer.from(text);
-  let written = 0;
-  try {
-    while (written < bytes.length) written += writeSync(STDOUT, bytes, written);
-  } catch {
-    if (written === 0) return false; // the whole CLI meets the same error, and names it
-    process.stdout.write(bytes.subarray(written));
-  }
+  const { written, error } = writeNow(bytes);
+  if (error === null) return true;
+  if (written === 0) return false;
+  if (error.code !== 'EAGAIN') loseOutput(error);
+  // A pipe that does not block and is full: the stream waits for its reader.
+  await new Promise((resolve) => { process.stdout.on('error', loseOutput).write(bytes.subarray(written), resolve); });
   return true;
 }
 
@@ -50,7 +49,7 @@ export async function printFastToken(wish: PlainWish): Promise<boolean> {
     const reply = await askDaemon(wish);
     if (reply === null || reply.granted_beyond.length > 0) return false;
     const text = wish.format === 'json' ? formatPlainJson(reply) : formatToken(reply, wish.format);
-    return text !== null && deliver(text);
+    return text !== null && await deliver(text);
   } catch (error) {
     // A path of somebody else's, or a user whom the user database does not know: the whole CLI says so.
     if (error instanceof UntrustedPath || (error instanceof Error && 'syscall' in error)) return false;

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The whole CLI: the real world, signals, and the exit status. entry.ts and the launcher come before it. */
-import { EXIT } from '../shared/errors.ts';
 import { runCli } from './cli.ts';
 import type { World } from './command.ts';
 import { localOwner, localPaths } from './local-paths.ts';
+import { openStandardOutput } from './standard-output.ts';
 import { createTerminal } from './terminal.ts';
 import { ValetkeyError } from './valetkey-error.ts';
 
@@ -15,13 +15,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     interrupted.abort(ValetkeyError.local('cancelled', 'cancelled at the terminal'));
   });
 }
-// `valetkey … | head` closes the pipe early: nothing is left to say, and nobody to say it to. Any other failure
-// (a full disk) has lost what was asked for, so nobody may take it for done.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok);
-  process.stderr.write(`error: standard output cannot be written (${error.code ?? error.message})\n`);
-  process.exit(EXIT.internal);
-});
+const stdout = openStandardOutput();
 // What was asked for still goes to standard output.
 process.stderr.on('error', () => undefined);
 
@@ -53,7 +47,7 @@ async function realWorld(): Promise<World> {
   const { meetPerson } = await import('./tty.ts');
   const owner = localOwner();
   return {
-    stdout: process.stdout,
+    stdout,
     stderr: process.stderr,
     stdinIsTerminal: process.stdin.isTTY === true,
     env,
@@ -79,6 +73,6 @@ try {
   process.exitCode = await runCli(process.argv.slice(2), await realWorld());
 } catch (error) {
   if (!(error instanceof ValetkeyError)) throw error;
-  createTerminal({ stdout: process.stdout, stderr: process.stderr, env: process.env, json: process.argv.includes('--json'), quiet: false }).fail(error);
+  createTerminal({ stdout, stderr: process.stderr, env: process.env, json: process.argv.includes('--json'), quiet: false }).fail(error);
   process.exitCode = error.exit;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,17 +28,43 @@ static bool are_streams_usual(void)
   return isatty(STDOUT_FILENO) == 0;
 }
 
+/* As Node names it; the numbers are not the same everywhere. */
+static const char *name_of(int error)
+{
+  switch (error) {
+    case ENOSPC: return "ENOSPC";
+    case EDQUOT: return "EDQUOT";
+    case EFBIG: return "EFBIG";
+    default: return "EIO";
+  }
+}
+
+/* Half of it is in a pipe that does not block, or on a disk that is full now. */
+static bool can_go_on(int error)
+{
+  struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+  return error == EINTR || (error == EAGAIN && poll(&output, 1, ANSWER_MS) == 1);
+}
+
 enum delivery { DELIVERED, NOTHING_WRITTEN, HALF_WRITTEN };
+
+static int write_error;
 
 static enum delivery deliver(struct span output)
 {
   size_t written = 0;
-  signal(SIGPIPE, SIG_IGN); /* a reader that has left is no error; Node sets this one anew */
+  /* A reader that has left is no error, and a file may be too large; Node sets both anew. */
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   while (written < output.size) {
     ssize_t count = write(STDOUT_FILENO, output.at + written, output.size - written);
     if (count > 0) written += (size_t)count;
     else if (count < 0 && errno == EPIPE) return DELIVERED;
-    else if (count == 0 || errno != EINTR) return written == 0 ? NOTHING_WRITTEN : HALF_WRITTEN;
+    else if (written == 0) return NOTHING_WRITTEN; /* Node meets the same error, and names it */
+    else {
+      write_error = errno;
+      if (!can_go_on(write_error)) return HALF_WRITTEN;
+    }
   }
   return DELIVERED;
 }
@@ -71,8 +98,12 @@ int main(int argc, char *argv[])
       case ANSWER_LINE:
         switch (deliver((struct span){ output.at, output.size })) {
           case DELIVERED: return EXIT_OK;
-          case NOTHING_WRITTEN: break; /* Node meets the same error, and names it */
-          case HALF_WRITTEN: complain("error: standard output cannot be written\n"); return EXIT_INTERNAL;
+          case NOTHING_WRITTEN: break;
+          case HALF_WRITTEN:
+            complain("error: standard output cannot be written (");
+            complain(name_of(write_error));
+            complain(")\n");
+            return EXIT_INTERNAL;
         }
         break;
       case ANSWER_FOREIGN: /* Node cannot look at the peer and would speak to it */

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { refuseUnsafeEnvironment } from '../../daemon/platform/harden.ts';
 import { makeHome, ROOT } from './built-cli.ts';
-import { frame, lineStandIn, privateHome, TOKEN, writeLockRecord } from './line-stand-in.ts';
+import { data, frame, lineStandIn, privateHome, TOKEN, writeLockRecord } from './line-stand-in.ts';
 import type { LineStandIn } from './line-stand-in.ts';
 import { buildLauncher, buildPrograms, HANDED_OVER, launcherRoom, runProgram } from './token-programs.ts';
 import type { Ended, Program } from './token-programs.ts';
@@ -158,6 +158,15 @@ describe('standard output', () => {
     ['beside a closed standard input and error', '"$@" <&- 2>&-', good],
   ])('%s', async (_, script, expected) => {
     expect(await inShell(script)).toEqual(programs.map(() => expected));
+  });
+
+  it('that takes only half of it is an error', async () => {
+    const access_token = 'x'.repeat(5_000);
+    const http = { status: 200, body: { ...data, access_token } };
+    daemon.play({ line: `${frame(http.body)}\n`, http });
+    const told = await inShell('f=$(mktemp); ( ulimit -f 1; "$@" > "$f" ); echo "$?"; wc -c < "$f"; rm "$f"');
+    for (const ended of told) expect(ended).toEqual(told[0]);
+    expect(told[0]).toMatchObject({ stdout: expect.stringMatching(/^1\n(?:512|1024)\n$/) as string, stderr: 'error: standard output cannot be written (EFBIG)\n' });
   });
 
   const script = spawnSync('script', ['--version']).error === undefined;
