@@ -9,7 +9,7 @@ import { rolldown } from 'rolldown';
 
 const MAIN = /\/client\/main\.ts$/;
 
-/** @param {string} file */
+/** @param {string} file - the program to write */
 export async function buildEntry(file) {
   const bundle = await rolldown({
     input: fileURLToPath(new URL('../client/entry.ts', import.meta.url)),

@@ -6,10 +6,10 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { argv, env, execPath } from 'node:process';
+import { argv, env, execPath, platform } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-export const SOURCES = fileURLToPath(new URL('../client/launcher', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../client/launcher', import.meta.url));
 
 const WARNINGS = ['-Wall', '-Wextra', '-Werror', '-Wshadow', '-Wconversion', '-Wstrict-prototypes', '-Wmissing-prototypes', '-Wvla', '-Wformat=2'];
 const LANGUAGE = ['-std=c11', '-D_GNU_SOURCE'];
@@ -18,6 +18,9 @@ const SANITIZERS = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-
 
 /** Of the code, not of the flags: no other build is tried. */
 const OUR_FAULT = /\/client\/launcher\/\w+\.[ch]:\d+:\d+: (?:error|warning):/;
+
+/** A compiler without a C library (Debian package libc6-dev) is none. */
+const NO_HEADERS = /fatal error: \S+: No such file or directory/;
 
 /** @param {string} command @param {readonly string[]} args */
 function run(command, args) {
@@ -30,7 +33,7 @@ function has(command) {
 }
 
 /** The compiler that CC names, else the first that is there; null without one. */
-export function findCompiler() {
+function findCompiler() {
   return [env['CC'] ?? '', 'gcc', 'cc', 'clang'].find((name) => name !== '' && has(name)) ?? null;
 }
 
@@ -78,11 +81,12 @@ function buildsFor(kind, compiler) {
  *
  * @param {string} file - the program to write
  * @param {{ kind?: Kind, node?: string, without?: readonly string[], extra?: readonly string[] }} options - `extra`: files that take the place of those `without`
- * @returns {string | null} how it was built; null without a C compiler
+ * @returns {string | null} how it was built; null where there is no C compiler, or another system than Linux
  * @throws Error with what the compiler says
  */
 export function buildLauncher(file, { kind = 'release', node = execPath, without = [], extra = [] } = {}) {
-  const compiler = findCompiler();
+  // Of another system: who listens, and where this program stands, are asked in Linux's way.
+  const compiler = platform === 'linux' ? findCompiler() : null;
   if (compiler === null) return null;
   mkdirSync(dirname(file), { recursive: true });
   let said = '';
@@ -93,6 +97,7 @@ export function buildLauncher(file, { kind = 'release', node = execPath, without
     said ||= stderr;
     if (OUR_FAULT.test(stderr)) break;
   }
+  if (NO_HEADERS.test(said)) return null;
   throw new Error(`the launcher could not be compiled:\n${said}`);
 }
 

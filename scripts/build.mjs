@@ -11,5 +11,5 @@ chmodSync(entry, 0o755);
 console.log('entry:    dist/client/valetkey.cjs');
 const how = buildLauncher(`${dist}launcher/valetkey`);
 console.log(how === null
-  ? 'launcher: none, since there is no C compiler (Debian: apt-get install gcc musl-tools); the entry does its work, slower'
+  ? 'launcher: none, since there is no C compiler (Debian: apt-get install gcc libc6-dev musl-tools), or this is not Linux; the entry does its work, slower'
   : `launcher: dist/launcher/valetkey (${how})`);

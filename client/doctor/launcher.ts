@@ -25,6 +25,6 @@ export function launcherFacts(): LauncherFacts {
 export function checkLauncher({ platform, calledAs, built, buildable }: LauncherFacts): Finding {
   if (calledAs === 'valetkey') return ok('launcher', 'the launcher prints cached tokens');
   if (platform === 'linux' && built !== null) return warning('launcher', `Node prints cached tokens, and the launcher ${built} does not`, WHY, `ln -sf ${built} ~/.local/bin/valetkey`);
-  if (platform === 'linux' && buildable) return warning('launcher', 'Node prints cached tokens, since no launcher was built', WHY, 'sudo apt-get install gcc musl-tools && npm run build');
+  if (platform === 'linux' && buildable) return warning('launcher', 'Node prints cached tokens, since no launcher was built', WHY, 'sudo apt-get install gcc libc6-dev musl-tools && npm run build');
   return ok('launcher', 'Node prints cached tokens: this package has no launcher');
 }

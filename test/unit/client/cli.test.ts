@@ -216,7 +216,7 @@ describe('what the doctor reads', () => {
   it.each([
     [{ calledAs: 'valetkey' }, 'ok', null],
     [{ calledAs: '/usr/bin/node' }, 'warning', 'ln -sf /x/valetkey ~/.local/bin/valetkey'],
-    [{ built: null }, 'warning', 'sudo apt-get install gcc musl-tools && npm run build'],
+    [{ built: null }, 'warning', 'sudo apt-get install gcc libc6-dev musl-tools && npm run build'],
     [{ built: null, buildable: false }, 'ok', null],
     [{ platform: 'darwin' }, 'ok', null],
   ])('who prints tokens, where %j: %s', (facts, level, command) => {
