@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** Entry of `valetkey`: the real world, signals, and the exit status. */
-import { EXIT } from '../shared/errors.ts';
+/** The whole CLI: the real world, signals, and the exit status. entry.ts and the launcher come before it. */
 import { runCli } from './cli.ts';
 import type { World } from './command.ts';
 import { localOwner, localPaths } from './local-paths.ts';
+import { openStandardOutput } from './standard-output.ts';
 import { createTerminal } from './terminal.ts';
 import { ValetkeyError } from './valetkey-error.ts';
 
@@ -15,15 +15,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     interrupted.abort(ValetkeyError.local('cancelled', 'cancelled at the terminal'));
   });
 }
-// `valetkey … | head` closes the pipe early: nothing is left to say, and nobody to say it to. Any other failure
-// (a full disk) has lost what was asked for, so nobody may take it for done.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok);
-  process.stderr.write(`error: standard output cannot be written (${error.code ?? error.message})\n`);
-  process.exit(EXIT.internal);
-});
+const stdout = openStandardOutput();
 // What was asked for still goes to standard output.
 process.stderr.on('error', () => undefined);
+
+// The launcher keeps this one from Node, which would read the file at every start; advice about it is still given.
+const { VALETKEY_NODE_EXTRA_CA_CERTS: extraCa, ...shellEnv } = process.env;
+const env = extraCa === undefined ? process.env : { ...shellEnv, NODE_EXTRA_CA_CERTS: extraCa };
 
 async function readStdin(max: number): Promise<string> {
   const chunks: Buffer[] = [];
@@ -49,10 +47,10 @@ async function realWorld(): Promise<World> {
   const { meetPerson } = await import('./tty.ts');
   const owner = localOwner();
   return {
-    stdout: process.stdout,
+    stdout,
     stderr: process.stderr,
     stdinIsTerminal: process.stdin.isTTY === true,
-    env: process.env,
+    env,
     cwd: workingDirectory,
     owner,
     paths: localPaths(owner),
@@ -64,7 +62,7 @@ async function realWorld(): Promise<World> {
     meetPerson,
     async openBrowser(startUrl, command, signal) {
       const { openBrowser } = await import('./browser.ts');
-      return openBrowser(startUrl, command, process.env, signal);
+      return openBrowser(startUrl, command, env, signal);
     },
     readStdin,
     now: () => Math.floor(Date.now() / 1000),
@@ -75,6 +73,6 @@ try {
   process.exitCode = await runCli(process.argv.slice(2), await realWorld());
 } catch (error) {
   if (!(error instanceof ValetkeyError)) throw error;
-  createTerminal({ stdout: process.stdout, stderr: process.stderr, env: process.env, json: process.argv.includes('--json'), quiet: false }).fail(error);
+  createTerminal({ stdout, stderr: process.stderr, env: process.env, json: process.argv.includes('--json'), quiet: false }).fail(error);
   process.exitCode = error.exit;
 }

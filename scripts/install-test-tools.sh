@@ -18,6 +18,9 @@ ss|iproute2|ipc and loopback: open ports
 strace|strace|files and children of the daemon
 openssl|openssl|issuer: certificates
 mkfifo|coreutils|logs: files that are none
+gcc|gcc|launcher: all of it
+musl-gcc|musl-tools|launcher: the static program that is shipped (else another one is tested)
+valgrind|valgrind|launcher: memory
 '
 
 list_missing() {

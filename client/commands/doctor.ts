@@ -5,6 +5,7 @@ import type { CommandContext, Declare } from '../command.ts';
 import { checkClock, checkStatus, findingOf } from '../doctor/daemon-state.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { checkCoreLimit, checkEnvironment, checkPtrace, readProc } from '../doctor/host.ts';
+import { checkLauncher, launcherFacts } from '../doctor/launcher.ts';
 import { checkPaths } from '../doctor/private-paths.ts';
 import type { Terminal } from '../terminal.ts';
 import { count } from '../time-words.ts';
@@ -47,6 +48,7 @@ async function doctor(context: CommandContext): Promise<void> {
     ...('status' in answer ? checkStatus(answer.status) : [answer.finding]),
     checkClock(now(), status?.started_at ?? null),
     ...hostFindings(status),
+    checkLauncher(launcherFacts()),
     ...checkEnvironment(env),
   ];
   if (terminal.json) terminal.document({ findings });

@@ -1,12 +1,11 @@
 import type { TokenReply, TokenRequest } from '../../shared/schemas.ts';
 import { choice, collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
+import { FORMATS, formatToken } from '../format-token.ts';
+import type { Format } from '../format-token.ts';
 import { parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
 import { withProfile } from '../pick-profile.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
-
-const FORMATS = ['raw', 'json', 'header', 'env'] as const;
-type Format = (typeof FORMATS)[number];
 
 type Options = {
   readonly scope?: readonly string[];
@@ -18,26 +17,10 @@ type Options = {
   readonly why?: true;
 };
 
-/** RFC 6749, appendix A.12. A line break would forge a second header, another control would reach the terminal. */
-const ACCESS_TOKEN = /^[\x20-\x7e]+$/;
-
-/** Quoted for a POSIX shell. */
-function quote(text: string): string {
-  return `'${text.replaceAll('\'', '\'\\\'\'')}'`;
-}
-
-/** Token types are compared without case (RFC 6749, section 5.1); servers want `Bearer` (RFC 6750, section 2.1). */
-function scheme(tokenType: string): string {
-  return tokenType.toLowerCase() === 'bearer' ? 'Bearer' : tokenType;
-}
-
-export function formatToken(reply: TokenReply, format: Exclude<Format, 'json'>): string {
-  if (!ACCESS_TOKEN.test(reply.access_token)) throw ValetkeyError.local('issuer_response_invalid', 'the access token holds characters that no token may hold (RFC 6749, appendix A.12)');
-  switch (format) {
-    case 'raw': return `${reply.access_token}\n`;
-    case 'header': return `Authorization: ${scheme(reply.token_type)} ${reply.access_token}\n`;
-    case 'env': return `export VALETKEY_TOKEN=${quote(reply.access_token)}\nexport VALETKEY_TOKEN_EXPIRES_AT=${reply.expires_at}\n`;
-  }
+function printable(reply: TokenReply, format: Exclude<Format, 'json'>): string {
+  const text = formatToken(reply, format);
+  if (text === null) throw ValetkeyError.local('issuer_response_invalid', 'the access token holds characters that no token may hold (RFC 6749, appendix A.12)');
+  return text;
 }
 
 function chooseFormat(format: Format | undefined, json: boolean): Format {
@@ -77,7 +60,7 @@ async function token(context: CommandContext, argument: string | undefined, opti
   });
   if (reply.granted_beyond.length > 0) terminal.note(`The issuer granted more than was asked for: ${reply.granted_beyond.join(' ')}`);
   if (format === 'json') terminal.document(reply);
-  else terminal.raw(formatToken(reply, format));
+  else terminal.raw(printable(reply, format));
   if (terminal.stdoutIsTerminal) terminal.warn('A token is now on your screen and in its scrollback; in scripts use $(valetkey token …)');
 }
 

@@ -7,6 +7,7 @@ import { cleanText, toTerminalJson } from '../../../client/clean-text.ts';
 import type { CommandContext } from '../../../client/command.ts';
 import { checkSynced } from '../../../client/doctor/private-paths.ts';
 import { checkCoreLimit, checkPtrace } from '../../../client/doctor/host.ts';
+import { checkLauncher } from '../../../client/doctor/launcher.ts';
 import { createTerminal } from '../../../client/terminal.ts';
 import { clock, duration, remaining } from '../../../client/time-words.ts';
 import { typeKey } from '../../../client/tty.ts';
@@ -211,6 +212,15 @@ describe('what the doctor reads', () => {
     ['', 'warning'],
   ])('core limit %j: %s', (limits, level) => {
     expect(checkCoreLimit(limits).level).toBe(level);
+  });
+  it.each([
+    [{ calledAs: 'valetkey' }, 'ok', null],
+    [{ calledAs: '/usr/bin/node' }, 'warning', 'ln -sf /x/valetkey ~/.local/bin/valetkey'],
+    [{ built: null }, 'warning', 'sudo apt-get install gcc libc6-dev musl-tools && npm run build'],
+    [{ built: null, buildable: false }, 'ok', null],
+    [{ platform: 'darwin' }, 'ok', null],
+  ])('who prints tokens, where %j: %s', (facts, level, command) => {
+    expect(checkLauncher({ platform: 'linux', calledAs: 'node', built: '/x/valetkey', buildable: true, ...facts })).toMatchObject({ check: 'launcher', level, command });
   });
   it.each([['/home/u/Dropbox/state/valetkey', 'warning'], ['/Users/u/Library/Mobile Documents/x', 'warning'], ['/home/u/OneDrive - Corp/x', 'warning'], ['/home/u/.local/state/valetkey', 'ok'], ['/home/u/Dropboxes/x', 'ok']])('%s: %s', (path, level) => {
     expect(checkSynced(path).level).toBe(level);

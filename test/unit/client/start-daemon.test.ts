@@ -66,13 +66,14 @@ describe('startDaemon', () => {
     vi.stubEnv('LANG', 'C.UTF-8');
     const socket = await startDaemon({ label: 'valetkey test', main });
     expect(socket).toBe(join(base, 'runtime/valetkey/socket'));
-    const facts = JSON.parse(readFileSync(join(base, 'state/valetkey/facts.json'), 'utf8')) as { env: Record<string, string>; cwd: string; pid: number; session: number };
+    const facts = JSON.parse(readFileSync(join(base, 'state/valetkey/facts.json'), 'utf8')) as { env: Record<string, string>; cwd: string; pid: number; session: number; argv: readonly string[] };
     const allowed = ['LANG', 'LC_ALL', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS', 'PATH', 'HOME', 'VALETKEY_STARTED_BY'];
     expect(Object.keys(facts.env).filter((name) => !allowed.includes(name))).toEqual([]);
     expect(facts.env).toMatchObject({ PATH: '/usr/bin:/bin', HOME: userInfo().homedir, VALETKEY_STARTED_BY: 'valetkey test', LANG: 'C.UTF-8' });
     expect(readdirSync(base)).not.toContain('loaded');
     expect(facts.cwd).toBe('/');
     expect(facts.session).toBe(facts.pid);
+    expect(facts.argv).toContain('--max-semi-space-size=1');
   });
 
   it('[PH-01] asks the user manager where the unit is installed, and starts nothing itself', async () => {

@@ -1,0 +1,15 @@
+/** What tsc does not make: the Node entry in one file, and the launcher. */
+import { chmodSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { buildEntry } from './build-entry.mjs';
+import { buildLauncher } from './build-launcher.mjs';
+
+const dist = fileURLToPath(new URL('../dist/', import.meta.url));
+const entry = `${dist}client/valetkey.cjs`;
+await buildEntry(entry);
+chmodSync(entry, 0o755);
+console.log('entry:    dist/client/valetkey.cjs');
+const how = buildLauncher(`${dist}launcher/valetkey`);
+console.log(how === null
+  ? 'launcher: none, since there is no C compiler (Debian: apt-get install gcc libc6-dev musl-tools), or this is not Linux; the entry does its work, slower'
+  : `launcher: dist/launcher/valetkey (${how})`);
