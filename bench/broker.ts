@@ -8,9 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { endProcess, isRunning, Unexpected, waitUntil } from './stage.ts';
 import type { Environment, Ran, Stage } from './stage.ts';
 
-export const CLI = fileURLToPath(new URL('../client/main.js', import.meta.url));
+/** What npm puts on the PATH. */
+export const CLI = fileURLToPath(new URL('../client/valetkey.cjs', import.meta.url));
 /** The C launcher, where it was built. */
-export const LAUNCHER = fileURLToPath(new URL('../client/launcher/valetkey', import.meta.url));
+export const LAUNCHER = fileURLToPath(new URL('../launcher/valetkey', import.meta.url));
 const BROWSER = fileURLToPath(new URL('../demo/browser-bin.js', import.meta.url));
 
 /** A daemon that is only just starting shows up in its lock file by then. */

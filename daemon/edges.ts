@@ -36,6 +36,8 @@ export type World = {
 /** Where the daemon's bus and directories came from, for status: variables that decide whom it talks to. */
 const SHOWN_VARIABLES = ['XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS'] as const;
 
+const OWN_CLI = ['main.js', 'valetkey.cjs'].map((file) => fileURLToPath(new URL(`../client/${file}`, import.meta.url)));
+
 export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env: Environment): Promise<World> {
   const clock = createClock();
   const random = createRandom();
@@ -73,7 +75,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
           startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
           environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
         },
-        callers: createCallers({ loginctl: runLoginctl, ownCli: fileURLToPath(new URL('../client/main.js', import.meta.url)) }),
+        callers: createCallers({ loginctl: runLoginctl, ownCli: OWN_CLI }),
         createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       },
       close,

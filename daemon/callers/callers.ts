@@ -16,8 +16,8 @@ import { isInterpreter, scriptOf } from './script.ts';
 
 export type CallersDeps = {
   readonly loginctl: Loginctl;
-  /** The script of the CLI beside this daemon: people know it by the product's name. */
-  readonly ownCli: string | null;
+  /** The scripts of the CLI beside this daemon: people know them by the product's name. */
+  readonly ownCli: readonly string[];
 };
 
 /** Enough for the options of any interpreter and a path. */
@@ -36,7 +36,7 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers {
   };
 }
 
-async function attest(peer: Peer, ownCli: string | null): Promise<Caller | null> {
+async function attest(peer: Peer, ownCli: CallersDeps['ownCli']): Promise<Caller | null> {
   // 0: a process of a pid namespace that is not below ours.
   if (peer.pid <= 0) return null;
   const stat = readStat(peer.pid);
@@ -51,7 +51,7 @@ async function attest(peer: Peer, ownCli: string | null): Promise<Caller | null>
     executable,
     script,
     terminal: terminalOf(stat),
-    label: labelOf(script !== null && script === ownCli ? 'valetkey' : script ?? executable, peer.pid),
+    label: labelOf(script !== null && ownCli.includes(script) ? 'valetkey' : script ?? executable, peer.pid),
   };
 }
 

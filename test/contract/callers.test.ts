@@ -15,7 +15,7 @@ import type { Built } from '../support/built-platform.ts';
 
 const uid = process.getuid?.() ?? -1;
 const noLogind = async (): Promise<null> => null;
-const callers = createCallers({ loginctl: noLogind, ownCli: null });
+const callers = createCallers({ loginctl: noLogind, ownCli: [] });
 
 let dir: string;
 const children: ChildProcess[] = [];
@@ -161,7 +161,7 @@ describe('session', () => {
     const server = createServer().listen(join(dir, 'wayland-7'));
     await once(server, 'listening');
     const env = { WAYLAND_DISPLAY: 'wayland-7', XDG_RUNTIME_DIR: dir, XDG_SESSION_ID: 'c7' };
-    const logind = (answer: string) => createCallers({ loginctl: async (args) => (args[1] === 'c7' ? answer : null), ownCli: null });
+    const logind = (answer: string) => createCallers({ loginctl: async (args) => (args[1] === 'c7' ? answer : null), ownCli: [] });
     expect(await sessionOf(env)).toMatchObject({ gui: 'active', automation: null });
     expect(await sessionOf(env, logind('Active=yes\nRemote=no\nType=wayland\n'))).toMatchObject({ gui: 'active', vdi: false });
     expect(await sessionOf(env, logind('Active=no\nRemote=no\nType=wayland\n'))).toMatchObject({ gui: 'inactive' });
@@ -223,7 +223,7 @@ describe('a caller that may not be dumped', () => {
     const { stdout, stderr } = await built.run(`
       import { createCallers } from './daemon/callers/callers.js';
       import { runLoginctl } from './daemon/callers/logind.js';
-      const callers = createCallers({ loginctl: runLoginctl, ownCli: null });
+      const callers = createCallers({ loginctl: runLoginctl, ownCli: [] });
       const caller = await callers.attest({ uid: process.getuid(), pid: ${asker.pid} });
       const { automation, gui } = await callers.session(caller);
       console.log(JSON.stringify({ executable: caller.executable, script: caller.script, label: caller.label, automation, gui, same: callers.stillSame(caller) }));

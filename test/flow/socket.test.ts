@@ -215,7 +215,7 @@ describe('a caller that cannot be looked at', () => {
     ['since it is gone', null, 403, { code: 'policy_denied' }],
   ])('%s is told so, and may come again', async (_name, failure, status, problem) => {
     let answer: () => Promise<null> = async () => { if (failure !== null) throw failure; return null; };
-    const real = createCallers({ loginctl: async () => null, ownCli: null });
+    const real = createCallers({ loginctl: async () => null, ownCli: [] });
     const short = await startInProcess({ config: '', edges: { callers: { ...real, attest: (peer) => (answer === real.attest ? real.attest(peer) : answer()) } } });
     try {
       expect(await short.api('GET', '/v1/status')).toMatchObject({ status, body: problem, headers: { connection: 'close' } });

@@ -93,7 +93,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const real = createClock();
     const clock: Clock = { ...real, now: () => (real.now() + self.skipMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
     const random = createRandom();
-    const kernel = createCallers({ loginctl: async () => null, ownCli: null });
+    const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
     const callers: Callers = {
       ...kernel,
       attest: async (peer) => {
