@@ -59,11 +59,13 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     });
     const issuer = createIssuer({ clock, random, log });
     open.unshift(() => issuer.close());
+    const callers = createCallers({ loginctl: runLoginctl, ownCli: fileURLToPath(new URL('../client/main.js', import.meta.url)) });
+    open.unshift(async () => callers.close());
     lock.write({ v: 1, pid: process.pid, socket: paths.socket, version: BUILD_VERSION, protocol: PROTOCOL_VERSION, started_at: startedAt });
     return {
       log,
       edges: {
-        clock, random, log, uid, config, vault, audit, issuer, peerOf,
+        clock, random, log, uid, config, vault, audit, issuer, callers, peerOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
       prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
@@ -72,7 +74,6 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
           startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
           environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
         },
-        callers: createCallers({ loginctl: runLoginctl, ownCli: fileURLToPath(new URL('../client/main.js', import.meta.url)) }),
         createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       },
       close,

@@ -36,6 +36,9 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   const { gate, vault, book, source, logins, revocations, config, audit, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
+  /** Everything was read, and nothing was forgotten since. */
+  let isLoaded = false;
+  let timesForgotten = 0;
   let locksAsked = 0;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = turn.then(work);
@@ -48,13 +51,23 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
 
   /** Grants and tombstones, once for each opening of the vault. */
   async function load(): Promise<void> {
+    const before = timesForgotten;
     await book.load();
-    if (tombstonesLoaded) return;
-    tombstonesLoaded = true;
-    await revocations.load().catch((cause: unknown) => {
-      tombstonesLoaded = false;
-      throw cause;
-    });
+    if (!tombstonesLoaded) {
+      tombstonesLoaded = true;
+      await revocations.load().catch((cause: unknown) => {
+        tombstonesLoaded = false;
+        throw cause;
+      });
+    }
+    isLoaded = timesForgotten === before;
+  }
+
+  function forget(): void {
+    timesForgotten += 1;
+    isLoaded = false;
+    book.forget();
+    tombstonesLoaded = false;
   }
 
   async function ensureOpen(): Promise<void> {
@@ -75,6 +88,9 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     get locked() {
       return gate.isLocked;
     },
+    get isOpen() {
+      return isLoaded && !gate.isLocked;
+    },
     ensureOpen,
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
@@ -84,8 +100,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
         if (vault.status().backend !== 'memory') {
           vault.lock();
-          book.forget();
-          tombstonesLoaded = false;
+          forget();
         }
         await note('locked', caller, {});
         events.emit('locked', null, null);
@@ -113,8 +128,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         const purged = await signOutAll();
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
         await vault.erase();
-        book.forget();
-        tombstonesLoaded = false;
+        forget();
         await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
         return purged;
       } finally {

@@ -16,7 +16,17 @@ const HAS_LONG_OF_32_BITS = ['arm', 'ia32', 'mipsel'].includes(process.arch);
 const SLICE_MS = 30_000;
 
 export function createClock(native: Native = loadNative()): Clock {
-  const boottimeMs = (): number => readBootClock(native);
+  // struct timespec: seconds and nanoseconds, each a long. Made once: the clock is read for every request.
+  const time = HAS_LONG_OF_32_BITS ? new Int32Array(2) : new BigInt64Array(2);
+  const bytes = new Uint8Array(time.buffer);
+  const boottimeMs = (): number => {
+    const result = native.call(CLOCK_GETTIME, BOOT_CLOCK[native.platform], bytes);
+    const [seconds, nanoseconds] = time;
+    if (result < 0 || seconds === undefined || nanoseconds === undefined) {
+      throw new BrokerError('platform_unsupported', `there is no clock that counts suspend: ${getSystemErrorName(result)}`);
+    }
+    return Number(seconds) * 1000 + Number(nanoseconds) / 1e6;
+  };
   return {
     // The one place that makes the time of day.
     now: () => Date.now() as EpochMs,
@@ -29,17 +39,6 @@ export function createClock(native: Native = loadNative()): Clock {
       signal.throwIfAborted();
     },
   };
-}
-
-function readBootClock(native: Native): number {
-  // struct timespec: seconds and nanoseconds, each a long.
-  const time = HAS_LONG_OF_32_BITS ? new Int32Array(2) : new BigInt64Array(2);
-  const result = native.call(CLOCK_GETTIME, BOOT_CLOCK[native.platform], new Uint8Array(time.buffer));
-  const [seconds, nanoseconds] = time;
-  if (result < 0 || seconds === undefined || nanoseconds === undefined) {
-    throw new BrokerError('platform_unsupported', `there is no clock that counts suspend: ${getSystemErrorName(result)}`);
-  }
-  return Number(seconds) * 1000 + Number(nanoseconds) / 1e6;
 }
 
 function sleepSlice(ms: number, signal: AbortSignal): Promise<void> {

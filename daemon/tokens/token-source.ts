@@ -37,6 +37,18 @@ export class TokenSource {
     this.#deps = deps;
   }
 
+  /** A cached token, at once; null where get() has to be asked, which waits or says why not. */
+  cached(profile: Profile, need: TokenNeed): Served | null {
+    try {
+      const grant = this.#usable(profile, need);
+      const token = findToken(grant, need, profile.traits.scopeAliases, this.#deps.clock.now());
+      return token === null ? null : { grant, token, source: 'cache' };
+    } catch (cause) {
+      if (cause instanceof BrokerError) return null;
+      throw cause;
+    }
+  }
+
   /** @param signal - ends the wait of this caller with its reason */
   async get(profile: Profile, need: TokenNeed, signal: AbortSignal): Promise<Served> {
     for (let round = 0; round < ROUNDS; round += 1) {
