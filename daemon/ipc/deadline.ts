@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { ERRORS } from '../../shared/errors.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log } from '../core/ports.ts';
 
@@ -54,7 +55,10 @@ export async function untilDeadline<T>({ clock, log }: DeadlineDeps, ms: number,
       if (signal.aborted) log.debug('finished_unheard');
     },
     (cause: unknown) => {
-      if (signal.aborted && cause !== signal.reason) log.error('failed_unheard', {}, cause);
+      if (!signal.aborted || cause === signal.reason) return;
+      // What was wrong with the request is of no use to anybody now.
+      if (cause instanceof BrokerError && ERRORS[cause.code].status < 500) log.debug('refused_unheard', { code: cause.code });
+      else log.error('failed_unheard', {}, cause);
     },
   );
   try {

@@ -15,6 +15,7 @@ import type { Connection, Connections, Speaker } from '../connections.ts';
 import { LEFT } from '../deadline.ts';
 import type { Dispatch, RequestId, Sink } from '../dispatch.ts';
 import { encodeReply } from '../encode.ts';
+import { asBrokerError } from '../problem.ts';
 import { FrameReader } from './frame-reader.ts';
 import { NO_HEAD, readFrame, writeFrame } from './frame.ts';
 import type { Asking, Frame, Head, Id } from './frame.ts';
@@ -29,6 +30,8 @@ const FRAMES_A_TURN = 64;
 const FRAME_MS = 5_000;
 const IDLE_MS = 60_000;
 const LAST_WORDS_MS = 1_000;
+const PROBE_MS = 1_000;
+const DISCARD_BYTES = 262_144;
 
 /** For its turn; `text` is the answer. */
 type Waiting = { readonly text: string | null };
@@ -52,6 +55,7 @@ export class Conversation implements Speaker {
   #isTimingFrame = false;
   #hasEnded = false;
   #isOver = false;
+  #discarded = 0;
 
   constructor(deps: ConversationDeps, connection: Connection) {
     this.#deps = deps;
@@ -63,15 +67,19 @@ export class Conversation implements Speaker {
 
   /** Takes the first bytes that came. */
   start(first: Buffer): void {
+    const begin = (caller: Caller | BrokerError): void => {
+      this.#caller = caller;
+      this.#go();
+    };
     const { caller } = this.#connection;
     this.#reader.push(first);
-    if (!(caller instanceof Promise)) return this.#begin(caller);
-    this.#pause();
-    caller.then((known) => this.#begin(known), (cause: unknown) => this.#begin(asRefusal(cause)));
+    if (!(caller instanceof Promise)) return begin(caller);
+    this.#setPaused(true);
+    caller.then(begin, (cause: unknown) => begin(asBrokerError(cause)));
   }
 
   data(chunk: Buffer): void {
-    if (this.#isOver) return;
+    if (this.#isOver) return this.#discard(chunk);
     this.#reader.push(chunk);
     this.#hasChunk = true;
     this.#go();
@@ -89,13 +97,9 @@ export class Conversation implements Speaker {
   }
 
   late(): void {
-    if (this.#isOver || !this.#reader.isWithin) this.#socket.destroy();
+    if (this.#isOver || !(this.#reader.isWithin || this.#hasEnded)) this.#socket.destroy();
+    else if (this.#hasEnded) this.#leaveIfDone();
     else this.#endWithFault('the frame was not complete within 5 s');
-  }
-
-  #begin(caller: Caller | BrokerError): void {
-    this.#caller = caller;
-    this.#go();
   }
 
   /** Takes frames until there is none, or until something has to happen first. */
@@ -107,9 +111,9 @@ export class Conversation implements Speaker {
     this.#isTurn = false;
     this.#outlet.flush();
     if (this.#isOver) return;
-    if (!this.#hasChunk) this.#resume();
+    if (!this.#hasChunk) this.#setPaused(false);
     else {
-      this.#pause();
+      this.#setPaused(true);
       // L3: the others come first. Else an answer that leaves goes on.
       if (taken === FRAMES_A_TURN) setImmediate(() => this.#go());
       else this.#outlet.whenRead(() => this.#go());
@@ -118,14 +122,11 @@ export class Conversation implements Speaker {
     if (this.#hasEnded) this.#leaveIfDone();
   }
 
-  #pause(): void {
-    if (!this.#isPaused) this.#socket.pause();
-    this.#isPaused = true;
-  }
-
-  #resume(): void {
-    if (this.#isPaused) this.#socket.resume();
-    this.#isPaused = false;
+  #setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   #takeNext(): void {
@@ -135,10 +136,8 @@ export class Conversation implements Speaker {
     } catch (cause) {
       return this.#endWith(this.#problem(NO_HEAD, 'unknown', cause, this.#deps.dispatch.newRequestId()));
     }
-    if (text === null) {
-      this.#hasChunk = false;
-      return;
-    }
+    this.#hasChunk = text !== null;
+    if (text === null) return;
     this.#isTimingFrame = false;
     this.#take(readFrame(text, this.#deps.dispatch.routes));
   }
@@ -147,14 +146,13 @@ export class Conversation implements Speaker {
     // It asks for nothing: what it may end was counted.
     if (frame.kind === 'cancel') return this.#cancel(frame.id);
     const request = this.#deps.dispatch.newRequestId();
-    const isLast = this.#caller instanceof BrokerError || (frame.kind === 'fault' && frame.ends);
     try {
       const caller = this.#admit();
       if (frame.kind === 'fault') throw frame.error;
       this.#ask(frame.asking, caller, request);
     } catch (cause) {
       const text = this.#problem(frame.head, frame.kind === 'fault' ? 'unknown' : frame.asking.route.label, cause, request);
-      if (isLast) this.#endWith(text);
+      if (this.#caller instanceof BrokerError || (frame.kind === 'fault' && frame.ends)) this.#endWith(text);
       else this.#answer(frame.head, text);
     }
   }
@@ -251,6 +249,7 @@ export class Conversation implements Speaker {
   /** A frame that began has to end; between frames, and while nothing is under way, a connection is idle. */
   #setLimit(): void {
     const { connections } = this.#deps;
+    if (this.#hasEnded) return;
     if (!this.#reader.isWithin || this.#isPaused) this.#connection.until = this.#underWay.length > 0 ? NEVER : connections.in(IDLE_MS);
     else if (!this.#isTimingFrame) {
       this.#isTimingFrame = true;
@@ -261,23 +260,33 @@ export class Conversation implements Speaker {
   #leaveIfDone(): void {
     if (this.#isOver || !this.#hasEnded || this.#hasChunk) return;
     if (this.#reader.isWithin) return this.#endWithFault('the last frame was not ended');
-    if (this.#underWay.length > this.#streams) return;
+    if (this.#underWay.length > this.#streams) {
+      // Whether it only stopped sending, or is gone, a write tells: of no byte, and again after a while.
+      this.#connection.until = this.#deps.connections.in(PROBE_MS);
+      this.#socket.write('');
+      return;
+    }
     this.#isOver = true;
     if (this.#outlet.isEmpty) this.#socket.destroy();
     else this.#sayGoodbye('');
   }
 
   #endWithFault(what: string): void {
-    const text = this.#problem(NO_HEAD, 'unknown', new BrokerError('bad_request', what), this.#deps.dispatch.newRequestId());
-    this.#endWith(text);
+    this.#endWith(this.#problem(NO_HEAD, 'unknown', new BrokerError('bad_request', what), this.#deps.dispatch.newRequestId()));
   }
 
-  /** Nobody knows where the next frame would begin: nothing more is read. */
+  /** Nobody knows where the next frame would begin. */
   #endWith(text: string): void {
     this.#isOver = true;
-    this.#pause();
     this.#sayGoodbye(text);
     this.#abandon();
+    this.#setPaused(false);
+  }
+
+  /** Whoever still writes when a socket is closed may never read why: what comes is taken for a while, and thrown away. */
+  #discard(chunk: Buffer): void {
+    this.#discarded += chunk.length;
+    if (this.#discarded > DISCARD_BYTES) this.#setPaused(true);
   }
 
   #sayGoodbye(text: string): void {
@@ -288,9 +297,4 @@ export class Conversation implements Speaker {
   #abandon(): void {
     for (const pending of this.#underWay) pending.gone.end(LEFT);
   }
-}
-
-/** What an attestation rejects with is for the caller to see. */
-function asRefusal(cause: unknown): BrokerError {
-  return cause instanceof BrokerError ? cause : new BrokerError('internal', 'who is asking could not be found out', { cause });
 }

@@ -47,9 +47,9 @@ export class Outlet {
     });
   }
 
-  /** The last that is said. */
+  /** The last that is said. The socket is closed when the other side has ended as well. */
   end(text: string): void {
-    this.#socket.end(this.#text + text, () => this.#socket.destroy());
+    this.#socket.end(this.#text + text);
     this.#text = '';
   }
 }
