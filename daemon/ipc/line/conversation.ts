@@ -2,9 +2,9 @@
  * One connection of the line dialect: an answer for each request, in order of asking for those without id,
  * and as they come for the others. Whatever bytes it sends, it costs the other connections nothing:
  *
- * L1  At most 64 requests are under way, and at most 128 answers wait behind one that is not there yet.
- * L2  While the outlet is full nothing more is taken.
- * L3  A turn of the event loop takes at most 64 frames of one connection.
+ * F1  At most 64 requests are under way, and at most 128 answers wait behind one that is not there yet.
+ * F2  While the outlet is full nothing more is taken.
+ * F3  A turn of the event loop takes at most 64 frames of one connection.
  */
 import type { Socket } from 'node:net';
 import type { Caller } from '../../core/domain.ts';
@@ -114,7 +114,7 @@ export class Conversation implements Speaker {
     if (!this.#hasChunk) this.#setPaused(false);
     else {
       this.#setPaused(true);
-      // L3: the others come first. Else an answer that leaves goes on.
+      // F3: the others come first. Else an answer that leaves goes on.
       if (taken === FRAMES_A_TURN) setImmediate(() => this.#go());
       else this.#outlet.whenRead(() => this.#go());
     }
