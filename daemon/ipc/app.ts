@@ -15,7 +15,7 @@ import type { ConversationDeps } from './line/conversation.ts';
 import { Connection, Connections, NEVER } from './connections.ts';
 
 export type AppDeps = AdmissionDeps & DispatchDeps & {
-  /** Of the HTTP dialect. */
+  /** Where it is left out: the real one, imported then. */
   readonly loadHttp?: (deps: HttpDeps) => Promise<Http>;
 };
 

@@ -53,6 +53,7 @@ export class Connection {
     this.#hasLeft = true;
     this.#gone?.end(LEFT);
     this.speaker?.close();
+    this.speaker = null;
   }
 }
 

@@ -30,7 +30,7 @@ export class Outlet {
   }
 
   flush(): void {
-    if (this.#text === '' || this.#socket.destroyed) return;
+    if (this.#text === '' || !this.#socket.writable) return;
     const text = this.#text;
     this.#text = '';
     this.#socket.write(text);
