@@ -12,8 +12,7 @@ import { createEvents } from './events.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
-import { createApp } from './ipc/app.ts';
-import type { App } from './ipc/app.ts';
+import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
 import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
@@ -121,17 +120,17 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
   const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), events, lifecycle };
-  const app = await createApp({
+  const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
   });
   const makeDoor = (): Server => createDoor({
-    peerOf: edges.peerOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, clock, log,
+    peerOf: edges.peerOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, log,
     onRefused: (peer) => {
       log.warn('peer_refused', { uid: peer.uid, pid: peer.pid });
       noteRefusal({ where: 'socket', uid: peer.uid, pid: peer.pid });
     },
-    take: app.take,
+    take: (socket, peer) => app.take(socket, peer),
   });
   const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await doorway.open();
@@ -195,9 +194,9 @@ async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<v
 
 /** Requests in flight are answered; connections that only wait, streams among them, are ended. */
 async function closeApp(app: App, clock: Clock): Promise<void> {
-  const closed = app.http.close();
+  const closed = app.close();
   const never = new AbortController().signal;
-  for (let round = 0; round < CLOSE_ROUNDS && app.busy() > 0; round += 1) await clock.sleep(CLOSE_STEP_MS, never);
+  for (let round = 0; round < CLOSE_ROUNDS && app.busy > 0; round += 1) await clock.sleep(CLOSE_STEP_MS, never);
   app.end();
   await closed;
 }

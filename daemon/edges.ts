@@ -62,20 +62,21 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     });
     const issuer = createIssuer({ clock, random, log });
     open.unshift(() => issuer.close());
+    const callers = createCallers({ loginctl: runLoginctl, ownCli: OWN_CLI });
+    open.unshift(async () => callers.close());
     lock.write({ v: 1, pid: process.pid, socket: paths.socket, version: BUILD_VERSION, protocol: PROTOCOL_VERSION, started_at: startedAt });
     return {
       log,
       edges: {
-        clock, random, log, uid, config, vault, audit, issuer, peerOf,
+        clock, random, log, uid, config, vault, audit, issuer, callers, peerOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
-      prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
+        prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
         facts: {
           pid: process.pid, startedAtMs: startedAt, socket: paths.socket, stateDir: paths.stateDir, warnings,
           startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
           environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
         },
-        callers: createCallers({ loginctl: runLoginctl, ownCli: OWN_CLI }),
         createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       },
       close,

@@ -41,6 +41,9 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   const { gate, clock, vault, book, source, logins, revocations, config, audit, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
+  /** Everything was read, and nothing was forgotten since. */
+  let isLoaded = false;
+  let timesForgotten = 0;
   let locksAsked = 0;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = turn.then(work);
@@ -53,13 +56,23 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
 
   /** Grants and tombstones, once for each opening of the vault. */
   async function load(): Promise<void> {
+    const before = timesForgotten;
     await book.load();
-    if (tombstonesLoaded) return;
-    tombstonesLoaded = true;
-    await revocations.load().catch((cause: unknown) => {
-      tombstonesLoaded = false;
-      throw cause;
-    });
+    if (!tombstonesLoaded) {
+      tombstonesLoaded = true;
+      await revocations.load().catch((cause: unknown) => {
+        tombstonesLoaded = false;
+        throw cause;
+      });
+    }
+    isLoaded = timesForgotten === before;
+  }
+
+  function forget(): void {
+    timesForgotten += 1;
+    isLoaded = false;
+    book.forget();
+    tombstonesLoaded = false;
   }
 
   async function ensureOpen(): Promise<void> {
@@ -80,6 +93,9 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     get locked() {
       return gate.isLocked;
     },
+    get isOpen() {
+      return isLoaded && !gate.isLocked;
+    },
     ensureOpen,
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
@@ -90,8 +106,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
         if (vault.status().backend !== 'memory') {
           void vault.lock(); // the key is gone; nobody waits for the keychain
-          book.forget();
-          tombstonesLoaded = false;
+          forget();
         }
         await note('locked', caller, {});
         events.emit('locked', null, null);
@@ -119,8 +134,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         const purged = await signOutAll();
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
         await vault.erase();
-        book.forget();
-        tombstonesLoaded = false;
+        forget();
         await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
         return purged;
       } finally {

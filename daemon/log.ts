@@ -62,10 +62,11 @@ export function createLog({ level, format, file, stderr }: LogOptions): DaemonLo
     },
     destination,
   );
-  const log = (at: LogOptions['level'], event: string, fields: LogFields | undefined, cause?: unknown): void => {
+  const log = (at: LogOptions['level'], event: string, fields: LogFields | (() => LogFields) | undefined, cause?: unknown): void => {
     if (!logger.isLevelEnabled(at)) return;
     const chain = cause === undefined ? {} : { cause: causeChain(cause) };
-    logger[at]({ ...loggableFields(fields ?? {}), ...chain }, loggableText('event', event));
+    const given = typeof fields === 'function' ? fields() : fields;
+    logger[at]({ ...loggableFields(given ?? {}), ...chain }, loggableText('event', event));
   };
   return {
     debug: (event, fields) => log('debug', event, fields),

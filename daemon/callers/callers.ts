@@ -8,9 +8,10 @@ import type { Caller } from '../core/domain.ts';
 import type { Callers, Peer } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 import { sessionFactsFrom } from './facts.ts';
+import { KnownProcesses } from './known.ts';
+import type { Standing } from './known.ts';
 import type { Loginctl } from './logind.ts';
 import { readIdentity, readStat, readStrings, readTarget } from './proc.ts';
-import type { ProcStat } from './proc.ts';
 import { readRawFacts } from './raw-facts.ts';
 import { isInterpreter, scriptOf } from './script.ts';
 
@@ -23,10 +24,13 @@ export type CallersDeps = {
 /** Enough for the options of any interpreter and a path. */
 const MAX_COMMAND_BYTES = 65_536;
 
-export function createCallers({ loginctl, ownCli }: CallersDeps): Callers {
+/** `close` lets go of the descriptors of known processes; they would be held anew by the next attestation. */
+export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { close(): void } {
+  const known = new KnownProcesses();
   const stillSame = (caller: Caller): boolean => isSame(caller, caller.pid);
   return {
-    attest: (peer) => attest(peer, ownCli),
+    attest: (peer) => known.find(peer, terminalOf) ?? attestAnew(peer, ownCli, known),
+    close: () => known.close(),
     stillSame,
     async session(caller) {
       const raw = await readRawFacts(caller, loginctl);
@@ -34,6 +38,17 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers {
       return sessionFactsFrom(stillSame(caller) ? raw : { ...raw, environment: null });
     },
   };
+}
+
+async function attestAnew(peer: Peer, ownCli: CallersDeps['ownCli'], known: KnownProcesses): Promise<Caller | null> {
+  const hold = peer.pid <= 0 ? null : known.hold(peer.pid);
+  let caller: Caller | null = null;
+  try {
+    caller = await attest(peer, ownCli);
+  } finally {
+    if (hold !== null) known.keep(hold, caller);
+  }
+  return caller;
 }
 
 async function attest(peer: Peer, ownCli: CallersDeps['ownCli']): Promise<Caller | null> {
@@ -65,7 +80,7 @@ function isSame(known: { readonly uid: number; readonly startTime: string }, pid
   return now !== null && now.startTime === known.startTime && now.uid === known.uid;
 }
 
-function terminalOf(stat: ProcStat): Caller['terminal'] {
+function terminalOf(stat: Standing): Caller['terminal'] {
   return stat.terminal === 0 ? null : { device: stat.terminal, foreground: stat.foregroundGroup === stat.group };
 }
 

@@ -110,7 +110,11 @@ function readNow(read: () => string): string | null {
 /** ESRCH, ENOENT: it is gone. EACCES, EPERM: it is not ours to read. ENOTDIR, EISDIR, ELOOP: not what it should be. */
 const TOLD = new Set(['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EINVAL', 'ENXIO']);
 
+export function isTold(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && TOLD.has(String(error.code));
+}
+
 function nullIfTold(error: unknown): null {
-  if (error instanceof Error && 'code' in error && TOLD.has(String(error.code))) return null;
+  if (isTold(error)) return null;
   throw error;
 }

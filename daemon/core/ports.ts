@@ -30,7 +30,8 @@ export type Random = {
 export type LogFields = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 /** Fields are values of the domain, never bodies; text of strangers is cleaned before. */
 export type Log = {
-  debug(event: string, fields?: LogFields): void;
+  /** The fields may be made when they are needed: where debugging is off, nobody pays for them. */
+  debug(event: string, fields?: LogFields | (() => LogFields)): void;
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields & { readonly cause?: never }, cause?: unknown): void;
@@ -137,8 +138,8 @@ export type ConfigStore = {
 export type Peer = { readonly uid: number; readonly pid: number };
 
 export type Callers = {
-  /** Facts of the process behind a connection; null when it is gone. */
-  attest(peer: Peer): Promise<Caller | null>;
+  /** Facts of the process behind a connection, at once where they are known and proved anew; null when it is gone. */
+  attest(peer: Peer): Caller | null | Promise<Caller | null>;
   /** Still the same process: pid, start time, uid. */
   stillSame(caller: Caller): boolean;
   /** Facts of the caller's login session, from /proc of the process and its parents. */

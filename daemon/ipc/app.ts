@@ -1,165 +1,124 @@
 /**
- * The HTTP application behind the door: limits, one caller a request, one schema a body, one place for
- * errors. It never listens; the door hands it connections.
+ * One door, two dialects: a connection whose first byte is `{` speaks framed JSON, any other one HTTP. Which
+ * it is changes nothing of who may ask for what. HTTP is loaded when it is first spoken; connections that
+ * come meanwhile wait, and are closed where it cannot be loaded.
  */
-import fastify from 'fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
-import { METHODS } from '../../shared/methods.ts';
-import type { Method, MethodName } from '../../shared/methods.ts';
-import type { Caller } from '../core/domain.ts';
-import { BrokerError } from '../core/errors.ts';
-import type { Peer, Random } from '../core/ports.ts';
+import type { Peer } from '../core/ports.ts';
 import { Admission } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
-import { withDeadline } from './deadline.ts';
-import { answerParseFailure } from './parse-failure.ts';
-import { parseBody } from './parse.ts';
-import { asBrokerError, PROBLEM_TYPE, problemOf } from './problem.ts';
+import { Dispatch } from './dispatch.ts';
+import type { DispatchDeps } from './dispatch.ts';
+import type { Http, HttpDeps } from './http.ts';
+import { Conversation } from './line/conversation.ts';
+import type { ConversationDeps } from './line/conversation.ts';
+import { Connection, Connections, NEVER } from './connections.ts';
 
-export type Ask = {
-  /** Valid by the method's schema; null where it has none. */
-  readonly body: unknown;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string>>;
-  readonly caller: Caller;
-  readonly requestId: string;
-  /** Ends when the caller leaves or the method's time is over. */
-  readonly signal: AbortSignal;
-  /** Ends when the caller leaves. It may have left already. */
-  readonly gone: AbortSignal;
-  readonly reply: FastifyReply;
+export type AppDeps = AdmissionDeps & DispatchDeps & {
+  /** Where it is left out: the real one, imported then. */
+  readonly loadHttp?: (deps: HttpDeps) => Promise<Http>;
 };
 
-/** Returns the reply's body; `undefined` where it wrote to the reply itself. */
-export type Handler = (ask: Ask) => Promise<unknown>;
-export type Handlers = Readonly<Record<MethodName, Handler>>;
-
-export type AppDeps = AdmissionDeps & { readonly handlers: Handlers; readonly random: Random };
-
-const BODY_LIMIT = 65_536;
-const HEADER_LIMIT = 16_384;
-const REQUEST_MS = 5_000;
+const FIRST_BYTE_MS = 5_000;
 /** For a caller that does not read its last answer. */
 const LAST_WORDS_MS = 1_000;
+const BRACE = 0x7b;
 
-export type App = {
-  readonly http: FastifyInstance;
-  readonly take: (socket: Socket, peer: Peer) => void;
+export class App {
+  readonly #deps: AppDeps;
+  readonly #admission: Admission;
+  readonly #dispatch: Dispatch;
+  readonly #connections: Connections;
+  readonly #line: ConversationDeps;
+  #http: Http | null = null;
+  #loading: Promise<Http> | null = null;
+
+  constructor(deps: AppDeps) {
+    this.#deps = deps;
+    this.#admission = new Admission(deps);
+    this.#dispatch = new Dispatch(deps);
+    this.#connections = new Connections(deps.clock);
+    this.#line = { admission: this.#admission, dispatch: this.#dispatch, connections: this.#connections };
+  }
+
+  /** A connection whose peer is known, and of which nothing was read yet. */
+  take(socket: Socket, peer: Peer): void {
+    const connection = new Connection(socket, this.#admission.attest(peer), this.#connections.in(FIRST_BYTE_MS));
+    this.#connections.add(connection);
+    socket.on('close', () => {
+      this.#connections.remove(connection);
+      connection.leave();
+    });
+    const end = (): void => {
+      if (connection.speaker === null) socket.destroy();
+      else connection.speaker.end();
+    };
+    const data = (chunk: Buffer): void => {
+      if (connection.speaker !== null) return connection.speaker.data(chunk);
+      if (chunk[0] === BRACE) return new Conversation(this.#line, connection).start(chunk);
+      socket.off('data', data);
+      socket.off('end', end);
+      this.#speakHttp(connection, chunk);
+    };
+    socket.on('end', end);
+    socket.on('data', data);
+  }
+
   /** Requests that are not answered yet; event streams do not count. */
-  readonly busy: () => number;
-  /** Ends all connections. */
-  readonly end: () => void;
-};
+  get busy(): number {
+    return this.#dispatch.busy;
+  }
 
-export async function createApp(deps: AppDeps): Promise<App> {
-  const sockets = new Set<Socket>();
-  let busy = 0;
-  const admission = new Admission(deps);
-  const http = fastify({
-    logger: false,
-    bodyLimit: BODY_LIMIT,
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: 60_000,
-    // The header Host is asked for at the admission, which says so in a problem document.
-    http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: REQUEST_MS, connectionsCheckingInterval: 500, requireHostHeader: false },
-    // Our own answer to a request while closing is shutting_down.
-    return503OnClosing: false,
-    clientErrorHandler: answerParseFailure,
-    frameworkErrors: (error, request, reply) => void answerUnroutable(deps, admission, error, request, reply),
-    genReqId: () => deps.random.token(9),
-    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false },
-    exposeHeadRoutes: false,
-  });
-  http.removeContentTypeParser('text/plain');
-  http.addHook('onRequest', async (request, reply) => {
-    await admission.admit(request, reply);
-  });
-  http.setErrorHandler((error, request, reply) => sendProblem(deps, asBrokerError(error), request, reply));
-  http.setNotFoundHandler((request, reply) => sendProblem(deps, unknownRoute(request), request, reply));
-  for (const [name, method] of Object.entries<Method>(METHODS)) {
-    const handler = Object.entries(deps.handlers).find(([key]) => key === name)?.[1];
-    if (handler === undefined) throw new Error(`method ${name} has no handler`);
-    http.route({
-      method: method.verb,
-      url: method.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-      handler: async (request, reply) => {
-        busy += 1;
-        try {
-          return await answer(deps, admission, method, handler, request, reply);
-        } finally {
-          busy -= 1;
-        }
-      },
+  /** Takes no more requests of HTTP; resolves when its connections have ended. */
+  async close(): Promise<void> {
+    await (await this.#loading?.catch(() => null))?.close();
+  }
+
+  /** Ends all connections. */
+  end(): void {
+    for (const { socket } of this.#connections.all()) socket.end(() => socket.destroy());
+    const { signal } = new AbortController();
+    void this.#deps.clock.sleep(LAST_WORDS_MS, signal).then(() => {
+      for (const { socket } of this.#connections.all()) socket.destroy();
     });
   }
-  await http.ready();
-  // Node would answer 417 by itself; RFC 9110, section 10.1.1 lets a server ignore what it does not know.
-  http.server.on('checkExpectation', (request, response) => http.server.emit('request', request, response));
-  // A server that never listens arms its header and request time-outs only by this event.
-  http.server.emit('listening');
-  return {
-    http,
-    take: (socket, peer) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-      admission.connect(socket, peer);
-      http.server.emit('connection', socket);
-    },
-    busy: () => busy,
-    end: () => {
-      for (const socket of sockets) socket.end(() => socket.destroy());
-      const { signal } = new AbortController();
-      void deps.clock.sleep(LAST_WORDS_MS, signal).then(() => {
-        for (const socket of sockets) socket.destroy();
-      });
-    },
-  };
-}
 
-/** Paths that the router cannot read reach no hook and no error handler; nobody waits for this promise. */
-async function answerUnroutable(deps: AppDeps, admission: Admission, error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  try {
-    const refusal = await admission.admit(request, reply).then(() => error, (cause: unknown) => cause);
-    sendProblem(deps, asBrokerError(refusal), request, reply);
-  } catch (cause) {
-    deps.log.error('request_failed', { request: request.id }, cause);
+  #speakHttp(connection: Connection, chunk: Buffer): void {
+    const { socket } = connection;
+    connection.until = NEVER; // from here on its own server keeps the time
+    socket.pause();
+    socket.unshift(chunk);
+    const http = this.#http;
+    if (http !== null) {
+      http.take(connection);
+      socket.resume();
+      return;
+    }
+    this.#loadHttp().then((loaded) => {
+      if (socket.destroyed) return;
+      loaded.take(connection);
+      socket.resume();
+    }, () => socket.destroy());
+  }
+
+  #loadHttp(): Promise<Http> {
+    this.#loading ??= this.#load().catch((cause: unknown) => {
+      this.#loading = null; // the next one tries again
+      this.#deps.log.error('http_not_loaded', {}, cause);
+      throw cause;
+    });
+    return this.#loading;
+  }
+
+  async #load(): Promise<Http> {
+    const deps = { admission: this.#admission, dispatch: this.#dispatch, log: this.#deps.log };
+    const http = await (this.#deps.loadHttp ?? loadFastify)(deps);
+    this.#http = http;
+    return http;
   }
 }
 
-async function answer(deps: AppDeps, admission: Admission, method: Method, handler: Handler, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const { caller, gone } = await admission.admitted(request);
-  const body = parseBody(method, request.body);
-  const ask = { body, params: strings(request.params), query: strings(request.query), caller, requestId: request.id, gone, reply };
-  const result = await withDeadline(deps, method.timeoutMs, gone, (signal) => handler({ ...ask, signal }));
-  deps.log.debug('request', { request: request.id, route: `${method.verb} ${method.path}`, pid: caller.pid });
-  return result === undefined ? reply : result;
-}
-
-/** Only flat strings; a repeated query key is refused, not guessed. */
-function strings(given: unknown): Readonly<Record<string, string>> {
-  const entries = Object.entries(typeof given === 'object' && given !== null ? given : {});
-  for (const [key, value] of entries) {
-    if (typeof value !== 'string') throw new BrokerError('bad_request', `the query names ${key.slice(0, 32)} more than once`);
-  }
-  return Object.fromEntries(entries);
-}
-
-function unknownRoute(request: FastifyRequest): BrokerError {
-  const path = request.url.split('?')[0] ?? '';
-  const known = Object.values<Method>(METHODS).filter((m) => new RegExp(`^${m.path.replaceAll(/\{\w+\}/g, '[^/]+').replaceAll('.', '\\.')}$`).test(path));
-  return known.length === 0
-    ? new BrokerError('not_found', 'there is no such path')
-    : new BrokerError('method_not_allowed', `this path takes ${known.map((m) => m.verb).join(', ')}`);
-}
-
-function sendProblem(deps: AppDeps, error: BrokerError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const fields = { request: request.id, code: error.code, route: `${request.method} ${request.routeOptions.url ?? 'unknown'}` };
-  if (error.code === 'internal') deps.log.error('request_failed', fields, error.facts.cause);
-  // One who floods the socket must not flood the log as well, and whoever left is refused nothing.
-  else if (error.code === 'too_many_requests' || error.code === 'cancelled') deps.log.debug('request_refused', { ...fields, why: error.message });
-  else deps.log.info('request_refused', { ...fields, why: error.message });
-  const body = problemOf(error, request.id);
-  if (body.retry_after_s !== undefined) reply.header('retry-after', String(body.retry_after_s));
-  return reply.status(body.status).type(PROBLEM_TYPE).send(body);
+async function loadFastify(deps: HttpDeps): Promise<Http> {
+  const { createHttp } = await import('./http.ts');
+  return createHttp(deps);
 }

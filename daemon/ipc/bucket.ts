@@ -4,13 +4,15 @@
  */
 export type BucketLimits = { readonly requestsPerSecond: number; readonly burst: number };
 
-type Bucket = { tokens: number; atMs: number };
+type Process = { readonly pid: number; readonly startTime: string };
+type Bucket = { readonly startTime: string; tokens: number; atMs: number };
 const SWEEP_AT = 1_024;
 
 export class Buckets {
   readonly #limits: () => BucketLimits;
   readonly #nowMs: () => number;
-  readonly #buckets = new Map<string, Bucket>();
+  /** By pid: two processes never have the same one at a time, and the start time tells who it is. */
+  readonly #buckets = new Map<number, Bucket>();
 
   constructor(limits: () => BucketLimits, nowMs: () => number) {
     this.#limits = limits;
@@ -18,29 +20,30 @@ export class Buckets {
   }
 
   /** Takes one; false when the process has none left. */
-  take(process: string): boolean {
+  take({ pid, startTime }: Process): boolean {
     const nowMs = this.#nowMs();
-    const { burst } = this.#limits();
-    const bucket = this.#buckets.get(process) ?? { tokens: burst, atMs: nowMs };
-    bucket.tokens = this.#filled(bucket, nowMs);
-    bucket.atMs = nowMs;
-    if (!this.#buckets.has(process)) {
+    const limits = this.#limits();
+    let bucket = this.#buckets.get(pid);
+    if (bucket === undefined || bucket.startTime !== startTime) {
       if (this.#buckets.size >= SWEEP_AT) this.#sweep(nowMs);
-      this.#buckets.set(process, bucket);
+      bucket = { startTime, tokens: limits.burst, atMs: nowMs };
+      this.#buckets.set(pid, bucket);
     }
+    bucket.tokens = filled(bucket, limits, nowMs);
+    bucket.atMs = nowMs;
     if (bucket.tokens < 1) return false;
     bucket.tokens -= 1;
     return true;
   }
 
-  #filled(bucket: Bucket, nowMs: number): number {
-    const { requestsPerSecond, burst } = this.#limits();
-    return Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * requestsPerSecond);
-  }
-
   #sweep(nowMs: number): void {
-    for (const [process, bucket] of this.#buckets) {
-      if (this.#filled(bucket, nowMs) >= this.#limits().burst) this.#buckets.delete(process);
+    const limits = this.#limits();
+    for (const [pid, bucket] of this.#buckets) {
+      if (filled(bucket, limits, nowMs) >= limits.burst) this.#buckets.delete(pid);
     }
   }
+}
+
+function filled(bucket: Bucket, { requestsPerSecond, burst }: BucketLimits, nowMs: number): number {
+  return Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * requestsPerSecond);
 }

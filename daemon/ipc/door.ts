@@ -1,25 +1,23 @@
 /**
  * The one door: our own net.Server on the Unix socket. The kernel tells who connects before a byte is read
- * (IP-05); a stranger is cut off unread. Then the connection goes to the HTTP server. A connection that
- * says nothing, one more than its process may hold, and one more than all may hold together, are ended.
+ * (IP-05); a stranger is cut off unread. A connection more than its process may hold, and one more than all
+ * may hold together, are ended as well. What goes on goes to the application.
  */
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { BrokerError } from '../core/errors.ts';
-import type { Clock, Log, Peer } from '../core/ports.ts';
+import type { Log, Peer } from '../core/ports.ts';
 
 export type DoorDeps = {
   /** Peer credentials of a connected socket, by its descriptor. */
   readonly peerOf: (fd: number) => Peer;
   readonly uid: number;
   readonly connectionsPerProcess: () => number;
-  readonly clock: Clock;
   readonly log: Log;
   readonly onRefused: (peer: Peer) => void;
   readonly take: (socket: Socket, peer: Peer) => void;
 };
 
-const FIRST_BYTE_MS = 5_000;
 /**
  * Of all processes together, well below the descriptors that the daemon may have. The newcomer is refused and
  * nobody else is cut off: otherwise whoever knocks often enough ends the requests of all others. Idle
@@ -38,26 +36,27 @@ function descriptorOf(socket: Socket): number {
 export function createDoor(deps: DoorDeps): Server {
   const open = new Map<number, Held>();
   const all: Held = { count: 0, isFull: false };
-  const server = createServer({ pauseOnConnect: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    // Nothing was read yet: reading begins after this.
     // Errors of a socket are the peer's business: it is destroyed, and whoever holds it sees 'close'.
     socket.on('error', (cause) => deps.log.debug('connection_failed', { why: cause.message }));
     const peer = attest(deps, socket);
     if (peer === null) return;
     const own = open.get(peer.pid) ?? { count: 0, isFull: false };
+    if (open.size >= CONNECTIONS * 2) forgetEmpty(open);
     if (!hasRoom(deps.log, own, deps.connectionsPerProcess(), { pid: peer.pid }) || !hasRoom(deps.log, all, CONNECTIONS, {})) {
       socket.destroy();
       return;
     }
     open.set(peer.pid, own);
     for (const held of [own, all]) held.count += 1;
-    socket.once('close', () => {
+    socket.on('close', () => {
       for (const held of [own, all]) {
         held.count -= 1;
         held.isFull = false;
       }
-      if (own.count === 0) open.delete(peer.pid);
     });
-    waitForFirstByte(deps, socket, peer);
+    deps.take(socket, peer);
   });
   // A failed accept() is no reason to end: without a listener it would be.
   server.on('error', (cause) => deps.log.error('door_failed', {}, cause));
@@ -65,6 +64,11 @@ export function createDoor(deps: DoorDeps): Server {
 }
 
 type Held = { count: number; isFull: boolean };
+
+/** Not with each connection that ends: most processes come again. */
+function forgetEmpty(open: Map<number, Held>): void {
+  for (const [pid, held] of open) if (held.count === 0) open.delete(pid);
+}
 
 /** Says so once, until there is room again: a process that knocks in a loop must not fill the log. */
 function hasRoom(log: Log, held: Held, limit: number, who: { readonly pid?: number }): boolean {
@@ -84,18 +88,4 @@ function attest(deps: DoorDeps, socket: Socket): Peer | null {
   }
   socket.destroy();
   return null;
-}
-
-function waitForFirstByte(deps: DoorDeps, socket: Socket, peer: Peer): void {
-  const spoke = new AbortController();
-  deps.clock.sleep(FIRST_BYTE_MS, spoke.signal).then(() => socket.destroy(), () => undefined /* it spoke, or left */);
-  socket.once('close', () => spoke.abort());
-  socket.once('data', (chunk) => {
-    spoke.abort();
-    socket.pause();
-    socket.unshift(chunk);
-    deps.take(socket, peer);
-    socket.resume();
-  });
-  socket.resume();
 }

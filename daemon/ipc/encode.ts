@@ -2,7 +2,8 @@
  * From the domain to the wire. The only place that turns a Secret into bytes for a caller, and the only
  * secret that it knows of is an access token: nothing here takes a grant's refresh token.
  */
-import type { Scope } from '../../shared/names.ts';
+import { inspect } from 'node:util';
+import type { EpochMs, Scope } from '../../shared/names.ts';
 import type { ProfileView } from '../../shared/profile-schemas.ts';
 import type { GrantView, LogoutReply, TokenReply } from '../../shared/schemas.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
@@ -14,12 +15,59 @@ const seconds = (ms: number): number => Math.floor(ms / 1000);
 const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
 const joined = (scopes: readonly Scope[]): string => scopes.join(' ');
 
-export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source'], at: Instant): TokenReply {
+/** A reply that is text already, and a secret: it can be printed no more than the token in it. */
+export class Encoded {
+  readonly #json: string;
+
+  constructor(json: string) {
+    this.#json = json;
+  }
+
+  static textOf(encoded: Encoded): string {
+    return encoded.#json;
+  }
+
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [inspect.custom](): string {
+    return '[secret]';
+  }
+}
+
+/** Whatever a handler returned, as JSON. */
+export function encodeReply(reply: unknown): string {
+  return reply instanceof Encoded ? Encoded.textOf(reply) : JSON.stringify(reply);
+}
+
+/** One token's replies: they live no longer than it does. */
+type Replies = { readonly profile: string; readonly bySource: Partial<Record<TokenReply['source'], Encoded>> };
+const replies = new WeakMap<AccessToken, Replies>();
+
+/** The same token is asked for again and again; its reply changes no more than it does. */
+export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source'], at: Instant): Encoded {
+  const expiresAt = expiryAsOf(token, at);
+  // After the clock was set the end has another name, until the next token comes.
+  if (expiresAt !== token.expiresAt) return new Encoded(JSON.stringify(tokenReply(profile, token, source, expiresAt)));
+  let known = replies.get(token);
+  if (known === undefined || known.profile !== profile.name) {
+    known = { profile: profile.name, bySource: {} };
+    replies.set(token, known);
+  }
+  return (known.bySource[source] ??= new Encoded(JSON.stringify(tokenReply(profile, token, source, expiresAt))));
+}
+
+function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['source'], expiresAt: EpochMs): TokenReply {
   return {
     profile: profile.name,
     access_token: token.value.reveal(),
     token_type: token.tokenType,
-    expires_at: seconds(expiryAsOf(token, at)),
+    expires_at: seconds(expiresAt),
     scope: joined(token.scopes),
     resource: token.resource,
     source,

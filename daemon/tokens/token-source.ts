@@ -46,8 +46,17 @@ export class TokenSource {
     this.#deps = deps;
   }
 
-  /** A token that is here already; null where one has to be fetched. Waits for nothing. Throws what get() throws. */
+  /** A cached token, at once; null where get() has to be asked, which waits or says why not. */
   cached(profile: Profile, need: TokenNeed): Served | null {
+    try {
+      return this.#cached(profile, need);
+    } catch (cause) {
+      if (cause instanceof BrokerError) return null;
+      throw cause;
+    }
+  }
+
+  #cached(profile: Profile, need: TokenNeed): Served | null {
     const at = instantOf(this.#deps.clock);
     const grant = this.#usable(profile, need, at);
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
@@ -60,7 +69,7 @@ export class TokenSource {
   async get(profile: Profile, need: TokenNeed, signal: AbortSignal): Promise<Served> {
     for (let round = 0; round < ROUNDS; round += 1) {
       signal.throwIfAborted();
-      const found = this.cached(profile, need);
+      const found = this.#cached(profile, need);
       if (found !== null) return round === 0 ? found : { ...found, source: 'refresh' };
       const line = this.#line(profile.name);
       if (line.flight === null) {

@@ -150,7 +150,7 @@ export class FakeAudit implements Audit {
 
 export class LogSink implements Log {
   lines: { level: string; event: string; fields: LogFields; cause: unknown }[] = [];
-  debug = (event: string, fields: LogFields = {}): void => this.#add('debug', event, fields);
+  debug = (event: string, fields: LogFields | (() => LogFields) = {}): void => this.#add('debug', event, typeof fields === 'function' ? fields() : fields);
   info = (event: string, fields: LogFields = {}): void => this.#add('info', event, fields);
   warn = (event: string, fields: LogFields = {}): void => this.#add('warn', event, fields);
   error = (event: string, fields: LogFields = {}, cause: unknown = null): void => this.#add('error', event, fields, cause);

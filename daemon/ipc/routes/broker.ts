@@ -59,6 +59,8 @@ export type Lifecycle = {
   readonly facts: Facts;
   /** The user's own lock. */
   readonly locked: boolean;
+  /** ensureOpen() has nothing to do. */
+  readonly isOpen: boolean;
   /** Reads the grants if that has not happened; throws vault_locked and the like. */
   ensureOpen(): Promise<void>;
   lock(caller: Caller): Promise<void>;

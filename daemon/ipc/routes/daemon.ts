@@ -4,7 +4,7 @@ import type { OkReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '.
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Grant } from '../../core/domain.ts';
 import { missingScopes } from '../../core/grant.ts';
-import type { Ask } from '../app.ts';
+import type { Ask } from '../dispatch.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
 

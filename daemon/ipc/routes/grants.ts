@@ -1,7 +1,7 @@
 import type { GrantsReply, LogoutReply } from '../../../shared/schemas.ts';
 import { parseProfileName } from '../../../shared/names.ts';
 import { BrokerError } from '../../core/errors.ts';
-import type { Ask } from '../app.ts';
+import type { Ask } from '../dispatch.ts';
 import { signOut } from '../../tokens/sign-out.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';

@@ -1,5 +1,4 @@
-import type { Handler, Handlers } from '../app.ts';
-import { openApi } from '../openapi.ts';
+import type { Handler, Handlers } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
 import { events } from './events.ts';
@@ -10,7 +9,7 @@ import { token } from './token.ts';
 
 /** A handler for each method of shared/methods.ts. */
 export function createHandlers(broker: Broker): Handlers {
-  const on = (handler: (broker: Broker, ask: Parameters<Handler>[0]) => Promise<unknown>): Handler => (ask) => handler(broker, ask);
+  const on = (handler: (broker: Broker, ask: Parameters<Handler>[0]) => unknown): Handler => (ask) => handler(broker, ask);
   return {
     token: on(token),
     startLogin: on(startLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
@@ -18,6 +17,7 @@ export function createHandlers(broker: Broker): Handlers {
     grants: on(grants), logout: on(logout),
     lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     events: on(events),
-    openapi: async () => openApi(),
+    // What makes it is loaded when somebody asks.
+    openapi: async () => (await import('../openapi.ts')).openApi(),
   };
 }

@@ -3,7 +3,7 @@ import { loginWait } from '../../../shared/schemas.ts';
 import type { confirmRequest, loginRequest } from '../../../shared/schemas.ts';
 import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
-import type { Ask } from '../app.ts';
+import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
 

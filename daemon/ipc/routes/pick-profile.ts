@@ -4,16 +4,19 @@ import { BrokerError } from '../../core/errors.ts';
 
 /** The named profile; without a name the only one, or the only one of this resource. Never a guess. */
 export function pickProfile(config: Config, name: string | undefined, resource: string | undefined = undefined): Profile {
-  const all = [...config.profiles.values()];
-  const known = all.length === 0 ? 'none is configured' : `there are: ${all.map((p) => p.name).join(', ')}`;
   if (name !== undefined) {
     const parsed = parseProfileName(name);
     const profile = parsed === null ? undefined : config.profiles.get(parsed);
-    if (profile === undefined) throw new BrokerError('unknown_profile', `there is no profile of this name; ${known}`);
+    if (profile === undefined) throw new BrokerError('unknown_profile', `there is no profile of this name; ${whatThereIs(config)}`);
     return profile;
   }
+  const all = [...config.profiles.values()];
   const fitting = resource === undefined ? all : all.filter((p) => p.resource === resource);
   const [only] = fitting;
   if (only !== undefined && fitting.length === 1) return only;
-  throw new BrokerError('no_profile', `no profile was named; ${known}`);
+  throw new BrokerError('no_profile', `no profile was named; ${whatThereIs(config)}`);
+}
+
+function whatThereIs({ profiles }: Config): string {
+  return profiles.size === 0 ? 'none is configured' : `there are: ${[...profiles.keys()].join(', ')}`;
 }

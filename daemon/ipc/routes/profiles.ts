@@ -6,7 +6,7 @@ import type { AuthorizationServer, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import { signOut } from '../../tokens/sign-out.ts';
-import type { Ask } from '../app.ts';
+import type { Ask } from '../dispatch.ts';
 import { encodeProfile } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';

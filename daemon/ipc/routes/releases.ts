@@ -5,19 +5,23 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AccessToken, Caller, Profile } from '../../core/domain.ts';
-import type { Audit, Clock } from '../../core/ports.ts';
+import type { Audit, AuditEvent, Clock } from '../../core/ports.ts';
 import type { Claimed } from './claimed.ts';
+
+/** Whom the token is for, and the name of the request; that is made where a record is written. */
+type Asker = { readonly caller: Caller; readonly requestId: string };
 
 const WINDOW_MS = 60_000;
 const KEPT = 4_096;
 
-/** `written` resolves when the record of the first release is in the audit. */
-type Seen = { count: number; readonly sinceMs: number; readonly written: Promise<void> };
+/** `written` resolves when the record of the first release is in the audit, and is null from then on. */
+type Seen = { count: number; readonly sinceMs: number; written: Promise<void> | null };
 
 export class Releases {
   readonly #audit: Pick<Audit, 'append'>;
   readonly #clock: Clock;
   readonly #seen = new Map<string, Seen>();
+  readonly #ids = new WeakMap<AccessToken, string>();
   /** Ties records of one token together without any of its bytes. */
   readonly #key = randomBytes(32);
 
@@ -26,36 +30,50 @@ export class Releases {
     this.#clock = deps.clock;
   }
 
-  /** The token may leave when this resolves; where it rejects nothing was recorded. */
-  async record(profile: Profile, token: AccessToken, source: string, caller: Caller, request: string, claimed: Claimed | null): Promise<void> {
-    const id = token.value.fingerprint(this.#key);
-    const key = `${id}/${caller.executable ?? ''}/${caller.script ?? ''}`;
+  /** Null: the token may leave. Else it may when this resolves; where it rejects nothing was recorded. */
+  record(profile: Profile, token: AccessToken, source: string, request: Asker, claimed: Claimed | null): Promise<void> | null {
+    const { caller } = request;
+    const key = `${this.#idOf(token)}/${caller.executable ?? ''}/${caller.script ?? ''}`;
     const nowMs = this.#clock.boottimeMs();
     const seen = this.#seen.get(key);
-    if (seen !== undefined && nowMs - seen.sinceMs < WINDOW_MS) {
-      await seen.written;
-      seen.count += 1;
-      return;
+    if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
+      return this.#write(key, nowMs, {
+        event: 'token_released', profile: profile.name, caller, request: request.requestId,
+        facts: {
+          token: this.#idOf(token), source, issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
+          expires_at: Math.floor(token.expiresAt / 1000), rule: 'same-user', ...(seen === undefined ? {} : { more_since_last: seen.count }),
+          ...(claimed === null ? {} : { claimed }),
+        },
+      });
     }
-    const written = this.#audit.append({
-      event: 'token_released', profile: profile.name, caller, request,
-      facts: {
-        token: id, source, issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
-        expires_at: Math.floor(token.expiresAt / 1000), rule: 'same-user', ...(seen === undefined ? {} : { more_since_last: seen.count }),
-        ...(claimed === null ? {} : { claimed }),
-      },
-    });
-    const first: Seen = { count: 0, sinceMs: nowMs, written };
+    if (seen.written !== null) return seen.written.then(() => { seen.count += 1; });
+    seen.count += 1;
+    return null;
+  }
+
+  async #write(key: string, sinceMs: number, event: AuditEvent): Promise<void> {
+    const before = this.#seen.get(key);
+    const first: Seen = { count: 0, sinceMs, written: this.#audit.append(event) };
     if (this.#seen.size >= KEPT) this.#seen.clear();
     this.#seen.set(key, first);
     try {
-      await written;
+      await first.written;
+      first.written = null;
     } catch (cause) {
       // The next one is a first release again, with the count that was not written.
-      if (this.#seen.get(key) === first) this.#forgetTo(key, seen);
+      if (this.#seen.get(key) === first) this.#forgetTo(key, before);
       throw cause;
     }
   }
+
+  #idOf(token: AccessToken): string {
+    const known = this.#ids.get(token);
+    if (known !== undefined) return known;
+    const id = token.value.fingerprint(this.#key);
+    this.#ids.set(token, id);
+    return id;
+  }
+
   #forgetTo(key: string, before: Seen | undefined): void {
     if (before === undefined) this.#seen.delete(key);
     else this.#seen.set(key, before);

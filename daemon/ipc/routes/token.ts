@@ -1,15 +1,20 @@
-/** Hops 3 to 5 of a token request: profile, decision, token; on the way back: audit, then answer. */
+/**
+ * Hops 3 to 5 of a token request: profile, decision, token; on the way back: audit, then answer. Where the
+ * token is cached and its release is on record, all of it happens at once.
+ */
 import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
-import type { TokenReply } from '../../../shared/schemas.ts';
 import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
 import { decide } from '../../policy/decide.ts';
-import type { Ask } from '../app.ts';
+import type { Decision } from '../../policy/decide.ts';
+import type { Served } from '../../tokens/token-source.ts';
+import type { Ask } from '../dispatch.ts';
 import { withDeadline } from '../deadline.ts';
 import { encodeToken } from '../encode.ts';
+import type { Encoded } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
@@ -20,25 +25,35 @@ type Body = v.InferOutput<typeof tokenRequest>;
 const DEFAULT_MIN_TTL_S = 60;
 const DEFAULT_WAIT_S = 30;
 
-export async function token(broker: Broker, ask: Ask): Promise<TokenReply> {
+export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
   const body = ask.body as Body; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
   const claimed = claimedOf(body.claimed);
-  await allow(broker, ask, profile, claimed);
-  await broker.lifecycle.ensureOpen();
+  const decision = decide({ locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller);
+  if (decision.kind === 'deny') return refuse(broker, ask, profile, claimed, decision);
   const need = needOf(body, profile, broker.clock.boottimeMs());
+  const cached = broker.lifecycle.isOpen ? broker.source.cached(profile, need) : null;
+  return cached === null ? obtain(broker, ask, profile, need, claimed) : release(broker, ask, profile, cached, claimed);
+}
+
+/** On record before it leaves (AL-01). */
+function release(broker: Broker, ask: Ask, profile: Profile, { token: released, source }: Served, claimed: Claimed | null): Encoded | Promise<Encoded> {
+  const recorded = broker.releases.record(profile, released, source, ask, claimed);
+  return recorded === null ? encodeToken(profile, released, source, instantOf(broker.clock)) : recorded.then(() => encodeToken(profile, released, source, instantOf(broker.clock)));
+}
+
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null): Promise<Encoded> {
+  const body = ask.body as Body; // parsed by this method's schema
+  await broker.lifecycle.ensureOpen();
   try {
     const served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
-    await broker.releases.record(profile, served.token, served.source, ask.caller, ask.requestId, claimed);
-    return encodeToken(profile, served.token, served.source, instantOf(broker.clock));
+    return await release(broker, ask, profile, served, claimed);
   } catch (cause) {
     throw await withLogin(broker, cause, profile, body, ask);
   }
 }
 
-async function allow(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Promise<void> {
-  const decision = decide({ locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller);
-  if (decision.kind === 'allow') return;
+async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, decision: Decision & { readonly kind: 'deny' }): Promise<never> {
   await broker.audit.append({
     event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
     facts: { rule: decision.rule, reason: decision.reason, ...(claimed === null ? {} : { claimed }) },

@@ -94,7 +94,7 @@ describe('docs/architecture.md', () => {
   });
 
   it('has every invariant that the code names, at its place, and no other', () => {
-    const named = sourcesOf('daemon').flatMap(([file, source]) => [...source.matchAll(/^ \* +([IVAL]\d+) /gm)].map(([, id = '']) => `${id} ${file}`));
+    const named = sourcesOf('daemon').flatMap(([file, source]) => [...source.matchAll(/^ \* +([IVAFL]\d+) /gm)].map(([, id = '']) => `${id} ${file}`));
     const stated = rowsOf(sectionOf(text, 'Invariants')).map(([id, , where]) => `${id} ${codeOf(where)}`);
     expect(stated.toSorted()).toEqual(named.toSorted());
   });

@@ -55,6 +55,17 @@ describe('docs/protocol.md', () => {
     expect(stated).toEqual(events);
   });
 
+  it('lists every method of the line dialect, and what of it is a parameter', () => {
+    const stated = rowsOf(sectionOf(TEXT, 'A request')).filter(([, path]) => /^(GET|POST|DELETE) /.test(path ?? '')).map(([type, path, parameters]) => [codeOf(type), path?.replaceAll('`', ''), (parameters ?? '').replaceAll('`', '')]);
+    expect(stated).toEqual(Object.entries<Method>(METHODS).map(([name, m]) => [name, titleOf(m), [...[...m.path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter), ...Object.keys(m.query)].join(', ')]));
+  });
+
+  it('shows a frame with its members in their order', () => {
+    const [request = '', reply = ''] = [...sectionOf(TEXT, 'Frames').matchAll(/^```text\n(.*)\n```$/gm)].map(([, line]) => line);
+    expect(Object.keys(JSON.parse(request))).toEqual(keyRows(sectionOf(TEXT, 'A request')).map(([key]) => codeOf(key)).slice(0, 4));
+    expect(Object.keys(JSON.parse(reply))).toEqual(keyRows(sectionOf(TEXT, 'An answer')).map(([key]) => codeOf(key)));
+  });
+
   it('has each key of the lock record', () => {
     const whole = parseLockRecord(JSON.stringify({ v: 1, pid: 1, socket: '/s', version: '1', protocol: 1, started_at: 1 }), '/lock');
     expect(keyRows(sectionOf(TEXT, 'The lock record')).map(([key]) => codeOf(key))).toEqual(Object.keys(whole ?? {}));

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDoor } from '../../../../daemon/ipc/door.ts';
-import { FakeClock } from '../../../support/fake-clock.ts';
 import { LogSink } from '../../../support/fakes.ts';
 
 let dir: string;
@@ -19,7 +18,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'vk-door-'));
   log = new LogSink();
   pid = 1;
-  door = createDoor({ peerOf: () => ({ uid: 1000, pid }), uid: 1000, connectionsPerProcess: () => 64, clock: new FakeClock(), log, onRefused: () => undefined, take: () => undefined });
+  door = createDoor({ peerOf: () => ({ uid: 1000, pid }), uid: 1000, connectionsPerProcess: () => 64, log, onRefused: () => undefined, take: (socket) => { socket.on('end', () => socket.destroy()).resume(); } });
   await new Promise<void>((resolve) => { door.listen(join(dir, 'socket'), resolve); });
 });
 afterEach(async () => {

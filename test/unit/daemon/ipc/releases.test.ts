@@ -30,9 +30,10 @@ function rig() {
   const audit = new SlowAudit();
   const clock = new FakeClock();
   const releases = new Releases({ audit, clock });
+  const token = someToken();
   const left: string[] = [];
   const take = (name: string, claimed: { readonly name: string } | null = null): void => {
-    releases.record(someProfile(), someToken(), 'cache', someCaller(), 'r', claimed).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
+    Promise.resolve(releases.record(someProfile(), token, 'cache', { caller: someCaller(), requestId: 'r' }, claimed)).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
   };
   return { audit, clock, left, take };
 }

@@ -1,0 +1,160 @@
+/**
+ * Processes that were looked at before. A process is known by two descriptors, held open since:
+ *
+ * - its stat. The kernel ties it to the process and not to the pid: once it has ended a read fails, whoever
+ *   has the number by then. Its last fields are the addresses of the program's image, which exec() makes anew.
+ * - its environ. The kernel ties it to the memory that the process had when it was opened: after exec() has
+ *   thrown that away a read gives nothing (proc_pid_environ(5)). So a program that is loaded to the same
+ *   addresses, by the same arguments, is told apart as well.
+ *
+ * What cannot be read, of a process that may not be dumped or that has no environment, is never known: it is
+ * looked at each time. Nor is what came once: a descriptor is worth its price only to those who come again.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Caller } from '../core/domain.ts';
+import type { Peer } from '../core/ports.ts';
+import { isTold, readTarget } from './proc.ts';
+
+/** Where the process is now, of its terminal: that changes while the program stays. */
+export type Standing = { readonly terminal: number; readonly foregroundGroup: number; readonly group: number };
+
+/** Descriptors of one process, from before it was looked at. */
+export type Hold = { readonly pid: number; readonly stat: number; readonly environ: number; readonly image: Buffer };
+type Known = { readonly hold: Hold; readonly executable: string; standing: Standing; caller: Caller };
+
+const KNOWN_MAX = 64;
+/** Pids that came once. */
+const SEEN_MAX = 256;
+/** startcode and what is before it are decimal numbers; 52 fields of at most 20 digits. */
+const STAT_BYTES = 2_048;
+/** From start_data to exit_code: seven addresses, and a code that a living process does not show (proc_pid_stat(5)). */
+const IMAGE_FIELDS = 8;
+const SPACE = 0x20;
+const CLOSING = 0x29;
+const ZERO = 0x30;
+
+export class KnownProcesses {
+  /** The one that came last is the last. */
+  readonly #known = new Map<number, Known>();
+  readonly #seen = new Set<number>();
+  readonly #buffer = Buffer.allocUnsafeSlow(STAT_BYTES);
+
+  /** Its facts, if it is proved to be the process and the program that they were read of. */
+  find(peer: Peer, terminalOf: (standing: Standing) => Caller['terminal']): Caller | null {
+    const known = this.#known.get(peer.pid);
+    if (known === undefined) return null;
+    const standing = known.caller.uid === peer.uid ? this.#look(known.hold) : null;
+    if (standing === null || readTarget(`/proc/${peer.pid}/exe`) !== known.executable) {
+      this.#forget(known);
+      return null;
+    }
+    const before = known.standing;
+    if (standing.terminal !== before.terminal || standing.foregroundGroup !== before.foregroundGroup || standing.group !== before.group) {
+      known.standing = standing;
+      known.caller = { ...known.caller, terminal: terminalOf(standing) };
+    }
+    return known.caller;
+  }
+
+  /** Null: it is not to be known. To be called before its facts are read. */
+  hold(pid: number): Hold | null {
+    if (!this.#seen.delete(pid)) {
+      if (this.#seen.size >= SEEN_MAX) this.#seen.clear();
+      this.#seen.add(pid);
+      return null;
+    }
+    const stat = open(`/proc/${pid}/stat`);
+    if (stat === null) return null;
+    const environ = open(`/proc/${pid}/environ`);
+    const image = environ === null ? null : this.#imageOf(stat);
+    if (environ !== null && image !== null) return { pid, stat, environ, image };
+    closeSync(stat);
+    if (environ !== null) closeSync(environ);
+    return null;
+  }
+
+  /** Takes the descriptors over. The facts count only if they were read of what is held. */
+  keep(hold: Hold, caller: Caller | null): void {
+    const standing = caller === null || caller.executable === null ? null : this.#look(hold);
+    if (caller === null || caller.executable === null || standing === null) return release(hold);
+    const before = this.#known.get(hold.pid);
+    if (before !== undefined) this.#forget(before);
+    const [oldest] = this.#known.values();
+    if (oldest !== undefined && this.#known.size >= KNOWN_MAX) this.#forget(oldest);
+    this.#known.set(hold.pid, { hold, executable: caller.executable, standing, caller });
+  }
+
+  /** Closes all descriptors. */
+  close(): void {
+    for (const known of [...this.#known.values()]) this.#forget(known);
+  }
+
+  #forget(known: Known): void {
+    this.#known.delete(known.hold.pid);
+    release(known.hold);
+  }
+
+  /** Null where the process has ended, or runs another program than when it was held. */
+  #look({ stat, environ, image }: Hold): Standing | null {
+    const length = read(stat, this.#buffer, STAT_BYTES);
+    if (length <= image.length || image.compare(this.#buffer, length - image.length, length) !== 0) return null;
+    const standing = standingIn(this.#buffer, length);
+    // Last, so that all before it was of the same memory. One byte is enough: it overwrites nothing that is still needed.
+    return read(environ, this.#buffer, 1) === 1 ? standing : null;
+  }
+
+  /** The end of the text; null where the addresses are not shown. */
+  #imageOf(stat: number): Buffer | null {
+    const length = read(stat, this.#buffer, STAT_BYTES);
+    let at = length;
+    for (let field = 0; field < IMAGE_FIELDS && at > 0; field += 1) at = this.#buffer.lastIndexOf(SPACE, at - 1);
+    const image = at > 0 ? Buffer.from(this.#buffer.subarray(at, length)) : null;
+    return image === null || image.toString('latin1').startsWith(' 0 ') ? null : image;
+  }
+}
+
+/** Fields 5, 7 and 8 of proc_pid_stat(5), of a text whose name may hold spaces and parentheses. */
+function standingIn(text: Buffer, length: number): Standing {
+  let at = text.lastIndexOf(CLOSING, length - 1) + 2; // the state
+  const next = (): number => {
+    while (at < length && text[at] !== SPACE) at += 1;
+    at += 1;
+    const isNegative = text[at] === 0x2d;
+    if (isNegative) at += 1;
+    let value = 0;
+    for (let digit = (text[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (text[at] ?? 0) - ZERO) {
+      value = value * 10 + digit;
+      at += 1;
+    }
+    return isNegative ? -value : value;
+  };
+  next(); // parent
+  const group = next();
+  next(); // session
+  const terminal = next();
+  return { group, terminal, foregroundGroup: next() };
+}
+
+function release({ stat, environ }: Hold): void {
+  closeSync(stat);
+  closeSync(environ);
+}
+
+function open(path: string): number | null {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    if (isTold(cause)) return null;
+    throw cause;
+  }
+}
+
+/** Zero where it has ended (ESRCH). */
+function read(descriptor: number, into: Buffer, bytes: number): number {
+  try {
+    return readSync(descriptor, into, 0, bytes, 0);
+  } catch (cause) {
+    if (isTold(cause)) return 0;
+    throw cause;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * A caller that was looked at before is not read again, and nothing that it became since is missed: the real
+ * adapter on real processes.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCallers } from '../../daemon/callers/callers.ts';
+import type { Caller } from '../../daemon/core/domain.ts';
+import { peerOf } from '../../daemon/platform/peer.ts';
+import { firstLine, kill } from '../support/built-platform.ts';
+
+const uid = process.getuid?.() ?? -1;
+let callers: ReturnType<typeof createCallers>;
+let dir: string;
+const children: ChildProcess[] = [];
+
+beforeEach(() => {
+  dir = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-known-')));
+  callers = createCallers({ loginctl: async () => null, ownCli: [] });
+});
+afterEach(async () => {
+  callers.close();
+  for (const child of children.splice(0)) await kill(child);
+  rmSync(dir, { recursive: true });
+});
+
+/** Starts a program, and waits for its first line, if it says one. */
+async function start(command: string, args: readonly string[], says = true): Promise<ChildProcess & { pid: number }> {
+  const child = spawn(command, args, { stdio: 'pipe', cwd: dir, env: { PATH: process.env['PATH'], HOME: dir, PWD: dir } });
+  children.push(child);
+  await once(child, 'spawn');
+  if (says) await firstLine(child);
+  if (child.pid === undefined) throw new Error('no pid');
+  return Object.assign(child, { pid: child.pid });
+}
+
+/** A shell script that becomes the next of these commands at each line it reads. */
+function shell(name: string, next: string): string {
+  const path = join(dir, name);
+  writeFileSync(path, `echo ready\nread line\n${next}\n`);
+  return path;
+}
+
+/** Looks until it is known: from then on the answer is there at once. */
+async function known(pid: number): Promise<Caller> {
+  for (let i = 0; i < 4; i += 1) {
+    const found = callers.attest({ uid, pid });
+    if (!(found instanceof Promise)) return found ?? expect.unreachable('it is gone');
+    await found;
+  }
+  return expect.unreachable('it is never known');
+}
+const isKnown = (pid: number): boolean => {
+  const found = callers.attest({ uid, pid });
+  if (found instanceof Promise) found.catch(() => undefined);
+  return !(found instanceof Promise) && found !== null;
+};
+
+describe('a process that is known', () => {
+  it('has the same facts as one that is looked at', async () => {
+    const child = await start('/bin/sh', [shell('a.sh', 'sleep 100')]);
+    const anew = await createCallers({ loginctl: async () => null, ownCli: [] }).attest({ uid, pid: child.pid });
+    expect(await known(child.pid)).toEqual(anew);
+    expect(await known(child.pid)).toMatchObject({ script: join(dir, 'a.sh') });
+  });
+
+  it('is looked at anew when it has become another program', async () => {
+    const child = await start('/bin/sh', [shell('a.sh', 'exec sleep 1000')]);
+    expect(await known(child.pid)).toMatchObject({ script: join(dir, 'a.sh') });
+    child.stdin?.write('\n');
+    await expect.poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8')).toContain('sleep');
+    expect(await callers.attest({ uid, pid: child.pid })).toMatchObject({ executable: realpathSync('/bin/sleep'), script: null });
+    expect((await known(child.pid)).executable).toBe(realpathSync('/bin/sleep'));
+  });
+
+  it.each([
+    ['', []],
+    [', at the same addresses, by arguments of the same length', ['setarch', '-R']],
+  ])('is looked at anew when it runs another script of the same interpreter%s', async (_, [command, ...args]) => {
+    const second = shell('b.sh', 'sleep 1000');
+    const first = shell('a.sh', `exec /bin/sh ${second}`);
+    const child = await (command === undefined ? start('/bin/sh', [first]) : start(command, [...args, '/bin/sh', first]));
+    expect(await known(child.pid)).toMatchObject({ script: first });
+    const before = readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(' ').slice(-8);
+    child.stdin?.write('\n');
+    await expect.poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8')).toContain('b.sh');
+    // The control: only what is held of its memory tells the two apart.
+    if (command !== undefined) expect(readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(' ').slice(-8)).toEqual(before);
+    expect(await callers.attest({ uid, pid: child.pid })).toMatchObject({ script: second, label: `b.sh (pid ${child.pid})` });
+  });
+
+  it('is gone when it has ended, also while nobody has collected it', async () => {
+    const parent = await start('/bin/sh', ['-c', 'sh -c "echo \\$\\$ > pid; exec sleep 1000" & echo ready; exec sleep 1000']);
+    await expect.poll(() => readdirSync(dir)).toContain('pid');
+    const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'));
+    await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('sleep');
+    await known(pid);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'latin1')).toMatch(/\) Z /);
+    expect(await callers.attest({ uid, pid })).toBeNull();
+    const child = await start('/bin/sleep', ['1000'], false);
+    await known(child.pid);
+    await kill(child);
+    expect(await callers.attest({ uid, pid: child.pid })).toBeNull();
+    await kill(parent);
+  });
+
+  it('is another when its pid is used again', async ({ skip }) => {
+    const child = await start('/bin/sleep', ['1000'], false);
+    const before = await known(child.pid);
+    await kill(child);
+    await sleep(20); // start times are counted in hundredths of a second
+    // A privileged process may say which pid comes next (proc_sys_kernel(5), ns_last_pid).
+    const again = shell('again.sh', 'sleep 1000');
+    let heir: ChildProcess & { pid: number } | null = null;
+    for (let tries = 0; tries < 40 && heir?.pid !== before.pid; tries += 1) {
+      if (heir !== null) await kill(heir);
+      try {
+        writeFileSync('/proc/sys/kernel/ns_last_pid', String(before.pid - 1));
+      } catch {
+        skip('this user may not choose pids');
+      }
+      heir = await start('/bin/sh', [again]);
+    }
+    if (heir?.pid !== before.pid) skip('the pid went to somebody else');
+    expect(await callers.attest({ uid, pid: before.pid })).toMatchObject({ script: again });
+    expect((await known(before.pid)).startTime).not.toBe(before.startTime);
+    expect(callers.stillSame(before)).toBe(false);
+  });
+
+  it('is the process that connected, whoever holds the descriptor by now', async () => {
+    const server = createServer();
+    server.listen(join(dir, 'socket'));
+    await once(server, 'listening');
+    writeFileSync(join(dir, 'opener.mjs'), `
+      import { connect } from 'node:net';
+      import { spawn } from 'node:child_process';
+      const socket = connect(${JSON.stringify(join(dir, 'socket'))}, () => {
+        const heir = spawn('/bin/sleep', ['1000'], { stdio: ['ignore', 'ignore', 'ignore', socket._handle.fd] });
+        console.log(heir.pid);
+      });`);
+    const accepted = once(server, 'connection');
+    const child = spawn(process.execPath, [join(dir, 'opener.mjs')], { stdio: 'pipe' });
+    children.push(child);
+    const heir = Number(await firstLine(child));
+    const [socket] = await accepted as [Socket];
+    const fd = (socket as unknown as { _handle: { fd: number } })._handle.fd;
+    expect(peerOf(fd).pid).toBe(child.pid);
+    await known(child.pid ?? 0);
+    expect(await callers.attest(peerOf(fd))).toMatchObject({ script: join(dir, 'opener.mjs') });
+    await kill(child);
+    expect(await callers.attest(peerOf(fd))).toBeNull();
+    process.kill(heir, 'SIGKILL');
+    socket.destroy();
+    server.close();
+  });
+
+  it('shows that its program was removed', async () => {
+    const file = join(dir, 'tool');
+    copyFileSync('/bin/sleep', file);
+    chmodSync(file, 0o755);
+    const child = await start(file, ['1000'], false);
+    expect((await known(child.pid)).executable).toBe(file);
+    unlinkSync(file);
+    expect(await callers.attest({ uid, pid: child.pid })).toMatchObject({ executable: `${file} (deleted)` });
+  });
+
+  it('is not of another user', async () => {
+    const child = await start('/bin/sleep', ['1000'], false);
+    await known(child.pid);
+    expect(await callers.attest({ uid: uid + 1, pid: child.pid })).toBeNull();
+  });
+
+  it('tells when it goes to the background', async () => {
+    const terminal = await start('script', ['-qec', 'bash -mc \'sh -c "echo \\$\\$ > pid; read line; exec sleep 1000"; sleep 1000\'', '/dev/null'], false);
+    await expect.poll(() => readdirSync(dir)).toContain('pid');
+    const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'));
+    expect((await known(pid)).terminal).toMatchObject({ foreground: true });
+    process.kill(pid, 'SIGSTOP'); // the shell takes the terminal back
+    await expect.poll(async () => (await callers.attest({ uid, pid }))?.terminal?.foreground, { timeout: 3_000 }).toBe(false);
+    process.kill(pid, 'SIGKILL');
+    await kill(terminal);
+  });
+});
+
+describe('what is known', () => {
+  const held = (): string[] => readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  }).filter((path) => /^\/proc\/\d+\/(stat|environ)$/.test(path));
+
+  it('is nothing of a process that came once', async () => {
+    const child = await start('/bin/sleep', ['1000'], false);
+    await callers.attest({ uid, pid: child.pid });
+    expect(held()).toEqual([]);
+  });
+
+  it('is at most 64 processes, the latest, and lets go of its descriptors', async () => {
+    const many = await Promise.all(Array.from({ length: 70 }, () => start('/bin/sleep', ['1000'], false)));
+    for (const { pid } of many) await known(pid);
+    expect(held()).toHaveLength(128);
+    expect(many.map(({ pid }) => isKnown(pid)).filter(Boolean).length).toBeLessThanOrEqual(64);
+    callers.close();
+    expect(held()).toEqual([]);
+  }, 30_000);
+
+  it('is nothing of a process that shows no environment', async () => {
+    const child = spawn('/bin/sleep', ['1000'], { env: {}, stdio: 'ignore' });
+    children.push(child);
+    await once(child, 'spawn');
+    for (let i = 0; i < 4; i += 1) expect(await callers.attest({ uid, pid: child.pid ?? 0 })).toMatchObject({ pid: child.pid });
+    expect(isKnown(child.pid ?? 0)).toBe(false);
+  });
+});
