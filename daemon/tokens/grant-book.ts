@@ -92,7 +92,9 @@ export class Grants implements GrantBook {
       const current = this.#grants.get(next.profile);
       if (expected !== null && current?.generation !== expected) return 'conflict';
       this.#generations.set(next.profile, next.generation);
+      // @fault book.commit.claimed
       if (!(await this.#trySave(next))) void this.#saveLater(next.profile);
+      // @fault book.commit.saved
       this.#unanswered.delete(next.profile);
       this.#absences.delete(next.profile);
       this.#grants.set(next.profile, next);
@@ -105,7 +107,9 @@ export class Grants implements GrantBook {
     return this.#inTurn(profile, async () => {
       const grant = this.#grants.get(profile) ?? null;
       if (grant !== null) {
+        // @fault book.take.claimed
         await before(grant);
+        // @fault book.take.prepared
         this.#generations.set(profile, grant.generation);
         this.#absences.set(profile, 'signed_out');
       }
@@ -113,6 +117,7 @@ export class Grants implements GrantBook {
       this.#unsaved.delete(profile);
       this.#unanswered.delete(profile);
       await this.#deps.vault.remove(profile);
+      // @fault book.take.removed
       if (grant !== null) this.#deps.onChange(profile, 'grant_removed');
       return grant;
     });
@@ -154,6 +159,7 @@ export class Grants implements GrantBook {
   async #recover(grant: Grant, intent: RefreshIntent): Promise<void> {
     const { clock, log, graceOf } = this.#deps;
     if (grant.rotates === false) return;
+    // @fault book.recover.begun
     if (mayResend(grant, intent.at, graceOf(grant.profile), clock.now())) {
       this.markUnanswered(grant.profile, intent.at);
       return;

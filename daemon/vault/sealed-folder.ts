@@ -36,7 +36,9 @@ export class SealedFolder {
   prepare(): Promise<void> {
     return onDisk(this.dir, async () => {
       await makePrivateDir(this.dir);
+      // @fault vault.folder.made
       await sweepTemporary(this.dir);
+      // @fault vault.folder.swept
     });
   }
 
