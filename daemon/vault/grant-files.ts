@@ -12,7 +12,7 @@ import { parseProfileName } from '../../shared/names.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import type { Log, StoredGrant } from '../core/ports.ts';
-import { onDisk, removeDurable, reserveInPlace, writeReserved } from './private-files.ts';
+import { onDisk, removeDurable, writeReserved } from './private-files.ts';
 import { decodeGrant, encodeGrant, grantBinding } from './records.ts';
 import { refuseNewer, seal, SEAL_VERSION } from './seal.ts';
 import type { Decode, SealedFolder } from './sealed-folder.ts';
@@ -70,7 +70,7 @@ export class GrantFiles {
     // @fault vault.begin.read
     await onDisk(this.#folder.dir, async () => {
       try {
-        await reserveInPlace(this.#folder.dir, nextName(profile), Buffer.from(text));
+        await this.#folder.writeFile(nextName(profile), text);
       } catch (cause) {
         // Nothing was sent: an intent that stayed behind would read as a lost answer. An earlier one has its reason.
         if (earlier === null) await removeDurable(this.#folder.dir, [nextName(profile)]);

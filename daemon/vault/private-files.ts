@@ -150,22 +150,6 @@ export async function writeDurable(dir: string, name: string, bytes: Uint8Array,
   // @fault vault.write.dir-synced
 }
 
-/** Writes `bytes` into space that is taken for good when it resolves. An existing file is written over in place. */
-export async function reserveInPlace(dir: string, name: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(join(dir, name), O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
-  try {
-    // @fault vault.reserve.opened
-    await writeAll(handle, bytes);
-    // @fault vault.reserve.written
-    await handle.sync();
-    // @fault vault.reserve.synced
-  } finally {
-    await handle.close();
-  }
-  await syncDir(dir);
-  // @fault vault.reserve.dir-synced
-}
-
 /**
  * Fills the file that holds reserved space and moves it to its place, so that a disk that became full in
  * between cannot refuse. False where there is no such file.
