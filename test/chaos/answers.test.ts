@@ -13,7 +13,7 @@ import { Ledger } from './ledger.ts';
 import { startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 
-const RUNS = size(24, 500);
+const RUNS = size(16, 300);
 /** Longer than any answer that is only late. */
 const TIMEOUT_MS = 3_000;
 const PEOPLE = ['ada', 'bob', 'cy', 'dee', 'eve', 'fay'] as const;

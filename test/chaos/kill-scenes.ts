@@ -49,10 +49,16 @@ const refresh = ({ laptop }: Stage): Promise<unknown> => laptop.token({ force: t
 async function diesAt(stage: Stage, label: string, during: () => Promise<unknown>): Promise<void> {
   const { laptop } = stage;
   laptop.desk.arm({ label, nth: 1, action: 'kill' });
-  await during().catch(() => null); // its connection breaks
+  const answer = await during().catch(() => null); // its connection breaks
+  if (answer !== null && !isBroken(answer)) throw new Error(`it did not die at ${label}: ${JSON.stringify(answer)}`);
   await laptop.running?.exited;
   laptop.running = null;
   laptop.desk.disarm();
+}
+
+/** The person at the terminal tells of a broken connection instead of throwing. */
+function isBroken(answer: unknown): boolean {
+  return typeof answer === 'object' && answer !== null && 'state' in answer && answer.state === 'broken';
 }
 
 /** Starts it and asks: by then everything that was left behind has been taken up. */

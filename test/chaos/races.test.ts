@@ -8,7 +8,7 @@ import type { Grant } from '../../daemon/core/domain.ts';
 import type { Vault } from '../../daemon/core/ports.ts';
 import { openVaultWith } from '../../daemon/vault/open-vault.ts';
 import type { ApiReply } from '../support/api.ts';
-import { Held } from '../support/fault-shim.ts';
+import type { Held } from '../support/fault-shim.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { FakeKeychain, makeStateDir, vaultDeps } from '../support/vault-rig.ts';
@@ -19,7 +19,7 @@ import { startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const RUNS = size(25, 500);
+const RUNS = size(15, 300);
 const STEPS_MAX = 9;
 const SETTLED_WITHIN_MS = 8_000;
 

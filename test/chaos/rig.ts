@@ -24,7 +24,7 @@ import { exposed } from './files.ts';
 import { profileToml } from '../support/in-process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const UP_MS = 10_000;
+const UP_MS = 30_000;
 
 /** The person: a process with a terminal, as the chooser wants one. Signs in wherever it is told to. */
 const PERSON = `
@@ -151,6 +151,7 @@ export class Laptop {
   }
 
   launch(): Running {
+    if (this.running !== null && this.running.child.exitCode === null && this.running.child.signalCode === null) throw new Error('a daemon runs already');
     const env = {
       PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', VALETKEY_TEST_FAULTS: this.desk.dir,
       XDG_RUNTIME_DIR: join(this.base, 'run'), XDG_STATE_HOME: join(this.base, 'state'), XDG_CONFIG_HOME: join(this.base, 'config'),

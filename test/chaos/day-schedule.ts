@@ -1,0 +1,84 @@
+/**
+ * A day of fifty grants, drawn from a seed: who asks when, when the laptop sleeps, when the network changes and
+ * when an issuer is away. And the ideal: how many requests a day like this needs at all.
+ */
+import { seeded } from './campaign.ts';
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+const GRANTS = 50;
+const ISSUERS = 5;
+const LIVES_MS = [5 * MINUTE, 10 * MINUTE, HOUR, 8 * HOUR, 24 * HOUR];
+/** A caller that names none gets a token that lives at least this long. */
+export const MIN_TTL_MS = MINUTE;
+/** From eight to ten, and again after a lunch of eight hours, till midnight. */
+const WORK = [[8 * HOUR, 10 * HOUR], [18 * HOUR, 24 * HOUR]] as const;
+
+/** Milliseconds since the start of the day. */
+export type Span = { readonly from: number; readonly to: number };
+export type DayGrant = { readonly name: string; readonly issuer: number; readonly lifeMs: number };
+export type Burst = { readonly at: number; readonly grant: number; readonly asks: number };
+/** `refused`: nothing arrives; `ill`: it answers 503. */
+export type Trouble = Span & { readonly kind: 'refused' | 'ill'; readonly issuer: number | null };
+export type Day = { readonly grants: readonly DayGrant[]; readonly bursts: readonly Burst[]; readonly suspends: readonly Span[]; readonly troubles: readonly Trouble[] };
+
+/**
+ * What the broker promises of refreshing ahead of expiry; the one place to change when it promises more.
+ * Null: a token is refreshed when it is asked for and no longer serves, never before.
+ */
+export type AheadPolicy = { readonly fractionOfLife: number; readonly inUseMs: number } | null;
+export const AHEAD: AheadPolicy = null;
+
+export function drawDay(run: number, meanGapMs: number): Day {
+  const random = seeded(run, 5);
+  const between = (from: number, to: number): number => Math.round(from + random() * (to - from));
+  const grants = Array.from({ length: GRANTS }, (_, n) => ({ name: `grant-${n}`, issuer: n % ISSUERS, lifeMs: LIVES_MS[Math.floor(n / ISSUERS) % LIVES_MS.length] ?? HOUR }));
+  const suspends = [between(8.5 * HOUR, 8.6 * HOUR), between(11 * HOUR, 12 * HOUR), between(19 * HOUR, 20 * HOUR), between(21.5 * HOUR, 22 * HOUR)]
+    .map((from, n) => ({ from, to: from + between(10 * MINUTE, n === 1 ? 5 * HOUR : 90 * MINUTE) }));
+  const isAsleep = (at: number): boolean => suspends.some(({ from, to }) => at >= from && at <= to);
+  const bursts = grants.flatMap((_, grant) => WORK.flatMap(([from, to]) => {
+    const found: Burst[] = [];
+    for (let at = from; at < to;) {
+      at += Math.ceil(-Math.log(1 - random()) * meanGapMs);
+      if (at < to && !isAsleep(at)) found.push({ at, grant, asks: 1 + Math.floor(random() * 4) });
+    }
+    return found;
+  })).toSorted((a, b) => a.at - b.at);
+  const changes = Array.from({ length: 12 }, () => between(8 * HOUR, 24 * HOUR)).map((from): Trouble => ({ kind: 'refused', issuer: null, from, to: from + 8_000 }));
+  const outages = [
+    { kind: 'ill', issuer: 1, from: 9 * HOUR, to: 9.25 * HOUR },
+    { kind: 'refused', issuer: 2, from: 18.5 * HOUR, to: 19 * HOUR },
+    { kind: 'refused', issuer: null, from: 20.5 * HOUR, to: 20.6 * HOUR },
+  ] as const;
+  return { grants, bursts, suspends, troubles: [...changes, ...outages] };
+}
+
+export function troubleAt({ troubles }: Day, issuer: number, at: number): Trouble | null {
+  return troubles.find((each) => (each.issuer === null || each.issuer === issuer) && at >= each.from && at < each.to) ?? null;
+}
+
+export type Asked = { readonly at: number; readonly grant: number };
+
+/** Requests that arrive at issuers if nobody ever asks one too many: those that bring a token, and those that meet an issuer that is ill. */
+export function idealRequests(day: Day, asked: readonly Asked[], policy: AheadPolicy): number {
+  let requests = 0;
+  for (const [index, { issuer, lifeMs }] of day.grants.entries()) {
+    // Signed in at midnight.
+    let gotAt = 0;
+    let usedAt = -Infinity;
+    for (const { at } of asked.filter(({ grant }) => grant === index)) {
+      while (policy !== null) {
+        const due = gotAt + policy.fractionOfLife * lifeMs;
+        if (due >= at || due - usedAt > policy.inUseMs || troubleAt(day, issuer, due) !== null) break;
+        gotAt = due;
+        requests += 1;
+      }
+      usedAt = at;
+      if (gotAt + lifeMs - at >= MIN_TTL_MS) continue;
+      const trouble = troubleAt(day, issuer, at);
+      if (trouble?.kind !== 'refused') requests += 1;
+      if (trouble === null) gotAt = at;
+    }
+  }
+  return requests;
+}
