@@ -10,7 +10,7 @@ const GRANTS = 50;
 const ISSUERS = 5;
 const LIVES_MS = [5 * MINUTE, 10 * MINUTE, HOUR, 8 * HOUR, 24 * HOUR];
 /** A caller that names none gets a token that lives at least this long. */
-export const MIN_TTL_MS = MINUTE;
+const MIN_TTL_MS = 60_000;
 /** From eight to ten, and again after a lunch of eight hours, till midnight. */
 const WORK = [[8 * HOUR, 10 * HOUR], [18 * HOUR, 24 * HOUR]] as const;
 
@@ -53,13 +53,20 @@ export function drawDay(run: number, meanGapMs: number): Day {
   return { grants, bursts, suspends, troubles: [...changes, ...outages] };
 }
 
+/** What the back-off of each grant lets through: doubling up to 30 s, of which jitter takes half at most. */
+export function requestsToTheIll({ grants, troubles }: Day): number {
+  const ofGrant = (issuer: number): number => troubles.filter((each) => each.kind === 'ill' && (each.issuer === null || each.issuer === issuer))
+    .reduce((sum, { from, to }) => sum + 6 + (to - from) / 15_000, 0);
+  return grants.reduce((sum, { issuer }) => sum + ofGrant(issuer), 0);
+}
+
 export function troubleAt({ troubles }: Day, issuer: number, at: number): Trouble | null {
   return troubles.find((each) => (each.issuer === null || each.issuer === issuer) && at >= each.from && at < each.to) ?? null;
 }
 
 export type Asked = { readonly at: number; readonly grant: number };
 
-/** Requests that arrive at issuers if nobody ever asks one too many: those that bring a token, and those that meet an issuer that is ill. */
+/** Requests that issuers answer with a token if nobody ever asks one too many. What an issuer that is ill is asked meanwhile is bounded apart. */
 export function idealRequests(day: Day, asked: readonly Asked[], policy: AheadPolicy): number {
   let requests = 0;
   for (const [index, { issuer, lifeMs }] of day.grants.entries()) {
@@ -75,9 +82,9 @@ export function idealRequests(day: Day, asked: readonly Asked[], policy: AheadPo
       }
       usedAt = at;
       if (gotAt + lifeMs - at >= MIN_TTL_MS) continue;
-      const trouble = troubleAt(day, issuer, at);
-      if (trouble?.kind !== 'refused') requests += 1;
-      if (trouble === null) gotAt = at;
+      if (troubleAt(day, issuer, at) !== null) continue;
+      requests += 1;
+      gotAt = at;
     }
   }
   return requests;

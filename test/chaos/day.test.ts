@@ -14,18 +14,19 @@ import { startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { publish, replay, size } from './campaign.ts';
 import { DayClock } from './day-clock.ts';
-import { AHEAD, drawDay, HOUR, idealRequests, MINUTE, troubleAt } from './day-schedule.ts';
+import { AHEAD, drawDay, HOUR, idealRequests, MINUTE, requestsToTheIll, troubleAt } from './day-schedule.ts';
 import type { Asked, Day } from './day-schedule.ts';
 
 const DAYS = size(1, 5);
 const MEAN_GAP_MS = size(20, 6) * MINUTE;
 const MIDNIGHT = Date.UTC(2026, 10, 23);
-/** Full size is 5 days; `--runs` means days here. */
 const TOLERANCE = 0.05;
 
 /** Replaces the refresh token each time, and ends the family at a second use. */
 class DayIssuer extends FakeIssuer {
+  /** While it was well, and while it was ill. */
   arrived = 0;
+  whileIll = 0;
   alarms = 0;
   readonly #day: Day;
   readonly #clock: DayClock;
@@ -43,8 +44,11 @@ class DayIssuer extends FakeIssuer {
     if (grant === undefined) throw new Error(`no grant ${profile.name}`);
     const trouble = troubleAt(this.#day, grant.issuer, this.#clock.now() - MIDNIGHT);
     if (trouble?.kind === 'refused') return { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'refused', timedOut: false };
+    if (trouble?.kind === 'ill') {
+      this.whileIll += 1;
+      return { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'http_503', timedOut: false };
+    }
     this.arrived += 1;
-    if (trouble?.kind === 'ill') return { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'http_503', timedOut: false };
     const n = this.#current.get(profile.name) ?? 1;
     if (refreshToken.reveal() !== `rt-${profile.name}-${n}-EXAMPLE`) {
       this.alarms += 1;
@@ -147,7 +151,7 @@ async function live(day: Day): Promise<{ readonly asked: readonly Asked[]; reado
 
 describe('a day of use', () => {
   it(`fifty grants, ${DAYS} day(s): no sign-in that was not needed, and requests to issuers within ${100 * TOLERANCE} % of the ideal`, async () => {
-    const total = { asks: 0, arrived: 0, ideal: 0, unreachable: 0, alarms: 0 };
+    const total = { asks: 0, arrived: 0, ideal: 0, whileIll: 0, unreachable: 0, alarms: 0 };
     for (let run = 0; run < DAYS; run += 1) {
       const day = drawDay(run, MEAN_GAP_MS);
       const { asked, issuer, unreachable, refusals } = await live(day);
@@ -156,17 +160,20 @@ describe('a day of use', () => {
       expect(refusals, where).toEqual([]);
       expect(issuer.alarms, where).toBe(0);
       expect(Math.abs(issuer.arrived - ideal) / ideal, `${issuer.arrived} requests, ${ideal} needed: ${where}`).toBeLessThanOrEqual(TOLERANCE);
+      expect(issuer.whileIll, where).toBeLessThanOrEqual(requestsToTheIll(day));
       // Else the day held no trouble, and proved little.
       expect(unreachable).toBeGreaterThan(0);
       total.asks += day.bursts.reduce((sum, { asks }) => sum + asks, 0);
       total.arrived += issuer.arrived;
       total.ideal += ideal;
+      total.whileIll += issuer.whileIll;
+      total.alarms += issuer.alarms;
       total.unreachable += unreachable;
       await daemon?.stop();
       daemon = null;
     }
     publish('day', {
-      days: DAYS, grants: 50, 'requests of callers': total.asks, 'requests to issuers': total.arrived, 'requests that the days needed': total.ideal,
+      days: DAYS, grants: 50, 'requests of callers': total.asks, 'requests to issuers': total.arrived, 'requests that the days needed': total.ideal, 'requests to an issuer that was ill': total.whileIll,
       'told that the issuer is away': total.unreachable, 'sign-ins needed': 0, 'reuse alarms': total.alarms,
     });
   }, 60_000 + DAYS * 240_000);
