@@ -123,8 +123,12 @@ export class Grants implements GrantBook {
     });
   }
 
-  /** The last try for what the disk refused so far: before the key goes, and before the process ends. */
+  /**
+   * Before the key goes, and before the process ends: what is being written is finished, a sign-out above all, whose
+   * tokens are revoked whether or not its file could be removed; and what the disk refused is tried once more.
+   */
   async flush(): Promise<void> {
+    await Promise.all(this.#tails.values());
     for (const profile of this.#unsaved) await this.#inTurn(profile, () => this.#saveAgain(profile));
   }
 

@@ -8,7 +8,7 @@ import type { Grant } from '../../daemon/core/domain.ts';
 import type { Vault } from '../../daemon/core/ports.ts';
 import { openVaultWith } from '../../daemon/vault/open-vault.ts';
 import type { ApiReply } from '../support/api.ts';
-import type { Held } from '../support/fault-shim.ts';
+import { Held } from '../support/fault-shim.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { FakeKeychain, makeStateDir, vaultDeps } from '../support/vault-rig.ts';
@@ -74,10 +74,23 @@ const OPENINGS: readonly (readonly Step[])[] = [
   ['refresh, held', 'sign in'], ['refresh, held', 'sign out'], ['refresh, held', 'lock', 'unlock'], ['sign in', 'sign out'], ['refresh, held', 'sign out', 'sign in'], [],
 ];
 
+/** Refreshes that are to be held; a sign-in goes through. */
+const toHold: Held[] = [];
+
+function hold(): Held {
+  const held = new Held();
+  toHold.push(held);
+  issuer.shim.judge = ({ params }) => {
+    const next = params['grant_type'] === 'refresh_token' ? toHold.shift() : undefined;
+    return next === undefined ? { kind: 'pass' } : { kind: 'hold', held: next };
+  };
+  return held;
+}
+
 async function play(step: Step, held: Held[]): Promise<ApiReply | null> {
   switch (step) {
     case 'refresh, held':
-      held.push(issuer.shim.hold('token'));
+      held.push(hold());
       return daemon.api('POST', '/v1/token', { profile: 'work', force: true });
     case 'refresh': return daemon.api('POST', '/v1/token', { profile: 'work', force: true });
     case 'ask': return daemon.api('POST', '/v1/token', { profile: 'work' });
@@ -107,7 +120,7 @@ async function interleave(random: () => number, steps: readonly Step[]): Promise
   }
   // In half of the runs a sign-in overtakes the answers that are held.
   if (random() < 0.5) await Promise.all(signIns);
-  issuer.shim.clear(); // a hold that nobody took up
+  toHold.length = 0; // nobody took it up
   for (const each of held) each.release();
   await Promise.all(under);
   await daemon.api('POST', '/v1/unlock', {});

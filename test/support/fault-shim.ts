@@ -104,12 +104,6 @@ export class FaultShim {
     this.#script.set(endpoint, [...(this.#script.get(endpoint) ?? []), ...harms]);
   }
 
-  hold(endpoint: Endpoint): Held {
-    const held = new Held();
-    this.next(endpoint, { kind: 'hold', held });
-    return held;
-  }
-
   clear(): void {
     this.#script.clear();
     this.judge = () => PASS;
