@@ -7,6 +7,7 @@ import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process
 import type { InProcess } from '../support/in-process.ts';
 import type { ApiReply } from '../support/api.ts';
 import { Held } from '../support/fault-shim.ts';
+import { fetchMetadata, rawRefresh } from '../support/raw-client.ts';
 import type { Harm } from '../support/fault-shim.ts';
 import { onlyRun, pick, publish, replay, seeded, size } from './campaign.ts';
 import { Ledger } from './ledger.ts';
@@ -114,7 +115,7 @@ describe('answers', () => {
     }, Object.fromEntries(met));
   }, 60_000 + RUNS * 3_000);
 
-  it('[TK-05] held back and let go in any order reach the grant that they are for', async () => {
+  it('held back and let go in any order reach the grant that they are for', async () => {
     for (const person of PEOPLE) await signIn(person);
     const random = seeded(0, 3);
     for (let round = 0; round < size(3, 50); round += 1) {
@@ -129,6 +130,24 @@ describe('answers', () => {
       }
     }
     expect([ledger.reuses(), ledger.alarms()]).toEqual([0, 0]);
+  }, 60_000);
+
+  it('[TK-06] after somebody else used the refresh token, nothing is left of the grant but why, and nobody is asked again', async () => {
+    await signIn('ada');
+    const stolen = issuer.issuer.minted.findLast(({ kind }) => kind === 'refresh_token')?.value ?? '';
+    expect((await rawRefresh(await fetchMetadata(issuer.issuer.url), stolen)).status).toBe(200);
+    expect((await ask('ada')).body).toMatchObject({ code: 'login_required', reason: 'revoked_or_reused' });
+    expect(issuer.issuer.events.filter(({ name }) => name === 'grant.revoked')).toHaveLength(1);
+    expect((await daemon.api('GET', '/v1/grants')).body.grants).toMatchObject([{ profile: 'ada', state: 'login_required' }]);
+    expect(daemon.audit.events.filter(({ event, profile }) => event === 'grant_parked' && profile === 'ada').map(({ facts }) => facts['reason'])).toEqual(['revoked_or_reused']);
+    expect(daemon.log.lines.filter(({ event }) => event === 'grant_parked').map(({ fields }) => fields['reason'])).toEqual(['revoked_or_reused']);
+    const before = issuer.shim.requests('token').length;
+    // Neither the cached token nor the refresh token is there any more: with interaction refused, each ask says so and sends nothing.
+    for (let i = 0; i < 1_000; i += 50) {
+      const replies = await Promise.all(Array.from({ length: 50 }, () => ask('ada', {})));
+      expect(new Set(replies.map(({ body }) => String(body.code)))).toEqual(new Set(['login_required']));
+    }
+    expect(issuer.shim.requests('token').length).toBe(before);
   }, 60_000);
 
   it('costs one sign-in where a proxy sends a refresh twice, and no second request of ours', async () => {

@@ -5,9 +5,10 @@ import type { FaultBuild } from '../support/fault-build.ts';
 import { isFull, onlyRun, publish, size } from './campaign.ts';
 import { drawPlans, Lane, newTally, rehearsals, unreached } from './kill.ts';
 import type { KillPlan, Tally } from './kill.ts';
-import { Person } from './rig.ts';
+import { Ledger } from './ledger.ts';
+import { Laptop, Person, startShimmed } from './rig.ts';
 
-const RUNS = size(28, 1_000);
+const RUNS = size(24, 1_000);
 const LANES = isFull ? 3 : 2;
 let build: FaultBuild;
 let person: Person;
@@ -62,4 +63,29 @@ describe('kill -9', () => {
     expect(tally).toMatchObject({ reuses: 0, alarms: 0 });
     if (onlyRun === null) expect(tally.kills).toBeGreaterThanOrEqual(RUNS * 0.9);
   }, 120_000 + RUNS * 5_000);
+});
+
+describe('a disk that refuses the answer of a refresh', () => {
+  it.each(['ENOSPC', 'EIO'] as const)('by %s: it is served from memory, saved at the end, and nothing is lost', async (action) => {
+    const issuer = await startShimmed();
+    const laptop = new Laptop(build, person, issuer.issuer.url);
+    try {
+      await laptop.start();
+      expect(await laptop.signIn()).toMatchObject({ state: 'complete' });
+      laptop.desk.arm({ label: 'vault.answer.written', nth: 1, action });
+      const served = await laptop.token({ force: true });
+      expect(served.status).toBe(200);
+      expect(laptop.hits().filter((hit) => hit.action === action)).toHaveLength(1);
+      expect((await laptop.token()).body).toMatchObject({ access_token: served.body.access_token, source: 'cache' });
+      laptop.running?.child.kill('SIGTERM');
+      expect(await laptop.running?.exited).toBe('0');
+      await laptop.start();
+      expect((await laptop.token()).body).toMatchObject({ access_token: served.body.access_token, source: 'cache' });
+      expect((await laptop.token({ force: true })).status).toBe(200);
+      expect(new Ledger(issuer.issuer).reuses()).toBe(0);
+    } finally {
+      await laptop.remove();
+      await issuer.close();
+    }
+  }, 60_000);
 });

@@ -157,7 +157,7 @@ function staleWrites(since: number): readonly string[] {
 }
 
 describe('races', () => {
-  it(`[TK-06] in ${RUNS} seeded orders nothing stale is written, and issuer and vault agree in the end`, async () => {
+  it(`in ${RUNS} seeded orders nothing stale is written, and issuer and vault agree in the end`, async () => {
     const tally = { steps: 0, signedOut: 0, refreshes: 0 };
     for (let run = 0; run < RUNS; run += 1) {
       if (onlyRun !== null && run !== onlyRun) continue;

@@ -114,7 +114,8 @@ export type Issuer = { readonly issuer: EmbeddedIssuer; readonly shim: FaultShim
 
 export async function startShimmed(options: IssuerOptions = {}): Promise<Issuer> {
   const shim = await FaultShim.start();
-  const issuer = await startIssuer({ lifetimes: { accessTokenS: 600 }, ...options, publicOrigin: shim.origin });
+  // The daemon's clock may run hours ahead, to be past a back-off: its ID tokens must live as long.
+  const issuer = await startIssuer({ lifetimes: { accessTokenS: 600, idTokenS: 30 * 86_400 }, ...options, publicOrigin: shim.origin });
   shim.upstream = issuer.origin;
   return {
     issuer, shim,

@@ -7,7 +7,7 @@ import { drawPlans, Lane, newTally, rehearsals, SHAPES, STRICT } from './kill.ts
 import type { Shape, Tally } from './kill.ts';
 import { Person } from './rig.ts';
 
-const RUNS = size(2, 60);
+const RUNS = size(1, 60);
 const SCENES = ['refresh', 'recovery of a lost answer'];
 const LANES = 2;
 
