@@ -6,13 +6,14 @@ import { verifyAudit } from '../../daemon/audit/verify-audit.ts';
 import { auditPath } from '../../daemon/audit/open-audit.ts';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IssuerOptions } from '../../demo/issuer.ts';
 import type { ApiReply } from '../support/api.ts';
 import type { FaultAction, FaultBuild, FaultPlan } from '../support/fault-build.ts';
 import { pick, replay, seeded } from './campaign.ts';
 import { corrupt, leftovers } from './files.ts';
 import { isUnsent, SCENES } from './kill-scenes.ts';
 import type { Scene, Stage } from './kill-scenes.ts';
+import { STRICT } from './kill-shapes.ts';
+import type { Shape } from './kill-shapes.ts';
 import { Ledger } from './ledger.ts';
 import { Laptop, startShimmed } from './rig.ts';
 import type { Person } from './rig.ts';
@@ -46,29 +47,6 @@ export function newTally(): Tally {
 const REQUESTS_MAX = 6;
 const REVOKED_WITHIN_MS = 20_000;
 const RUN_MAX_MS = 90_000;
-
-/** How an authorization server treats a refresh token that it has replaced, and what the profile says of it. */
-export type Shape = {
-  readonly name: string;
-  readonly issuer: IssuerOptions;
-  /** More lines of the profile. */
-  readonly more: string;
-  /** The shim refuses a second use itself, so that the family lives. */
-  readonly refusesReused: boolean;
-  /** A token that was used may be used again, and the daemon knows it: no lost answer costs a sign-in. */
-  readonly losesNothing: boolean;
-};
-
-export const STRICT: Shape = { name: 'rotation, a second use ends the family', issuer: {}, more: '', refusesReused: false, losesNothing: false };
-
-export const SHAPES: readonly Shape[] = [
-  STRICT,
-  { name: 'rotation with a grace', issuer: { reuseGraceS: 3_600 }, more: 'refresh_grace_s = 3600', refusesReused: false, losesNothing: true },
-  { name: 'rotation with a grace that the profile does not know', issuer: { reuseGraceS: 3_600 }, more: '', refusesReused: false, losesNothing: false },
-  { name: 'rotation, a second use is not noticed', issuer: { reuseGraceS: Infinity }, more: '', refusesReused: false, losesNothing: false },
-  { name: 'rotation, a second use is refused and the family lives', issuer: {}, more: '', refusesReused: true, losesNothing: false },
-  { name: 'no rotation', issuer: { rotateRefreshTokens: false }, more: '', refusesReused: false, losesNothing: true },
-];
 
 /** One laptop and one issuer; plans are played on it one after the other. */
 export class Lane {

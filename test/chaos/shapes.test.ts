@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildFaulty } from '../support/fault-build.ts';
 import type { FaultBuild } from '../support/fault-build.ts';
 import { publish, size } from './campaign.ts';
-import { drawPlans, Lane, newTally, rehearsals, SHAPES, STRICT } from './kill.ts';
-import type { Shape, Tally } from './kill.ts';
+import { SHAPES, STRICT } from './kill-shapes.ts';
+import type { Shape } from './kill-shapes.ts';
+import { drawPlans, Lane, newTally, rehearsals } from './kill.ts';
+import type { Tally } from './kill.ts';
 import { Person } from './rig.ts';
 
 const RUNS = size(1, 60);
