@@ -89,7 +89,8 @@ export class Lane {
     await scene.prepare(stage);
     laptop.hits();
     ledger.mark();
-    if (fault !== null) laptop.desk.arm(fault);
+    if (fault === null) laptop.desk.disarm();
+    else laptop.desk.arm(fault);
     const died = laptop.running?.exited;
     const result = await scene.act(stage).then((value) => value, () => null); // its connection breaks
     const isMeant = (): boolean => fault !== null && seen.some((hit) => hit.action !== null);

@@ -4,7 +4,7 @@
  * kills, delays or fails at the step that the plan names. The copy lies beside the released files and is none
  * of them. It has one more change: its keychain is a file, so that a start needs neither desktop nor passphrase.
  */
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -87,8 +87,8 @@ function hit(label) {
   }
   const n = (hits.get(label) ?? 0) + 1;
   hits.set(label, n);
-  const plan = text === '' ? null : JSON.parse(text);
-  const meant = plan !== null && plan.label === label && plan.nth === n;
+  const plan = JSON.parse(text);
+  const meant = plan.label === label && plan.nth === n;
   appendFileSync(dir + '/hits', label + ' ' + n + (meant ? ' ' + plan.action : '') + '\\n');
   if (!meant) return null;
   if (plan.action === 'kill') die();
@@ -162,6 +162,7 @@ export type Hit = { readonly label: string; readonly nth: number; readonly actio
 export class FaultDesk {
   readonly dir: string;
   #read = 0;
+  #plans = 0;
 
   constructor(dir: string) {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -170,12 +171,16 @@ export class FaultDesk {
     appendFileSync(join(dir, 'hits'), '');
   }
 
+  /** Hits are counted from here. */
   arm(plan: FaultPlan): void {
-    writeFileSync(join(this.dir, 'plan.json'), JSON.stringify(plan));
+    this.#plans += 1;
+    // In one step: the daemon reads it at any moment.
+    writeFileSync(join(this.dir, 'plan.new'), JSON.stringify({ ...plan, number: this.#plans }));
+    renameSync(join(this.dir, 'plan.new'), join(this.dir, 'plan.json'));
   }
 
   disarm(): void {
-    writeFileSync(join(this.dir, 'plan.json'), '');
+    this.arm({ label: '', nth: 0, action: 'kill' });
   }
 
   /** Hits since this was asked last. */
