@@ -49,6 +49,7 @@ describe('kill -9', () => {
     const tally = newTally();
     expect(await playAll(rehearsals(), tally)).toEqual([]);
     expect(unreached(build.labels, tally), 'labels that no scene passes').toEqual([]);
+    expect(unreached([...build.labels, 'nobody.passes.here'], tally)).toEqual(['nobody.passes.here']);
     const rehearsed = tally.runs;
     const plans = drawPlans(RUNS, tally);
     const failures = await playAll(onlyRun === null ? plans : plans.filter(({ run }) => run === onlyRun), tally);
