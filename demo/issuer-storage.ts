@@ -12,7 +12,8 @@ export type IssuerStorage = {
   revokeGrantsOf(accountId: string): Promise<number>;
 };
 
-export function createIssuerStorage(): IssuerStorage {
+/** @param reuseGraceS - seconds in which a refresh token that was used works once more */
+export function createIssuerStorage(reuseGraceS: number): IssuerStorage {
   const records = new Map<string, AdapterPayload>();
   const keysOfGrant = new Map<string, Set<string>>();
   const keyOfUid = new Map<string, string>();
@@ -33,7 +34,10 @@ export function createIssuerStorage(): IssuerStorage {
         if (payload.userCode !== undefined) keyOfUserCode.set(payload.userCode, key(id));
       },
       async find(id) {
-        return model === 'Client' ? clients.get(id) : records.get(key(id));
+        if (model === 'Client') return clients.get(id);
+        const found = records.get(key(id));
+        const consumed = model === 'RefreshToken' && typeof found?.consumed === 'number' ? found.consumed : null;
+        return consumed === null || Date.now() / 1000 - consumed >= reuseGraceS ? found : { ...found, consumed: undefined };
       },
       async findByUid(uid) {
         return record(keyOfUid.get(uid));

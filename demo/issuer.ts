@@ -48,6 +48,8 @@ export type IssuerOptions = {
   readonly accessTokenFormat?: 'opaque' | 'jwt';
   readonly signingAlg?: 'ES256' | 'RS256';
   readonly rotateRefreshTokens?: boolean;
+  /** Seconds in which a replaced refresh token still works, as some servers allow; Infinity: a second use is never seen. Default 0. */
+  readonly reuseGraceS?: number;
   /** When a refresh token is issued. Default: with the scope offline_access. */
   readonly refreshTokens?: 'offline_access' | 'always' | 'never';
   readonly par?: 'offered' | 'required' | 'none';
@@ -157,7 +159,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Embedded
   const url = `${options.publicOrigin ?? origin}${path}`;
 
   const ledger = new IssuerLedger();
-  const storage = createIssuerStorage();
+  const storage = createIssuerStorage(options.reuseGraceS ?? 0);
   const key = await makeSigningKey(options.signingAlg ?? 'ES256');
   const lifetimes: Lifetimes = { accessTokenS: 3600, refreshTokenS: 14 * 86_400, idTokenS: 3600, codeS: 60, deviceCodeS: 600, sessionS: 86_400, ...options.lifetimes };
   const registerClient = (client: IssuerClient): void => {

@@ -23,9 +23,12 @@ export async function writeHead(path: string, { seq, hash }: Head): Promise<void
   const temporary = `${path}.tmp`;
   const handle = await open(temporary, 'w', 0o600);
   try {
+    // @fault audit.head.opened
     await handle.writeFile(`1 ${seq} ${hash}\n`);
   } finally {
     await handle.close();
   }
+  // @fault audit.head.written
   await rename(temporary, path);
+  // @fault audit.head.renamed
 }

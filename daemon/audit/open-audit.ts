@@ -153,7 +153,9 @@ class AuditLog implements Audit {
     while (this.#bytes.length > 0) {
       const batch = this.#bytes;
       const last = this.#waiting.length;
+      // @fault audit.append.claimed
       const { bytesWritten } = await this.#file.write(batch);
+      // @fault audit.append.written
       this.#bytes = this.#bytes.subarray(bytesWritten);
       if (bytesWritten < batch.length) continue;
       this.#written = this.#waiting[last - 1]?.head ?? this.#written;
@@ -192,6 +194,7 @@ class AuditLog implements Audit {
     if (head.seq === this.#synced.seq) return;
     try {
       await this.#file.datasync();
+      // @fault audit.synced
       await writeHead(headPath(this.#path), head);
       this.#synced = head;
       if (this.#failing === 'sync') this.#mend();

@@ -104,8 +104,11 @@ function lockOn(fd: number, path: string): Lock {
       if (!held) throw new Error('the lock was released');
       onDisk(() => {
         ftruncateSync(fd, 0);
+        // @fault-sync lock.truncated
         writeSync(fd, `${JSON.stringify(record)}\n`, 0);
+        // @fault-sync lock.written
         fsyncSync(fd);
+        // @fault-sync lock.synced
       });
     },
     release() {

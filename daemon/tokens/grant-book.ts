@@ -95,7 +95,9 @@ export class Grants implements GrantBook {
       const current = this.#grants.get(next.profile);
       if (expected !== null && current?.generation !== expected) return 'conflict';
       this.#generations.set(next.profile, next.generation);
+      // @fault book.commit.claimed
       if (!(await this.#trySave(next))) void this.#saveLater(next.profile);
+      // @fault book.commit.saved
       this.#unanswered.delete(next.profile);
       this.#absences.delete(next.profile);
       this.#grants.set(next.profile, next);
@@ -108,7 +110,9 @@ export class Grants implements GrantBook {
     return this.#inTurn(profile, async () => {
       const grant = this.#grants.get(profile) ?? null;
       if (grant !== null) {
+        // @fault book.take.claimed
         await before(grant);
+        // @fault book.take.prepared
         this.#generations.set(profile, grant.generation);
         this.#absences.set(profile, 'signed_out');
       }
@@ -116,13 +120,18 @@ export class Grants implements GrantBook {
       this.#unsaved.delete(profile);
       this.#unanswered.delete(profile);
       await this.#deps.vault.remove(profile);
+      // @fault book.take.removed
       if (grant !== null) this.#deps.onChange(profile, 'grant_removed');
       return grant;
     });
   }
 
-  /** The last try for what the disk refused so far: before the key goes, and before the process ends. */
+  /**
+   * Before the key goes, and before the process ends: what is being written is finished, a sign-out above all, whose
+   * tokens are revoked whether or not its file could be removed; and what the disk refused is tried once more.
+   */
   async flush(): Promise<void> {
+    await Promise.all(this.#tails.values());
     for (const profile of this.#unsaved) await this.#inTurn(profile, () => this.#saveAgain(profile));
   }
 
@@ -174,6 +183,7 @@ export class Grants implements GrantBook {
   async #recover(grant: Grant, intent: RefreshIntent): Promise<void> {
     const { clock, log, graceOf } = this.#deps;
     if (grant.rotates === false) return;
+    // @fault book.recover.begun
     const sent: Instant = { now: intent.at, boottimeMs: intent.boottime?.ms ?? 0, bootId: intent.boottime?.bootId ?? '' };
     if (mayResend(grant, sent, graceOf(grant.profile), instantOf(clock))) {
       this.markUnanswered(grant.profile, sent);

@@ -135,6 +135,7 @@ export class Revocations {
   async #seal(revocation: Revocation): Promise<void> {
     try {
       await this.#deps.vault.saveRevocation(revocation);
+      // @fault revocation.sealed
     } catch (cause) {
       // It is sent all the same, from memory; only a restart before that would lose it.
       if (!(cause instanceof BrokerError)) throw cause;
@@ -147,7 +148,9 @@ export class Revocations {
     const { vault, issuer, audit, log } = this.#deps;
     try {
       const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
+      // @fault revocation.claimed
       const outcome = await issuer.revoke({ ...revocation, clientSecret }, revocation.token, revocation.tokenKind);
+      // @fault revocation.answered
       log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
       await audit.append({
         event: 'token_revoked', profile: revocation.profile, caller: null, request: null,
@@ -178,6 +181,7 @@ export class Revocations {
     this.#pending.delete(revocation.id);
     try {
       await this.#deps.vault.removeRevocation(revocation.id);
+      // @fault revocation.forgotten
     } catch (cause) {
       // It will be sent once more after a restart, which does no harm.
       if (!(cause instanceof BrokerError)) throw cause;

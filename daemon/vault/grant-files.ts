@@ -12,7 +12,7 @@ import { parseProfileName } from '../../shared/names.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import type { Log, StoredGrant } from '../core/ports.ts';
-import { onDisk, removeDurable, reserveInPlace, writeReserved } from './private-files.ts';
+import { onDisk, removeDurable, writeReserved } from './private-files.ts';
 import { decodeGrant, encodeGrant, grantBinding } from './records.ts';
 import { refuseNewer, seal, SEAL_VERSION } from './seal.ts';
 import type { Decode, SealedFolder } from './sealed-folder.ts';
@@ -52,7 +52,9 @@ export class GrantFiles {
     if (current.kind === 'damaged') await this.#folder.setAside(profile);
     if (next?.kind === 'saved') {
       // The crash came between the write and the rename, or before the file was cut to its size and synced.
+      // @fault vault.promote.found
       await this.#moveNext(profile, next.text);
+      // @fault vault.promote.moved
       this.#log.info('vault_generation_promoted', { profile, generation: next.grant.generation });
       return { grant: next.grant, intent: null };
     }
@@ -65,9 +67,10 @@ export class GrantFiles {
     // Spaces: what is not written over by the answer is cut off, or trimmed by who reads after a crash.
     const text = JSON.stringify({ v: SEAL_VERSION, ...intent }).padEnd(size, ' ');
     const earlier = await this.#folder.readBytes(nextName(profile));
+    // @fault vault.begin.read
     await onDisk(this.#folder.dir, async () => {
       try {
-        await reserveInPlace(this.#folder.dir, nextName(profile), Buffer.from(text));
+        await this.#folder.writeFile(nextName(profile), text);
       } catch (cause) {
         // Nothing was sent: an intent that stayed behind would read as a lost answer. An earlier one has its reason.
         if (earlier === null) await removeDurable(this.#folder.dir, [nextName(profile)]);
@@ -82,6 +85,7 @@ export class GrantFiles {
 
   async save(key: Uint8Array, grant: Grant): Promise<void> {
     const sealed = await seal(key, grantBinding(this.#vault, grant), encodeGrant(grant));
+    // @fault vault.save.sealed
     if (!(await this.#moveNext(grant.profile, sealed))) await this.#folder.write(grant.profile, sealed);
   }
 

@@ -20,7 +20,7 @@ import type { Keychain } from './keychain.ts';
 import { removeKeychainKey } from './keychain-key.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { Passphrases } from './passphrase.ts';
-import { checkPrivateDir, errnoOf, onDisk, removedError } from './private-files.ts';
+import { checkPrivateDir, errnoOf, onDisk, removedError, sweepTemporary } from './private-files.ts';
 import { eraseFolders, SealedStore } from './sealed-store.ts';
 import type { Store } from './store.ts';
 import { headerPath, readHeader, removeHeader, writeHeader } from './vault-header.ts';
@@ -56,6 +56,7 @@ export async function openVaultWith(deps: VaultDeps, keychain: Keychain): Promis
   await onDisk(deps.stateDir, async () => {
     try {
       await checkPrivateDir(deps.stateDir);
+      await sweepTemporary(deps.stateDir);
     } catch (cause) {
       // Made when the first file is: a vault in memory writes none.
       if (errnoOf(cause) !== 'ENOENT') throw cause;

@@ -64,7 +64,11 @@ export async function checkPrivateDir(dir: string): Promise<void> {
 }
 
 export async function makePrivateDir(dir: string): Promise<void> {
-  if (await makeDir(dir)) await syncDir(dirname(dir));
+  if (await makeDir(dir)) {
+    // @fault vault.dir.made
+    await syncDir(dirname(dir));
+    // @fault vault.dir.parent-synced
+  }
   await checkPrivateDir(dir);
 }
 
@@ -127,29 +131,23 @@ export async function writeDurable(dir: string, name: string, bytes: Uint8Array,
   const handle = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     try {
+      // @fault vault.write.opened
       await writeAll(handle, bytes);
+      // @fault vault.write.written
       await handle.sync();
+      // @fault vault.write.synced
     } finally {
       await handle.close();
     }
+    // @fault vault.write.closed
     await rename(temporary, join(dir, name));
+    // @fault vault.write.renamed
   } catch (cause) {
     await rm(temporary, { force: true });
     throw cause;
   }
   await syncDir(dir);
-}
-
-/** Writes `bytes` into space that is taken for good when it resolves. An existing file is written over in place. */
-export async function reserveInPlace(dir: string, name: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(join(dir, name), O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
-  try {
-    await writeAll(handle, bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await syncDir(dir);
+  // @fault vault.write.dir-synced
 }
 
 /**
@@ -165,21 +163,31 @@ export async function writeReserved(dir: string, reserved: string, name: string,
     throw cause;
   }
   try {
+    // @fault vault.answer.opened
     await writeAll(handle, bytes);
+    // @fault vault.answer.written
     await handle.truncate(bytes.length);
+    // @fault vault.answer.cut
     await handle.sync();
+    // @fault vault.answer.synced
   } finally {
     await handle.close();
   }
   await rename(join(dir, reserved), join(dir, name));
+  // @fault vault.answer.renamed
   await syncDir(dir);
+  // @fault vault.answer.dir-synced
   return true;
 }
 
 export async function removeDurable(dir: string, names: readonly string[]): Promise<void> {
-  for (const name of names) await rm(join(dir, name), { force: true });
+  for (const name of names) {
+    await rm(join(dir, name), { force: true });
+    // @fault vault.remove.removed
+  }
   try {
     await syncDir(dir);
+    // @fault vault.remove.dir-synced
   } catch (cause) {
     // The directory is gone, and everything in it with it.
     if (errnoOf(cause) !== 'ENOENT') throw cause;
@@ -188,7 +196,9 @@ export async function removeDurable(dir: string, names: readonly string[]): Prom
 
 export async function renameDurable(dir: string, from: string, to: string): Promise<void> {
   await rename(join(dir, from), join(dir, to));
+  // @fault vault.aside.renamed
   await syncDir(dir);
+  // @fault vault.aside.dir-synced
 }
 
 /** Names in `dir`; none where it does not exist. */

@@ -36,7 +36,9 @@ export class SealedFolder {
   prepare(): Promise<void> {
     return onDisk(this.dir, async () => {
       await makePrivateDir(this.dir);
+      // @fault vault.folder.made
       await sweepTemporary(this.dir);
+      // @fault vault.folder.swept
     });
   }
 
@@ -74,8 +76,12 @@ export class SealedFolder {
     return { kind: 'open', record: decoded.record };
   }
 
-  async write(name: string, sealed: string): Promise<void> {
-    await onDisk(this.dir, () => writeDurable(this.dir, `${name}${ENDING}`, Buffer.from(sealed, 'latin1'), this.#random.token(9)));
+  write(name: string, sealed: string): Promise<void> {
+    return this.writeFile(`${name}${ENDING}`, sealed);
+  }
+
+  async writeFile(file: string, text: string): Promise<void> {
+    await onDisk(this.dir, () => writeDurable(this.dir, file, Buffer.from(text, 'latin1'), this.#random.token(9)));
   }
 
   async setAside(name: string): Promise<void> {

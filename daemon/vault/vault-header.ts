@@ -48,7 +48,9 @@ export async function writeHeader(stateDir: string, header: VaultHeader, random:
   const text = JSON.stringify({ v: HEADER_VERSION, ...header }, null, 2);
   await onDisk(stateDir, async () => {
     await makePrivateDir(stateDir);
+    // @fault vault.header.begun
     await writeDurable(stateDir, FILE, Buffer.from(`${text}\n`), random.token(9));
+    // @fault vault.header.written
   });
 }
 

@@ -118,7 +118,7 @@ describe('a vault whose process is killed', () => {
     const from = steps.findIndex((step) => step.startsWith('write') && step.includes('work.jwe'));
     expect(steps.slice(from).filter((step, i, all) => step !== all[i - 1])).toEqual([
       'write grants/work.jwe.tmp', 'fsync grants/work.jwe.tmp', 'rename grants/work.jwe', 'fsync grants', 'says first',
-      'write grants/work.next', 'fsync grants/work.next', 'fsync grants', 'says sent',
+      'write grants/work.next.tmp', 'fsync grants/work.next.tmp', 'rename grants/work.next', 'fsync grants', 'says sent',
       'write grants/work.next', 'ftruncate grants/work.next', 'fsync grants/work.next', 'rename grants/work.jwe', 'fsync grants', 'says second',
     ]);
   });

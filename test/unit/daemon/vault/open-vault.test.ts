@@ -43,6 +43,13 @@ describe('a vault keyed by the keychain', () => {
     keychain.calls.length = 0;
   });
 
+  it('removes what a crash left half written beside vault.json', async () => {
+    writeFileSync(at('vault.json.r1.tmp'), 'half', { mode: 0o600 });
+    await open();
+    expect(tree(dir.path).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    expect(existsSync(at('vault.json'))).toBe(true);
+  });
+
   it('asks the keychain once in a daemon\'s life, and once more after each lock', async () => {
     const vault = await open();
     await Promise.all(Array.from({ length: 20 }, () => vault.grants()));
