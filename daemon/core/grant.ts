@@ -177,7 +177,8 @@ export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null
     ...endsSaid(set, at, grant),
     // Once seen to rotate, always held to rotate: some issuers rotate only now and then.
     rotates: grant.rotates === true || rotated,
-    identity: set.identity === null ? grant.identity : { ...set.identity, authTime: set.identity.authTime ?? grant.identity?.authTime ?? null },
+    // OIDC Core, section 12.2: auth_time is that of the sign-in, whatever a later ID token says.
+    identity: set.identity === null ? grant.identity : { ...set.identity, authTime: grant.identity?.authTime ?? set.identity.authTime },
     state: {
       kind: 'active',
       // RFC 6749, section 6: without a new refresh token the old one stays valid.

@@ -144,6 +144,15 @@ describe('transitions', () => {
     expect(kept.state.kind === 'active' && kept.state.refreshToken?.equals('rt-1-EXAMPLE')).toBe(true);
     expect(refreshed(rotated, tokenSet(3, { refreshToken: null }), null, false, instant()).rotates).toBe(true);
   });
+  it('a refresh never moves the time of the sign-in, by which callers ask for a recent one', () => {
+    const grant = someGrant();
+    if (grant.identity === null) throw new Error('somebody signed in');
+    const later = { ...grant.identity, authTime: 1_800_000_000 };
+    const first = { ...grant, identity: { ...grant.identity, authTime: 1_700_000_000 } };
+    expect(refreshed(first, tokenSet(2, { identity: later }), null, false, instant()).identity?.authTime).toBe(1_700_000_000);
+    const unsaid = { ...grant, identity: { ...grant.identity, authTime: null } };
+    expect(refreshed(unsaid, tokenSet(2, { identity: later }), null, false, instant()).identity?.authTime).toBe(1_800_000_000);
+  });
   it('where the issuer rotates, earlier access tokens are not served any more: most such servers end them', () => {
     const other = someToken({ byDefault: false, scopes: scopes('api') });
     const grant = someGrant({ state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [other] } });
