@@ -27,8 +27,9 @@ export function findingOf(error: unknown): Finding {
 function checkVault({ vault, locked }: StatusReply): Finding {
   const words = `the vault is ${vault.backend}, ${vault.state}${vault.detail === '' ? '' : `: ${vault.detail}`}`;
   if (locked) return warning('vault', 'the vault was locked by valetkey lock', 'Nothing is handed out', 'valetkey unlock');
-  if (vault.state === 'unavailable') return failure('vault', words, 'No grant can be read or saved', 'valetkey unlock --create');
-  if (vault.state === 'locked') return warning('vault', words, 'Nothing is handed out', 'valetkey unlock');
+  // What to do depends on why it is closed: the words say it.
+  if (vault.state === 'unavailable') return failure('vault', words, 'No grant can be read or saved', null);
+  if (vault.state === 'locked') return warning('vault', words, 'Nothing is handed out', null);
   if (vault.backend === 'memory') return warning('vault', words, 'Every sign-in ends with the daemon', 'valetkey unlock --create');
   return ok('vault', words);
 }

@@ -101,8 +101,8 @@ class BrokerVault implements Vault {
     // Who asks may be waiting for the keychain. A vault that is still to be made waits for who needs it.
     if (this.#header !== null) this.#lookAgain();
     if (this.#phase.kind === 'open') return this.#phase.status;
-    const { backend, state, detail } = this.#phase;
-    return { backend, state, detail: sentence(detail) };
+    const { backend, state, detail, hint } = this.#phase;
+    return { backend, state, detail: `${sentence(detail)} ${hint}` };
   }
 
   async unlock(passphrase: Secret | null, create: boolean): Promise<void> {

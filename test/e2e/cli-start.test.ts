@@ -61,7 +61,7 @@ describe('start on demand', () => {
     const { pid, socket } = JSON.parse(stdout) as { pid: number; socket: string };
     rmSync(socket);
     const status = await home.valetkey(['daemon', 'status', '--json']);
-    expect(JSON.parse(status.stderr)).toMatchObject({ code: 'daemon_unreachable', detail: `daemon ${pid} runs, but its socket ${socket} is gone`, hint: `Run: kill ${pid}, then the command again` });
+    expect(JSON.parse(status.stderr)).toMatchObject({ code: 'daemon_unreachable', detail: `daemon ${pid} runs, but its socket ${socket} is gone`, hint: `If it is ending it is gone within a minute; else run: kill ${pid}, then the command again` });
     expect(await home.valetkey(['daemon', 'stop'])).toMatchObject({ exit: 0, stderr: 'The daemon has stopped.\n' });
     // Where nobody reaps it, it has no command line any more.
     expect(existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toBeOneOf([false, '']);

@@ -28,7 +28,7 @@ describe('profiles', () => {
     expect((await run(['profiles', '--quiet'], { api })).calls).toEqual([['profiles']]);
   });
 
-  it.each([{ vault: { backend: 'passphrase' as const, state: 'locked' as const, detail: '' } }, { locked: true }])('while the vault is closed nobody says "no": %j', async (closed) => {
+  it.each([{ vault: { backend: 'passphrase' as const, state: 'locked' as const, detail: 'The vault has no passphrase yet. Run: valetkey unlock --create' } }, { locked: true }])('while the vault is closed nobody says "no": %j', async (closed) => {
     const locked = { profiles: () => ({ profiles: [{ ...profile, signed_in: false }] }), status: () => ({ ...status, grants: [], ...closed }) };
     const { stdout, stderr } = await run(['profiles'], { api: locked });
     expect(stdout).toMatch(/ -\n$/);

@@ -393,14 +393,14 @@ describe('a fresh machine', () => {
 describe('a vault keyed by a passphrase', () => {
   it('is locked until one was chosen, and after each start', async () => {
     const first = await open('passphrase');
-    expect(first.status()).toEqual({ backend: 'passphrase', state: 'locked', detail: 'The vault has no passphrase yet.' });
+    expect(first.status()).toEqual({ backend: 'passphrase', state: 'locked', detail: 'The vault has no passphrase yet. Run: valetkey unlock --create' });
     await expect(first.save(grantOf(1))).rejects.toMatchObject({ code: 'vault_locked' });
     await expect(first.unlock(PASSPHRASE, false)).rejects.toMatchObject({ code: 'vault_locked', hint: 'Run: valetkey unlock --create' });
     await expect(first.unlock(new Secret('short'), true)).rejects.toMatchObject({ code: 'bad_request' });
     await first.unlock(PASSPHRASE, true);
     await first.save(grantOf(1));
     const second = await open('auto');
-    expect(second.status()).toEqual({ backend: 'passphrase', state: 'locked', detail: 'The vault opens with a passphrase.' });
+    expect(second.status()).toEqual({ backend: 'passphrase', state: 'locked', detail: 'The vault opens with a passphrase. Run: valetkey unlock' });
     await expect(second.unlock(PASSPHRASE, true)).rejects.toMatchObject({ code: 'bad_request' });
     await second.unlock(PASSPHRASE, false);
     expect(await generations(second)).toEqual([1]);
