@@ -26,8 +26,6 @@ import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
 export type SourceDeps = RefreshDeps & {
   readonly random: Random;
   readonly circuits: Circuits;
-  /** The user's own lock. */
-  readonly isLocked: () => boolean;
   /** A caller was given this token. */
   readonly onServed: (profile: Profile, token: AccessToken, need: TokenNeed, at: Instant) => void;
 };
