@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { grantRow } from '../../client/grant-rows.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -47,6 +48,19 @@ describe('refresh at a real issuer that rotates and watches for reuse', () => {
     expect(hostile.issuer.events.map((e) => e.name)).toContain('grant.revoked');
     await vk.signIn('work', 'alice');
     expect(await token()).toMatchObject({ source: 'cache' });
+  });
+
+  it('[TK-10] the end of a sign-in that the issuer names is shown, and warned of before it comes', async () => {
+    hostile.fault('token', faults.withMembers({ refresh_token_timeout: 86_400, authorization_expires_in: 36_000 }));
+    await vk.signIn('work', 'alice');
+    const { body } = await vk.api('GET', '/v1/status');
+    const [grant] = body.grants;
+    expect(grant.authorization_expires_at - grant.signed_in_at).toBeGreaterThanOrEqual(35_999);
+    expect(grant.refresh_token_expires_at - grant.signed_in_at).toBeGreaterThanOrEqual(86_399);
+    expect(grantRow(grant, grant.signed_in_at)[2]).toBe('active for 10 h');
+    expect(body.warnings.join()).not.toContain('the sign-in ends');
+    vk.skipMs = 9 * 3_600_000;
+    expect((await vk.api('GET', '/v1/status')).body.warnings.join()).toMatch(/work: the sign-in ends in (59|60) minutes, whatever is refreshed; run: valetkey login work/);
   });
 
   it('[TK-05] a lost answer asks for one sign-in, and never uses the consumed token again', async () => {
