@@ -18,7 +18,7 @@ import type { Circuits } from './circuit.ts';
 import { Flight, NO_ANSWER_YET } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, outageError, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes } from './refusals.ts';
+import { concernsAll, failureIn, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
@@ -59,6 +59,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) return null;
+    refuseLongLife(profile, token);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'cache' };
   }
@@ -131,6 +132,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
     if (!isStillThere || !servedAtBirth(token, need, profile.traits.scopeAliases)) return null;
+    refuseLongLife(profile, token);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'refresh' };
   }
