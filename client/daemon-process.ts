@@ -47,5 +47,5 @@ export function socketGone(paths: Pick<Paths, 'lockFile'>, uid: number): Valetke
   const daemon = livingDaemon(paths, uid);
   if (daemon === null) return null;
   const what = existsSync(daemon.socket) ? `does not answer on ${daemon.socket}` : `its socket ${daemon.socket} is gone`;
-  return ValetkeyError.local('daemon_unreachable', `daemon ${daemon.pid} runs, but ${what}`, { hint: `Run: kill ${daemon.pid}, then the command again` });
+  return ValetkeyError.local('daemon_unreachable', `daemon ${daemon.pid} runs, but ${what}`, { hint: `If it is ending it is gone within a minute; else run: kill ${daemon.pid}, then the command again` });
 }

@@ -138,7 +138,11 @@ export async function startDaemon(options: StartOptions): Promise<string> {
       if (ending.kind === 'failed') throw ending.error;
       hasLost ||= ending.kind === 'lost';
       if (performance.now() > deadline) {
-        const problem = attempt.problem();
+        const said = attempt.problem();
+        // That another holds the lock is no failure of the daemon, which ends with 0. That nobody answers is one of this command.
+        const isOther = said?.code === 'already_running';
+        hasLost ||= isOther;
+        const problem = isOther ? null : said;
         // One that is only slow goes on, and the next command finds it.
         if (problem !== null) attempt.kill();
         throw problem ?? (hasLost ? socketGone(paths, owner.uid) : null) ?? ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);

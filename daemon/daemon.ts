@@ -58,8 +58,8 @@ export type Daemon = {
   reload(): Promise<void>;
 };
 
-/** A refresh takes 10 s at most, and a second try within a grace as long again. */
-const DRAIN_MS = 25_000;
+/** The answer to a refresh that was sent is waited for for a minute. Where a grace allows a second try, the next start may make it. */
+const DRAIN_MS = 65_000;
 /** Connections that said nothing yet are cut by the door within five seconds. */
 const SOCKET_MS = 6_000;
 const CLOSE_STEP_MS = 20;

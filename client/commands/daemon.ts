@@ -6,8 +6,8 @@ import { count } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { daemonFacts } from './status.ts';
 
-// A refresh on the wire is finished and saved before the daemon ends.
-const STOP_TIMEOUT_MS = 45_000;
+// A refresh on the wire is finished and saved before the daemon ends: a minute, where the issuer hangs.
+const STOP_TIMEOUT_MS = 80_000;
 const STOP_LOOK_MS = 50;
 
 function isUnreachable(error: unknown): boolean {

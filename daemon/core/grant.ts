@@ -73,6 +73,11 @@ export function expiryAsOf(token: AccessToken, at: Instant): EpochMs {
   return Math.abs(end - token.expiresAt) < JUMP_MS ? token.expiresAt : (end as EpochMs);
 }
 
+/** What callers are told is whole seconds: they must not get a token that is over by what they are told. */
+function endsAtSecond(token: AccessToken, at: Instant): number {
+  return Math.floor(expiryAsOf(token, at) / 1000) * 1000;
+}
+
 /** The moment at which it came. */
 function birthOf(token: AccessToken): Instant {
   return { now: token.obtainedAt, boottimeMs: token.life?.fromMs ?? 0, bootId: token.life?.bootId ?? '' };
@@ -93,6 +98,7 @@ export function serves(token: AccessToken, need: TokenNeed, aliases: IssuerTrait
     && (need.scopes === null ? token.byDefault : need.scopes.every((scope) => holdsScope(token.scopes, scope, aliases)))
     && (need.acrValues.length === 0 || (token.acr !== null && need.acrValues.includes(token.acr)))
     && left > 0
+    && endsAtSecond(token, at) > at.now
     && (left >= need.minTtlMs || (isFresh(token, at) && remainingMs(token, birthOf(token)) >= need.minTtlMs))
     && (need.notBeforeMs === null || (token.life?.bootId === at.bootId && token.life.fromMs >= need.notBeforeMs));
 }
@@ -127,6 +133,8 @@ export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: I
   // RFC 6749, section 5.1: expires_in is only RECOMMENDED; without a default of the preset its life is unknown.
   const lifeS = set.expiresInS ?? traits.defaultExpiresInS;
   if (lifeS === null) return { kind: 'discard', why: 'it does not say how long the token lives (expires_in), and the profile sets no default_expires_in_s', hint: `Set default_expires_in_s in profile ${profile.name}` };
+  // It would serve nobody, and each who asks would refresh again.
+  if (lifeS < 1) return { kind: 'discard', why: 'it says that the token is over already (expires_in 0)', hint: null };
   // RFC 6749, section 5.1: scope is OPTIONAL where identical to what was asked.
   const granted = set.scope ?? asked.scopes;
   const beyond = scopesBeyond(granted, asked.scopes, traits.scopeAliases);
@@ -169,7 +177,8 @@ export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null
     ...endsSaid(set, at, grant),
     // Once seen to rotate, always held to rotate: some issuers rotate only now and then.
     rotates: grant.rotates === true || rotated,
-    identity: set.identity === null ? grant.identity : { ...set.identity, authTime: set.identity.authTime ?? grant.identity?.authTime ?? null },
+    // OIDC Core, section 12.2: auth_time is that of the sign-in, whatever a later ID token says.
+    identity: set.identity === null ? grant.identity : { ...set.identity, authTime: grant.identity?.authTime ?? set.identity.authTime },
     state: {
       kind: 'active',
       // RFC 6749, section 6: without a new refresh token the old one stays valid.

@@ -44,7 +44,8 @@ function conflictWith(claims: JWTPayload, previous: Identity): string | null {
   if (!previous.aud.every((audience) => now.aud.includes(audience))) return 'aud lacks one of the sign-in';
   // Some servers leave it out here; beside a single aud it says nothing more (OIDC Core, section 2).
   if (now.azp !== null && now.azp !== previous.azp) return 'azp differs from the sign-in';
-  if (now.authTime !== null && previous.authTime !== null && now.authTime !== previous.authTime) return 'auth_time differs from the sign-in';
+  // auth_time is to stay that of the sign-in as well. Some servers (django-oauth-toolkit) say when the person last
+  // signed in anywhere: that names nobody else, and grant.ts keeps the first.
   return null;
 }
 

@@ -91,19 +91,23 @@ export class Circuits {
   }
 
   async #probe(key: string, state: State, grant: Grant, connection: IssuerConnection): Promise<void> {
+    const startedMs = this.#deps.clock.boottimeMs();
     const outcome = await this.#deps.issuer.probe(grant.server, connection);
     if (outcome.kind === 'reached') this.#close(key, state, grant.issuer);
-    else this.#fail(key, state, grant.issuer, outcome);
+    else this.#fail(key, state, grant.issuer, outcome, startedMs);
   }
 
-  #fail(key: string, before: State | undefined, issuer: string, { cause, reach, retryAfterMs }: Transient): void {
+  /** @param startedMs - of a probe: one that hung has been a pause by itself, and the network may be back */
+  #fail(key: string, before: State | undefined, issuer: string, { cause, reach, retryAfterMs }: Transient, startedMs: number | null = null): void {
     const { clock, random, log } = this.#deps;
-    const failures = (before?.failures ?? 0) + 1;
+    const nowMs = clock.boottimeMs();
+    const failures = failuresAfter(before, reach);
     const ceiling = Math.min(reach === 'network' ? NETWORK_PAUSE_MAX_MS : SERVER_PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 16));
-    const pauseMs = Math.max((ceiling * (1 + random.fraction())) / 2, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS));
+    const pausedUntilMs = Math.max((startedMs ?? nowMs) + (ceiling * (1 + random.fraction())) / 2, nowMs + FIRST_PAUSE_MS / 2);
+    const notBeforeMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS));
     const state: State = before ?? { failures, since: clock.now(), cause, reach, notBeforeMs: 0, trial: false, probing: null };
     const wasOpen = before !== undefined && isOpen(before);
-    Object.assign(state, { failures, cause, reach, notBeforeMs: clock.boottimeMs() + pauseMs, trial: false });
+    Object.assign(state, { failures, cause, reach, notBeforeMs, trial: false });
     this.#states.set(key, state);
     if (!wasOpen && isOpen(state)) log.warn('issuer_unreachable', { issuer, why: cause });
   }
@@ -121,6 +125,12 @@ export class Circuits {
 
 function isOpen({ failures, reach }: State): boolean {
   return failures >= (reach === 'network' ? 1 : SERVER_FAILURES);
+}
+
+/** An issuer that was away and answers with an error has just come back: what was counted while it was away says nothing of that. */
+function failuresAfter(before: State | undefined, reach: Transient['reach']): number {
+  if (before === undefined || before.reach === reach || !isOpen(before)) return (before?.failures ?? 0) + 1;
+  return reach === 'server' ? SERVER_FAILURES : 1;
 }
 
 /** Behind another proxy the same issuer is another road. */

@@ -11,6 +11,14 @@ import type { RefreshOutcome } from './refresh.ts';
 /** What came of asking for a refresh: what the issuer said, or why it was not asked. */
 export type FlightOutcome = RefreshOutcome | { readonly kind: 'outage'; readonly outage: Outage };
 
+/** The cause of a back-off after an answer that is no OAuth answer. */
+export const UNREADABLE = 'unreadable_answer';
+
+/** No OAuth answer: a proxy or a portal stands between, or the server is ill. */
+export function isNoise(outcome: FlightOutcome): boolean {
+  return outcome.kind === 'refused' && outcome.code === 'issuer_response_invalid';
+}
+
 export function tooShort(profile: Profile, lifeMs: number, need: TokenNeed): BrokerError {
   return new BrokerError('min_ttl_unmet', `${profile.issuer} gives tokens of ${Math.floor(lifeMs / 1000)} s; ${Math.ceil(need.minTtlMs / 1000)} s were asked for`, {
     hint: `Run: valetkey token ${profile.name} --min-ttl ${Math.max(0, Math.floor(lifeMs / 2000))}`,
@@ -55,10 +63,14 @@ function whatItDid({ reach }: Transient): string {
   return reach === 'server' ? 'answered with an error to' : 'did not answer';
 }
 
+/** What is no OAuth answer decides nothing; but some servers say no more than that of a dead refresh token. */
+const ifItGoesOn = (profile: Profile): string => `Nothing is lost. If it goes on, run: valetkey login ${profile.name}`;
+
 /** Since when it has been so, and why nothing is sent now. */
-export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage): BrokerError {
+export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage, profile: Profile): BrokerError {
+  const hint = cause === UNREADABLE ? { hint: ifItGoesOn(profile) } : reach === 'server' ? { hint: 'The issuer is ill; nothing is lost, and it is asked again when somebody asks' } : {};
   const what = reach === 'server' ? 'has answered with errors' : 'has not been reached';
-  return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since });
+  return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since, ...hint });
 }
 
 /** Null where the outcome lets this caller look again, or holds its token. */
@@ -67,11 +79,12 @@ export function failureIn(outcome: FlightOutcome, profile: Profile, retryAfterS:
     case 'transient':
       return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(outcome.transient)} the refresh (${outcome.transient.cause})`, { retryAfterS });
     case 'outage':
-      return outageError(outcome.outage);
+      return outageError(outcome.outage, profile);
     case 'parked':
       return loginRequired(profile, outcome.reason);
     case 'refused':
-      return outcome.reason === null ? new BrokerError(outcome.code, outcome.message) : loginRequired(profile, outcome.reason);
+      if (outcome.reason !== null) return loginRequired(profile, outcome.reason);
+      return new BrokerError(outcome.code, outcome.message, isNoise(outcome) ? { hint: ifItGoesOn(profile) } : {});
     case 'refreshed':
       return outcome.discarded === null ? null : discardedAnswer(profile, outcome.discarded);
     case 'overtaken':

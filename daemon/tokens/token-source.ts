@@ -18,7 +18,7 @@ import type { Circuits } from './circuit.ts';
 import { Flight, NO_ANSWER_YET } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
@@ -87,7 +87,7 @@ export class TokenSource {
         if (failure !== null) throw failure;
       }
     }
-    throw new BrokerError('deadline_exceeded', `profile ${profile.name} was refreshed ${ROUNDS} times for other requests`, { retryAfterS: 1 });
+    throw new BrokerError('deadline_exceeded', `profile ${profile.name} was refreshed ${ROUNDS} times, and no token served this request`, { retryAfterS: 1 });
   }
 
   /**
@@ -159,7 +159,7 @@ export class TokenSource {
       throw loginRequired(profile, state.tokens.some((token) => remainingMs(token, at) > 0) ? 'no_refresh_token' : 'expired');
     }
     const { notBeforeMs, since, cause } = line.backOff;
-    if (notBeforeMs > at.boottimeMs) throw outageError({ issuer: profile.issuer, since, cause, reach: 'server', retryAfterS: this.#retryAfterS(line) });
+    if (notBeforeMs > at.boottimeMs) throw outageError({ issuer: profile.issuer, since, cause, reach: 'server', retryAfterS: this.#retryAfterS(line) }, profile);
     const decided = line.decided(need, at.boottimeMs);
     if (decided === null) return;
     if (decided.error !== null) throw decided.error;
@@ -222,10 +222,9 @@ export class TokenSource {
     const { clock, random } = this.#deps;
     const { now: at, boottimeMs } = instantOf(clock);
     if (outcome.kind === 'outage') return;
-    // An answer that is no OAuth answer decides nothing: a proxy or a portal stands between, or the server is ill.
-    const isNoise = outcome.kind === 'refused' && outcome.code === 'issuer_response_invalid';
-    if (isNoise || (outcome.kind === 'transient' && outcome.transient.reach === 'server')) {
-      const { cause, retryAfterMs } = outcome.kind === 'transient' ? outcome.transient : { cause: 'unreadable_answer', retryAfterMs: null };
+    // It decides nothing of the grant.
+    if (isNoise(outcome) || (outcome.kind === 'transient' && outcome.transient.reach === 'server')) {
+      const { cause, retryAfterMs } = outcome.kind === 'transient' ? outcome.transient : { cause: UNREADABLE, retryAfterMs: null };
       line.backOff = afterFailure(line.backOff, { at, boottimeMs, cause, retryAfterMs }, random.fraction());
       return;
     }

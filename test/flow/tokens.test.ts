@@ -1,3 +1,9 @@
+import type { Clock } from '../../daemon/core/ports.ts';
+import type { Edges } from '../../daemon/daemon.ts';
+import { createIssuer } from '../../daemon/issuer/issuer.ts';
+import { createClock } from '../../daemon/platform/clock.ts';
+import { createRandom } from '../../daemon/platform/random.ts';
+import { LogSink } from '../support/fakes.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { grantRow } from '../../client/grant-rows.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
@@ -79,6 +85,32 @@ describe('refresh at a real issuer that rotates and watches for reuse', () => {
     expect(body.warnings.join()).not.toContain('the sign-in ends');
     vk.skipMs = 9 * 3_600_000;
     expect((await vk.api('GET', '/v1/status')).body.warnings.join()).toMatch(/work: the sign-in ends in (59|60) minutes, whatever is refreshed; run: valetkey login work/);
+  });
+
+  it('a stop waits for an answer that takes most of a minute, and saves it', async () => {
+    // Where the daemon waits a second, it waits 10 ms here.
+    const real = createClock();
+    const clock: Clock = { ...real, sleep: (ms, signal) => real.sleep(ms / 100, signal) };
+    const random = createRandom();
+    const issuer = createIssuer({ clock: real, random, log: new LogSink() });
+    let sent: () => void = () => undefined;
+    const isSent = new Promise<void>((resolve) => { sent = resolve; });
+    const slow: Edges['issuer'] = {
+      ...issuer,
+      async refresh(...asked) {
+        sent();
+        await real.sleep(500, new AbortController().signal);
+        return issuer.refresh(...asked);
+      },
+    };
+    await vk.stop();
+    vk = await startInProcess({ config: MANY_CALLERS + profileToml('work', hostile.url), edges: { clock, issuer: slow } });
+    await vk.signIn('work', 'alice');
+    void token(expired);
+    await isSent;
+    await vk.daemon.stop('the end of the session');
+    expect(vk.log.lines.map(({ event }) => event)).not.toContain('drain_timed_out');
+    expect(vk.audit.events.map(({ event }) => event)).toContain('token_refreshed');
   });
 
   it('[TK-05] a lost answer asks for one sign-in, and never uses the consumed token again', async () => {

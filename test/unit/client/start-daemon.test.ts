@@ -135,8 +135,10 @@ describe('startDaemon', () => {
     try {
       mkdirSync(join(base, 'state/valetkey'), { mode: 0o700 });
       writeFileSync(join(base, 'state/valetkey/lock'), JSON.stringify({ v: 1, pid: daemon.pid, socket: join(base, 'runtime/valetkey/socket'), version: '0.1.0' }), { mode: 0o600 });
-      writeFileSync(main, 'process.exit(0)');
-      const gone = { code: 'daemon_unreachable', detail: `daemon ${daemon.pid} runs, but its socket ${join(base, 'runtime/valetkey/socket')} is gone`, hint: `Run: kill ${daemon.pid}, then the command again` };
+      // It waits a moment before it ends, so that it has said why, and has not ended, when the time is over.
+      const held = JSON.stringify({ type: 'about:blank', title: 'T', status: 409, detail: 'D', code: 'already_running', retryable: false, hint: 'H' });
+      writeFileSync(main, `console.error(${JSON.stringify(held)}); setTimeout(() => {}, 10_000);`);
+      const gone = { code: 'daemon_unreachable', detail: `daemon ${daemon.pid} runs, but its socket ${join(base, 'runtime/valetkey/socket')} is gone`, hint: `If it is ending it is gone within a minute; else run: kill ${daemon.pid}, then the command again` };
       await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject(gone);
       await expect(openConnection({ startDaemon: false }).call('GET', '/v1/status', null)).rejects.toMatchObject(gone);
     } finally {

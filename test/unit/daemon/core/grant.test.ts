@@ -57,6 +57,12 @@ describe('which cached token serves', () => {
 });
 
 describe('the end of a token', () => {
+  it('comes no later than the whole second that callers are told', () => {
+    const token = someToken({ expiresAt: (T0 + 600_700) as EpochMs });
+    const at = (ms: number): boolean => serves(token, need({ minTtlMs: 0 }), {}, instant(ms));
+    expect([at(599_999), at(600_000), at(600_600)]).toEqual([true, false, false]);
+  });
+
   const HOUR = 3_600_000;
   const life = { bootId: 'boot-1', fromMs: 1_000_000, untilMs: 1_000_000 + 600_000 };
   const timed = someToken({ life });
@@ -113,6 +119,10 @@ describe('[TK-09] what is discarded', () => {
     expect(acceptToken(silent, asked('api'), someProfile(), instant())).toMatchObject({ kind: 'discard' });
     expect(acceptToken(silent, asked('api'), someProfile({ traits: someTraits({ defaultExpiresInS: 300 }) }), instant())).toMatchObject({ token: { expiresAt: T0 + 300_000 } });
   });
+  it('an answer that says that its token is over already, whatever the profile holds for those that say nothing', () => {
+    const over = tokenSet(1, { expiresInS: 0 });
+    expect(acceptToken(over, asked('api'), someProfile({ traits: someTraits({ defaultExpiresInS: 300 }) }), instant())).toMatchObject({ kind: 'discard', why: expect.stringContaining('expires_in 0') });
+  });
   it('an answer wider than what was asked, unless the preset allows it; then it is recorded', () => {
     const wide = tokenSet(1, { scope: scopes('api admin') });
     expect(acceptToken(wide, asked('api'), someProfile(), instant())).toMatchObject({ kind: 'discard', why: expect.stringContaining('admin') });
@@ -133,6 +143,15 @@ describe('transitions', () => {
     expect(kept.rotates).toBe(false);
     expect(kept.state.kind === 'active' && kept.state.refreshToken?.equals('rt-1-EXAMPLE')).toBe(true);
     expect(refreshed(rotated, tokenSet(3, { refreshToken: null }), null, false, instant()).rotates).toBe(true);
+  });
+  it('a refresh never moves the time of the sign-in, by which callers ask for a recent one', () => {
+    const grant = someGrant();
+    if (grant.identity === null) throw new Error('somebody signed in');
+    const later = { ...grant.identity, authTime: 1_800_000_000 };
+    const first = { ...grant, identity: { ...grant.identity, authTime: 1_700_000_000 } };
+    expect(refreshed(first, tokenSet(2, { identity: later }), null, false, instant()).identity?.authTime).toBe(1_700_000_000);
+    const unsaid = { ...grant, identity: { ...grant.identity, authTime: null } };
+    expect(refreshed(unsaid, tokenSet(2, { identity: later }), null, false, instant()).identity?.authTime).toBe(1_800_000_000);
   });
   it('where the issuer rotates, earlier access tokens are not served any more: most such servers end them', () => {
     const other = someToken({ byDefault: false, scopes: scopes('api') });

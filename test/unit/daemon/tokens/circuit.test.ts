@@ -80,6 +80,42 @@ describe('an issuer that cannot be reached', () => {
     expect(await get(b)).toMatchObject({ source: 'refresh' });
   }, 60_000);
 
+  it('pauses no longer after a probe that hung for 5 s: that was the pause', async () => {
+    const { get, issuer, clock } = await rig();
+    issuer.onRefresh = async () => failing({});
+    issuer.onProbe = async () => {
+      await clock.sleep(5_000, new AbortController().signal);
+      return failing({ cause: 'timeout', timedOut: true });
+    };
+    // Somebody asks every 50 ms; the network returns just after a probe has begun.
+    let back: unknown = null;
+    const ask = async (): Promise<void> => {
+      void get(a).then((served) => { back ??= served; }, () => undefined);
+      await clock.advance(50);
+    };
+    while (issuer.probes < 10) await ask();
+    issuer.onProbe = async () => ({ kind: 'reached' });
+    issuer.onRefresh = async () => good;
+    for (let i = 0; i < 108 && back === null; i += 1) await ask();
+    expect(back).toMatchObject({ source: 'refresh' });
+  });
+
+  it('is not held back for long by the error with which it returns', async () => {
+    const { get, issuer, clock } = await rig();
+    issuer.onRefresh = async () => failing({});
+    issuer.onProbe = async () => failing({});
+    for (let i = 0; i < 30; i += 1) {
+      await expect(get(a)).rejects.toThrow();
+      await clock.advance(4_000);
+    }
+    issuer.onProbe = async () => failing({ reach: 'server', cause: 'http_503' });
+    await expect(get(a)).rejects.toMatchObject({ message: expect.stringContaining('http_503') });
+    issuer.onProbe = async () => ({ kind: 'reached' });
+    issuer.onRefresh = async () => good;
+    await clock.advance(2_000);
+    expect(await get(a)).toMatchObject({ source: 'refresh' });
+  });
+
   it('is probed at once when the machine wakes up', async () => {
     const { get, issuer, circuits } = await rig();
     issuer.onRefresh = async () => failing({});

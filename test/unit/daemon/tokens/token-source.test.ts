@@ -326,6 +326,24 @@ describe('one caller\'s wish', () => {
     expect(issuer.refreshes).toHaveLength(2);
   });
 
+  it('that is answered with a token that is over already is sent once, and a new refresh token is kept', async () => {
+    const { get, issuer, book, clock } = await rig(stale());
+    issuer.onRefresh = async (n) => ({ kind: 'tokens', tokens: tokenSet(n + 1, { expiresInS: 0 }) });
+    await clock.advance(1_500); // the cached one is over
+    for (let i = 0; i < 20; i += 1) await expect(get({ minTtlMs: 0 })).rejects.toMatchObject({ code: 'issuer_response_invalid', message: expect.stringContaining('expires_in 0') });
+    expect(issuer.refreshes).toHaveLength(1);
+    expect(book.get(profileName('work'))?.generation).toBe(2);
+  });
+
+  it('that is answered with no OAuth answer says that a sign-in may help, the first time and while it waits', async () => {
+    const { get, issuer, profile } = await rig(stale());
+    issuer.onRefresh = async () => ({ kind: 'rejected', code: 'issuer_response_invalid', oauthError: null, subError: null, description: 'the endpoint answers 400 without an OAuth error', tokens: null });
+    const hint = expect.stringContaining(`valetkey login ${profile.name}`);
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_response_invalid', facts: { hint } });
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable', facts: { hint } });
+    expect(issuer.refreshes).toHaveLength(1);
+  });
+
   it('for fewer scopes may be answered with all that the sign-in was granted', async () => {
     const { get, issuer } = await rig(stale());
     issuer.onRefresh = async () => ({ kind: 'tokens', tokens: tokenSet(2, { scope: scopes('openid api') }) });
