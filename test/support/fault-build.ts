@@ -2,7 +2,7 @@
  * The daemon built once more with its fault points live. In the source they are comments of their own line,
  * `// @fault NAME` (in an async function) or `// @fault-sync NAME`; here each becomes a call of a hook, which
  * kills, delays or fails at the step that the plan names. The copy lies beside the released files and is none
- * of them. It has one more change: its keychain is a file, so that a start needs neither desktop nor passphrase.
+ * of them. It has one more change: where no session bus is named, its keychain is a file.
  */
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -106,29 +106,37 @@ if (dir !== undefined) {
 }
 `;
 
-/** In place of daemon/vault/keychain.js: items are files beside the plan. */
+/**
+ * In place of daemon/vault/keychain.js: items are files beside the plan, so that a start needs no desktop. Whatever
+ * else the module has stays as it is; where the environment names a session bus, its keychain is the real one.
+ */
 const FILE_KEYCHAIN = `
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createKeychain as real } from './keychain-real.js';
+export * from './keychain-real.js';
 const path = (account) => process.env.${FAULT_DIR} + '/' + account;
-export function createKeychain() {
-  return {
-    read: async (account) => {
-      try {
-        return { kind: 'found', secret: readFileSync(path(account)) };
-      } catch {
-        return { kind: 'missing' };
-      }
-    },
-    store: async (account, secret) => {
-      writeFileSync(path(account), secret, { mode: 0o600 });
-      return { kind: 'stored' };
-    },
-    remove: async (account) => {
-      rmSync(path(account), { force: true });
-      return { kind: 'removed' };
-    },
-  };
-}
+const item = (account) => {
+  try {
+    return readFileSync(path(account));
+  } catch {
+    return null;
+  }
+};
+const files = {
+  read: async (account, beside) => {
+    const secret = item(account);
+    return secret === null ? { kind: 'missing' } : { kind: 'found', secret, beside: item(beside) };
+  },
+  store: async (account, secret) => {
+    writeFileSync(path(account), secret, { mode: 0o600 });
+    return { kind: 'stored' };
+  },
+  remove: async (account, beside) => {
+    for (const each of [account, beside]) rmSync(path(each), { force: true });
+    return { kind: 'removed' };
+  },
+};
+export const createKeychain = (clock) => (process.env.DBUS_SESSION_BUS_ADDRESS === undefined ? files : real(clock));
 `;
 
 const SHIPPED = ['shared', 'daemon'] as const;
@@ -150,6 +158,7 @@ export function buildFaulty(): FaultBuild {
   }
   writeFileSync(join(dir, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(dir, 'fault-hook.js'), HOOK_MODULE);
+  renameSync(join(dir, 'daemon/vault/keychain.js'), join(dir, 'daemon/vault/keychain-real.js'));
   writeFileSync(join(dir, 'daemon/vault/keychain.js'), FILE_KEYCHAIN);
   const daemon = join(dir, 'daemon/main.js');
   writeFileSync(daemon, readFileSync(daemon, 'utf8').replace(/^(#!.*\n)?/, `$1import '../fault-hook.js';\n`));
