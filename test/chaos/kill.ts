@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiReply } from '../support/api.ts';
 import type { FaultAction, FaultBuild, FaultPlan } from '../support/fault-build.ts';
-import { pick, replay, seeded } from './campaign.ts';
+import { pick, replay, seeded, shuffled } from './campaign.ts';
 import { corrupt, leftovers } from './files.ts';
 import { isUnsent, SCENES } from './kill-scenes.ts';
 import type { Scene, Stage } from './kill-scenes.ts';
@@ -266,15 +266,14 @@ const REFRESH = 'refresh';
  */
 export function drawPlans(count: number, { passed }: Tally, scenes: readonly string[] = SCENES.map(({ name }) => name)): readonly KillPlan[] {
   const labels = [...passed].filter(([, inScenes]) => scenes.some((name) => inScenes.has(name))).map(([label]) => label).toSorted();
-  const order = seeded(0, 1);
-  const shuffled = labels.map((label) => [order(), label] as const).toSorted(([a], [b]) => a - b).map(([, label]) => label);
+  const inTurn = shuffled(seeded(0, 1), labels);
   const inRefresh = labels.filter((label) => passed.get(label)?.has(REFRESH) === true);
   const atStart = labels.filter((label) => /^(lock|audit\.append|vault\.(folder|promote|remove|answer)|book)\./.test(label));
   return Array.from({ length: count }, (_, run) => {
     const random = seeded(run);
     // Most die in a refresh: that is where a sign-in can be lost.
-    const label = shuffled[run] ?? pick(random, random() < 0.6 ? inRefresh : labels);
-    const isRefresh = shuffled[run] === undefined && inRefresh.includes(label);
+    const label = inTurn[run] ?? pick(random, random() < 0.6 ? inRefresh : labels);
+    const isRefresh = inTurn[run] === undefined && inRefresh.includes(label);
     const [sceneName, times] = isRefresh ? [REFRESH, passed.get(label)?.get(REFRESH) ?? 1] : pick(random, [...(passed.get(label) ?? [])].filter(([name]) => scenes.includes(name)));
     const scene = SCENES.find(({ name }) => name === sceneName);
     if (scene === undefined) throw new Error(`there is no scene ${sceneName}`);

@@ -151,13 +151,17 @@ export class Laptop {
     writeFileSync(join(this.base, 'config/valetkey/config.toml'), `[vault]\nbackend = "keychain"\n${options.top ?? ''}\n${profiles}`, { mode: 0o600 });
   }
 
-  launch(): Running {
-    if (this.running !== null && this.running.child.exitCode === null && this.running.child.signalCode === null) throw new Error('a daemon runs already');
-    const env = {
-      PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', VALETKEY_TEST_FAULTS: this.desk.dir,
+  /** What a program of this laptop's user has in its environment. */
+  get env(): Readonly<Record<string, string>> {
+    return {
+      PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/',
       XDG_RUNTIME_DIR: join(this.base, 'run'), XDG_STATE_HOME: join(this.base, 'state'), XDG_CONFIG_HOME: join(this.base, 'config'),
     };
-    const child = spawn(process.execPath, [this.#build.daemon], { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
+  }
+
+  launch(): Running {
+    if (this.running !== null && this.running.child.exitCode === null && this.running.child.signalCode === null) throw new Error('a daemon runs already');
+    const child = spawn(process.execPath, [this.#build.daemon], { env: { ...this.env, VALETKEY_TEST_FAULTS: this.desk.dir }, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
     const exited = new Promise<string>((resolve) => { child.once('exit', (code, signal) => resolve(signal ?? String(code))); });

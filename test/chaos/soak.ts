@@ -8,10 +8,10 @@ import { startLoad } from '../support/disk-load.ts';
 import { children, descriptorCount, descriptors, residentKb, slope, threads, wakesPerSecond } from '../support/disk-proc.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
-import { must, replayable } from '../support/disk-run.ts';
-import type { Figures, RunOptions } from '../support/disk-run.ts';
 import { faults } from '../support/hostile-issuer.ts';
 import { profileToml } from '../support/in-process.ts';
+import { during, must, seed } from './campaign.ts';
+import type { Figures } from './campaign.ts';
 
 const SAMPLE_MS = 200;
 const ILL_MS = 2_500;
@@ -26,14 +26,13 @@ const REST_S = 1.5;
 const LOOKS = 3;
 const IDLE_MS = 75_000;
 
-/** @param options - `size`: requests */
-export async function run(options: RunOptions): Promise<Figures> {
+/** @param requests - of the callers */
+export async function run(requests: number): Promise<Figures | null> {
   const obstacle = process.platform === 'linux' ? rigObstacle() : 'what a process holds is read from /proc, on Linux';
   if (obstacle !== null) {
-    options.report(`not run: ${obstacle}`);
+    console.log(`not run: ${obstacle}`);
     return null;
   }
-  const requests = Math.min(options.size, 2_000_000);
   const rig = await openRig({
     // A small heap is collected often, so that what stays shows early.
     flags: ['--max-semi-space-size=1', '--max-old-space-size=40'],
@@ -41,18 +40,18 @@ export async function run(options: RunOptions): Promise<Figures> {
     profiles: (issuer) => [profileToml('spare', issuer, 'browser = ["/bin/true", "{url}"]')],
   });
   try {
-    return await replayable('test/chaos/soak.test.ts', options, () => 'a soak', async () => {
+    return await during(() => 'a soak', async () => {
       await rig.restart();
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
       const speaksLines = await answersLines(rig);
       const pid = rig.pid();
-      await callers(rig, WARM_UP, options.seed + 1, speaksLines, []);
+      await callers(rig, WARM_UP, seed + 1, speaksLines, []);
       await settled(pid, 0);
       const before = { open: descriptorCount(pid), threads: threads(pid), wakes: await calmWakes(pid) };
 
       const samples: (readonly [number, number])[] = [];
       const began = performance.now();
-      const tally = await callers(rig, requests, options.seed, speaksLines, samples);
+      const tally = await callers(rig, requests, seed, speaksLines, samples);
       const seconds = (performance.now() - began) / 1000;
       const half = samples.slice(Math.floor(samples.length / 2));
       const perRequestKb = slope(half);
@@ -65,8 +64,8 @@ export async function run(options: RunOptions): Promise<Figures> {
         descriptors_before: before.open, descriptors_after: after.open, threads_before: before.threads, threads_after: after.threads,
         wakes_before: Math.round(before.wakes), wakes_after: Math.round(after.wakes), refreshes: rig.verdict().refreshes, lines: speaksLines ? 1 : 0,
       };
-      options.report(`soak: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
-      options.report(`  answers: ${Object.entries(tally).toSorted(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`).join(', ')}`);
+      console.log(`soak: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
+      console.log(`  answers: ${Object.entries(tally).toSorted(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`).join(', ')}`);
 
       must(grownKb < BREATH_KB, 'memory is flat over the second half', figures);
       must(after.open <= before.open + 1, 'no descriptor is left', { before, after, kinds: descriptors(pid) });
