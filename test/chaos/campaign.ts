@@ -26,7 +26,7 @@ export function runs(inCi: number, full: number): number {
 }
 
 /** What else differs by size: a number of runs that somebody asks for does not change it. */
-export function scale(inCi: number, full: number): number {
+export function scale<T = number>(inCi: T, full: T): T {
   return isFull ? full : inCi;
 }
 

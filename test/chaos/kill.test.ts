@@ -34,6 +34,7 @@ async function playAll(plans: readonly KillPlan[], tally: Tally): Promise<readon
     const lane = new Lane(build, person, tally);
     const attempt = (work: Promise<void>): Promise<void> => work.catch(async (cause: unknown) => {
       failures.push(cause instanceof Error ? cause.message : String(cause));
+      console.error(failures.at(-1));
       await lane.drop();
     });
     for (let plan = left.shift(); plan !== undefined && failures.length < FAILURES_MAX; plan = left.shift()) {

@@ -16,7 +16,7 @@ import { STRICT } from './kill-shapes.ts';
 import type { Shape } from './kill-shapes.ts';
 import { Ledger } from './ledger.ts';
 import { Laptop, startShimmed } from './rig.ts';
-import type { Person } from './rig.ts';
+import type { KeyPlace, Person } from './rig.ts';
 
 export type KillPlan = { readonly run: number; readonly scene: Scene; readonly fault: FaultPlan | null; readonly again: FaultPlan | null };
 
@@ -54,13 +54,15 @@ export class Lane {
   readonly #person: Person;
   readonly #tally: Tally;
   readonly #shape: Shape;
+  readonly #key: KeyPlace;
   #stage: (Stage & { readonly ledger: Ledger }) | null = null;
 
-  constructor(build: FaultBuild, person: Person, tally: Tally, shape: Shape = STRICT) {
+  constructor(build: FaultBuild, person: Person, tally: Tally, shape: Shape = STRICT, key: KeyPlace = 'file') {
     this.#build = build;
     this.#person = person;
     this.#tally = tally;
     this.#shape = shape;
+    this.#key = key;
   }
 
   /** A run that hangs fails like any other, and says where. */
@@ -83,7 +85,7 @@ export class Lane {
     const { laptop, issuer, ledger } = stage;
     const complain = (what: string): never => {
       const where = fault === null ? 'without a fault' : `${fault.action} at ${fault.label} (hit ${fault.nth})${plan.again === null ? '' : `, then at ${plan.again.label}`}`;
-      throw new Error(`${scene.name}, ${where}: ${what}\n  ${replay('kill', plan.run)}\n${laptop.running?.stderr().split('\n').slice(-12).join('\n') ?? ''}`);
+      throw new Error(`${scene.name}, ${where}: ${what}\n  ${replay('kill', plan.run)}\n  the issuer saw: ${ledger.story()}; the shim: ${issuer.shim.requests('token').slice(-4).map((each) => `${each.harm} ${String(each.status)} ${String(each.delivered)}`).join(', ')}\n${laptop.running?.stderr().split('\n').slice(-12).join('\n') ?? ''}`);
     };
     const before = { reuses: ledger.reuses(), alarms: ledger.alarms(), corrupt: corrupt(laptop.stateDir).length };
     await scene.prepare(stage);
@@ -231,7 +233,7 @@ export class Lane {
     if (this.#stage !== null && !isFirst) return this.#stage;
     await this.close();
     const issuer = await startShimmed(this.#shape.issuer);
-    const laptop = new Laptop(this.#build, this.#person, issuer.issuer.url, { more: this.#shape.more });
+    const laptop = new Laptop(this.#build, this.#person, issuer.issuer.url, { more: this.#shape.more, key: this.#key });
     issuer.shim.refusesReused = this.#shape.refusesReused;
     this.#stage = { laptop, issuer, ledger: new Ledger(issuer.issuer) };
     if (isFirst) return this.#stage;
