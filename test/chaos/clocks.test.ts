@@ -126,19 +126,13 @@ describe('clocks that jump', () => {
 
   const hasNamespaces = spawnSync('unshare', ['--time', '--boottime', '60', 'true']).status === 0;
   if (!hasNamespaces) console.warn('not run: unshare(1) makes no time namespace here (Linux 5.6, util-linux, and root)');
-  it.skipIf(!hasNamespaces).each([['a day ahead', 86_400, false], ['ten minutes back', -600, true]] as const)('a start whose clock of the boot is %s', async (_name, seconds, outlives) => {
+  it.skipIf(!hasNamespaces).each([['ten minutes ahead', 600, true], ['a day ahead', 86_400, false]] as const)('a start whose clock of the boot is %s', async (_name, seconds, outlives) => {
     setClock(0);
     const before = await fresh();
     await laptop.kill();
     laptop.through = ['unshare', '--time', '--boottime', String(seconds), '--'];
     expect(await laptop.start()).not.toBeNull();
     await judge(before, outlives);
-    await laptop.kill();
-    laptop.through = [];
-    expect(await laptop.start()).not.toBeNull();
-    const after = await laptop.token();
-    expect(after.status, after.text).toBe(200);
-    await fresh();
     figures['jumps in a time namespace'] += 1;
   }, 60_000);
 

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPerson } from '../support/disk-person.ts';
 import type { Reply } from '../support/disk-person.ts';
-import { children, descriptorCount } from '../support/disk-proc.ts';
+import { children, descriptorCount, descriptorsBesideCallers } from '../support/disk-proc.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { faults } from '../support/hostile-issuer.ts';
@@ -16,8 +16,9 @@ import type { Keyring } from '../support/keyring.ts';
 import { during, must, seed } from './campaign.ts';
 import type { Figures } from './campaign.ts';
 
-const DESCRIPTORS = 110;
-const HOLDERS = 3;
+/** More than are needed to load what speaks to an issuer (128), and fewer than the holders can take. */
+const DESCRIPTORS = 220;
+const HOLDERS = 4;
 /** Connections that say nothing are cut after five seconds. */
 const WELL_MS = 8_000;
 /** The daemon waits three seconds for a keychain; the rest is a machine with other work. */
@@ -37,7 +38,7 @@ export async function runDescriptors(size: number): Promise<Figures | null> {
       await rig.restart();
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
       const figures = { rounds: 0, held: 0, most_open: 0, recovery_ms: 0, refused_meanwhile: 0 };
-      const atRest = descriptorCount(rig.pid());
+      const atRest = descriptorsBesideCallers(rig.pid());
       const pid = rig.pid();
       for (let round = 0; round < size; round += 1) {
         // One holder alone is stopped by what a process may have; others go on.
@@ -67,7 +68,7 @@ export async function runDescriptors(size: number): Promise<Figures | null> {
         figures.rounds += 1;
       }
       must(figures.most_open >= DESCRIPTORS - 8, 'they did run out', figures);
-      await until(() => descriptorCount(pid) <= atRest + 4, 'the descriptors come back');
+      await until(() => descriptorsBesideCallers(pid) <= atRest + 4, 'the descriptors come back');
       await rig.kill();
       await rig.restart();
       must((await rig.token({ force: true })).status === 200, 'nothing was lost');

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startLoad } from '../support/disk-load.ts';
-import { children, descriptorCount, descriptors, residentKb, slope, threads, wakesPerSecond } from '../support/disk-proc.ts';
+import { children, descriptorCount, descriptors, descriptorsBesideCallers, residentKb, slope, threads, wakesPerSecond } from '../support/disk-proc.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { faults } from '../support/hostile-issuer.ts';
@@ -22,6 +22,8 @@ const WARM_UP = 1_500;
  * 100 bytes a request would be 10 MiB over the second half of 200,000.
  */
 const BREATH_KB = 6_144;
+/** Sixty-four processes that asked are known by two descriptors each. */
+const KNOWN_MAX = 128;
 const REST_S = 1.5;
 const LOOKS = 3;
 const IDLE_MS = 75_000;
@@ -47,7 +49,7 @@ export async function run(requests: number): Promise<Figures | null> {
       const pid = rig.pid();
       await callers(rig, WARM_UP, seed + 1, speaksLines, []);
       await settled(pid, 0);
-      const before = { open: descriptorCount(pid), threads: threads(pid), wakes: await calmWakes(pid) };
+      const before = { open: descriptorsBesideCallers(pid), threads: threads(pid), wakes: await calmWakes(pid) };
 
       const samples: (readonly [number, number])[] = [];
       const began = performance.now();
@@ -58,7 +60,7 @@ export async function run(requests: number): Promise<Figures | null> {
       const grownKb = Math.round(perRequestKb * requests / 2);
 
       await settled(pid, before.open);
-      const after = { open: descriptorCount(pid), threads: threads(pid), wakes: await calmWakes(pid) };
+      const after = { open: descriptorsBesideCallers(pid), threads: threads(pid), wakes: await calmWakes(pid) };
       const figures = {
         requests, per_second: Math.round(requests / seconds), rss_mb: Math.round((samples.at(-1)?.[1] ?? 0) / 1024), grown_kb_second_half: grownKb,
         descriptors_before: before.open, descriptors_after: after.open, threads_before: before.threads, threads_after: after.threads,
@@ -69,6 +71,7 @@ export async function run(requests: number): Promise<Figures | null> {
 
       must(grownKb < BREATH_KB, 'memory is flat over the second half', figures);
       must(after.open <= before.open + 1, 'no descriptor is left', { before, after, kinds: descriptors(pid) });
+      must(descriptorCount(pid) - after.open <= KNOWN_MAX, 'descriptors of callers are bounded', descriptors(pid));
       must(after.threads <= before.threads, 'no thread is left', figures);
       must(children(pid).length === 0, 'no child is left', children(pid));
       must(after.wakes <= 2 * before.wakes + 10, 'no timer is left that fires', figures);
@@ -119,10 +122,10 @@ async function callers(rig: Rig, requests: number, seed: number, speaksLines: bo
 
 /** Kept connections to the issuer close by themselves, the audit is synced. */
 async function settled(pid: number, open: number): Promise<void> {
-  let last = descriptorCount(pid);
+  let last = descriptorsBesideCallers(pid);
   for (let waited = 0, calm = 0; waited < IDLE_MS && (calm < 2_000 || (open > 0 && last > open)); waited += 250) {
     await sleep(250);
-    const now = descriptorCount(pid);
+    const now = descriptorsBesideCallers(pid);
     calm = now === last ? calm + 250 : 0;
     last = now;
   }
