@@ -35,7 +35,7 @@ Parts:
 /** What a part does, by the first sentence of its head comment. @param {string} file */
 function about(file) {
   const [, comment = ''] = /^\/\*\*([^]*?)\*\//.exec(readFileSync(`${root}${file}`, 'utf8')) ?? [];
-  return comment.replaceAll(/\s*\n \* ?/g, ' ').trim();
+  return comment.replaceAll(/\s*\n \* ?/g, ' ').trim().split(/(?<=\.) /)[0];
 }
 
 /** @returns {{ table: string, seed: number, size: string, figures: Record<string, number | string> }[]} */
@@ -93,6 +93,7 @@ if (asked['only-docs'] === true) {
 }
 const names = asked.only?.split(',') ?? [...parts.keys()];
 for (const name of names) if (!parts.has(name)) refuse(`there is no part ${name}; there are: ${[...parts.keys()].join(', ')}`);
+if (asked.run !== undefined && names.length > 1) refuse('--run is of one part: name it by --only');
 const size = asked.size ?? 'full';
 if (!/^(full|ci|[1-9]\d*)$/.test(size)) refuse(`--size is full, ci or a number, not ${size}`);
 const seed = asked.seed ?? String(Date.now() % 1_000_000_000);

@@ -10,7 +10,7 @@ import { Held } from '../support/fault-shim.ts';
 import { fetchMetadata, rawRefresh } from '../support/raw-client.ts';
 import type { Harm } from '../support/fault-shim.ts';
 import { onlyRun, pick, publish, replay, replayable, runs, scale, seeded, shuffled } from './campaign.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 

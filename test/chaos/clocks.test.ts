@@ -9,7 +9,7 @@ import { buildFaulty } from '../support/fault-build.ts';
 import type { FaultBuild } from '../support/fault-build.ts';
 import { Held } from '../support/fault-shim.ts';
 import { isFull, publish, replayable } from './campaign.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, Person, startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 

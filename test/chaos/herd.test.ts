@@ -7,7 +7,7 @@ import type { FaultBuild } from '../support/fault-build.ts';
 import { publish, replayable, runs } from './campaign.ts';
 import { CALLERS, Crowd } from './herd-crowd.ts';
 import type { Manner } from './herd-crowd.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, Person, startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 

@@ -5,7 +5,7 @@ import type { FaultBuild } from '../support/fault-build.ts';
 import { isFull, onlyRun, publish, replayable, runs } from './campaign.ts';
 import { drawPlans, Lane, newTally, rehearsals, unreached } from './kill.ts';
 import type { KillPlan, Tally } from './kill.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, Person, startShimmed } from './rig.ts';
 
 const RUNS = runs(24, 1_000);

@@ -9,12 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiReply } from '../support/api.ts';
 import type { FaultAction, FaultBuild, FaultPlan } from '../support/fault-build.ts';
 import { pick, replay, seeded, shuffled } from './campaign.ts';
-import { corrupt, leftovers } from './files.ts';
+import { corrupt, leftovers } from '../support/state-files.ts';
 import { isUnsent, SCENES } from './kill-scenes.ts';
 import type { Scene, Stage } from './kill-scenes.ts';
 import { STRICT } from './kill-shapes.ts';
 import type { Shape } from './kill-shapes.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, startShimmed } from './rig.ts';
 import type { KeyPlace, Person } from './rig.ts';
 

@@ -11,7 +11,7 @@ import type { Harm } from '../support/fault-shim.ts';
 import { startDoor } from '../support/stuck-door.ts';
 import type { StuckDoor } from '../support/stuck-door.ts';
 import { must } from './campaign.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, startShimmed } from './rig.ts';
 import type { Issuer, Person } from './rig.ts';
 

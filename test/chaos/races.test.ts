@@ -14,7 +14,7 @@ import type { InProcess } from '../support/in-process.ts';
 import { FakeKeychain, makeStateDir, vaultDeps } from '../support/vault-rig.ts';
 import type { StateDir } from '../support/vault-rig.ts';
 import { onlyRun, pick, publish, replay, replayable, runs, seeded } from './campaign.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 import { setTimeout as sleep } from 'node:timers/promises';

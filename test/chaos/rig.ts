@@ -20,7 +20,7 @@ import type { ApiReply } from '../support/api.ts';
 import { CLOCK_FILE, FaultDesk } from '../support/fault-build.ts';
 import type { FaultBuild, Hit } from '../support/fault-build.ts';
 import { FaultShim } from '../support/fault-shim.ts';
-import { exposed } from './files.ts';
+import { exposed } from '../support/state-files.ts';
 import { profileToml } from '../support/in-process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

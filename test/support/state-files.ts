@@ -10,6 +10,7 @@ function below(dir: string): readonly string[] {
 
 /** Readable or writable by others than their user, or no plain file. */
 export function exposed(dir: string): readonly string[] {
+  if (!existsSync(dir)) return [];
   return ['.', ...below(dir)].flatMap((name) => {
     const stats = lstatSync(join(dir, name), { throwIfNoEntry: false });
     if (stats === undefined) return []; // a temporary file, gone again meanwhile
