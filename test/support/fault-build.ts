@@ -2,7 +2,7 @@
  * The daemon built once more with its fault points live. In the source they are comments of their own line,
  * `// @fault NAME` (in an async function) or `// @fault-sync NAME`; here each becomes a call of a hook, which
  * kills, delays or fails at the step that the plan names. The copy lies beside the released files and is none
- * of them. It has one more change: where no session bus is named, its keychain is a file.
+ * of them. Two more things are changed: where no session bus is named its keychain is a file, and its clock can be set.
  */
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -139,6 +139,29 @@ const files = {
 export const createKeychain = (clock) => (process.env.DBUS_SESSION_BUS_ADDRESS === undefined ? files : real(clock));
 `;
 
+/** Names a file with `{"wallMs": 0, "bootMs": 0}`: how far this process's clocks are ahead of the machine's. */
+export const CLOCK_FILE = 'VALETKEY_TEST_CLOCK';
+
+/** In place of daemon/platform/clock.js, where the environment names such a file: nobody else's clock is touched. */
+const SHIFTED_CLOCK = `
+import { readFileSync } from 'node:fs';
+import { createClock as real } from './clock-real.js';
+import { loadNative } from './native.js';
+export * from './clock-real.js';
+const file = process.env.${CLOCK_FILE};
+const shift = () => JSON.parse(readFileSync(file, 'utf8'));
+export function createClock(native = loadNative()) {
+  if (file === undefined) return real(native);
+  const call = (signature, ...args) => {
+    const result = native.call(signature, ...args);
+    if (signature.includes('clock_gettime')) new BigInt64Array(args[1].buffer)[0] += BigInt(Math.round(shift().bootMs / 1000));
+    return result;
+  };
+  const clock = real({ platform: native.platform, call });
+  return { ...clock, now: () => clock.now() + shift().wallMs };
+}
+`;
+
 const SHIPPED = ['shared', 'daemon'] as const;
 
 /** From dist/ as it is: run tsc -b before. */
@@ -158,8 +181,10 @@ export function buildFaulty(): FaultBuild {
   }
   writeFileSync(join(dir, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(dir, 'fault-hook.js'), HOOK_MODULE);
-  renameSync(join(dir, 'daemon/vault/keychain.js'), join(dir, 'daemon/vault/keychain-real.js'));
-  writeFileSync(join(dir, 'daemon/vault/keychain.js'), FILE_KEYCHAIN);
+  for (const [module, text] of [['daemon/vault/keychain', FILE_KEYCHAIN], ['daemon/platform/clock', SHIFTED_CLOCK]] as const) {
+    renameSync(join(dir, `${module}.js`), join(dir, `${module}-real.js`));
+    writeFileSync(join(dir, `${module}.js`), text);
+  }
   const daemon = join(dir, 'daemon/main.js');
   writeFileSync(daemon, readFileSync(daemon, 'utf8').replace(/^(#!.*\n)?/, `$1import '../fault-hook.js';\n`));
   return { dir, daemon, labels: [...labels].toSorted(), remove: () => rmSync(dir, { recursive: true, force: true }) };
