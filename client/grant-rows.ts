@@ -4,14 +4,22 @@ import { ago, remaining } from './time-words.ts';
 
 export const GRANT_HEADER = ['PROFILE', 'SIGNED IN AS', 'STATE', 'TOKEN', 'SINCE'] as const;
 
+/** When the sign-in ends by itself, the earlier of what the issuer named; null: it did not say. */
+export function endOf({ refresh_token_expires_at: idle, authorization_expires_at: last }: GrantView): number | null {
+  const ends = [idle, last].filter((end) => end !== null);
+  return ends.length === 0 ? null : Math.min(...ends);
+}
+
 /** Whether a person is needed, in words: an expired token is nothing to act on while the grant can refresh. */
-function stateWords({ state, reason, refreshable }: GrantView): string {
-  if (state === 'login_required') return `login required (${reason ?? 'unknown'})`;
-  return refreshable ? 'active' : 'active, no refresh token';
+function stateWords(grant: GrantView, now: number): string {
+  if (grant.state === 'login_required') return `login required (${grant.reason ?? 'unknown'})`;
+  if (!grant.refreshable) return 'active, no refresh token';
+  const end = endOf(grant);
+  return end === null ? 'active' : `active ${remaining(end, now)}`;
 }
 
 export function grantRow(grant: GrantView, now: number): readonly string[] {
   const lives = grant.tokens.map(({ expires_at }) => expires_at);
   const token = lives.length === 0 ? 'none cached' : remaining(Math.max(...lives), now);
-  return [grant.profile, grant.subject === null ? '(not named)' : subjectName(grant.subject), stateWords(grant), token, ago(grant.signed_in_at, now)];
+  return [grant.profile, grant.subject === null ? '(not named)' : subjectName(grant.subject), stateWords(grant, now), token, ago(grant.signed_in_at, now)];
 }

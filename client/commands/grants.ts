@@ -1,7 +1,7 @@
 import type { GrantView } from '../../shared/schemas.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
-import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
+import { endOf, GRANT_HEADER, grantRow } from '../grant-rows.ts';
 import { subjectName } from '../login-screen.ts';
 import { checkProfileName } from '../profile-choice.ts';
 import { ago, remaining } from '../time-words.ts';
@@ -12,6 +12,7 @@ function claimText(value: unknown): string {
 }
 
 function grantFacts(grant: GrantView, now: number): readonly (readonly [string, string])[] {
+  const end = endOf(grant);
   return [
     ['Profile', grant.profile],
     ['State', grant.state === 'active' ? 'active' : `login required (${grant.reason ?? 'unknown'})`],
@@ -23,6 +24,7 @@ function grantFacts(grant: GrantView, now: number): readonly (readonly [string, 
     ['Resource', grant.resource ?? '(none)'],
     ['Signed in', ago(grant.signed_in_at, now)],
     ['Refreshed', grant.refreshed_at === null ? 'never' : ago(grant.refreshed_at, now)],
+    ...(end === null ? [] : [['Ends', `${remaining(end, now)}${end === grant.authorization_expires_at ? '' : ', unless it is used before'}`] as const]),
     ['Can refresh', grant.refreshable ? 'yes' : 'no: it ends with its token'],
     ['Generation', String(grant.generation)],
     ...Object.entries(grant.claims).map(([name, value]) => [`Claim ${name}`, claimText(value)] as const),

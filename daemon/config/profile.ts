@@ -124,6 +124,7 @@ export function makeProfile(name: ProfileName, table: ProfileTable, caPem: strin
     caFile: table.ca_file ?? null,
     allowLoopbackHttp: table.allow_loopback_http ?? false,
     keepAliveS: table.keep_alive_s ?? null,
+    maxTokenLifeS: table.max_token_life_s ?? null,
     redirectPath: table.redirect_path ?? ownRedirectPath(issuer),
     traits: traitsOf(table, preset, clientAuth),
     digest: bindingDigest(binding),

@@ -78,6 +78,8 @@ export type Profile = {
   readonly allowLoopbackHttp: boolean;
   /** Seconds without any caller in which the sign-in is kept fresh all the same; null: nothing is sent while idle. */
   readonly keepAliveS: number | null;
+  /** Access tokens that live longer are not handed out (TK-02); null: they are, and status warns of them. */
+  readonly maxTokenLifeS: number | null;
   /** The redirect URI's path: that of the traits, else one of its own for each issuer. */
   readonly redirectPath: string;
   readonly endpoints: WrittenEndpoints | null;

@@ -117,8 +117,12 @@ export type Issuer = {
   startDevice(client: ClientAt, profile: Profile, want: Want): Promise<DeviceOutcome>;
   /** One poll (RFC 8628, section 3.4). The schedule is the caller's. */
   pollDevice(client: ClientAt, profile: Profile, device: DeviceGrant, want: Want, signal: AbortSignal): Promise<PollOutcome>;
-  /** Cannot be aborted: from here on the answer may hold the only valid refresh token. */
-  refresh(client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null): Promise<IssuerOutcome>;
+  /**
+   * Cannot be aborted: once it is sent the answer may hold the only valid refresh token.
+   * @param onConnected - awaited when the connection stands and before a byte of the request is sent; where it
+   *   throws a BrokerError nothing is sent, and that is thrown on. Not called where there is no connection.
+   */
+  refresh(client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null, onConnected: () => Promise<void>): Promise<IssuerOutcome>;
   revoke(client: ClientAt, token: Secret, kind: 'refresh_token' | 'access_token'): Promise<RevokeOutcome>;
   /** Whether requests get to where tokens come from, by one that holds no secret; five seconds at most. */
   probe(server: AuthorizationServer, connection: IssuerConnection): Promise<Transient | { readonly kind: 'reached' }>;

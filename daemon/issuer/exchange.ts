@@ -7,7 +7,7 @@ import type { AuthorizationServer } from '../core/domain.ts';
 import type { ClientAt, Clock } from '../core/ports.ts';
 import { readMembers, regularAnswer } from './answer.ts';
 import type { Members } from './answer.ts';
-import type { Http } from './http.ts';
+import type { Http, SendingTerms } from './http.ts';
 import type { Skews } from './skew.ts';
 
 export type Answer = {
@@ -37,9 +37,9 @@ const RETRY_AFTER_MAX_MS = 86_400_000;
 
 /**
  * @param signal - null for what must not be aborted once it is sent
- * @param patienceMs - where the answer is waited for longer than others
+ * @param terms - of what may be sent once only
  */
-export function openExchange({ http, clock, skews }: WireDeps, client: Party, signal: AbortSignal | null, patienceMs?: number): Exchange {
+export function openExchange({ http, clock, skews }: WireDeps, client: Party, signal: AbortSignal | null, terms: SendingTerms = {}): Exchange {
   let latest: Answer | null = null;
   return {
     answer: () => latest,
@@ -51,7 +51,7 @@ export function openExchange({ http, clock, skews }: WireDeps, client: Party, si
         method: options.method === 'GET' ? 'GET' : 'POST',
         headers: options.headers,
         body: body === null ? null : body.toString(),
-      }, signal, patienceMs);
+      }, signal, terms);
       skews.learn(client.server.issuer, response, startedMs);
       const secrets = [...SECRETS.flatMap((name) => body?.getAll(name) ?? []), client.clientSecret?.reveal() ?? ''];
       const retryAfterMs = readRetryAfter(response.header('retry-after') ?? response.header('x-retry-after'), skews.nowMsAt(client.server.issuer));

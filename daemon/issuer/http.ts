@@ -33,10 +33,17 @@ export type HttpAnswer = {
   readonly body: string;
 };
 
+/** For a request that may be sent once only. */
+export type SendingTerms = {
+  /** How long the answer is waited for once the request is sent; default: as long as the whole exchange may take. */
+  readonly patienceMs?: number;
+  /** Awaited when the connection stands, before a byte is sent; where it throws nothing is. */
+  readonly onConnected?: () => Promise<void>;
+};
+
 export type Http = {
   /** Throws WireError; AnswerRefused where the URL may not be used. */
-  /** @param patienceMs - how long the answer is waited for once the request is sent */
-  send(connection: IssuerConnection, url: string, request: HttpRequest, signal: AbortSignal | null, patienceMs?: number): Promise<HttpAnswer>;
+  send(connection: IssuerConnection, url: string, request: HttpRequest, signal: AbortSignal | null, terms?: SendingTerms): Promise<HttpAnswer>;
   /** Waits for what is under way, which may be a refresh. */
   close(): Promise<void>;
 };
@@ -59,7 +66,7 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
     return made;
   }
 
-  async function exchange(connection: IssuerConnection, url: URL, request: HttpRequest, signal: AbortSignal | null, patienceMs: number): Promise<HttpAnswer> {
+  async function exchange(connection: IssuerConnection, url: URL, request: HttpRequest, signal: AbortSignal | null, { patienceMs = timeoutMs, onConnected }: SendingTerms): Promise<HttpAnswer> {
     const logged = { method: request.method, url: `${url.origin}${url.pathname}` };
     let sent = false;
     const ends = endsOf([AbortSignal.timeout(patienceMs), ...(signal === null ? [] : [signal])], { early: AbortSignal.timeout(timeoutMs), holds: () => !sent });
@@ -67,6 +74,7 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
     const answered = async (): Promise<HttpAnswer> => {
       const headers = { ...request.headers, 'user-agent': `valetkey/${BUILD_VERSION}` };
       const socket = await openConnection(url, { proxy: connection.proxy, trust: () => trustOf(connection.caPem), keep: ends.keep });
+      await onConnected?.();
       const answer = await sendOn(socket, url, { ...request, headers }, () => { sent = true; });
       status = answer.status;
       const body = await answer.read();
@@ -86,10 +94,10 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
   }
 
   return {
-    async send(connection, url, request, signal, patienceMs = timeoutMs) {
+    async send(connection, url, request, signal, terms = {}) {
       const refused = refusedUrl(url, connection.allowLoopbackHttp);
       if (refused !== null) throw new AnswerRefused('as_metadata_invalid', `an endpoint of the issuer ${refused}`);
-      const running = exchange(connection, new URL(url), request, signal, patienceMs);
+      const running = exchange(connection, new URL(url), request, signal, terms);
       underWay.add(running);
       try {
         return await running;

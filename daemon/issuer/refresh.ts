@@ -9,6 +9,7 @@ import type { ClientAt, IssuerOutcome, Log, Want } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { configure } from './configuration.ts';
 import { openExchange } from './exchange.ts';
+import type { SendingTerms } from './http.ts';
 import type { WireDeps } from './exchange.ts';
 import { AnswerRefused } from './failures.ts';
 import type { IdTokens } from './id-token.ts';
@@ -17,10 +18,10 @@ import { refreshScopes, resourceParams } from './request-params.ts';
 import { receivedTokens } from './token-set.ts';
 
 export async function refreshTokens(
-  deps: WireDeps & { readonly idTokens: IdTokens; readonly log: Log; /** How long the answer is waited for. */ readonly patienceMs: number },
+  deps: WireDeps & Required<SendingTerms> & { readonly idTokens: IdTokens; readonly log: Log },
   client: ClientAt, profile: Profile, refreshToken: Secret, want: Want, previous: Identity | null,
 ): Promise<IssuerOutcome> {
-  const exchange = openExchange(deps, client, null, deps.patienceMs);
+  const exchange = openExchange(deps, client, null, deps);
   let failure: unknown = null;
   try {
     const parameters = { ...refreshScopes(profile, want), ...resourceParams(profile, want) };

@@ -43,7 +43,7 @@ export function wireIssuer({ clock, log, skews }: { readonly clock: Clock; reado
     redeem: (client, profile, request, callback, want, stepUp) => redeemCode(deps, client, profile, request, callback, want, stepUp),
     startDevice: (client, profile, want, verifier) => startDevice(deps, client, profile, want, verifier),
     pollDevice: (client, profile, device, want, signal) => pollDevice(deps, client, profile, device, want, signal),
-    refresh: (client, profile, refreshToken, want, previous) => refreshTokens({ ...deps, patienceMs }, client, profile, refreshToken, want, previous),
+    refresh: (client, profile, refreshToken, want, previous, onConnected) => refreshTokens({ ...deps, patienceMs, onConnected }, client, profile, refreshToken, want, previous),
     revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
     probe: (server, connection) => probeServer(deps, server, connection),
     async close() {

@@ -1,22 +1,24 @@
 /**
- * One refresh of one grant: intent on disk, token on the wire, new generation on disk, audit. From the
+ * One refresh of one grant: connection, intent on disk, token on the wire, new generation on disk, audit. From the
  * moment the refresh token is sent nothing aborts the save (RFC 9700, section 4.14.2: it may be the only
  * valid one). What came of it is returned; waiters judge it for themselves.
  */
 import type { ErrorCode, LoginReason } from '../../shared/errors.ts';
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer, Grant, Profile } from '../core/domain.ts';
-import { BrokerError, unreachable } from '../core/errors.ts';
+import { unreachable } from '../core/errors.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
 import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
 import type { Audit, ClientAt, Clock, GrantBook, Issuer, IssuerOutcome, Log, TokenSet, Transient, Vault } from '../core/ports.ts';
+import { Intent } from './intent.ts';
+import type { IntentDeps } from './intent.ts';
 import { mayResend } from './grant-book.ts';
 import { judge } from './refresh-verdict.ts';
 import type { RefreshWant } from './refresh-verdict.ts';
 import type { Revocations } from './revocations.ts';
 
-export type RefreshDeps = {
+export type RefreshDeps = IntentDeps & {
   readonly issuer: Issuer;
   readonly vault: Vault;
   readonly book: GrantBook;
@@ -50,13 +52,18 @@ export async function refreshGrant(deps: RefreshDeps, held: Grant, profile: Prof
   const clientSecret = profile.clientAuth === 'none' ? null : await vault.clientSecret(profile.name, profile.digest);
   // The first sending counts: the grace of the issuer runs from there.
   const sent = unanswered ?? instantOf(clock);
-  // @fault refresh.claimed
-  await vault.beginRefresh(profile.name, { generation: grant.generation, at: sent.now, boottime: { bootId: sent.bootId, ms: sent.boottimeMs } });
-  // @fault refresh.intent-durable
+  const intent = new Intent(deps, held, sent);
   const client: ClientAt = { server: grant.server, clientId: grant.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   // Without scopes of its own the request leaves them out: the issuer then grants what the sign-in was granted (RFC 6749, section 6).
-  const send = (): Promise<IssuerOutcome> => issuer.refresh(client, profile, refreshToken, { scopes: want.scopes ?? [], resource: want.resource }, grant.identity);
-  let outcome = await send();
+  const send = (): Promise<IssuerOutcome> => issuer.refresh(client, profile, refreshToken, { scopes: want.scopes ?? [], resource: want.resource }, grant.identity, () => intent.write());
+  // @fault refresh.claimed
+  let outcome: IssuerOutcome;
+  try {
+    outcome = await send();
+  } catch (cause) {
+    if (!intent.isOvertaken) throw cause;
+    return { kind: 'overtaken' };
+  }
   // @fault refresh.answered
   // TK-05: an answer that was lost is asked for once more, at once, where the issuer is known to allow it.
   const isLost = outcome.kind === 'transient' && outcome.answerLost;
@@ -65,13 +72,13 @@ export async function refreshGrant(deps: RefreshDeps, held: Grant, profile: Prof
     case 'tokens':
       return keep(deps, grant, profile, want, outcome.tokens);
     case 'transient':
-      return wait(deps, grant, outcome, isLost || unanswered !== null ? sent : null);
+      return wait(deps, grant, intent, outcome, isLost || unanswered !== null ? sent : null);
     case 'rejected': {
       if (outcome.tokens !== null) await deps.revocations.revokeSet(profile, grant.server, outcome.tokens);
       const verdict = judge(outcome, grant, want);
       return verdict.kind === 'park'
         ? park(deps, grant, verdict.reason, outcome.description)
-        : giveUp(deps, grant, verdict, outcome.oauthError ?? outcome.code, isLost || unanswered !== null ? sent : null);
+        : giveUp(deps, grant, intent, verdict, outcome.oauthError ?? outcome.code, isLost || unanswered !== null ? sent : null);
     }
     default:
       return unreachable(outcome);
@@ -102,9 +109,9 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
 }
 
 /** @param lostSince - when the refresh token was first sent without an answer; null: no answer was lost */
-async function wait(deps: RefreshDeps, grant: Grant, transient: Transient, lostSince: Instant | null): Promise<RefreshOutcome> {
+async function wait(deps: RefreshDeps, grant: Grant, intent: Intent, transient: Transient, lostSince: Instant | null): Promise<RefreshOutcome> {
   if (grant.rotates === false || (lostSince === null && !transient.answerLost)) {
-    return giveUp(deps, grant, { kind: 'transient', transient }, transient.cause);
+    return giveUp(deps, grant, intent, { kind: 'transient', transient }, transient.cause);
   }
   const second = lostSince !== null && transient.answerLost;
   if (second || lostSince === null) return park(deps, grant, 'refresh_answer_lost', transient.cause, transient);
@@ -122,20 +129,14 @@ async function park(deps: RefreshDeps, grant: Grant, reason: LoginReason, why: s
   return { kind: 'parked', reason, lost };
 }
 
-async function giveUp(deps: RefreshDeps, grant: Grant, outcome: RefreshOutcome, why: string, lostSince: Instant | null = null): Promise<RefreshOutcome> {
+async function giveUp(deps: RefreshDeps, grant: Grant, intent: Intent, outcome: RefreshOutcome, why: string, lostSince: Instant | null = null): Promise<RefreshOutcome> {
   deps.log.warn('refresh_failed', { profile: grant.profile, why });
   if (lostSince !== null && grant.rotates !== false) {
     deps.book.markUnanswered(grant.profile, lostSince);
     await record(deps, grant, 'refresh_failed', { why });
     return outcome;
   }
-  try {
-    await deps.vault.abandonRefresh(grant.profile);
-  } catch (cause) {
-    // The intent stays: at the next start it reads as a lost answer, which costs a sign-in and loses nothing.
-    if (!(cause instanceof BrokerError)) throw cause;
-    deps.log.warn('vault_unwritable', { profile: grant.profile, why: cause.message });
-  }
+  await intent.abandon();
   await record(deps, grant, 'refresh_failed', { why });
   return outcome;
 }

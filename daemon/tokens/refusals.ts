@@ -25,6 +25,13 @@ export function tooShort(profile: Profile, lifeMs: number, need: TokenNeed): Bro
   });
 }
 
+/** TK-02: a token that lives longer than is allowed here does not leave, however much of its life is over. */
+export function refuseLongLife({ name, issuer, maxTokenLifeS }: Profile, token: AccessToken): void {
+  const lifeS = (token.expiresAt - token.obtainedAt) / 1000;
+  if (maxTokenLifeS === null || lifeS <= maxTokenLifeS) return;
+  throw new BrokerError('as_token_too_long', `${issuer} gives tokens of ${Math.floor(lifeS)} s; profile ${name} allows ${maxTokenLifeS} s`);
+}
+
 /** A fresh token of fewer scopes than were asked for: asking again gives no more. */
 export function unmetScopes(profile: Profile, need: TokenNeed, token: AccessToken): BrokerError | null {
   const missing = (need.scopes ?? []).filter((scope) => !holdsScope(token.scopes, scope, profile.traits.scopeAliases));

@@ -18,7 +18,7 @@ import type { Circuits } from './circuit.ts';
 import { Flight, NO_ANSWER_YET } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, isNoise, outageError, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes, UNREADABLE } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
@@ -26,8 +26,6 @@ import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
 export type SourceDeps = RefreshDeps & {
   readonly random: Random;
   readonly circuits: Circuits;
-  /** The user's own lock. */
-  readonly isLocked: () => boolean;
   /** A caller was given this token. */
   readonly onServed: (profile: Profile, token: AccessToken, need: TokenNeed, at: Instant) => void;
 };
@@ -61,6 +59,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) return null;
+    refuseLongLife(profile, token);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'cache' };
   }
@@ -133,6 +132,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
     if (!isStillThere || !servedAtBirth(token, need, profile.traits.scopeAliases)) return null;
+    refuseLongLife(profile, token);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'refresh' };
   }

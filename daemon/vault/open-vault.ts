@@ -39,8 +39,7 @@ export type VaultDeps = {
 };
 
 const KEYCHAIN_WAIT_MS = 3_000;
-/** A key store that was not there is looked for again at most this often: a process each time. */
-const RETRY_MS = 2_000;
+const RETRY_MS = 2_000; // between two looks for a key store that was not there: a process each time
 
 type Phase = { readonly kind: 'open'; readonly store: Store; readonly status: VaultStatus } | Closed;
 

@@ -9,16 +9,17 @@ import type { ApiReply } from '../support/api.ts';
 import { Held } from '../support/fault-shim.ts';
 import { fetchMetadata, rawRefresh } from '../support/raw-client.ts';
 import type { Harm } from '../support/fault-shim.ts';
-import { onlyRun, pick, publish, replay, seeded, size } from './campaign.ts';
-import { Ledger } from './ledger.ts';
+import { onlyRun, pick, publish, replay, replayable, runs, scale, seeded, shuffled } from './campaign.ts';
+import { Ledger } from '../support/ledger.ts';
 import { startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 
-const RUNS = size(16, 300);
+const RUNS = runs(16, 300);
 /** Longer than any answer that is only late. */
 const TIMEOUT_MS = 3_000;
 const PEOPLE = ['ada', 'bob', 'cy', 'dee', 'eve', 'fay'] as const;
 
+replayable('answers');
 let issuer: Issuer;
 let daemon: InProcess;
 let ledger: Ledger;
@@ -118,12 +119,12 @@ describe('answers', () => {
   it('held back and let go in any order reach the grant that they are for', async () => {
     for (const person of PEOPLE) await signIn(person);
     const random = seeded(0, 3);
-    for (let round = 0; round < size(3, 50); round += 1) {
+    for (let round = 0; round < scale(3, 50); round += 1) {
       const held = PEOPLE.map(() => new Held());
       issuer.shim.next('token', ...held.map((each): Harm => ({ kind: 'hold', held: each })));
       const replies = PEOPLE.map((person) => ask(person));
       await Promise.all(held.map(({ arrived }) => arrived));
-      for (const each of held.map((one) => [random(), one] as const).toSorted(([a], [b]) => a - b)) each[1].release();
+      for (const each of shuffled(random, held)) each.release();
       for (const [index, reply] of (await Promise.all(replies)).entries()) {
         expect(reply.status).toBe(200);
         expect((await issuer.issuer.introspect(String(reply.body.access_token)))['sub']).toBe(PEOPLE[index]);

@@ -12,15 +12,17 @@ import { profileName, someCaller, someFacts, someGrant, someProfile, someServer,
 import { FakeIssuer, FakeVault, fakeRandom, tokenSet } from '../support/fakes.ts';
 import { startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
-import { publish, replay, size } from './campaign.ts';
+import { publish, replay, replayable, runs, scale } from './campaign.ts';
 import { DayClock } from './day-clock.ts';
 import { drawDay, HOUR, JITTER, idealRequests, MINUTE, requestsToTheIll, troubleAt } from './day-schedule.ts';
 import type { Asked, Day } from './day-schedule.ts';
 
-const DAYS = size(1, 5);
-const MEAN_GAP_MS = size(20, 6) * MINUTE;
+const DAYS = runs(1, 5);
+const MEAN_GAP_MS = scale(20, 6) * MINUTE;
 const MIDNIGHT = Date.UTC(2026, 10, 23);
 const TOLERANCE = 0.05;
+
+replayable('day');
 
 /** Replaces the refresh token each time, and ends the family at a second use. */
 class DayIssuer extends FakeIssuer {

@@ -11,8 +11,8 @@ import type { DiskFaults, Fault } from '../support/disk-faults.ts';
 import type { Reply } from '../support/disk-person.ts';
 import { NOBODY, openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
-import { chance, must, replayable } from '../support/disk-run.ts';
-import type { Figures, RunOptions } from '../support/disk-run.ts';
+import { during, must, seeded, shuffled } from './campaign.ts';
+import type { Figures } from './campaign.ts';
 
 type Verb = 'refresh' | 'sign-in' | 'sign-out';
 const WAYS = {
@@ -33,19 +33,19 @@ const ALL = '/valetkey/';
 const ANSWER_MS = 12_000;
 const HANG_MS = 3_000;
 
-export async function run(options: RunOptions): Promise<Figures> {
-  const { report } = options;
+/** @param size - how many cases; each is drawn once */
+export async function run(size: number): Promise<Figures | null> {
   const obstacle = rigObstacle();
   const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
   if ('obstacle' in faults) {
-    report(`not run: ${faults.obstacle}`);
+    console.log(`not run: ${faults.obstacle}`);
     return null;
   }
   const rig = await openRig({ through: faults.through, env: faults.env });
   const counts = { cases: 0, struck: 0, told_unwritable: 0, told_unsaved: 0, sign_ins_after_a_kill: 0, cached_while_it_hangs_ms: 0 };
   let now = 'counting the calls';
   try {
-    await replayable('test/chaos/disk-calls.test.ts', options, () => now, async () => {
+    await during(() => now, async () => {
       await rig.restart();
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
       now = 'a disk that hangs under a refresh';
@@ -53,19 +53,18 @@ export async function run(options: RunOptions): Promise<Figures> {
       const calls = await countCalls(rig, faults);
       const all = VERBS.flatMap((verb) => Array.from({ length: calls[verb] }, (_, i) => i + 1)
         .flatMap((at) => (Object.keys(WAYS) as Way[]).flatMap((way) => (['stop', 'kill'] as const).map((end): Case => ({ verb, at, way, end })))));
-      report(`calls that touch the disk: ${VERBS.map((verb) => `${verb} ${calls[verb]}`).join(', ')}; ${all.length} cases`);
-      for (const each of chance(options.seed).shuffle(all).slice(0, Math.min(options.size, all.length))) {
+      console.log(`calls that touch the disk: ${VERBS.map((verb) => `${verb} ${calls[verb]}`).join(', ')}; ${all.length} cases`);
+      for (const each of shuffled(seeded(0, 6), all).slice(0, size)) {
         now = `${each.verb}, call ${each.at}, ${each.way}, then ${each.end}`;
         await runCase(rig, faults, each, counts);
         counts.cases += 1;
-        if (counts.cases % 50 === 0) report(`  ${counts.cases} cases`);
+        if (counts.cases % 50 === 0) console.log(`  ${counts.cases} cases`);
       }
     });
   } finally {
     await rig.leave();
     faults.remove();
   }
-  report(`disk calls: ${Object.entries(counts).map(([name, value]) => `${name} ${value}`).join(', ')}`);
   return counts;
 }
 

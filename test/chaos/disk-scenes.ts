@@ -12,10 +12,10 @@ import type { IssuerEvent } from '../../demo/issuer-ledger.ts';
 import { takeAllFiles, takeAllSpace } from '../support/disk-space.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig, RigOptions } from '../support/disk-rig.ts';
-import { chance, must, replayable } from '../support/disk-run.ts';
-import type { Figures, RunOptions } from '../support/disk-run.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { isWarned } from './disk-calls.ts';
+import { during, must, seeded, shuffled } from './campaign.ts';
+import type { Figures } from './campaign.ts';
 
 /** Makes the disk bad and returns what makes it good again. */
 type Harm = (rig: Rig) => () => void;
@@ -232,32 +232,32 @@ async function playScene({ disk, rig: options = {}, play }: Scene): Promise<void
   }
 }
 
-export async function run(options: RunOptions): Promise<Figures> {
+/** @param size - how many scenes; each is drawn once */
+export async function run(size: number): Promise<Figures | null> {
   const obstacle = rigObstacle();
   const probe = obstacle === null ? smallDisk('size=64k') : { obstacle };
   if ('obstacle' in probe) {
-    options.report(`not run: ${probe.obstacle}`);
+    console.log(`not run: ${probe.obstacle}`);
     return null;
   }
   probe.remove();
-  const inOrder = chance(options.seed).shuffle(SCENES).toSorted((a, b) => Number(b.isAlwaysPlayed ?? false) - Number(a.isAlwaysPlayed ?? false));
-  const left = inOrder.slice(0, Math.min(options.size, inOrder.length));
+  const inOrder = shuffled(seeded(0, 7), SCENES).toSorted((a, b) => Number(b.isAlwaysPlayed ?? false) - Number(a.isAlwaysPlayed ?? false));
+  const left = inOrder.slice(0, size);
   let scenes = 0;
   const lane = async (): Promise<void> => {
     for (let scene = left.shift(); scene !== undefined; scene = left.shift()) {
       const chosen = scene;
       const { name } = chosen;
       const began = performance.now();
-      await replayable('test/chaos/disk-scenes.test.ts', options, () => `a disk ${name}`, () => playScene(chosen)).catch((cause: unknown) => {
+      await during(() => `a disk ${name}`, () => playScene(chosen)).catch((cause: unknown) => {
         left.length = 0;
         throw cause;
       });
       scenes += 1;
-      options.report(`  a disk ${name}: ${Math.round(performance.now() - began)} ms`);
+      console.log(`  a disk ${name}: ${Math.round(performance.now() - began)} ms`);
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: LANES }, lane));
   for (const each of ended) if (each.status === 'rejected') throw each.reason;
-  options.report(`disk scenes: ${scenes} of ${SCENES.length}`);
-  return { scenes };
+  return { scenes, of: SCENES.length, second_uses_of_a_token: 0 };
 }

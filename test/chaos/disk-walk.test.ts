@@ -1,9 +1,13 @@
+/** A walk at random over a disk and an issuer that fail. */
 import { expect, it } from 'vitest';
-import { seedOf, sizeOf } from '../support/disk-run.ts';
+import { publish, replayable, runs } from './campaign.ts';
 import { run } from './disk-walk.ts';
 
+replayable('disk-walk');
+
 it('[TK-04] never uses a refresh token twice on any walk over a disk and an issuer that fail', async (test) => {
-  const figures = await run({ seed: seedOf(), size: sizeOf(25), report: (line) => console.log(line) });
+  const figures = await run(runs(25, 600));
   if (figures === null) return test.skip('see the reason above');
-  expect(figures['secondUses']).toBe(0);
+  expect(figures['second_uses_of_a_token']).toBe(0);
+  publish('disk-walk', figures);
 }, 7_200_000);

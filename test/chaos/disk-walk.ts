@@ -9,10 +9,10 @@ import { diskFaults } from '../support/disk-faults.ts';
 import type { DiskFaults, Fault } from '../support/disk-faults.ts';
 import { NOBODY, openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
-import { chance, must, replayable } from '../support/disk-run.ts';
-import type { Figures, RunOptions } from '../support/disk-run.ts';
 import { faults as ill } from '../support/hostile-issuer.ts';
 import type { Fault as Illness } from '../support/hostile-issuer.ts';
+import { during, must, pick, seeded } from './campaign.ts';
+import type { Figures } from './campaign.ts';
 
 type Reply = Awaited<ReturnType<Rig['token']>>;
 type Step = { readonly name: string; readonly weight: number; readonly take: (rig: Rig) => Promise<Reply | null> };
@@ -43,27 +43,28 @@ const WAYS: readonly Partial<Fault>[] = [
 /** Sign-ins in a row that are taken as the broker's own limit allows; a start opens a new count. */
 const STEPS_A_LIFE = 12;
 
-export async function run(options: RunOptions): Promise<Figures> {
+/** @param size - how many steps */
+export async function run(size: number): Promise<Figures | null> {
   const obstacle = rigObstacle();
   const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
   if ('obstacle' in faults) {
-    options.report(`not run: ${faults.obstacle}`);
+    console.log(`not run: ${faults.obstacle}`);
     return null;
   }
   const rig = await openRig({ through: faults.through, env: faults.env });
   const trail: string[] = [];
   try {
-    return await replayable('test/chaos/disk-walk.test.ts', options, () => trail.slice(-8).join(' > '), async () => {
+    return await during(() => trail.slice(-8).join(' > '), async () => {
       await rig.restart();
       await rig.signIn();
-      const { fraction, pick } = chance(options.seed);
+      const fraction = seeded(0, 8);
       let lives = 0;
       let sinceStart = 0;
-      for (let i = 0; i < options.size; i += 1) {
+      for (let i = 0; i < size; i += 1) {
         const isOver = sinceStart >= STEPS_A_LIFE;
-        const step = isOver ? BAG.find(({ name }) => name === 'kill') : pick(BAG);
+        const step = isOver ? BAG.find(({ name }) => name === 'kill') : pick(fraction, BAG);
         if (step === undefined) throw new Error('there is no step');
-        const fault = fraction() < 0.6 ? someFault(fraction, pick) : null;
+        const fault = fraction() < 0.6 ? someFault(fraction) : null;
         trail.push(`${step.name}${fault === null ? '' : ` [${fault.errno ?? ''} ${fault.how ?? 'fail'} ${fault.first}..${fault.last ?? fault.first} of ${fault.match}]`}`);
         const reply = await take(rig, faults, step, fault);
         trail.push(`= ${reply === null ? 'gone' : `${reply.status} ${String(reply.body?.code ?? reply.body?.source ?? reply.body?.state ?? '')}`}`);
@@ -89,8 +90,7 @@ export async function run(options: RunOptions): Promise<Figures> {
       must(verdict.secondUses === 0, 'no refresh token is used twice', verdict);
       must(rig.openToOthers().length === 0, 'nothing can be read by others', rig.openToOthers());
       must(!readdirSync(rig.grantsDir).some((file) => file.includes('corrupt') || file.endsWith('.tmp')), 'no broken file is left', readdirSync(rig.grantsDir));
-      options.report(`disk walk: ${options.size} steps, ${lives} lives, ${verdict.refreshes} refreshes, ${verdict.signIns} sign-ins, ${verdict.secondUses} second uses`);
-      return { steps: options.size, lives, ...verdict };
+      return { steps: size, lives, refreshes: verdict.refreshes, 'sign-ins, of which most are steps': verdict.signIns, second_uses_of_a_token: verdict.secondUses };
     });
   } finally {
     await rig.leave();
@@ -105,8 +105,8 @@ async function take(rig: Rig, faults: DiskFaults, step: Step, fault: Fault | nul
   return reply;
 }
 
-function someFault(fraction: () => number, pick: <T>(from: readonly T[]) => T): Fault {
+function someFault(fraction: () => number): Fault {
   const first = 1 + Math.floor(fraction() * 16);
   const isLasting = fraction() < 0.4;
-  return { match: pick(['/valetkey/', '/grants/', '/audit/', '/revocations/']), first, last: isLasting ? 1_000_000 : first, ...pick(WAYS) };
+  return { match: pick(fraction, ['/valetkey/', '/grants/', '/audit/', '/revocations/']), first, last: isLasting ? 1_000_000 : first, ...pick(fraction, WAYS) };
 }

@@ -2,14 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildFaulty } from '../support/fault-build.ts';
 import type { FaultBuild } from '../support/fault-build.ts';
-import { isFull, onlyRun, publish, size } from './campaign.ts';
+import { isFull, onlyRun, publish, replayable, runs } from './campaign.ts';
 import { drawPlans, Lane, newTally, rehearsals, unreached } from './kill.ts';
 import type { KillPlan, Tally } from './kill.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, Person, startShimmed } from './rig.ts';
 
-const RUNS = size(24, 1_000);
+const RUNS = runs(24, 1_000);
 const LANES = isFull ? 3 : 2;
+replayable('kill');
 let build: FaultBuild;
 let person: Person;
 
@@ -33,6 +34,7 @@ async function playAll(plans: readonly KillPlan[], tally: Tally): Promise<readon
     const lane = new Lane(build, person, tally);
     const attempt = (work: Promise<void>): Promise<void> => work.catch(async (cause: unknown) => {
       failures.push(cause instanceof Error ? cause.message : String(cause));
+      console.error(failures.at(-1));
       await lane.drop();
     });
     for (let plan = left.shift(); plan !== undefined && failures.length < FAILURES_MAX; plan = left.shift()) {

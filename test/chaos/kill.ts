@@ -8,15 +8,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiReply } from '../support/api.ts';
 import type { FaultAction, FaultBuild, FaultPlan } from '../support/fault-build.ts';
-import { pick, replay, seeded } from './campaign.ts';
-import { corrupt, leftovers } from './files.ts';
+import { pick, replay, seeded, shuffled } from './campaign.ts';
+import { corrupt, leftovers } from '../support/state-files.ts';
 import { isUnsent, SCENES } from './kill-scenes.ts';
 import type { Scene, Stage } from './kill-scenes.ts';
 import { STRICT } from './kill-shapes.ts';
 import type { Shape } from './kill-shapes.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger } from '../support/ledger.ts';
 import { Laptop, startShimmed } from './rig.ts';
-import type { Person } from './rig.ts';
+import type { KeyPlace, Person } from './rig.ts';
 
 export type KillPlan = { readonly run: number; readonly scene: Scene; readonly fault: FaultPlan | null; readonly again: FaultPlan | null };
 
@@ -54,13 +54,15 @@ export class Lane {
   readonly #person: Person;
   readonly #tally: Tally;
   readonly #shape: Shape;
+  readonly #key: KeyPlace;
   #stage: (Stage & { readonly ledger: Ledger }) | null = null;
 
-  constructor(build: FaultBuild, person: Person, tally: Tally, shape: Shape = STRICT) {
+  constructor(build: FaultBuild, person: Person, tally: Tally, shape: Shape = STRICT, key: KeyPlace = 'file') {
     this.#build = build;
     this.#person = person;
     this.#tally = tally;
     this.#shape = shape;
+    this.#key = key;
   }
 
   /** A run that hangs fails like any other, and says where. */
@@ -83,7 +85,7 @@ export class Lane {
     const { laptop, issuer, ledger } = stage;
     const complain = (what: string): never => {
       const where = fault === null ? 'without a fault' : `${fault.action} at ${fault.label} (hit ${fault.nth})${plan.again === null ? '' : `, then at ${plan.again.label}`}`;
-      throw new Error(`${scene.name}, ${where}: ${what}\n  ${replay('kill', plan.run)}\n${laptop.running?.stderr().split('\n').slice(-12).join('\n') ?? ''}`);
+      throw new Error(`${scene.name}, ${where}: ${what}\n  ${replay('kill', plan.run)}\n  the issuer saw: ${ledger.story()}; the shim: ${issuer.shim.requests('token').slice(-4).map((each) => `${each.harm} ${String(each.status)} ${String(each.delivered)}`).join(', ')}\n${laptop.running?.stderr().split('\n').slice(-12).join('\n') ?? ''}`);
     };
     const before = { reuses: ledger.reuses(), alarms: ledger.alarms(), corrupt: corrupt(laptop.stateDir).length };
     await scene.prepare(stage);
@@ -231,7 +233,7 @@ export class Lane {
     if (this.#stage !== null && !isFirst) return this.#stage;
     await this.close();
     const issuer = await startShimmed(this.#shape.issuer);
-    const laptop = new Laptop(this.#build, this.#person, issuer.issuer.url, { more: this.#shape.more });
+    const laptop = new Laptop(this.#build, this.#person, issuer.issuer.url, { more: this.#shape.more, key: this.#key });
     issuer.shim.refusesReused = this.#shape.refusesReused;
     this.#stage = { laptop, issuer, ledger: new Ledger(issuer.issuer) };
     if (isFirst) return this.#stage;
@@ -266,15 +268,14 @@ const REFRESH = 'refresh';
  */
 export function drawPlans(count: number, { passed }: Tally, scenes: readonly string[] = SCENES.map(({ name }) => name)): readonly KillPlan[] {
   const labels = [...passed].filter(([, inScenes]) => scenes.some((name) => inScenes.has(name))).map(([label]) => label).toSorted();
-  const order = seeded(0, 1);
-  const shuffled = labels.map((label) => [order(), label] as const).toSorted(([a], [b]) => a - b).map(([, label]) => label);
+  const inTurn = shuffled(seeded(0, 1), labels);
   const inRefresh = labels.filter((label) => passed.get(label)?.has(REFRESH) === true);
   const atStart = labels.filter((label) => /^(lock|audit\.append|vault\.(folder|promote|remove|answer)|book)\./.test(label));
   return Array.from({ length: count }, (_, run) => {
     const random = seeded(run);
     // Most die in a refresh: that is where a sign-in can be lost.
-    const label = shuffled[run] ?? pick(random, random() < 0.6 ? inRefresh : labels);
-    const isRefresh = shuffled[run] === undefined && inRefresh.includes(label);
+    const label = inTurn[run] ?? pick(random, random() < 0.6 ? inRefresh : labels);
+    const isRefresh = inTurn[run] === undefined && inRefresh.includes(label);
     const [sceneName, times] = isRefresh ? [REFRESH, passed.get(label)?.get(REFRESH) ?? 1] : pick(random, [...(passed.get(label) ?? [])].filter(([name]) => scenes.includes(name)));
     const scene = SCENES.find(({ name }) => name === sceneName);
     if (scene === undefined) throw new Error(`there is no scene ${sceneName}`);

@@ -13,13 +13,13 @@ import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process
 import type { InProcess } from '../support/in-process.ts';
 import { FakeKeychain, makeStateDir, vaultDeps } from '../support/vault-rig.ts';
 import type { StateDir } from '../support/vault-rig.ts';
-import { onlyRun, pick, publish, replay, seeded, size } from './campaign.ts';
-import { Ledger } from './ledger.ts';
+import { onlyRun, pick, publish, replay, replayable, runs, seeded } from './campaign.ts';
+import { Ledger } from '../support/ledger.ts';
 import { startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const RUNS = size(15, 300);
+const RUNS = runs(15, 300);
 const STEPS_MAX = 9;
 const SETTLED_WITHIN_MS = 8_000;
 
@@ -48,6 +48,7 @@ function watched(vault: Vault): Vault {
   });
 }
 
+replayable('races');
 let state: StateDir;
 let vault: Vault;
 let issuer: Issuer;

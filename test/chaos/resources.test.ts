@@ -1,17 +1,20 @@
+/** Descriptors that run out, and a keychain that freezes. */
 import { expect, it } from 'vitest';
-import { seedOf, sizeOf } from '../support/disk-run.ts';
+import { publish, replayable, runs } from './campaign.ts';
 import { runDescriptors, runKeychain } from './resources.ts';
 
-const options = { seed: seedOf(), size: sizeOf(1), report: (line: string) => console.log(line) };
+replayable('resources');
 
 it('goes on, and loses no refresh, when callers take all its descriptors', async (test) => {
-  const figures = await runDescriptors(options);
+  const figures = await runDescriptors(runs(1, 20));
   if (figures === null) return test.skip('see the reason above');
   expect(figures['rounds']).toBeGreaterThan(0);
-}, 600_000);
+  publish('descriptors', figures);
+}, 1_800_000);
 
 it('[ST-01] says that the keychain is frozen, serves what is in memory, ends when told, and is well when it goes on', async (test) => {
-  const figures = await runKeychain(options);
+  const figures = await runKeychain(runs(1, 6));
   if (figures === null) return test.skip('see the reason above');
   expect(figures['freezes']).toBeGreaterThan(0);
-}, 600_000);
+  publish('keychain', figures);
+}, 1_800_000);

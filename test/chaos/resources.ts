@@ -7,40 +7,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPerson } from '../support/disk-person.ts';
 import type { Reply } from '../support/disk-person.ts';
-import { children, descriptorCount } from '../support/disk-proc.ts';
+import { children, descriptorCount, descriptorsBesideCallers } from '../support/disk-proc.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
-import { must, replayable } from '../support/disk-run.ts';
-import type { Figures, RunOptions } from '../support/disk-run.ts';
 import { faults } from '../support/hostile-issuer.ts';
 import { keyringObstacle, startKeyring } from '../support/keyring.ts';
 import type { Keyring } from '../support/keyring.ts';
+import { during, must, seed } from './campaign.ts';
+import type { Figures } from './campaign.ts';
 
-const DESCRIPTORS = 110;
-const HOLDERS = 3;
+/** More than are needed to load what speaks to an issuer (128), and fewer than the holders can take. */
+const DESCRIPTORS = 220;
+const HOLDERS = 4;
 /** Connections that say nothing are cut after five seconds. */
 const WELL_MS = 8_000;
 /** The daemon waits three seconds for a keychain; the rest is a machine with other work. */
 const SAID_MS = 8_000;
-const FILE = 'test/chaos/resources.test.ts';
 
-/** @param options - `size`: how often descriptors run out */
-export async function runDescriptors(options: RunOptions): Promise<Figures> {
+/** @param size - how often descriptors run out */
+export async function runDescriptors(size: number): Promise<Figures | null> {
   const obstacle = process.platform === 'linux' ? rigObstacle() : 'limits are set by prlimit(1), on Linux';
   if (obstacle !== null) {
-    options.report(`not run: ${obstacle}`);
+    console.log(`not run: ${obstacle}`);
     return null;
   }
   const rig = await openRig({ through: ['prlimit', `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`] });
   const holders = await Promise.all(Array.from({ length: HOLDERS }, (_, i) => startPerson(rig.socket, rig.runDir, rig.as, `holder${i}`)));
   try {
-    return await replayable(FILE, options, () => 'descriptors that run out', async () => {
+    return await during(() => 'descriptors that run out', async () => {
       await rig.restart();
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
       const figures = { rounds: 0, held: 0, most_open: 0, recovery_ms: 0, refused_meanwhile: 0 };
-      const atRest = descriptorCount(rig.pid());
+      const atRest = descriptorsBesideCallers(rig.pid());
       const pid = rig.pid();
-      for (let round = 0; round < Math.min(options.size, 50); round += 1) {
+      for (let round = 0; round < size; round += 1) {
         // One holder alone is stopped by what a process may have; others go on.
         figures.held = (await holders[0]?.hold(DESCRIPTORS)) ?? 0;
         must(figures.held <= 64, 'one process holds what one process may', figures.held);
@@ -68,12 +68,11 @@ export async function runDescriptors(options: RunOptions): Promise<Figures> {
         figures.rounds += 1;
       }
       must(figures.most_open >= DESCRIPTORS - 8, 'they did run out', figures);
-      await until(() => descriptorCount(pid) <= atRest + 4, 'the descriptors come back');
+      await until(() => descriptorsBesideCallers(pid) <= atRest + 4, 'the descriptors come back');
       await rig.kill();
       await rig.restart();
       must((await rig.token({ force: true })).status === 200, 'nothing was lost');
       must(rig.verdict().secondUses === 0 && rig.verdict().grantsRevoked === 0, 'no token was used twice', rig.verdict());
-      options.report(`descriptors: ${DESCRIPTORS} allowed, ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
       return figures;
     });
   } finally {
@@ -82,11 +81,11 @@ export async function runDescriptors(options: RunOptions): Promise<Figures> {
   }
 }
 
-/** @param options - `size`: how many things are frozen, the keyring and its bus in turn */
-export async function runKeychain(options: RunOptions): Promise<Figures> {
+/** @param size - how many things are frozen, the keyring and its bus in turn */
+export async function runKeychain(size: number): Promise<Figures | null> {
   const obstacle = keyringObstacle() ?? rigObstacle();
   if (obstacle !== null) {
-    options.report(`not run: ${obstacle}`);
+    console.log(`not run: ${obstacle}`);
     return null;
   }
   const keyring = await startKeyring();
@@ -95,12 +94,12 @@ export async function runKeychain(options: RunOptions): Promise<Figures> {
   const figures = { freezes: 0, slowest_answer_ms: 0, slowest_start_ms: 0, slowest_stop_ms: 0, slowest_recovery_ms: 0 };
   const note = (name: keyof typeof figures, ms: number): void => { figures[name] = Math.max(figures[name], Math.round(ms)); };
   try {
-    return await replayable(FILE, options, () => 'a keychain that freezes', async () => {
+    return await during(() => 'a keychain that freezes', async () => {
       await rig.start();
       await until(async () => (await rig.status()).body.vault.state === 'open' || (await rig.token()).status === 0, 'the vault opens');
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
-      for (let round = 0; round < Math.min(options.size, 20); round += 1) {
-        const what = (options.seed + round) % 2 === 0 ? 'keyring' : 'bus';
+      for (let round = 0; round < size; round += 1) {
+        const what = (seed + round) % 2 === 0 ? 'keyring' : 'bus';
         await frozenMidway(rig, keyring, what, note);
         await frozenAtStart(rig, keyring, what, note);
         await frozenAtUnlock(rig, keyring, what, note);
@@ -108,7 +107,6 @@ export async function runKeychain(options: RunOptions): Promise<Figures> {
       }
       must(rig.verdict().secondUses === 0 && rig.verdict().signIns === 1, 'no sign-in was needed, no token used twice', rig.verdict());
       must(rig.openToOthers().length === 0, 'nothing can be read by others');
-      options.report(`keychain: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
       return figures;
     });
   } finally {

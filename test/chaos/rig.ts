@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,10 +17,10 @@ import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer, IssuerOptions } from '../../demo/issuer.ts';
 import { callApi } from '../support/api.ts';
 import type { ApiReply } from '../support/api.ts';
-import { FaultDesk } from '../support/fault-build.ts';
+import { CLOCK_FILE, FaultDesk } from '../support/fault-build.ts';
 import type { FaultBuild, Hit } from '../support/fault-build.ts';
 import { FaultShim } from '../support/fault-shim.ts';
-import { exposed } from './files.ts';
+import { exposed } from '../support/state-files.ts';
 import { profileToml } from '../support/in-process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -112,10 +112,11 @@ export class Person {
 
 export type Issuer = { readonly issuer: EmbeddedIssuer; readonly shim: FaultShim; close(): Promise<void> };
 
-export async function startShimmed(options: IssuerOptions = {}): Promise<Issuer> {
+/** @param front - what stands before the shim: takes its origin, and gives the one that everybody is to use */
+export async function startShimmed(options: IssuerOptions = {}, front: (origin: string) => Promise<string> = async (origin) => origin): Promise<Issuer> {
   const shim = await FaultShim.start();
   // The daemon's clock may run hours ahead, to be past a back-off: its ID tokens must live as long.
-  const issuer = await startIssuer({ lifetimes: { accessTokenS: 600, idTokenS: 30 * 86_400 }, ...options, publicOrigin: shim.origin });
+  const issuer = await startIssuer({ lifetimes: { accessTokenS: 600, idTokenS: 30 * 86_400 }, ...options, publicOrigin: await front(shim.origin) });
   shim.upstream = issuer.origin;
   return {
     issuer, shim,
@@ -128,6 +129,21 @@ export async function startShimmed(options: IssuerOptions = {}): Promise<Issuer>
 
 export type Running = { readonly child: ChildProcess; readonly exited: Promise<string>; readonly stderr: () => string };
 
+/** Where the key of the vault is: a file in the keychain's place, a passphrase, or the keychain on this session bus. */
+export type KeyPlace = 'file' | 'passphrase' | { readonly bus: string };
+const PASSPHRASE = 'correct horse battery EXAMPLE';
+
+export type LaptopOptions = {
+  /** Name -> issuer; default: `work`. */
+  readonly profiles?: ReadonlyMap<string, string>;
+  /** More lines of each profile, and of the configuration. */
+  readonly more?: string;
+  readonly top?: string;
+  readonly key?: KeyPlace;
+  /** Its clocks can be set, by `setClock`. */
+  readonly hasOwnClock?: true;
+};
+
 export class Laptop {
   readonly base: string;
   readonly desk: FaultDesk;
@@ -136,9 +152,13 @@ export class Laptop {
   readonly #build: FaultBuild;
   readonly #person: Person;
   readonly #more: string;
+  readonly #key: KeyPlace;
+  readonly #clockFile: string | null;
+  /** Put before the command line of the next daemon. */
+  through: readonly string[] = [];
   running: Running | null = null;
 
-  constructor(build: FaultBuild, person: Person, issuerUrl: string, options: { readonly profiles?: readonly string[]; readonly more?: string; readonly top?: string } = {}) {
+  constructor(build: FaultBuild, person: Person, issuerUrl: string, options: LaptopOptions = {}) {
     this.base = mkdtempSync(join(tmpdir(), 'vk-chaos-'));
     for (const name of ['run', 'state', 'config/valetkey']) mkdirSync(join(this.base, name), { recursive: true, mode: 0o700 });
     this.desk = new FaultDesk(join(this.base, 'faults'));
@@ -147,17 +167,35 @@ export class Laptop {
     this.#build = build;
     this.#person = person;
     this.#more = options.more ?? '';
-    const profiles = (options.profiles ?? ['work']).map((name) => profileToml(name, issuerUrl, this.#more)).join('\n');
-    writeFileSync(join(this.base, 'config/valetkey/config.toml'), `[vault]\nbackend = "keychain"\n${options.top ?? ''}\n${profiles}`, { mode: 0o600 });
+    this.#key = options.key ?? 'file';
+    this.#clockFile = options.hasOwnClock === true ? join(this.base, 'clock.json') : null;
+    this.setClock({ wallMs: 0, bootMs: 0 });
+    const profiles = [...(options.profiles ?? new Map([['work', issuerUrl]]))].map(([name, issuer]) => profileToml(name, issuer, this.#more)).join('\n');
+    writeFileSync(join(this.base, 'config/valetkey/config.toml'), `[vault]\nbackend = "${this.#key === 'passphrase' ? 'passphrase' : 'keychain'}"\n${options.top ?? ''}\n${profiles}`, { mode: 0o600 });
+  }
+
+  /** What a program of this laptop's user has in its environment. */
+  get env(): Readonly<Record<string, string>> {
+    return {
+      PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/',
+      XDG_RUNTIME_DIR: join(this.base, 'run'), XDG_STATE_HOME: join(this.base, 'state'), XDG_CONFIG_HOME: join(this.base, 'config'),
+    };
+  }
+
+  /** How far its clocks are ahead of the machine's, from now on. */
+  setClock(ahead: { readonly wallMs: number; readonly bootMs: number }): void {
+    if (this.#clockFile === null) return;
+    // In one step: the daemon reads it at any moment.
+    writeFileSync(`${this.#clockFile}.new`, JSON.stringify(ahead));
+    renameSync(`${this.#clockFile}.new`, this.#clockFile);
   }
 
   launch(): Running {
     if (this.running !== null && this.running.child.exitCode === null && this.running.child.signalCode === null) throw new Error('a daemon runs already');
-    const env = {
-      PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', VALETKEY_TEST_FAULTS: this.desk.dir,
-      XDG_RUNTIME_DIR: join(this.base, 'run'), XDG_STATE_HOME: join(this.base, 'state'), XDG_CONFIG_HOME: join(this.base, 'config'),
-    };
-    const child = spawn(process.execPath, [this.#build.daemon], { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
+    const clock = this.#clockFile === null ? {} : { [CLOCK_FILE]: this.#clockFile };
+    const bus = typeof this.#key === 'string' ? {} : { DBUS_SESSION_BUS_ADDRESS: this.#key.bus };
+    const [command = process.execPath, ...args] = [...this.through, process.execPath, this.#build.daemon];
+    const child = spawn(command, args, { env: { ...this.env, ...bus, ...clock, VALETKEY_TEST_FAULTS: this.desk.dir }, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
     const exited = new Promise<string>((resolve) => { child.once('exit', (code, signal) => resolve(signal ?? String(code))); });
@@ -182,9 +220,16 @@ export class Laptop {
     throw new Error(`the daemon is not up after ${UP_MS} ms: ${this.running?.stderr() ?? ''}`);
   }
 
-  start(): Promise<number | null> {
+  /** Up, and its vault open; null where it ended before. */
+  async start(): Promise<number | null> {
     this.launch();
-    return this.up();
+    const ms = await this.up();
+    if (ms === null || this.#key !== 'passphrase') return ms;
+    const create = !existsSync(join(this.stateDir, 'vault.json'));
+    const unlocked = await this.api('POST', '/v1/unlock', { passphrase: PASSPHRASE, ...(create ? { create } : {}) }).catch(() => null); // it died meanwhile
+    if (unlocked === null) await this.running?.exited;
+    else if (unlocked.status !== 200) throw new Error(`the vault does not open: ${unlocked.text}`);
+    return unlocked === null ? null : ms;
   }
 
   api(method: string, path: string, body?: unknown): Promise<ApiReply> {

@@ -2,17 +2,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildFaulty } from '../support/fault-build.ts';
 import type { FaultBuild } from '../support/fault-build.ts';
-import { publish, size } from './campaign.ts';
+import { publish, replayable, runs } from './campaign.ts';
 import { SHAPES, STRICT } from './kill-shapes.ts';
 import type { Shape } from './kill-shapes.ts';
 import { drawPlans, Lane, newTally, rehearsals } from './kill.ts';
 import type { Tally } from './kill.ts';
 import { Person } from './rig.ts';
 
-const RUNS = size(1, 60);
+const RUNS = runs(1, 60);
 const SCENES = ['refresh', 'recovery of a lost answer'];
 const LANES = 2;
 
+replayable('shapes');
 let build: FaultBuild;
 let person: Person;
 beforeAll(async () => {

@@ -1,9 +1,13 @@
+/** Hundreds of thousands of requests of every kind: memory, descriptors, threads, children and timers. */
 import { expect, it } from 'vitest';
-import { seedOf, sizeOf } from '../support/disk-run.ts';
+import { publish, replayable, runs } from './campaign.ts';
 import { run } from './soak.ts';
 
+replayable('soak');
+
 it('stays flat in memory and leaves no descriptor, thread, child or timer after callers of every kind', async (test) => {
-  const figures = await run({ seed: seedOf(), size: sizeOf(5_000), report: (line) => console.log(line) });
+  const figures = await run(runs(5_000, 200_000));
   if (figures === null) return test.skip('see the reason above');
   expect(figures).toMatchObject({ requests: expect.any(Number) });
+  publish('soak', figures);
 }, 7_200_000);

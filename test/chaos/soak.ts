@@ -5,13 +5,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startLoad } from '../support/disk-load.ts';
-import { children, descriptorCount, descriptors, residentKb, slope, threads, wakesPerSecond } from '../support/disk-proc.ts';
+import { children, descriptorCount, descriptors, descriptorsBesideCallers, residentKb, slope, threads, wakesPerSecond } from '../support/disk-proc.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
-import { must, replayable } from '../support/disk-run.ts';
-import type { Figures, RunOptions } from '../support/disk-run.ts';
 import { faults } from '../support/hostile-issuer.ts';
 import { profileToml } from '../support/in-process.ts';
+import { during, must, seed } from './campaign.ts';
+import type { Figures } from './campaign.ts';
 
 const SAMPLE_MS = 200;
 const ILL_MS = 2_500;
@@ -22,18 +22,19 @@ const WARM_UP = 1_500;
  * 100 bytes a request would be 10 MiB over the second half of 200,000.
  */
 const BREATH_KB = 6_144;
+/** Sixty-four processes that asked are known by two descriptors each. */
+const KNOWN_MAX = 128;
 const REST_S = 1.5;
 const LOOKS = 3;
 const IDLE_MS = 75_000;
 
-/** @param options - `size`: requests */
-export async function run(options: RunOptions): Promise<Figures> {
+/** @param requests - of the callers */
+export async function run(requests: number): Promise<Figures | null> {
   const obstacle = process.platform === 'linux' ? rigObstacle() : 'what a process holds is read from /proc, on Linux';
   if (obstacle !== null) {
-    options.report(`not run: ${obstacle}`);
+    console.log(`not run: ${obstacle}`);
     return null;
   }
-  const requests = Math.min(options.size, 2_000_000);
   const rig = await openRig({
     // A small heap is collected often, so that what stays shows early.
     flags: ['--max-semi-space-size=1', '--max-old-space-size=40'],
@@ -41,35 +42,37 @@ export async function run(options: RunOptions): Promise<Figures> {
     profiles: (issuer) => [profileToml('spare', issuer, 'browser = ["/bin/true", "{url}"]')],
   });
   try {
-    return await replayable('test/chaos/soak.test.ts', options, () => 'a soak', async () => {
+    return await during(() => 'a soak', async () => {
       await rig.restart();
       must((await rig.signIn()).body.state === 'complete', 'the first sign-in');
       const speaksLines = await answersLines(rig);
       const pid = rig.pid();
-      await callers(rig, WARM_UP, options.seed + 1, speaksLines, []);
+      await callers(rig, WARM_UP, seed + 1, speaksLines, []);
       await settled(pid, 0);
-      const before = { open: descriptorCount(pid), threads: threads(pid), wakes: await calmWakes(pid) };
+      const before = { open: descriptorsBesideCallers(pid), threads: threads(pid), wakes: await calmWakes(pid) };
 
       const samples: (readonly [number, number])[] = [];
       const began = performance.now();
-      const tally = await callers(rig, requests, options.seed, speaksLines, samples);
+      const tally = await callers(rig, requests, seed, speaksLines, samples);
       const seconds = (performance.now() - began) / 1000;
       const half = samples.slice(Math.floor(samples.length / 2));
       const perRequestKb = slope(half);
       const grownKb = Math.round(perRequestKb * requests / 2);
 
       await settled(pid, before.open);
-      const after = { open: descriptorCount(pid), threads: threads(pid), wakes: await calmWakes(pid) };
+      const after = { open: descriptorsBesideCallers(pid), threads: threads(pid), wakes: await calmWakes(pid) };
       const figures = {
         requests, per_second: Math.round(requests / seconds), rss_mb: Math.round((samples.at(-1)?.[1] ?? 0) / 1024), grown_kb_second_half: grownKb,
         descriptors_before: before.open, descriptors_after: after.open, threads_before: before.threads, threads_after: after.threads,
-        wakes_before: Math.round(before.wakes), wakes_after: Math.round(after.wakes), refreshes: rig.verdict().refreshes, lines: speaksLines ? 1 : 0,
+        wakes_before: Math.round(before.wakes), wakes_after: Math.round(after.wakes), refreshes: rig.verdict().refreshes, of_these_answered_in_frames: tally['line ok'] ?? 0,
       };
-      options.report(`soak: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
-      options.report(`  answers: ${Object.entries(tally).toSorted(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`).join(', ')}`);
+      console.log(`soak: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
+      console.log(`  answers: ${Object.entries(tally).toSorted(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`).join(', ')}`);
 
+      must(!speaksLines || figures.of_these_answered_in_frames > 0, 'frames were answered', tally);
       must(grownKb < BREATH_KB, 'memory is flat over the second half', figures);
       must(after.open <= before.open + 1, 'no descriptor is left', { before, after, kinds: descriptors(pid) });
+      must(descriptorCount(pid) - after.open <= KNOWN_MAX, 'descriptors of callers are bounded', descriptors(pid));
       must(after.threads <= before.threads, 'no thread is left', figures);
       must(children(pid).length === 0, 'no child is left', children(pid));
       must(after.wakes <= 2 * before.wakes + 10, 'no timer is left that fires', figures);
@@ -120,10 +123,10 @@ async function callers(rig: Rig, requests: number, seed: number, speaksLines: bo
 
 /** Kept connections to the issuer close by themselves, the audit is synced. */
 async function settled(pid: number, open: number): Promise<void> {
-  let last = descriptorCount(pid);
+  let last = descriptorsBesideCallers(pid);
   for (let waited = 0, calm = 0; waited < IDLE_MS && (calm < 2_000 || (open > 0 && last > open)); waited += 250) {
     await sleep(250);
-    const now = descriptorCount(pid);
+    const now = descriptorsBesideCallers(pid);
     calm = now === last ? calm + 250 : 0;
     last = now;
   }

@@ -13,7 +13,7 @@ import { Secret } from '../../daemon/core/secret.ts';
 import { scopes, someServer, someTraits } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { Fault, HostileIssuer } from '../support/hostile-issuer.ts';
-import { NO_STEP_UP, REDIRECT_URI, authorize, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
+import { atOnce, NO_STEP_UP, REDIRECT_URI, authorize, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
 import type { UnderTest } from '../support/issuer-under-test.ts';
 
 const closing: (() => Promise<void>)[] = [];
@@ -54,7 +54,7 @@ async function startAttacker(): Promise<{ readonly url: string; readonly hits: s
 }
 
 const RT = new Secret('refresh-token-of-some-length-EXAMPLE');
-const refresh = ({ issuer, client, profile }: World): Promise<IssuerOutcome> => issuer.refresh(client, profile, RT, { scopes: [], resource: null }, null);
+const refresh = ({ issuer, client, profile }: World): Promise<IssuerOutcome> => issuer.refresh(client, profile, RT, { scopes: [], resource: null }, null, atOnce);
 const redeem = async (world: World): Promise<IssuerOutcome> => {
   const { issuer, client, profile, server } = world;
   const request = issuer.newAuthorizationRequest(REDIRECT_URI);
@@ -152,7 +152,7 @@ describe('a refresh at a failing server', () => {
     const { refreshToken, identity } = tokensOf(await signIn(issuer, client, profile));
     const { edit } = faults.editIdToken(shim.issuer, (claims) => ({ ...claims, sub: 'eve' })) as Extract<Fault, { kind: 'edit_json' }>;
     shim.fault('token', faults.editJson(async (body) => ({ ...await edit(body), token_type: 'mac' })));
-    expect(await issuer.refresh(client, profile, refreshToken ?? RT, { scopes: [], resource: null }, identity)).toMatchObject({ kind: 'rejected', code: 'id_token_invalid', tokens: { withheld: null } });
+    expect(await issuer.refresh(client, profile, refreshToken ?? RT, { scopes: [], resource: null }, identity, atOnce)).toMatchObject({ kind: 'rejected', code: 'id_token_invalid', tokens: { withheld: null } });
   });
 
   it('takes an empty refresh token, and one that is no text, for none', async () => {
@@ -168,7 +168,7 @@ describe('a refresh at a failing server', () => {
     const { issuer, client, profile, shim } = world;
     const { refreshToken, identity } = tokensOf(await signIn(issuer, client, profile));
     shim.fault('token', faults.truncated());
-    const outcome = await issuer.refresh(client, profile, refreshToken ?? RT, { scopes: [], resource: null }, identity);
+    const outcome = await issuer.refresh(client, profile, refreshToken ?? RT, { scopes: [], resource: null }, identity, atOnce);
     expect(outcome).toEqual(transient('reset', { answerLost: true }));
     expect(shim.issuer.count('token', 'refresh_token')).toBe(1);
   });
@@ -217,15 +217,15 @@ describe('a refresh at a failing server', () => {
     world.shim.fault('token', token({ scope: 'a,b c' }));
     const { issuer, client, profile } = world;
     expect(tokensOf(await refresh(world)).scope).toEqual(['repo', 'read:user']);
-    expect(tokensOf(await issuer.refresh(client, profile, RT, { scopes: scopes('a,b c'), resource: null }, null)).scope).toEqual(['a,b', 'c']);
+    expect(tokensOf(await issuer.refresh(client, profile, RT, { scopes: scopes('a,b c'), resource: null }, null, atOnce)).scope).toEqual(['a,b', 'c']);
   });
 
   it('sends name and secret of a client so that servers that do not decode them read them too', async () => {
     const world = await start();
     const { issuer, client, profile, shim } = world;
     const secret = (text: string): ClientAt => ({ ...client, clientId: 'my-client_1.apps*', clientAuth: 'client_secret_basic', clientSecret: new Secret(text) });
-    await issuer.refresh(secret('secret-of.some_length-EXAMPLE'), profile, RT, { scopes: [], resource: null }, null);
-    await issuer.refresh(secret('a b:%ü-EXAMPLE'), profile, RT, { scopes: [], resource: null }, null);
+    await issuer.refresh(secret('secret-of.some_length-EXAMPLE'), profile, RT, { scopes: [], resource: null }, null, atOnce);
+    await issuer.refresh(secret('a b:%ü-EXAMPLE'), profile, RT, { scopes: [], resource: null }, null, atOnce);
     const sent = shim.requestsTo('token').map((each) => Buffer.from(String(each.headers.authorization).replace('Basic ', ''), 'base64').toString());
     expect(sent).toEqual(['my-client_1.apps*:secret-of.some_length-EXAMPLE', 'my-client_1.apps*:a+b%3A%25%C3%BC-EXAMPLE']);
     expect(shim.requestsTo('token').every((each) => each.params['client_secret'] === undefined)).toBe(true);
@@ -438,7 +438,7 @@ describe('metadata', () => {
     // The switch was turned off after the sign-in.
     const connection = { caPem: null, proxy: null, allowLoopbackHttp: false };
     const client = clientOf(profile, someServer({ issuer: shim.url, tokenEndpoint: `${shim.url}/token` }), { connection });
-    expect(await issuer.refresh(client, profile, RT, { scopes: [], resource: null }, null)).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
+    expect(await issuer.refresh(client, profile, RT, { scopes: [], resource: null }, null, atOnce)).toMatchObject({ kind: 'rejected', code: 'as_metadata_invalid' });
     expect(shim.log).toHaveLength(asked);
   });
 });

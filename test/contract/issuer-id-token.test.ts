@@ -14,7 +14,7 @@ import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { Fault, HostileIssuer } from '../support/hostile-issuer.ts';
-import { NO_STEP_UP, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
+import { atOnce, NO_STEP_UP, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
 import type { UnderTest } from '../support/issuer-under-test.ts';
 
 type Json = Record<string, unknown>;
@@ -36,7 +36,7 @@ async function start(options: IssuerOptions = {}): Promise<World> {
 
 const signInAt = ({ issuer, client, profile }: World, stepUp: StepUp = NO_STEP_UP): Promise<IssuerOutcome> => signIn(issuer, client, profile, stepUp);
 const refreshAt = ({ issuer, client, profile }: World, set: TokenSet): Promise<IssuerOutcome> =>
-  issuer.refresh(client, profile, set.refreshToken ?? new Secret(''), { scopes: [], resource: null }, set.identity);
+  issuer.refresh(client, profile, set.refreshToken ?? new Secret(''), { scopes: [], resource: null }, set.identity, atOnce);
 const edited = (world: World, edit: (claims: Json) => Json, header?: Readonly<Record<string, string>>): Fault => faults.editIdToken(world.shim.issuer, edit, header);
 const replaced = (make: (claims: Json) => Promise<string>): Fault => faults.editJson(async (body) => {
   const claims = JSON.parse(Buffer.from(String(body['id_token']).split('.')[1] ?? '', 'base64url').toString()) as Json;
@@ -335,7 +335,7 @@ describe('after a refresh', () => {
     liar.shim.fault('token', faults.dated(new Date(Date.now() - HOUR_MS)));
     const set = tokensOf(await signInAt(world));
     // Of the same adapter, at the other issuer.
-    await world.issuer.refresh(liar.client, liar.profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null);
+    await world.issuer.refresh(liar.client, liar.profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null, atOnce);
     expect(world.issuer.skews().map(({ issuer }) => issuer).toSorted()).toEqual([world.shim.url, liar.shim.url].toSorted());
     world.shim.fault('token', edited(world, (c) => ({ ...c, exp: nowS() - 90 })));
     await expectKept(world, set, await refreshAt(world, set), 'exp');

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../daemon/core/secret.ts';
 import { someServer } from '../support/builders.ts';
-import { makeIssuer, profileAt } from '../support/issuer-under-test.ts';
+import { atOnce, makeIssuer, profileAt } from '../support/issuer-under-test.ts';
 import { CERTIFICATE, PRIVATE_KEY } from '../support/loopback-tls.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -90,7 +90,7 @@ const refreshAt = (issuer: ReturnType<typeof under>, at: TlsIssuer, connection: 
   const profile = profileAt(at.url, { allowLoopbackHttp: false, ...connection });
   const server = someServer({ issuer: at.url, tokenEndpoint: `${at.url}/token`, isOpenIdProvider: false, jwksUri: null });
   const client = { server, clientId: 'valetkey', clientAuth: 'none' as const, clientSecret: null, connection: profile };
-  return issuer.refresh(client, profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null);
+  return issuer.refresh(client, profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null, atOnce);
 };
 
 describe('TLS', () => {

@@ -10,7 +10,7 @@ import type { AuthorizationServer, Profile } from '../../daemon/core/domain.ts';
 import type { ClientAt } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { scopes, someTraits } from '../support/builders.ts';
-import { NO_STEP_UP, REDIRECT_URI, authorize, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
+import { atOnce, NO_STEP_UP, REDIRECT_URI, authorize, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
 import type { UnderTest } from '../support/issuer-under-test.ts';
 
 const RESOURCE = 'https://api.example/v1';
@@ -140,20 +140,20 @@ describe('issuer at oidc-provider', () => {
     const { issuer, profile, client, as } = await start();
     const first = tokensOf(await signIn(issuer, client, profile));
     const spent = first.refreshToken ?? new Secret('');
-    const second = tokensOf(await issuer.refresh(client, profile, spent, { scopes: [], resource: null }, first.identity));
+    const second = tokensOf(await issuer.refresh(client, profile, spent, { scopes: [], resource: null }, first.identity, atOnce));
     expect([first.withheld, second.withheld]).toEqual([null, null]);
     expect(second.refreshToken?.sameAs(spent)).toBe(false);
     expect(second.identity).toMatchObject({ sub: 'ada', authTime: first.identity?.authTime });
     expect(lastTo(as, 'token')).not.toHaveProperty('scope');
-    expect(await issuer.refresh(client, profile, spent, { scopes: [], resource: null }, first.identity)).toMatchObject({ kind: 'rejected', code: 'issuer_refused', oauthError: 'invalid_grant' });
+    expect(await issuer.refresh(client, profile, spent, { scopes: [], resource: null }, first.identity, atOnce)).toMatchObject({ kind: 'rejected', code: 'issuer_refused', oauthError: 'invalid_grant' });
   });
 
   it('asks for fewer scopes at a refresh, and reports that more are not granted', async () => {
     const { issuer, profile, client } = await start({}, { scopes: scopes('openid read write') });
     const first = tokensOf(await signIn(issuer, client, profile));
-    const narrow = tokensOf(await issuer.refresh(client, profile, first.refreshToken ?? new Secret(''), { scopes: scopes('read'), resource: null }, first.identity));
+    const narrow = tokensOf(await issuer.refresh(client, profile, first.refreshToken ?? new Secret(''), { scopes: scopes('read'), resource: null }, first.identity, atOnce));
     expect(narrow.scope).toEqual(['read']);
-    const more = await issuer.refresh(client, profile, narrow.refreshToken ?? new Secret(''), { scopes: scopes('admin'), resource: null }, first.identity);
+    const more = await issuer.refresh(client, profile, narrow.refreshToken ?? new Secret(''), { scopes: scopes('admin'), resource: null }, first.identity, atOnce);
     expect(more).toMatchObject({ kind: 'rejected', oauthError: 'invalid_scope' });
   });
 
@@ -164,10 +164,10 @@ describe('issuer at oidc-provider', () => {
     expect(lastTo(as, 'token')['resource']).toBe(RESOURCE);
     const audience = (token: Secret): unknown => JSON.parse(Buffer.from(token.reveal().split('.')[1] ?? '', 'base64url').toString()).aud;
     expect(audience(first.accessToken)).toBe(RESOURCE);
-    const again = tokensOf(await issuer.refresh(client, profile, first.refreshToken ?? new Secret(''), wantOf({ ...profile, scopes: [] }), first.identity));
+    const again = tokensOf(await issuer.refresh(client, profile, first.refreshToken ?? new Secret(''), wantOf({ ...profile, scopes: [] }), first.identity, atOnce));
     expect(lastTo(as, 'token')['resource']).toBe(RESOURCE);
     expect(audience(again.accessToken)).toBe(RESOURCE);
-    const beside = await issuer.refresh(client, profile, again.refreshToken ?? new Secret(''), { scopes: [], resource: OTHER_RESOURCE }, first.identity);
+    const beside = await issuer.refresh(client, profile, again.refreshToken ?? new Secret(''), { scopes: [], resource: OTHER_RESOURCE }, first.identity, atOnce);
     expect(beside).toMatchObject({ kind: 'rejected', oauthError: 'invalid_target' });
     const other = tokensOf(await signIn(issuer, client, { ...profile, resource: OTHER_RESOURCE }));
     expect(audience(other.accessToken)).toBe(OTHER_RESOURCE);
@@ -212,16 +212,16 @@ describe('issuer at oidc-provider', () => {
     const { issuer, profile, client } = await start({}, { clientId, clientAuth });
     const clientSecret = new Secret(clientAuth === 'client_secret_basic' ? 'basic-client-secret-EXAMPLE' : 'post-client-secret-EXAMPLE');
     tokensOf(await signIn(issuer, { ...client, clientSecret }, profile));
-    const wrong = await issuer.refresh({ ...client, clientSecret: new Secret('wrong-EXAMPLE') }, profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null);
+    const wrong = await issuer.refresh({ ...client, clientSecret: new Secret('wrong-EXAMPLE') }, profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null, atOnce);
     expect(wrong).toMatchObject({ kind: 'rejected', oauthError: 'invalid_client' });
-    const without = await issuer.refresh(client, profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null);
+    const without = await issuer.refresh(client, profile, new Secret('rt-EXAMPLE'), { scopes: [], resource: null }, null, atOnce);
     expect(without).toMatchObject({ kind: 'rejected', code: 'client_secret_required', oauthError: null });
   });
 
   it('leaves no secret in its log', async () => {
     const { issuer, profile, client, as, log } = await start();
     const tokens = tokensOf(await signIn(issuer, client, profile));
-    await issuer.refresh(client, profile, tokens.refreshToken ?? new Secret(''), { scopes: [], resource: null }, tokens.identity);
+    await issuer.refresh(client, profile, tokens.refreshToken ?? new Secret(''), { scopes: [], resource: null }, tokens.identity, atOnce);
     const text = JSON.stringify(log);
     expect(text).toContain('/token');
     expect(as.minted.filter(({ value }) => text.includes(value))).toEqual([]);

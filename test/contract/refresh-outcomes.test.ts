@@ -7,10 +7,11 @@ import type { Socket } from 'node:net';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { IssuerOutcome, Rejected, Transient } from '../../daemon/core/ports.ts';
+import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { judge } from '../../daemon/tokens/refresh-verdict.ts';
 import { someGrant, someServer } from '../support/builders.ts';
-import { makeIssuer, profileAt } from '../support/issuer-under-test.ts';
+import { atOnce, makeIssuer, profileAt } from '../support/issuer-under-test.ts';
 import { CERTIFICATE, ELSEWHERE, EXPIRED } from '../support/loopback-tls.ts';
 import { httpAnswer, startWireServer, tunnelTo } from '../support/wire-server.ts';
 import type { Serve, WireServer } from '../support/wire-server.ts';
@@ -24,13 +25,13 @@ afterEach(async () => {
 type Expected = Partial<Transient> | Partial<Rejected> | { readonly kind: 'tokens'; readonly next: string | null };
 type Asked = { readonly tokenEndpoint: string; readonly caPem: string | null; readonly proxy: string | null };
 
-async function refreshAt({ tokenEndpoint, caPem, proxy }: Asked, refreshToken = 'rt-1-of-some-length-EXAMPLE', patienceMs = TIMEOUT_MS): Promise<IssuerOutcome> {
+async function refreshAt({ tokenEndpoint, caPem, proxy }: Asked, refreshToken = 'rt-1-of-some-length-EXAMPLE', { patienceMs = TIMEOUT_MS, onConnected = atOnce }: { readonly patienceMs?: number; readonly onConnected?: () => Promise<void> } = {}): Promise<IssuerOutcome> {
   const { issuer } = makeIssuer({ timeoutMs: TIMEOUT_MS, patienceMs });
   closing.unshift(() => issuer.close());
   const profile = profileAt('https://issuer.example', { caPem, proxy });
   const server = someServer({ tokenEndpoint, jwksUri: null, isOpenIdProvider: false });
   const client = { server, clientId: 'valetkey', clientAuth: 'none' as const, clientSecret: null, connection: profile };
-  return issuer.refresh(client, profile, new Secret(refreshToken), { scopes: [], resource: null }, null);
+  return issuer.refresh(client, profile, new Secret(refreshToken), { scopes: [], resource: null }, null, onConnected);
 }
 
 async function started(server: Promise<WireServer>): Promise<WireServer> {
@@ -148,12 +149,33 @@ describe('a refresh, by what the server answers', () => {
     await expect.poll(() => server.open).toBe(0);
   });
 
+  it('[TK-04] lets its intent be written when the connection stands and before a byte is sent, and not where there is no connection', async () => {
+    const server = await started(startWireServer({ serve: say(json(200, NEXT)) }));
+    const at = { tokenEndpoint: `http://127.0.0.1:${server.port}/token`, caPem: null, proxy: null };
+    const seen: [number, number][] = [];
+    const written = await refreshAt(at, undefined, { onConnected: async () => {
+      await expect.poll(() => server.connections).toBe(1);
+      seen.push([server.connections, server.requests.length]);
+    } });
+    expectOutcome(written, { kind: 'tokens', next: 'rt-2-EXAMPLE' });
+    expect(seen).toEqual([[1, 0]]);
+    // A disk that refuses: nothing is sent, and the connection is given back.
+    await expect(refreshAt(at, undefined, { onConnected: () => Promise.reject(new BrokerError('vault_unwritable', 'the disk is full')) })).rejects.toMatchObject({ code: 'vault_unwritable' });
+    await expect.poll(() => server.open).toBe(0);
+    expect([server.connections, server.requests.length]).toEqual([2, 1]);
+    await server.close();
+    let called = false;
+    const refused = await refreshAt(at, undefined, { onConnected: async () => { called = true; } });
+    expectOutcome(refused, broken('refused', false));
+    expect(called).toBe(false);
+  });
+
   it('is given far more time than any other request once it was sent, and not a moment more to reach the server', async () => {
     const slow = await started(startWireServer({ serve: (socket) => void setTimeout(() => socket.end(json(200, NEXT)), 3 * TIMEOUT_MS) }));
-    expectOutcome(await refreshAt({ tokenEndpoint: `http://127.0.0.1:${slow.port}/token`, caPem: null, proxy: null }, undefined, 20 * TIMEOUT_MS), { kind: 'tokens', next: 'rt-2-EXAMPLE' });
+    expectOutcome(await refreshAt({ tokenEndpoint: `http://127.0.0.1:${slow.port}/token`, caPem: null, proxy: null }, undefined, { patienceMs: 20 * TIMEOUT_MS }), { kind: 'tokens', next: 'rt-2-EXAMPLE' });
     const deaf = await started(startWireServer({ onAccept: () => undefined }));
     const before = Date.now();
-    expectOutcome(await refreshAt({ tokenEndpoint: `https://127.0.0.1:${deaf.port}/token`, caPem: null, proxy: null }, undefined, 60_000), broken('timeout', false));
+    expectOutcome(await refreshAt({ tokenEndpoint: `https://127.0.0.1:${deaf.port}/token`, caPem: null, proxy: null }, undefined, { patienceMs: 60_000 }), broken('timeout', false));
     expect(Date.now() - before).toBeLessThan(20 * TIMEOUT_MS);
   });
 

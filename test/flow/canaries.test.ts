@@ -14,6 +14,7 @@ import { someFacts } from '../support/builders.ts';
 import { callApi } from '../support/api.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
+import { LineClient } from '../support/line-client.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 
@@ -28,7 +29,7 @@ const api = async (method: string, path: string, body?: unknown) => {
 
 beforeAll(async () => {
   hostile = await startHostileIssuer({ lifetimes: { accessTokenS: 61 } });
-  vk = await startInProcess({ config: `[device]\nissuers = ["${hostile.url}"]\n${profileToml('work', hostile.url)}`, backend: 'passphrase', issuerTimeoutMs: 1_500 });
+  vk = await startInProcess({ config: `[device]\nissuers = ["${hostile.url}"]\n${profileToml('work', hostile.url)}`, backend: 'passphrase', issuerTimeoutMs: 3_000 });
   const audit = await openAudit({ dir: `${vk.stateDir}/audit`, clock: createClock(), log: vk.log });
   vk.audit.append = (event) => audit.append(event);
   vk.audit.close = () => audit.close();
@@ -71,6 +72,14 @@ describe('[TK-01, AL-03] no secret leaves', () => {
       for (const path of ['/v1/token', '/v1/logins', '/v1/unlock', '/v1/profiles', '/v1/lock']) await api('POST', path, body);
     }
 
+    // The other dialect: every method once, and what no method knows.
+    const line = new LineClient(vk.socket);
+    const asked = [...Object.keys(METHODS).filter((type) => !['shutdown', 'events', 'purge'].includes(type)), 'refresh_token', '__proto__'];
+    for (const [id, type] of asked.entries()) line.ask({ type, id, data: type === 'openapi' ? {} : { profile: 'work' } });
+    await line.wait(asked.length);
+    const framed = line.text;
+    line.leave();
+
     const all = collectCanaries(hostile.issuer.minted, { more: ['correct horse EXAMPLE'] });
     expect(hostile.issuer.minted.map((m) => m.kind)).toEqual(expect.arrayContaining(['authorization_code', 'refresh_token', 'id_token', 'device_code', 'code_verifier', 'state', 'nonce']));
     // Access tokens are what the API is for, and are looked for in its other replies.
@@ -78,6 +87,8 @@ describe('[TK-01, AL-03] no secret leaves', () => {
     for (const { method, path, text } of replies) {
       expect(searchBytes(`${method} ${path}`, text, path === '/v1/token' ? inReplies : all)).toEqual([]);
     }
+    const beside = framed.split('\n').filter((text) => !text.startsWith('{"type":"token"')).join('\n');
+    expect([...searchBytes('frames', framed, inReplies), ...searchBytes('frames beside tokens', beside, all)]).toEqual([]);
     expect(searchBytes('log', JSON.stringify(vk.log.lines), all)).toEqual([]);
     expect(readdirSync(vk.stateDir)).toEqual(expect.arrayContaining(['audit', 'grants', 'vault.json']));
     expect(searchTree(vk.stateDir, all)).toEqual([]);

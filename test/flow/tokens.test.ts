@@ -5,6 +5,7 @@ import { createClock } from '../../daemon/platform/clock.ts';
 import { createRandom } from '../../daemon/platform/random.ts';
 import { LogSink } from '../support/fakes.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { grantRow } from '../../client/grant-rows.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -53,6 +54,37 @@ describe('refresh at a real issuer that rotates and watches for reuse', () => {
     expect(hostile.issuer.events.map((e) => e.name)).toContain('grant.revoked');
     await vk.signIn('work', 'alice');
     expect(await token()).toMatchObject({ source: 'cache' });
+  });
+
+  it('[TK-02] a token is handed out only with 60 s left, and where the profile names a maximum only if it lives no longer', async () => {
+    await setUp({ lifetimes: { accessTokenS: 3_600 } }, 'max_token_life_s = 600\n');
+    await vk.signIn('work', 'alice');
+    for (let i = 0; i < 5; i += 1) expect(await token()).toMatchObject({ code: 'as_token_too_long', detail: expect.stringContaining('3600 s; profile work allows 600 s') });
+    expect(refreshes()).toHaveLength(0);
+    hostile.issuer.setLifetimes({ accessTokenS: 300 });
+    expect(await token(expired)).toMatchObject({ source: 'refresh' });
+    expect(await token()).toMatchObject({ source: 'cache' });
+    // Of its 300 s fewer than 60 are left.
+    vk.skipMs = 250_000;
+    expect(await token()).toMatchObject({ source: 'refresh' });
+    // Without a maximum what the issuer gives is handed out, and warned of above an hour.
+    await setUp({ lifetimes: { accessTokenS: 7_200 } });
+    await vk.signIn('work', 'alice');
+    expect(await token()).toMatchObject({ source: 'cache' });
+    expect((await vk.api('GET', '/v1/status')).body.warnings.join()).toContain('access tokens live 120 minutes');
+  });
+
+  it('[TK-10] the end of a sign-in that the issuer names is shown, and warned of before it comes', async () => {
+    hostile.fault('token', faults.withMembers({ refresh_token_timeout: 86_400, authorization_expires_in: 36_000 }));
+    await vk.signIn('work', 'alice');
+    const { body } = await vk.api('GET', '/v1/status');
+    const [grant] = body.grants;
+    expect(grant.authorization_expires_at - grant.signed_in_at).toBeGreaterThanOrEqual(35_999);
+    expect(grant.refresh_token_expires_at - grant.signed_in_at).toBeGreaterThanOrEqual(86_399);
+    expect(grantRow(grant, grant.signed_in_at)[2]).toBe('active for 10 h');
+    expect(body.warnings.join()).not.toContain('the sign-in ends');
+    vk.skipMs = 9 * 3_600_000;
+    expect((await vk.api('GET', '/v1/status')).body.warnings.join()).toMatch(/work: the sign-in ends in (59|60) minutes, whatever is refreshed; run: valetkey login work/);
   });
 
   it('a stop waits for an answer that takes most of a minute, and saves it', async () => {

@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,8 @@ import { ROOT } from '../e2e/built-cli.ts';
 import { startHostileIssuer } from './hostile-issuer.ts';
 import type { HostileIssuer } from './hostile-issuer.ts';
 import { profileToml } from './in-process.ts';
+import { Ledger } from './ledger.ts';
+import { exposed } from './state-files.ts';
 import { startPerson } from './disk-person.ts';
 import type { Person, Reply, Uid } from './disk-person.ts';
 
@@ -104,6 +106,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   }
   const shim = await startHostileIssuer(options.issuer);
   const { issuer } = shim;
+  const ledger = new Ledger(issuer);
   const configFile = join(base, 'config/valetkey/config.toml');
   writeFileSync(configFile, `[vault]\nbackend = "${options.backend ?? 'passphrase'}"\n${options.config ?? ''}\n${[profileToml('work', shim.url, BROWSER), ...(options.profiles?.(shim.url) ?? [])].join('\n')}`);
   own(configFile);
@@ -176,21 +179,10 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     token: (ask = {}) => person.ask('POST', '/v1/token', { profile: 'work', ...ask }),
     status: () => person.ask('GET', '/v1/status'),
     verdict() {
-      const uses = issuer.requests.filter((r) => r.endpoint === 'token' && r.params['grant_type'] === 'refresh_token');
-      const spent = new Set<unknown>();
-      let secondUses = 0;
-      for (const { params, status } of uses) {
-        if (spent.has(params['refresh_token'])) secondUses += 1;
-        if (status === 200) spent.add(params['refresh_token']);
-      }
-      const count = (name: string): number => issuer.events.filter((event) => event.name === name).length;
-      return { secondUses, grantsRevoked: count('grant.revoked'), refreshes: uses.length, signIns: issuer.count('token', 'authorization_code') };
+      const revoked = issuer.events.filter(({ name }) => name === 'grant.revoked').length;
+      return { secondUses: ledger.reuses(), grantsRevoked: revoked, refreshes: issuer.count('token', 'refresh_token'), signIns: issuer.count('token', 'authorization_code') };
     },
-    openToOthers() {
-      if (!existsSync(rig.stateDir)) return [];
-      const names = ['.', ...readdirSync(rig.stateDir, { recursive: true, encoding: 'utf8' })];
-      return names.filter((name) => (lstatSync(join(rig.stateDir, name)).mode & 0o077) !== 0);
-    },
+    openToOthers: () => exposed(rig.stateDir),
     async leave() {
       await ended('SIGKILL');
       await person.leave();

@@ -42,7 +42,10 @@ export class FakeIssuer implements Issuer {
     this.polls.push(this.pollClock());
     return this.onPoll(this.polls.length);
   }
-  async refresh(...[, , refreshToken, want]: Parameters<Issuer['refresh']>): Promise<IssuerOutcome> {
+  /** Whether a connection to it can be had at all. */
+  isReached = true;
+  async refresh(...[, , refreshToken, want, , onConnected]: Parameters<Issuer['refresh']>): Promise<IssuerOutcome> {
+    if (this.isReached) await onConnected();
     this.refreshes.push(refreshToken.reveal());
     this.refreshWants.push(want);
     return this.onRefresh(this.refreshes.length);

@@ -2,7 +2,7 @@
  * The daemon built once more with its fault points live. In the source they are comments of their own line,
  * `// @fault NAME` (in an async function) or `// @fault-sync NAME`; here each becomes a call of a hook, which
  * kills, delays or fails at the step that the plan names. The copy lies beside the released files and is none
- * of them. It has one more change: its keychain is a file, so that a start needs neither desktop nor passphrase.
+ * of them. Two more things are changed: where no session bus is named its keychain is a file, and its clock can be set.
  */
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -106,28 +106,59 @@ if (dir !== undefined) {
 }
 `;
 
-/** In place of daemon/vault/keychain.js: items are files beside the plan. */
+/**
+ * In place of daemon/vault/keychain.js: items are files beside the plan, so that a start needs no desktop. Whatever
+ * else the module has stays as it is; where the environment names a session bus, its keychain is the real one.
+ */
 const FILE_KEYCHAIN = `
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createKeychain as real } from './keychain-real.js';
+export * from './keychain-real.js';
 const path = (account) => process.env.${FAULT_DIR} + '/' + account;
-export function createKeychain() {
-  return {
-    read: async (account) => {
-      try {
-        return { kind: 'found', secret: readFileSync(path(account)) };
-      } catch {
-        return { kind: 'missing' };
-      }
-    },
-    store: async (account, secret) => {
-      writeFileSync(path(account), secret, { mode: 0o600 });
-      return { kind: 'stored' };
-    },
-    remove: async (account) => {
-      rmSync(path(account), { force: true });
-      return { kind: 'removed' };
-    },
+const item = (account) => {
+  try {
+    return readFileSync(path(account));
+  } catch {
+    return null;
+  }
+};
+const files = {
+  read: async (account, beside) => {
+    const secret = item(account);
+    return secret === null ? { kind: 'missing' } : { kind: 'found', secret, beside: item(beside) };
+  },
+  store: async (account, secret) => {
+    writeFileSync(path(account), secret, { mode: 0o600 });
+    return { kind: 'stored' };
+  },
+  remove: async (account, beside) => {
+    for (const each of [account, beside]) rmSync(path(each), { force: true });
+    return { kind: 'removed' };
+  },
+};
+export const createKeychain = (clock) => (process.env.DBUS_SESSION_BUS_ADDRESS === undefined ? files : real(clock));
+`;
+
+/** Names a file with `{"wallMs": 0, "bootMs": 0}`: how far this process's clocks are ahead of the machine's. */
+export const CLOCK_FILE = 'VALETKEY_TEST_CLOCK';
+
+/** In place of daemon/platform/clock.js, where the environment names such a file: nobody else's clock is touched. */
+const SHIFTED_CLOCK = `
+import { readFileSync } from 'node:fs';
+import { createClock as real } from './clock-real.js';
+import { loadNative } from './native.js';
+export * from './clock-real.js';
+const file = process.env.${CLOCK_FILE};
+const shift = () => JSON.parse(readFileSync(file, 'utf8'));
+export function createClock(native = loadNative()) {
+  if (file === undefined) return real(native);
+  const call = (signature, ...args) => {
+    const result = native.call(signature, ...args);
+    if (signature.includes('clock_gettime')) new BigInt64Array(args[1].buffer)[0] += BigInt(Math.round(shift().bootMs / 1000));
+    return result;
   };
+  const clock = real({ platform: native.platform, call });
+  return { ...clock, now: () => clock.now() + shift().wallMs };
 }
 `;
 
@@ -150,7 +181,10 @@ export function buildFaulty(): FaultBuild {
   }
   writeFileSync(join(dir, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(dir, 'fault-hook.js'), HOOK_MODULE);
-  writeFileSync(join(dir, 'daemon/vault/keychain.js'), FILE_KEYCHAIN);
+  for (const [module, text] of [['daemon/vault/keychain', FILE_KEYCHAIN], ['daemon/platform/clock', SHIFTED_CLOCK]] as const) {
+    renameSync(join(dir, `${module}.js`), join(dir, `${module}-real.js`));
+    writeFileSync(join(dir, `${module}.js`), text);
+  }
   const daemon = join(dir, 'daemon/main.js');
   writeFileSync(daemon, readFileSync(daemon, 'utf8').replace(/^(#!.*\n)?/, `$1import '../fault-hook.js';\n`));
   return { dir, daemon, labels: [...labels].toSorted(), remove: () => rmSync(dir, { recursive: true, force: true }) };

@@ -26,6 +26,8 @@ export type Harm =
   /** A proxy that repeats a POST: the issuer sees it twice, the client gets the first answer. */
   | { readonly kind: 'send_twice' }
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string }
+  /** Begins an answer that never ends, of as many bytes a second as the client takes. */
+  | { readonly kind: 'flood' }
   /** The issuer answers at once; its answer goes on when the test says so. */
   | { readonly kind: 'hold'; readonly held: Held };
 
@@ -194,6 +196,14 @@ export class FaultShim {
         give(res, first);
         break;
       }
+      case 'flood':
+        await ask();
+        res.writeHead(200, { 'content-type': 'application/json' });
+        while (!socket.destroyed) {
+          res.write('{"access_token":'.repeat(1_000));
+          await sleep(1);
+        }
+        return;
       case 'slow':
         await sleep(harm.ms);
         give(res, await ask());

@@ -41,6 +41,8 @@ export function makeIssuer(limits: { readonly timeoutMs?: number; readonly patie
 }
 
 export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';
+/** For a refresh that has nothing to write before it is sent. */
+export const atOnce = async (): Promise<void> => undefined;
 export const NO_STEP_UP: StepUp = { acrValues: [], maxAgeS: null };
 
 export function profileAt(issuer: string, over: Partial<Profile> = {}): Profile {

@@ -212,6 +212,15 @@ describe('grants', () => {
 });
 
 describe('status', () => {
+  it('[TK-10] shows the earlier of the two ends that an issuer may name', async () => {
+    const ending = { ...grant, refresh_token_expires_at: NOW + 7_200, authorization_expires_at: NOW + 864_000 };
+    expect((await run(['status'], { api: { status: () => ({ ...status, grants: [ending] }) } })).stdout).toContain('active for 2 h');
+    const idle = (await run(['grants', 'work'], { api: { grants: () => ({ grants: [ending] }) } })).stdout;
+    expect(idle).toMatch(/Ends +for 2 h, unless it is used before/);
+    const last = (await run(['grants', 'work'], { api: { grants: () => ({ grants: [{ ...ending, authorization_expires_at: NOW + 3_600 }] }) } })).stdout;
+    expect(last).toMatch(/Ends +for 60 min\n/);
+  });
+
   it('shows the daemon, the vault, the grants, and the warnings on standard error', async () => {
     const { stdout, stderr } = await run(['status'], { api: { status: () => ({ ...status, locked: true, pending_revocations: 2, warnings: ['the token of work lives 90 min'] }) } });
     expect(stdout).toMatchInlineSnapshot(`

@@ -89,7 +89,11 @@ async function play(steps: readonly Step[]): Promise<{ issuer: RotatingIssuer; e
   let family = 0;
   const replaced = new Set<number>();
   let how: Answer = 'good';
-  engine.issuer.refresh = (_client, _profile, token) => issuer.refresh(token.reveal(), how);
+  engine.issuer.refresh = async (_client, _profile, token, _want, _previous, onConnected) => {
+    const asked = how;
+    await onConnected();
+    return issuer.refresh(token.reveal(), asked);
+  };
   engine.issuer.revoke = async (_client, token) => {
     issuer.revoke(token.reveal());
     return { kind: 'revoked' };

@@ -236,6 +236,41 @@ describe('a failed refresh', () => {
     expect(vault.stored.get(profileName('work'))?.grant.generation).toBe(2);
   });
 
+  it('[TK-04] that found no connection has written nothing: a crash meanwhile is no lost answer', async () => {
+    const { get, issuer, vault } = await rig(stale());
+    issuer.isReached = false;
+    issuer.onRefresh = async () => {
+      expect(vault.stored.get(profileName('work'))?.intent).toBeNull();
+      return down;
+    };
+    await expect(get()).rejects.toMatchObject({ code: 'issuer_unreachable' });
+    expect(vault.steps).toEqual(['grants']);
+  });
+
+  it('that a logout, a sign-in or a lock overtakes while the connection is made sends nothing and leaves no intent', async () => {
+    for (const overtake of ['logout', 'sign-in', 'lock'] as const) {
+      const { get, issuer, vault, book, gate } = await rig(stale());
+      let connected: () => void = () => undefined;
+      const sent: string[] = [];
+      issuer.refresh = async (_client, _profile, token, _want, _previous, onConnected) => {
+        await new Promise<void>((resolve) => { connected = resolve; });
+        await onConnected();
+        sent.push(token.reveal());
+        return { kind: 'tokens', tokens: tokenSet(9) };
+      };
+      const waiting = get().catch((cause: unknown) => cause);
+      await settle();
+      if (overtake === 'logout') await book.take(profileName('work'), async () => undefined);
+      else if (overtake === 'sign-in') await book.commit(someGrant({ generation: book.nextGeneration(profileName('work')) }), null);
+      else gate.isLocked = true;
+      connected();
+      await waiting;
+      await settle();
+      expect(sent, overtake).toEqual([]);
+      expect(vault.steps, overtake).not.toContain('intent');
+    }
+  });
+
   it('whose intent cannot be written is not sent', async () => {
     const { get, issuer, vault } = await rig(stale());
     vault.failOn = 'intent';

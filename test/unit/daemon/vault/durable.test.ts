@@ -11,12 +11,13 @@ import { LogSink } from '../../../support/fakes.ts';
 import { adoptStore, grantOf, modes, tree } from '../../../support/vault-rig.ts';
 import { buildVault } from '../../../support/built-vault.ts';
 import type { BuiltVault } from '../../../support/built-vault.ts';
+import { publish, replayable, runs } from '../../../chaos/campaign.ts';
 
 const work = profileName('work');
 const isRoot = process.getuid?.() === 0;
 const SETPRIV = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-/** `npm run chaos` raises it. */
-const KILLS = Number(process.env['VALETKEY_KILLS'] ?? 60);
+replayable('vault');
+const KILLS = runs(60, 1_000);
 
 let built: BuiltVault;
 beforeAll(() => {
@@ -76,7 +77,8 @@ describe('a vault whose process is killed', () => {
     // Else the kills came at one moment only, and proved little.
     expect(seen.intent).toBeGreaterThan(0);
     expect(tree(dir).filter((name) => name.includes('corrupt') || name.endsWith('.tmp'))).toEqual([]);
-  }, 120_000);
+    publish('vault', { kills: KILLS, 'killed while an answer was awaited': seen.intent, 'killed while none was': seen.saved, 'generations lost': 0, 'files corrupt or left behind': 0 });
+  }, 60_000 + KILLS * 1_000);
 
   it('[ST-03] never takes a kill between a save and the keeping of its floor for a backup', async () => {
     const dir = newDir();

@@ -10,8 +10,10 @@ function below(dir: string): readonly string[] {
 
 /** Readable or writable by others than their user, or no plain file. */
 export function exposed(dir: string): readonly string[] {
+  if (!existsSync(dir)) return [];
   return ['.', ...below(dir)].flatMap((name) => {
-    const stats = lstatSync(join(dir, name));
+    const stats = lstatSync(join(dir, name), { throwIfNoEntry: false });
+    if (stats === undefined) return []; // a temporary file, gone again meanwhile
     const isPlain = stats.isFile() || stats.isDirectory() || stats.isSocket();
     return isPlain && (stats.mode & 0o077) === 0 ? [] : [`${name} 0${(stats.mode & 0o7777).toString(8)}`];
   });

@@ -23,6 +23,12 @@ export class Ledger {
     return this.#refreshes(this.#mark).filter(({ status }) => status === 200).length;
   }
 
+  /** What came to the token endpoint since the mark, in short. */
+  story(): string {
+    return this.#issuer.requests.slice(this.#mark).filter(({ endpoint }) => endpoint === 'token')
+      .map(({ status, params }) => `${String(params['grant_type'])} ${String(params['refresh_token'] ?? '').slice(0, 6)} = ${String(status)}`).join(', ');
+  }
+
   /** Requests to the token endpoint since the mark. */
   asked(): number {
     return this.#issuer.requests.slice(this.#mark).filter(({ endpoint }) => endpoint === 'token').length;

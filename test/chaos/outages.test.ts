@@ -1,0 +1,57 @@
+/** Issuers that are away, hang, drip, flood, answer late or with errors, beside one that is well, in real time. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildFaulty } from '../support/fault-build.ts';
+import type { FaultBuild } from '../support/fault-build.ts';
+import { isFull, publish, replayable, runs, scale } from './campaign.ts';
+import { layLow, openWard, sicknesses } from './outages.ts';
+import { Person } from './rig.ts';
+
+replayable('outages');
+
+const GRANTS = runs(2, 50);
+const SICK_S = scale(11, 75);
+const SICKNESSES = sicknesses(scale<readonly number[]>([10_200], [15_000, 30_000]));
+
+let build: FaultBuild;
+let person: Person;
+beforeAll(async () => {
+  build = buildFaulty();
+  person = await Person.appear();
+});
+afterAll(async () => {
+  await person.leave();
+  build.remove();
+});
+
+/** Who asks is answered in ten seconds; the rest is a machine with other work. */
+const TOLD_MS = 11_000;
+/** Of an issuer that is well, beside eight that are not. */
+const WELL_MS = 3_000;
+/** Not even a connection is opened. */
+const UNOPENED = /refuses|accept/;
+
+describe('issuers that are ill', () => {
+  const ways = [['in turn', false], ...(isFull ? [['at once', true] as const] : [])] as const;
+  it.each(ways)(`[TK-07] for ${SICK_S} s, with ${GRANTS} grants each that are asked for %s: what was not sent is not lost, and nobody else notices`, async (how, atOnce) => {
+    const ward = await openWard(build, person, SICKNESSES, GRANTS);
+    try {
+      const { courses, wellSlowestMs, wellAsked } = await layLow(ward, SICK_S, atOnce);
+      publish(atOnce ? 'outages-at-once' : 'outages', {
+        ...Object.fromEntries(courses.map(({ sickness, asked, sent, lost, recoveryMs }) => [sickness, `${asked} asked, ${sent} sent, ${lost} lost, well after ${recoveryMs === null ? 'a sign-in' : `${(recoveryMs / 1000).toFixed(1)} s`}`])),
+        'slowest answer to a caller, s': (Math.max(...courses.map(({ slowestMs }) => slowestMs)) / 1000).toFixed(1),
+        'refreshes at the issuer that is well': wellAsked, 'its slowest, ms': Math.round(wellSlowestMs),
+      }, courses);
+      const by = new Map(SICKNESSES.map((each) => [each.name, each]));
+      for (const course of courses) {
+        const facts = `${how}: ${JSON.stringify(course)}`;
+        expect(course.lost, facts).toBeLessThanOrEqual(by.get(course.sickness)?.mayLose === true ? course.sent : 0);
+        expect(course.slowestMs, facts).toBeLessThan(TOLD_MS);
+        if (UNOPENED.test(course.sickness)) expect(course.sent, facts).toBe(0);
+      }
+      expect(wellSlowestMs).toBeLessThan(WELL_MS);
+      for (const { ledger } of [...ward.beds.values(), ward.well]) expect([ledger.reuses(), ledger.alarms()]).toEqual([0, 0]);
+    } finally {
+      await ward.leave();
+    }
+  }, 300_000 + GRANTS * 10_000);
+});
