@@ -66,18 +66,23 @@ function whatItDid({ reach }: Transient): string {
 /** What is no OAuth answer decides nothing; but some servers say no more than that of a dead refresh token. */
 const ifItGoesOn = (profile: Profile): string => `Nothing is lost. If it goes on, run: valetkey login ${profile.name}`;
 
+/** Of one that was reached the network is in order; of the others the table says what to look at. */
+function adviceOn(cause: string, reach: Transient['reach'], profile: Profile): { readonly hint?: string } {
+  if (cause === UNREADABLE) return { hint: ifItGoesOn(profile) };
+  return reach === 'server' ? { hint: 'The issuer is ill; nothing is lost, and it is asked again when somebody asks' } : {};
+}
+
 /** Since when it has been so, and why nothing is sent now. */
 export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage, profile: Profile): BrokerError {
-  const hint = cause === UNREADABLE ? { hint: ifItGoesOn(profile) } : reach === 'server' ? { hint: 'The issuer is ill; nothing is lost, and it is asked again when somebody asks' } : {};
   const what = reach === 'server' ? 'has answered with errors' : 'has not been reached';
-  return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since, ...hint });
+  return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since, ...adviceOn(cause, reach, profile) });
 }
 
 /** Null where the outcome lets this caller look again, or holds its token. */
 export function failureIn(outcome: FlightOutcome, profile: Profile, retryAfterS: number): BrokerError | null {
   switch (outcome.kind) {
     case 'transient':
-      return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(outcome.transient)} the refresh (${outcome.transient.cause})`, { retryAfterS });
+      return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(outcome.transient)} the refresh (${outcome.transient.cause})`, { retryAfterS, ...adviceOn(outcome.transient.cause, outcome.transient.reach, profile) });
     case 'outage':
       return outageError(outcome.outage, profile);
     case 'parked':

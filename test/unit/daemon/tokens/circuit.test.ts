@@ -154,12 +154,12 @@ describe('an issuer that answers with errors', () => {
   it('holds back its other grants only when it does so again and again, and then one refresh at a time tries', async () => {
     const { get, issuer, clock } = await rig();
     issuer.onRefresh = async () => failing({ reach: 'server', cause: 'http_503' });
-    await expect(get(a)).rejects.toThrow();
+    await expect(get(a)).rejects.toMatchObject({ facts: { hint: expect.stringContaining('The issuer is ill') } });
     await expect(get(b)).rejects.toThrow();
     expect(issuer.refreshes).toHaveLength(2);
     await clock.advance(1_000);
     await expect(get(a)).rejects.toThrow();
-    await expect(get(b)).rejects.toMatchObject({ message: expect.stringContaining('has answered with errors since') });
+    await expect(get(b)).rejects.toMatchObject({ message: expect.stringContaining('has answered with errors since'), facts: { hint: expect.stringContaining('The issuer is ill') } });
     expect(issuer.refreshes).toHaveLength(3);
     await clock.advance(40_000);
     let answer: (outcome: IssuerOutcome) => void = () => undefined;
