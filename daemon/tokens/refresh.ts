@@ -123,8 +123,8 @@ async function wait(deps: RefreshDeps, grant: Grant, intent: Intent, transient: 
 
 /** I3: parking erases the tokens. A conflict means that somebody already put something newer there. */
 async function park(deps: RefreshDeps, grant: Grant, reason: LoginReason, why: string, lost: Transient | null = null): Promise<RefreshOutcome> {
-  deps.log.warn('grant_parked', { profile: grant.profile, reason, why });
   if ((await deps.book.commit(parked(grant, reason, deps.clock.now()), grant.generation)) === 'conflict') return { kind: 'overtaken' };
+  deps.log.warn('grant_parked', { profile: grant.profile, reason, why });
   await record(deps, grant, 'grant_parked', { reason, why });
   return { kind: 'parked', reason, lost };
 }
