@@ -46,7 +46,6 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { name: '@napi-rs/keyring', importers: ['daemon/vault/'], onlyOneFile: true, why: 'the keychain can be replaced by another in an afternoon' },
   { name: 'koffi', importers: ['daemon/platform/'], why: 'native calls stay in one folder' },
   { name: 'fastify', importers: ['daemon/ipc/'], why: 'the transport stays in one folder' },
-  { name: 'pino', importers: ['daemon/log.ts'], why: 'everybody else sees the Log port' },
   { name: 'valibot', importers: ['shared/', 'daemon/ipc/', 'daemon/config/'], why: 'input is parsed at the edges only' },
   { name: '@valibot/to-json-schema', importers: ['daemon/ipc/'], why: 'openapi.json is made in one place' },
   { name: 'smol-toml', importers: ['daemon/config/', 'client/'], why: 'TOML is read at the edges only' },
