@@ -25,31 +25,11 @@ export function loadNative(platform: string = process.platform): Native {
   return loaded;
 }
 
-/** koffi's own packages of one binary each. */
-const BINARIES: Readonly<Record<string, string>> = {
-  'linux-x64': '@koromix/koffi-linux-x64',
-  'linux-arm64': '@koromix/koffi-linux-arm64',
-  'darwin-x64': '@koromix/koffi-darwin-x64',
-  'darwin-arm64': '@koromix/koffi-darwin-arm64',
-};
-
-/**
- * By the package of the binary, where npm put it beside koffi: that has all that is needed here, and koffi's own
- * entry, which looks for it in a dozen places, takes as long again and half a megabyte.
- */
-function loadKoffi(): typeof import('koffi') {
-  const require = createRequire(import.meta.url);
-  const binary = BINARIES[`${process.platform}-${process.arch}`];
-  try {
-    if (binary !== undefined) return require(binary);
-  } catch {
-    // Built on this machine, or put elsewhere: koffi knows, or says what is wrong.
-  }
-  return require('koffi');
-}
-
-/** @param load - throws where koffi or its binary is absent. */
-export function openLibrary(platform: Native['platform'], load: () => typeof import('koffi') = loadKoffi): Native {
+/** @param load - requires koffi; throws where the package or its binary is absent. */
+export function openLibrary(
+  platform: Native['platform'],
+  load: () => typeof import('koffi') = () => createRequire(import.meta.url)('koffi'),
+): Native {
   try {
     const koffi = load();
     // The process itself: Node is linked to the system's libc, whatever that is called here.
