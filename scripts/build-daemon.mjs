@@ -15,6 +15,8 @@ import { rolldown } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const NATIVE = ['koffi', '@napi-rs/keyring'];
+/** What fastify loads only for options that daemon/ipc/http.ts does not use: its own log, schemas and tests. */
+const UNUSED = ['pino', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
 const ENTRY = 'valetkeyd.cjs';
 const LATER = 'valetkeyd-';
 const LICENCES = 'THIRD-PARTY-LICENSES';
@@ -23,7 +25,7 @@ const FIRST = "process.on('SIGUSR1', () => undefined);";
 
 /** @param {string} folder - `daemon/` of a build, beside its `client/` */
 export async function buildDaemon(folder) {
-  const bundle = await rolldown({ input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: NATIVE });
+  const bundle = await rolldown({ input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: [...NATIVE, ...UNUSED] });
   const { output } = await bundle.generate({
     format: 'cjs',
     strict: true,
