@@ -1,5 +1,5 @@
 /**
- * The daemon's program beside this client: the bundle, which starts in half the time and has a fifth less memory,
+ * The daemon's program beside this client: the bundle, which starts in half the time and has a sixth less memory,
  * or what tsc made. In a package there is a bundle and nothing newer. In a working copy it may be older than
  * what it was made of, and an old daemon must not run unseen: then it is passed over until the next build.
  */
