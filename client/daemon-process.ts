@@ -26,7 +26,7 @@ function isDaemon(pid: number, uid: number): boolean {
     const script = words.slice(1).find((word) => !word.startsWith('-')) ?? '';
     const isNode = /(?:^|\/)node[\w.-]*$/.test(words[0] ?? '');
     const name = isNode ? script : words[0] ?? '';
-    return Number(owner) === uid && /(?:^|\/)(?:valetkeyd|daemon\/main\.js)$/.test(name);
+    return Number(owner) === uid && /(?:^|\/)(?:valetkeyd(?:\.cjs)?|daemon\/main\.js)$/.test(name);
   } catch {
     return false; // it ended in this moment, or /proc hides it: then it is not known to be ours
   }

@@ -9,9 +9,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { localOwner, localPaths } from './local-paths.ts';
 import { socketGone } from './daemon-process.ts';
+import { daemonProgram } from './daemon-program.ts';
 import { findLiveSocket } from './find-socket.ts';
 import { findUserUnit } from './user-unit.ts';
 import type { UserUnit } from './user-unit.ts';
@@ -124,7 +124,7 @@ function watch(child: ChildProcess): Attempt {
 export async function startDaemon(options: StartOptions): Promise<string> {
   const owner = localOwner();
   const paths = localPaths(owner);
-  const main = options.main ?? fileURLToPath(new URL('../daemon/main.js', import.meta.url));
+  const main = options.main ?? daemonProgram();
   const unit = findUserUnit(owner, process.env, options.systemctl);
   const begin = () => watch(launch(main, options.label, owner.home, unit));
   let attempt = begin();

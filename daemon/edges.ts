@@ -11,13 +11,13 @@ import { runLoginctl } from './callers/logind.ts';
 import type { Claim, Environment } from './claim.ts';
 import { readTextFile, writeConfigFile } from './config/files.ts';
 import { openConfigStore } from './config/store.ts';
+import { later } from './core/later.ts';
 import type { ConfigStore } from './core/ports.ts';
 import { cleanText } from './core/text.ts';
 import type { Edges } from './daemon.ts';
 import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
-import { createLoopback } from './loopback/loopback.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
 import { peerOf } from './platform/peer.ts';
@@ -38,6 +38,9 @@ const SHOWN_VARIABLES = ['XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME',
 
 const OWN_CLI = ['main.js', 'valetkey.cjs'].map((file) => fileURLToPath(new URL(`../client/${file}`, import.meta.url)));
 
+/** A listener for sign-ins, with its pages and node:http. */
+const loopbackModule = later(() => import('./loopback/loopback.ts'));
+
 export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env: Environment): Promise<World> {
   const clock = createClock();
   const random = createRandom();
@@ -46,7 +49,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
   const stored = await openConfigStore({ file: paths.configFile, home, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
   const { log: logSettings, vault: { backend } } = stored.current();
   // A daemon that a client started has no standard error that lasts.
-  const log = createLog({ ...logSettings, file: logSettings.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr });
+  const log = createLog({ ...logSettings, file: logSettings.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr, clock });
   const config = followedBy(log, stored);
   const audit = await openAudit({ dir: paths.auditDir, clock, log });
   /** What is open so far, the last first. */
@@ -77,7 +80,9 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
           startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
           environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
         },
-        createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
+        createLoopback: (onRefused) => ({
+          open: async (options) => (await loopbackModule()).createLoopback({ random, log, ownerOf, onRefused }).open(options),
+        }),
       },
       close,
     };

@@ -8,8 +8,6 @@ import { parseArgs } from 'node:util';
 import { ERRORS, EXIT } from '../shared/errors.ts';
 import { BUILD_VERSION } from '../shared/version.ts';
 import { claimDaemon } from './claim.ts';
-import type { Daemon } from './daemon.ts';
-import type { World } from './edges.ts';
 import { asBrokerError, problemOf } from './ipc/problem.ts';
 
 const USAGE = `valetkeyd ${BUILD_VERSION}: the local authentication broker
@@ -24,53 +22,36 @@ Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads the configuration again
 async function main(argv: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: { version: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
   if (values.version === true || values.help === true) {
+    process.stdout.on('error', () => undefined);
     process.stdout.write(values.help === true ? USAGE : `${BUILD_VERSION}\n`);
     return EXIT.ok;
   }
   const claim = claimDaemon(process.env, process.execArgv);
   try {
     // Loaded only by the one that stays, and after the process was hardened.
-    const [{ openWorld }, { startDaemon }] = await Promise.all([import('./edges.ts'), import('./daemon.ts')]);
-    const world = await openWorld(claim, process.env);
-    try {
-      const daemon = await startDaemon(world.edges);
-      listenForSignals(daemon, world);
-      await daemon.stopped;
-    } finally {
-      await world.close();
-    }
+    const { run } = await import('./run.ts');
+    await run(claim, process.env);
   } finally {
     claim.lock.release();
   }
   return EXIT.ok;
 }
 
-function listenForSignals(daemon: Daemon, { log }: World): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.stop(signal));
-  process.on('SIGHUP', () => {
-    log.reopen();
-    daemon.reload().catch((cause: unknown) => log.error('reload_failed', {}, cause));
-  });
-  // A mistake in one request must not take every other caller's tokens away; it is logged as what it is.
-  process.on('unhandledRejection', (cause) => log.error('unhandled_rejection', {}, cause));
-  // After this one nobody knows what state things are in: the daemon ends, and the log says of what.
-  process.on('uncaughtExceptionMonitor', (cause) => log.error('uncaught_exception', {}, cause));
-}
+// Whoever read it may have left: what is written then is lost, and that is all.
+process.stderr.on('error', () => undefined);
+// No await at the top: the bundle is one CommonJS file.
+void main(process.argv.slice(2)).catch(explain).then((status) => {
+  // Everything is closed and saved; only a keychain's dialog that nobody answers could still hold the process.
+  process.exit(status);
+});
 
-// Whoever read them may have left: what is written then is lost, and that is all.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (cause) {
-  const isUsage = cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS');
-  if (isUsage) {
+/** @returns the exit status */
+function explain(cause: unknown): number {
+  if (cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS')) {
     process.stderr.write(`${cause.message}\n\n${USAGE}`);
-    process.exitCode = EXIT.usage;
-  } else {
-    const error = asBrokerError(cause);
-    process.stderr.write(`${JSON.stringify(problemOf(error, null))}\n`);
-    process.exitCode = ERRORS[error.code].exit;
+    return EXIT.usage;
   }
+  const error = asBrokerError(cause);
+  process.stderr.write(`${JSON.stringify(problemOf(error, null))}\n`);
+  return ERRORS[error.code].exit;
 }
-// Everything is closed and saved; only a keychain's dialog that nobody answers could still hold the process.
-process.exit();

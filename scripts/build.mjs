@@ -1,6 +1,7 @@
-/** What tsc does not make: the Node entry in one file, and the launcher. */
+/** What tsc does not make: the Node entry in one file, the bundle of the daemon, and the launcher. */
 import { chmodSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildDaemon } from './build-daemon.mjs';
 import { buildEntry } from './build-entry.mjs';
 import { buildLauncher } from './build-launcher.mjs';
 
@@ -9,6 +10,8 @@ const entry = `${dist}client/valetkey.cjs`;
 await buildEntry(entry);
 chmodSync(entry, 0o755);
 console.log('entry:    dist/client/valetkey.cjs');
+await buildDaemon(`${dist}daemon`);
+console.log('daemon:   dist/daemon/valetkeyd.cjs');
 const how = buildLauncher(`${dist}launcher/valetkey`);
 console.log(how === null
   ? 'launcher: none, since there is no C compiler (Debian: apt-get install gcc libc6-dev musl-tools), or this is not Linux; the entry does its work, slower'

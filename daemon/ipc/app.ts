@@ -4,6 +4,7 @@
  * come meanwhile wait, and are closed where it cannot be loaded.
  */
 import type { Socket } from 'node:net';
+import { later } from '../core/later.ts';
 import type { Peer } from '../core/ports.ts';
 import { Admission } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
@@ -118,7 +119,9 @@ export class App {
   }
 }
 
+const httpModule = later(() => import('./http.ts'));
+
 async function loadFastify(deps: HttpDeps): Promise<Http> {
-  const { createHttp } = await import('./http.ts');
+  const { createHttp } = await httpModule();
   return createHttp(deps);
 }

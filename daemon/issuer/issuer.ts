@@ -2,7 +2,7 @@
  * The Issuer port. Nothing of openid-client, jose and the network is loaded before the first call that needs it:
  * a daemon that only hands out what it has does without their memory and their time.
  */
-import { closeSync, openSync } from 'node:fs';
+import { later } from '../core/later.ts';
 import type { AuthorizationRequest, Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { Skews } from './skew.ts';
@@ -12,8 +12,6 @@ import type { TimeLimits, WiredIssuer } from './wired-issuer.ts';
 const RANDOM_BYTES = 32;
 const TIME_LIMITS: TimeLimits = { timeoutMs: 10_000, patienceMs: 60_000 };
 
-/** Files that may be open at once while the modules load, and some for whoever comes meanwhile. */
-const DESCRIPTORS_TO_LOAD = 128;
 /** What could not even be loaded has sent nothing. */
 const NOT_SENT: Transient = { kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'network', reach: 'network', timedOut: false };
 
@@ -24,21 +22,17 @@ export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLim
   const fresh = (): Secret => new Secret(random.token(RANDOM_BYTES));
   /** Requests whose code was offered (AZ-13). */
   const redeemed = new WeakSet<AuthorizationRequest>();
-  let wired: Promise<WiredIssuer> | null = null;
-
-  /** Node takes a module that it could not open for broken until the process ends: so it is not tried while files are short. */
-  function load(): Promise<WiredIssuer> {
-    if (wired === null) assertDescriptors(DESCRIPTORS_TO_LOAD);
-    wired ??= import('./wired-issuer.ts').then(({ wireIssuer }) => wireIssuer({ clock, log, skews }, limits));
-    return wired;
-  }
+  let wired: WiredIssuer | null = null;
+  const load = later(async () => {
+    const { wireIssuer } = await import('./wired-issuer.ts');
+    return (wired = wireIssuer({ clock, log, skews }, limits));
+  });
 
   async function call<Outcome>(ask: (issuer: WiredIssuer) => Promise<Outcome>): Promise<Outcome | Transient> {
     let issuer: WiredIssuer;
     try {
       issuer = await load();
     } catch (cause) {
-      wired = null;
       log.error('issuer_not_loaded', {}, cause);
       return NOT_SENT;
     }
@@ -61,17 +55,7 @@ export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLim
     probe: (...args) => call((issuer) => issuer.probe(...args)),
     skews: () => skews.list(),
     async close() {
-      if (wired !== null) await (await wired).close();
+      await wired?.close();
     },
   };
-}
-
-/** Throws EMFILE or ENFILE where there are not so many left. */
-function assertDescriptors(count: number): void {
-  const open: number[] = [];
-  try {
-    while (open.length < count) open.push(openSync('/dev/null', 'r'));
-  } finally {
-    for (const descriptor of open) closeSync(descriptor);
-  }
 }

@@ -25,11 +25,31 @@ export function loadNative(platform: string = process.platform): Native {
   return loaded;
 }
 
-/** @param load - requires koffi; throws where the package or its binary is absent. */
-export function openLibrary(
-  platform: Native['platform'],
-  load: () => typeof import('koffi') = () => createRequire(import.meta.url)('koffi'),
-): Native {
+const require = createRequire(import.meta.url);
+/** koffi's own packages of one binary each. */
+const BINARIES: Readonly<Record<string, () => typeof import('koffi')>> = {
+  'linux-x64': () => require('@koromix/koffi-linux-x64'),
+  'linux-arm64': () => require('@koromix/koffi-linux-arm64'),
+  'darwin-x64': () => require('@koromix/koffi-darwin-x64'),
+  'darwin-arm64': () => require('@koromix/koffi-darwin-arm64'),
+};
+
+/**
+ * By the package of the binary, which has all that is needed here: koffi's own entry, which looks for it in a
+ * dozen places, takes as long again, and 1.8 MB.
+ */
+function loadKoffi(): typeof import('koffi') {
+  try {
+    const load = BINARIES[`${process.platform}-${process.arch}`];
+    if (load !== undefined) return load();
+  } catch {
+    // Built on this machine, or put elsewhere: koffi knows, or says what is wrong.
+  }
+  return require('koffi');
+}
+
+/** @param load - throws where koffi or its binary is absent. */
+export function openLibrary(platform: Native['platform'], load: () => typeof import('koffi') = loadKoffi): Native {
   try {
     const koffi = load();
     // The process itself: Node is linked to the system's libc, whatever that is called here.

@@ -3,8 +3,11 @@
  * header is authenticated with the content and says what the file is and whom it belongs to, so a file that
  * was renamed, swapped with another, or copied from another vault does not open (ST-02).
  */
-import { CompactEncrypt, compactDecrypt, decodeProtectedHeader, errors } from 'jose';
 import { BrokerError } from '../core/errors.ts';
+import { later } from '../core/later.ts';
+
+/** A vault in memory seals nothing, and one that is locked nothing yet. */
+const loadJose = later(() => import('jose'));
 
 /** Version of the sealed files. */
 export const SEAL_VERSION = 1;
@@ -29,6 +32,7 @@ export function plainBinding(kind: Binding['kind'], vault: string, name: string)
 /** Seals `payload` and zeroes it. */
 export async function seal(key: Uint8Array, binding: Binding, payload: Uint8Array): Promise<string> {
   try {
+    const { CompactEncrypt } = await loadJose();
     return await new CompactEncrypt(payload)
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', v: SEAL_VERSION, ...binding })
       .encrypt(key);
@@ -42,6 +46,7 @@ export type Opened = { readonly payload: Uint8Array; isBoundTo(binding: Binding)
 /** Null where it does not open under this key. Throws file_too_new before anything is decrypted. */
 export async function unseal(key: Uint8Array, sealed: string, path: string): Promise<Opened | null> {
   if (!isCanonical(sealed)) return null;
+  const { compactDecrypt, decodeProtectedHeader, errors } = await loadJose();
   try {
     refuseNewer(decodeProtectedHeader(sealed)['v'], path);
     const { plaintext, protectedHeader } = await compactDecrypt(sealed, key, {

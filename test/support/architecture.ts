@@ -44,9 +44,9 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { name: 'openid-client', importers: ['daemon/issuer/'], why: 'one place speaks OAuth, and one table translates its errors' },
   { name: 'jose', importers: ['daemon/issuer/', 'daemon/vault/'], why: 'tokens are checked in one place and files sealed in another' },
   { name: '@napi-rs/keyring', importers: ['daemon/vault/'], onlyOneFile: true, why: 'the keychain can be replaced by another in an afternoon' },
-  { name: 'koffi', importers: ['daemon/platform/'], why: 'native calls stay in one folder' },
+  ...['koffi', ...['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map((machine) => `@koromix/koffi-${machine}`)]
+    .map((name) => ({ name, importers: ['daemon/platform/'], why: 'native calls stay in one folder' })),
   { name: 'fastify', importers: ['daemon/ipc/'], why: 'the transport stays in one folder' },
-  { name: 'pino', importers: ['daemon/log.ts'], why: 'everybody else sees the Log port' },
   { name: 'valibot', importers: ['shared/', 'daemon/ipc/', 'daemon/config/'], why: 'input is parsed at the edges only' },
   { name: '@valibot/to-json-schema', importers: ['daemon/ipc/'], why: 'openapi.json is made in one place' },
   { name: 'smol-toml', importers: ['daemon/config/', 'client/'], why: 'TOML is read at the edges only' },

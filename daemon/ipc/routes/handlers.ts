@@ -1,3 +1,4 @@
+import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
@@ -6,6 +7,8 @@ import { grants, logout } from './grants.ts';
 import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { token } from './token.ts';
+
+const openApiModule = later(() => import('../openapi.ts'));
 
 /** A handler for each method of shared/methods.ts. */
 export function createHandlers(broker: Broker): Handlers {
@@ -17,7 +20,6 @@ export function createHandlers(broker: Broker): Handlers {
     grants: on(grants), logout: on(logout),
     lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     events: on(events),
-    // What makes it is loaded when somebody asks.
-    openapi: async () => (await import('../openapi.ts')).openApi(),
+    openapi: async () => (await openApiModule()).openApi(),
   };
 }

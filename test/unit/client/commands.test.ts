@@ -324,9 +324,9 @@ describe('daemon', () => {
     mkdirSync(join(base, 's/valetkey'), { recursive: true, mode: 0o700 });
     const outcomes = [];
     mkdirSync(join(base, 'daemon'));
-    for (const script of ['daemon/main.js', 'other.js']) writeFileSync(join(base, script), 'setInterval(() => {}, 1000)');
+    for (const script of ['daemon/main.js', 'daemon/valetkeyd.cjs', 'other.js']) writeFileSync(join(base, script), 'setInterval(() => {}, 1000)');
     // The second is only given a file of the daemon's name.
-    for (const words of [[join(base, 'daemon/main.js')], [join(base, 'other.js'), '/x/daemon/main.js']]) {
+    for (const words of [[join(base, 'daemon/main.js')], [join(base, 'daemon/valetkeyd.cjs')], [join(base, 'other.js'), '/x/daemon/main.js']]) {
       const child = spawn(process.execPath, words, { stdio: 'ignore' });
       const ended = once(child, 'exit');
       await once(child, 'spawn');
@@ -336,7 +336,8 @@ describe('daemon', () => {
       const [, signal] = await ended as [number | null, string | null];
       outcomes.push({ exit, stderr, endedBy: signal });
     }
-    expect(outcomes).toEqual([{ exit: 0, stderr: 'The daemon has stopped.\n', endedBy: 'SIGTERM' }, { exit: 0, stderr: 'The daemon does not run.\n', endedBy: 'SIGKILL' }]);
+    const ended = { exit: 0, stderr: 'The daemon has stopped.\n', endedBy: 'SIGTERM' };
+    expect(outcomes).toEqual([ended, ended, { exit: 0, stderr: 'The daemon does not run.\n', endedBy: 'SIGKILL' }]);
   });
 });
 

@@ -1,0 +1,77 @@
+/**
+ * Makes `valetkeyd`: the daemon and the packages that it needs, in CommonJS files. The first is its claim to be
+ * the daemon, the second what runs from then on, the others what is loaded when it is first needed. Minified and
+ * in ASCII, since their text stays in memory, by two bytes a character where one is not ASCII; what tsc made of
+ * the same sources lies beside them, to be read. Native packages stay where npm put them.
+ *
+ * The licences of the packages that are in there stand beside them; one that has none ends the build.
+ * Why so: docs/decisions/0011-one-bundle-for-the-daemon.md
+ */
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { argv } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const NATIVE = ['koffi', '@napi-rs/keyring'];
+/** What fastify loads only for options that daemon/ipc/http.ts does not use: its own log, schemas and tests. */
+const UNUSED = ['pino', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
+const ENTRY = 'valetkeyd.cjs';
+const LATER = 'valetkeyd-';
+const LICENCES = 'THIRD-PARTY-LICENSES';
+/** What platform/sigusr1.ts does: built-in modules that the bundle requires at its top would come before that. */
+const FIRST = "process.on('SIGUSR1', () => undefined);";
+
+/** @param {string} folder - `daemon/` of a build, beside its `client/` */
+export async function buildDaemon(folder) {
+  const bundle = await rolldown({ input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: [...NATIVE, ...UNUSED] });
+  const { output } = await bundle.generate({
+    format: 'cjs',
+    strict: true,
+    minify: true,
+    comments: false,
+    // By require(): it needs no second loader, and a file that it could not open is not remembered as broken.
+    dynamicImportInCjs: false,
+    entryFileNames: ENTRY,
+    chunkFileNames: `${LATER}[name].cjs`,
+    intro: (chunk) => (chunk.isEntry ? FIRST : ''),
+  });
+  await bundle.close();
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) if (name === ENTRY || name.startsWith(LATER)) rmSync(join(folder, name));
+  for (const chunk of output) writeFileSync(join(folder, chunk.fileName), asciiOf(chunk.isEntry ? withoutHaste(chunk) : chunk.code));
+  chmodSync(join(folder, ENTRY), 0o755);
+  writeFileSync(join(folder, LICENCES), licencesOf(output.flatMap(({ moduleIds }) => moduleIds)));
+}
+
+/** rolldown may also require at the top, for nothing that is used there, what is to be loaded after the claim. */
+function withoutHaste({ code, dynamicImports }) {
+  const [run] = dynamicImports;
+  const patient = code.replace(`,require("./${run}");`, ';');
+  if (dynamicImports.length !== 1 || patient.split(`require("./${run}")`).length !== 2) throw new Error(`${ENTRY} does not load the rest as it is expected to`);
+  return patient;
+}
+
+/** Outside of strings, templates and regular expressions a minified file has ASCII only. */
+function asciiOf(code) {
+  return code.replace(/[^\0-\x7f]/gu, (char) => {
+    if (char.length > 1) throw new Error(`${char} has no escape that holds everywhere`);
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+function licencesOf(modules) {
+  const homes = new Set(modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id)?.[0] ?? []));
+  const packages = [...homes].map((home) => ({ home, ...JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) }));
+  const sections = packages.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ home, name, version, license, author }) => {
+    const file = readdirSync(home).find((entry) => /^licen[cs]e(?:\.|$)/i.test(entry));
+    const text = file === undefined ? author?.name ?? author : readFileSync(join(home, file), 'utf8').trim();
+    if (license === undefined || text === undefined) throw new Error(`${name} does not say its licence in ${home}`);
+    return `${name} ${version} (${license})\n\n${text}\n`;
+  });
+  return [`Packages whose code is in ${ENTRY} and ${LATER}*.cjs, with their licences.\n`, ...sections].join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+// usage: node scripts/build-daemon.mjs FOLDER
+if (argv[1] === fileURLToPath(import.meta.url)) await buildDaemon(argv[2] ?? '');

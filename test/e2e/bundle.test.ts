@@ -1,0 +1,115 @@
+/** The bundle of the daemon as it ships, in a place where there is no package but the native ones. */
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { callApi } from '../support/api.ts';
+import { faultCodeIn, labelsIn, readTree } from '../support/fault-build.ts';
+import { startHostileIssuer } from '../support/hostile-issuer.ts';
+import type { HostileIssuer } from '../support/hostile-issuer.ts';
+import { profileToml } from '../support/in-process.ts';
+import { keyringObstacle, startKeyring } from '../support/keyring.ts';
+import { LineClient } from '../support/line-client.ts';
+import { BROWSER, makeHome, needBuild, ROOT } from './built-cli.ts';
+import type { Home } from './built-cli.ts';
+
+const NATIVE = ['koffi', '@koromix', '@napi-rs'];
+let place: string;
+let home: Home;
+let issuer: HostileIssuer;
+let daemon: ChildProcess | null = null;
+
+beforeAll(() => {
+  needBuild();
+  place = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-bundle-')));
+  execFileSync(process.execPath, [join(ROOT, 'scripts/build-daemon.mjs'), join(place, 'dist/daemon')]);
+  for (const name of NATIVE) cpSync(join(ROOT, 'node_modules', name), join(place, 'node_modules', name), { recursive: true });
+}, 60_000);
+afterAll(() => rmSync(place, { recursive: true }));
+beforeEach(async () => {
+  home = makeHome();
+  issuer = await startHostileIssuer({ lifetimes: { accessTokenS: 61 } });
+});
+afterEach(async () => {
+  daemon?.kill('SIGKILL');
+  daemon = null;
+  await home.leave();
+  await issuer.close();
+});
+
+const socket = (): string => join(home.base, 'run/valetkey/socket');
+
+async function start(backend: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const config = join(home.base, 'config/valetkey');
+  mkdirSync(config, { mode: 0o700 });
+  const browser = `browser = ["${process.execPath}", "${BROWSER}", "--login", "alice", "{url}"]`;
+  writeFileSync(join(config, 'config.toml'), `[vault]\nbackend = "${backend}"\n${profileToml('work', issuer.url, browser)}`, { mode: 0o600 });
+  daemon = spawn(process.execPath, [join(place, 'dist/daemon/valetkeyd.cjs')], { env: { ...home.env, ...env }, cwd: '/', stdio: 'ignore' });
+  await expect.poll(() => existsSync(socket()), { timeout: 8_000 }).toBe(true);
+}
+
+async function signInAndStop(): Promise<void> {
+  const { exit, stdout } = await home.atTerminal(['login', 'work']);
+  expect({ exit, stdout }).toEqual({ exit: 0, stdout: expect.stringContaining('Signed in as') as string });
+  const cached = (await callApi(socket(), 'POST', '/v1/token', { profile: 'work' })).body;
+  const refreshed = (await callApi(socket(), 'POST', '/v1/token', { profile: 'work', force: true })).body;
+  expect(refreshed['source']).toBe('refresh');
+  expect(refreshed['access_token']).not.toBe(cached['access_token']);
+  expect((await callApi(socket(), 'GET', '/v1/openapi.json')).status).toBe(200);
+  expect((await callApi(socket(), 'POST', '/v1/shutdown')).status).toBe(200);
+  if (daemon?.exitCode === null) await once(daemon, 'exit');
+  expect(daemon?.exitCode).toBe(0);
+  expect(existsSync(socket())).toBe(false);
+}
+
+describe('the bundled daemon', () => {
+  it('serves lines and HTTP, signs in into a vault under a passphrase, refreshes and stops', async () => {
+    await start('passphrase');
+    const line = new LineClient(socket());
+    expect(await line.ask({ type: 'status', id: 1 }).wait(1)).toMatchObject([{ id: 1, status: 200 }]);
+    line.leave();
+    const unlocked = await home.valetkey(['unlock', '--create', '--passphrase-stdin'], { stdin: 'bundle-passphrase-EXAMPLE\n' });
+    expect(unlocked).toMatchObject({ exit: 0 });
+    await signInAndStop();
+    expect(readdirSync(join(home.base, 'state/valetkey/grants'))).toEqual(['work.jwe']);
+  }, 60_000);
+
+  const obstacle = keyringObstacle();
+  if (obstacle !== null) console.warn(`the bundle is not tested with a keychain: ${obstacle}`);
+  it.skipIf(obstacle !== null)('asks a real keychain in a process of its own', async () => {
+    const keyring = await startKeyring();
+    try {
+      await start('keychain', { DBUS_SESSION_BUS_ADDRESS: keyring.env['DBUS_SESSION_BUS_ADDRESS'] ?? '' });
+      await signInAndStop();
+      expect(JSON.parse(readFileSync(join(home.base, 'state/valetkey/vault.json'), 'utf8'))).toMatchObject({ keyedBy: { backend: 'keychain' } });
+    } finally {
+      await keyring.stop();
+    }
+  }, 60_000);
+
+  it('[PH-02] listens for SIGUSR1 before anything else is loaded', () => {
+    const text = readFileSync(join(place, 'dist/daemon/valetkeyd.cjs'), 'utf8');
+    expect(text).toMatch(/^#!.*\n"use strict";process\.on\(`SIGUSR1`,\(\)=>void 0\)/);
+    // What runs after the claim is not required at the top.
+    expect(text.match(/require\("\.\/valetkeyd-run\.cjs"\)/g)).toHaveLength(1);
+    expect(text).toMatch(/=>\s*require\("\.\/valetkeyd-run\.cjs"\)/);
+  });
+
+  it('has no fault points', () => {
+    const bundle = readTree(join(place, 'dist/daemon'), /\.cjs$/);
+    expect(bundle.size).toBeGreaterThan(4);
+    expect(faultCodeIn(bundle, labelsIn(readTree(join(ROOT, 'daemon'), /\.ts$/)))).toEqual([]);
+  });
+
+  it('comes with the licence of each package in it', () => {
+    const licences = readFileSync(join(place, 'dist/daemon/THIRD-PARTY-LICENSES'), 'utf8');
+    for (const name of ['fastify', 'jose', 'oauth4webapi', 'openid-client', 'smol-toml', 'valibot']) {
+      const { version, license } = JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')) as { version: string; license: string };
+      expect(licences).toContain(`\n${name} ${version} (${license})\n`);
+    }
+    expect(licences.match(/Permission is hereby granted|Redistribution and use/g)?.length).toBeGreaterThan(20);
+  });
+});
