@@ -49,7 +49,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
   const stored = await openConfigStore({ file: paths.configFile, home, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
   const { log: logSettings, vault: { backend } } = stored.current();
   // A daemon that a client started has no standard error that lasts.
-  const log = createLog({ ...logSettings, file: logSettings.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr, clock });
+  const log = createLog({ ...logSettings, file: logSettings.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr });
   const config = followedBy(log, stored);
   const audit = await openAudit({ dir: paths.auditDir, clock, log });
   /** What is open so far, the last first. */

@@ -5,8 +5,9 @@
  * never throws and never stops the daemon. The file is 0600 and no link.
  */
 import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { pino } from 'pino';
 import { BrokerError } from './core/errors.ts';
-import type { Clock, Log, LogFields } from './core/ports.ts';
+import type { Log, LogFields } from './core/ports.ts';
 import { causeChain, loggableFields, loggableText } from './loggable.ts';
 
 export type LogOptions = {
@@ -15,11 +16,7 @@ export type LogOptions = {
   /** Null: standard error. */
   readonly file: string | null;
   readonly stderr: LogStream;
-  readonly clock: Pick<Clock, 'now'>;
 };
-
-/** The order of the levels: a line is written from the configured one on. */
-const RANK: Readonly<Record<LogOptions['level'], number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** process.stderr, and what a test puts in its place. */
 export type LogStream = {
@@ -36,29 +33,40 @@ export type DaemonLog = Log & {
 };
 
 /** Throws BrokerError config_invalid where the file cannot be a private log. */
-export function createLog({ level, format, file, stderr, clock }: LogOptions): DaemonLog {
+export function createLog({ level, format, file, stderr }: LogOptions): DaemonLog {
   const sink = file === null ? createStreamSink(stderr) : createFileSink(file);
-  const render = format === 'json' ? jsonLine : readableLine;
-  let least = RANK[level];
+  const render = format === 'json' ? (line: string) => line : readableLine;
   let lost = 0;
-  const write = (line: Line): void => {
-    // A full disk, or a terminal or pipe that was closed: the daemon goes on, and the next line that is written counts the lost.
-    const before = lost;
-    const lose = (): void => {
-      lost += before + 1;
-    };
-    lost = 0;
-    try {
-      sink.write(render(before === 0 ? line : { ...line, lines_lost: before }), lose);
-    } catch {
-      lose();
-    }
+  const destination = {
+    write(line: string): void {
+      // A full disk, or a terminal or pipe that was closed: the daemon goes on, and the next line that is written counts the lost.
+      const before = lost;
+      const lose = (): void => {
+        lost += before + 1;
+      };
+      lost = 0;
+      try {
+        sink.write(render(before === 0 ? line : `${line.trimEnd().slice(0, -1)},"lines_lost":${before}}\n`), lose);
+      } catch {
+        lose();
+      }
+    },
   };
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: 'event',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
   const log = (at: LogOptions['level'], event: string, fields: LogFields | (() => LogFields) | undefined, cause?: unknown): void => {
-    if (RANK[at] < least) return;
+    if (!logger.isLevelEnabled(at)) return;
     const chain = cause === undefined ? {} : { cause: causeChain(cause) };
     const given = typeof fields === 'function' ? fields() : fields;
-    write({ level: at, time: new Date(clock.now()).toISOString(), ...loggableFields(given ?? {}), ...chain, event: loggableText('event', event) });
+    logger[at]({ ...loggableFields(given ?? {}), ...chain }, loggableText('event', event));
   };
   return {
     debug: (event, fields) => log('debug', event, fields),
@@ -73,7 +81,7 @@ export function createLog({ level, format, file, stderr, clock }: LogOptions): D
       }
     },
     setLevel: (next) => {
-      least = RANK[next];
+      logger.level = next;
     },
     flush: () => {
       try {
@@ -86,16 +94,11 @@ export function createLog({ level, format, file, stderr, clock }: LogOptions): D
   };
 }
 
-type Line = { readonly level: string; readonly time: string; readonly event: string } & Readonly<Record<string, unknown>>;
-
-function jsonLine(line: Line): string {
-  return `${JSON.stringify(line)}\n`;
-}
-
 /** One line for people: time, level, event, then key=value; values with spaces or marks are quoted. */
-function readableLine({ time, level, event, ...fields }: Line): string {
+function readableLine(json: string): string {
+  const { time, level, event, ...fields }: Record<string, unknown> = JSON.parse(json);
   const pairs = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`);
-  return `${[time, level.padEnd(5), event, ...pairs].join(' ')}\n`;
+  return `${[time, String(level).padEnd(5), event, ...pairs].join(' ')}\n`;
 }
 
 /** `lose` is called where the line turns out to be lost later than write() returns. */

@@ -30,8 +30,8 @@ const QUERY = new RegExp(`([?&#][a-z_-]{0,24}(?:${NAMES})=)[^&#\\s"']+`, 'gi');
 /** 43 characters are 32 random bytes: the least that a verifier, a state and most tokens have. */
 const RUN = /[A-Za-z0-9_+-]{40,}/g;
 
-/** The log's own keys. */
-const TAKEN = new Set(['level', 'time', 'event', 'cause', 'lines_lost']);
+/** pino's own keys, those of the log, and one that would make pino take the fields for a Node request. */
+const TAKEN = new Set(['level', 'time', 'event', 'cause', 'headers', 'lines_lost']);
 
 export function loggableFields(fields: Readonly<Record<string, unknown>>): Record<string, Loggable> {
   const entries = Object.entries(fields).slice(0, MAX_FIELDS);

@@ -15,8 +15,8 @@ import { rolldown } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const NATIVE = ['koffi', '@napi-rs/keyring'];
-/** What fastify loads only for options that daemon/ipc/http.ts does not use: its own log, schemas and tests. */
-const UNUSED = ['pino', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
+/** What fastify loads only for options that daemon/ipc/http.ts does not use: schemas of its own and tests. */
+const UNUSED = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
 const ENTRY = 'valetkeyd.cjs';
 const LATER = 'valetkeyd-';
 const LICENCES = 'THIRD-PARTY-LICENSES';

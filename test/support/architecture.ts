@@ -47,6 +47,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   ...['koffi', ...['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map((machine) => `@koromix/koffi-${machine}`)]
     .map((name) => ({ name, importers: ['daemon/platform/'], why: 'native calls stay in one folder' })),
   { name: 'fastify', importers: ['daemon/ipc/'], why: 'the transport stays in one folder' },
+  { name: 'pino', importers: ['daemon/log.ts'], why: 'everybody else sees the Log port' },
   { name: 'valibot', importers: ['shared/', 'daemon/ipc/', 'daemon/config/'], why: 'input is parsed at the edges only' },
   { name: '@valibot/to-json-schema', importers: ['daemon/ipc/'], why: 'openapi.json is made in one place' },
   { name: 'smol-toml', importers: ['daemon/config/', 'client/'], why: 'TOML is read at the edges only' },
