@@ -1,8 +1,8 @@
 /**
  * One circuit breaker for each issuer, shared by all grants there. What cannot be reached is not knocked at by
  * every grant in turn, and no refresh token is risked to find out whether the network is back: an open circuit
- * closes by a probe that carries no secret. An issuer that answers with errors is tried again by one refresh at
- * a time.
+ * closes by a probe that carries no secret. An issuer that answers with errors, or that was sent a refresh and did
+ * not answer though a probe reaches it, is tried again by one refresh at a time.
  *
  * I13 Between looking for a probe and claiming it there is no await, so a circuit has at most one.
  */
@@ -31,7 +31,13 @@ const RETRY_AFTER_MAX_MS = 3_600_000;
 /** These are said to one client of the issuer, and must not hold back the others. */
 const OF_ONE_CLIENT = ['http_429', 'http_408'];
 
-type State = { failures: number; since: EpochMs; cause: string; reach: Transient['reach']; notBeforeMs: number; trial: boolean; probing: Promise<void> | null };
+type State = {
+  failures: number; since: EpochMs; cause: string; reach: Transient['reach']; notBeforeMs: number; trial: boolean; probing: Promise<void> | null;
+  /** The last that failed was a refresh that was sent: that the issuer can be reached says too little then. */
+  isSilent: boolean;
+  /** A probe got there since. */
+  isReached: boolean;
+};
 
 export class Circuits {
   readonly #deps: CircuitDeps;
@@ -49,17 +55,17 @@ export class Circuits {
     const key = keyOf(profile);
     const state = this.#states.get(key);
     if (state === undefined || !isOpen(state)) return null;
-    if (state.probing === null && state.notBeforeMs > this.#deps.clock.boottimeMs()) return this.#outage(profile.issuer, state);
-    if (state.reach === 'server') {
-      if (state.trial) return this.#outage(profile.issuer, state);
-      state.trial = true; // until it is told what came of it
-      return null;
+    if (state.trial || (state.probing === null && state.notBeforeMs > this.#deps.clock.boottimeMs())) return this.#outage(profile.issuer, state);
+    if (state.reach === 'network') {
+      state.probing ??= this.#probe(key, state, grant, profile).finally(() => {
+        state.probing = null;
+      });
+      await state.probing;
+      if (!isOpen(state)) return null;
+      if (state.trial || !state.isReached) return this.#outage(profile.issuer, state);
     }
-    state.probing ??= this.#probe(key, state, grant, profile).finally(() => {
-      state.probing = null;
-    });
-    await state.probing;
-    return isOpen(state) ? this.#outage(profile.issuer, state) : null;
+    state.trial = true; // until it is told what came of it
+    return null;
   }
 
   /** The issuer answered: whatever it said, it can be reached and is well. */
@@ -93,21 +99,22 @@ export class Circuits {
   async #probe(key: string, state: State, grant: Grant, connection: IssuerConnection): Promise<void> {
     const startedMs = this.#deps.clock.boottimeMs();
     const outcome = await this.#deps.issuer.probe(grant.server, connection);
-    if (outcome.kind === 'reached') this.#close(key, state, grant.issuer);
+    if (outcome.kind === 'reached' && state.isSilent) state.isReached = true;
+    else if (outcome.kind === 'reached') this.#close(key, state, grant.issuer);
     else this.#fail(key, state, grant.issuer, outcome, startedMs);
   }
 
   /** @param startedMs - of a probe: one that hung has been a pause by itself, and the network may be back */
-  #fail(key: string, before: State | undefined, issuer: string, { cause, reach, retryAfterMs }: Transient, startedMs: number | null = null): void {
+  #fail(key: string, before: State | undefined, issuer: string, { cause, reach, retryAfterMs, answerLost }: Transient, startedMs: number | null = null): void {
     const { clock, random, log } = this.#deps;
     const nowMs = clock.boottimeMs();
     const failures = failuresAfter(before, reach);
     const ceiling = Math.min(reach === 'network' ? NETWORK_PAUSE_MAX_MS : SERVER_PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 16));
     const pausedUntilMs = Math.max((startedMs ?? nowMs) + (ceiling * (1 + random.fraction())) / 2, nowMs + FIRST_PAUSE_MS / 2);
     const notBeforeMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS));
-    const state: State = before ?? { failures, since: clock.now(), cause, reach, notBeforeMs: 0, trial: false, probing: null };
+    const state: State = before ?? { failures, since: clock.now(), cause, reach, notBeforeMs: 0, trial: false, probing: null, isSilent: false, isReached: false };
     const wasOpen = before !== undefined && isOpen(before);
-    Object.assign(state, { failures, cause, reach, notBeforeMs, trial: false });
+    Object.assign(state, { failures, cause, reach, notBeforeMs, trial: false, isSilent: startedMs === null && answerLost, isReached: false });
     this.#states.set(key, state);
     if (!wasOpen && isOpen(state)) log.warn('issuer_unreachable', { issuer, why: cause });
   }

@@ -102,7 +102,8 @@ async function jump(to: Jump, moment: (typeof MOMENTS)[number]): Promise<void> {
 
 describe('clocks that jump', () => {
   it.each(JUMPS)('$name: nothing dead is given out, and nothing is lost', async (to) => {
-    for (const moment of MOMENTS) {
+    const turn = JUMPS.indexOf(to) % MOMENTS.length;
+    for (const moment of MOMENTS.filter((_, n) => isFull || n === turn)) {
       await jump(to, moment).catch((cause: unknown) => { throw new Error(`${to.name}, ${moment}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }); });
       figures['jumps by its own clocks'] += 1;
     }
@@ -117,7 +118,7 @@ describe('clocks that jump', () => {
     const said = laptop.running?.stderr().length ?? 0;
     setClock(HOUR, HOUR);
     const from = performance.now();
-    while (!/"resumed"/.test(laptop.running?.stderr().slice(said) ?? '')) {
+    while (!/\bresumed\b/.test(laptop.running?.stderr().slice(said) ?? '')) {
       expect(performance.now() - from).toBeLessThan(NOTICED_MS);
       await sleep(100);
     }

@@ -8,7 +8,7 @@ import type { KillPlan, Tally } from './kill.ts';
 import { Ledger } from '../support/ledger.ts';
 import { Laptop, Person, startShimmed } from './rig.ts';
 
-const RUNS = runs(24, 1_000);
+const RUNS = runs(12, 1_000);
 const LANES = isFull ? 3 : 2;
 replayable('kill');
 let build: FaultBuild;

@@ -85,7 +85,7 @@ export class Lane {
     const { laptop, issuer, ledger } = stage;
     const complain = (what: string): never => {
       const where = fault === null ? 'without a fault' : `${fault.action} at ${fault.label} (hit ${fault.nth})${plan.again === null ? '' : `, then at ${plan.again.label}`}`;
-      throw new Error(`${scene.name}, ${where}: ${what}\n  ${replay('kill', plan.run)}\n  the issuer saw: ${ledger.story()}; the shim: ${issuer.shim.requests('token').slice(-4).map((each) => `${each.harm} ${String(each.status)} ${String(each.delivered)}`).join(', ')}\n${laptop.running?.stderr().split('\n').slice(-12).join('\n') ?? ''}`);
+      throw new Error(`${scene.name}, ${where}: ${what}\n  ${replay('kill', plan.run)}\n  the issuer saw: ${ledger.story()}; the shim: ${issuer.shim.requests('token').slice(-4).map((each) => `${each.harm} ${String(each.status)} ${String(each.delivered)}`).join(', ')}\n${laptop.said(30)}`);
     };
     const before = { reuses: ledger.reuses(), alarms: ledger.alarms(), corrupt: corrupt(laptop.stateDir).length };
     await scene.prepare(stage);

@@ -25,8 +25,8 @@ export type Sickness = {
   readonly fall: (bed: Bed) => Promise<void> | void;
   readonly rise: (bed: Bed) => Promise<void> | void;
 };
-/** One issuer with its grants. */
-export type Bed = { readonly issuer: Issuer; readonly ledger: Ledger; readonly door: StuckDoor | null; readonly profiles: readonly string[] };
+/** One issuer with its grants, and one more that is asked for only when it is well again. */
+export type Bed = { readonly issuer: Issuer; readonly ledger: Ledger; readonly door: StuckDoor | null; readonly profiles: readonly string[]; readonly spare: string };
 
 const harmed = (name: string, where: Where, harm: () => Harm, mayLose: boolean): Sickness => ({
   name, mayLose,
@@ -68,8 +68,7 @@ export type Course = {
   sent: number;
   /** Grants that needed a sign-in afterwards. */
   lost: number;
-  /** Null: every grant was lost, so nobody could be served. */
-  recoveryMs: number | null;
+  recoveryMs: number;
   slowestMs: number;
   readonly codes: Record<string, number>;
 };
@@ -88,13 +87,13 @@ export async function openWard(build: FaultBuild, person: Person, all: readonly 
       door = hasDoor ? await startDoor(origin) : null;
       return door?.origin ?? origin;
     });
-    return { issuer, door, ledger: new Ledger(issuer.issuer), profiles: Array.from({ length: grants }, (_, n) => `${name}-${n}`) };
+    return { issuer, door, ledger: new Ledger(issuer.issuer), profiles: Array.from({ length: grants }, (_, n) => `${name}-${n}`), spare: `${name}-spare` };
   };
   const beds = new Map<Sickness, Bed>();
   for (const [n, sickness] of all.entries()) beds.set(sickness, await makeBed(`sick${n}`, sickness.hasDoor === true));
   const well = await makeBed('well', false);
   const everybody = [...beds.values(), well];
-  const profiles = new Map(everybody.flatMap((bed) => bed.profiles.map((profile) => [profile, bed.issuer.issuer.url] as const)));
+  const profiles = new Map(everybody.flatMap((bed) => [...bed.profiles, bed.spare].map((profile) => [profile, bed.issuer.issuer.url] as const)));
   const laptop = new Laptop(build, person, '', { profiles, top: '[limits]\nrequests_per_second = 10000\nburst = 100000\nconnections_per_process = 1000' });
   await laptop.start();
   for (const profile of profiles.keys()) {
@@ -155,9 +154,9 @@ export async function layLow({ laptop, beds, well }: Ward, sickS: number, atOnce
     if (course !== undefined) course.sent = bed.issuer.shim.requests('token').length - (before.get(sickness) ?? 0);
     await sickness.rise(bed);
   }
-  await Promise.all([...beds].map(async ([sickness, { profiles }]) => {
+  await Promise.all([...beds].map(async ([sickness, { spare }]) => {
     const course = courses.get(sickness);
-    if (course !== undefined) course.recoveryMs = await untilServed(ask, profiles);
+    if (course !== undefined) course.recoveryMs = await untilServed(ask, spare);
   }));
   await Promise.all(under);
   for (const [sickness, { profiles }] of beds) {
@@ -175,18 +174,13 @@ export async function layLow({ laptop, beds, well }: Ward, sickS: number, atOnce
 type Ask = (profile: string) => Promise<ApiReply>;
 const WELL_AGAIN_MS = 90_000;
 
-/** Somebody asks every second, each time for another grant: until the first that is given a token; null where none can be. */
-async function untilServed(ask: Ask, profiles: readonly string[]): Promise<number | null> {
+/** Somebody asks every second: until the first that is given a token. */
+async function untilServed(ask: Ask, profile: string): Promise<number> {
   const began = performance.now();
-  const lost = new Set<string>();
   let servedMs: number | null = null;
-  for (let n = profiles.length - 1; servedMs === null && lost.size < profiles.length; n += 1) {
-    must(performance.now() - began < WELL_AGAIN_MS, 'an issuer that is well again is used again', profiles);
-    const profile = profiles[n % profiles.length] ?? '';
-    void ask(profile).then(({ status, body }) => {
-      if (status === 200) servedMs ??= performance.now() - began;
-      else if (body.code === 'login_required') lost.add(profile);
-    });
+  while (servedMs === null) {
+    must(performance.now() - began < WELL_AGAIN_MS, 'an issuer that is well again is used again', profile);
+    void ask(profile).then(({ status }) => { if (status === 200) servedMs ??= performance.now() - began; });
     await sleep(1_000);
   }
   return servedMs;

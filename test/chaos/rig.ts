@@ -25,6 +25,7 @@ import { profileToml } from '../support/in-process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const UP_MS = 30_000;
+const SAID_MAX = 8_192;
 
 /** The person: a process with a terminal, as the chooser wants one. Signs in wherever it is told to. */
 const PERSON = `
@@ -154,6 +155,7 @@ export class Laptop {
   readonly #more: string;
   readonly #key: KeyPlace;
   readonly #clockFile: string | null;
+  #said = '';
   /** Put before the command line of the next daemon. */
   through: readonly string[] = [];
   running: Running | null = null;
@@ -197,7 +199,10 @@ export class Laptop {
     const [command = process.execPath, ...args] = [...this.through, process.execPath, this.#build.daemon];
     const child = spawn(command, args, { env: { ...this.env, ...bus, ...clock, VALETKEY_TEST_FAULTS: this.desk.dir }, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
-    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      this.#said = (this.#said + chunk).slice(-SAID_MAX);
+    });
     const exited = new Promise<string>((resolve) => { child.once('exit', (code, signal) => resolve(signal ?? String(code))); });
     this.running = { child, exited, stderr: () => text };
     return this.running;
@@ -249,6 +254,11 @@ export class Laptop {
     this.running?.child.kill('SIGKILL');
     await this.running?.exited;
     this.running = null;
+  }
+
+  /** The last that its daemons said, those before the one that runs included. */
+  said(lines: number): string {
+    return this.#said.split('\n').slice(-lines).join('\n');
   }
 
   hits(): readonly Hit[] {

@@ -134,6 +134,39 @@ describe('an issuer that cannot be reached', () => {
     expect(issuer.refreshes).toEqual(['rt-a-EXAMPLE']);
   });
 
+  it('that answers a probe and no refresh takes one sign-in in ten seconds, once it is known for it', async () => {
+    const many = Array.from({ length: 60 }, (_, n) => profile(`many-${n}`));
+    engine = await engineRig(many.map(({ name }) => stale(name)), many);
+    const { get, issuer, clock } = engine;
+    issuer.onProbe = async () => ({ kind: 'reached' });
+    issuer.onRefresh = () => new Promise(() => undefined); // it hangs at the token endpoint alone
+    const told: Promise<unknown>[] = [];
+    const sentAfter: number[] = [];
+    for (const each of many) {
+      told.push(get(each).catch((cause: unknown) => cause));
+      await settle();
+      sentAfter.push(issuer.refreshes.length);
+      await clock.advance(1_000);
+    }
+    // Until then nobody knew.
+    expect(sentAfter[9]).toBe(10);
+    expect((sentAfter.at(-1) ?? 0) - 10).toBeLessThanOrEqual(50 / 9.5);
+    expect((sentAfter.at(-1) ?? 0) - 10).toBeGreaterThan(2);
+    await clock.advance(10_000);
+    for (const each of await Promise.all(told)) expect(each).toMatchObject({ code: 'issuer_unreachable' });
+  });
+
+  it('that lost one answer is tried by one refresh, and is well again when that is answered', async () => {
+    const { get, issuer, clock } = await rig();
+    issuer.onRefresh = async () => failing({ answerLost: true, cause: 'reset' });
+    issuer.onProbe = async () => ({ kind: 'reached' });
+    await expect(get(a)).rejects.toMatchObject({ facts: { reason: 'refresh_answer_lost' } });
+    await clock.advance(5_000);
+    issuer.onRefresh = async () => good;
+    expect(await get(b)).toMatchObject({ source: 'refresh' });
+    expect(engine?.circuits.outages()).toEqual([]);
+  });
+
   it('that a logout overtook during the probe is sent nothing', async () => {
     const { get, issuer, clock, book } = await rig();
     issuer.onRefresh = async () => failing({});
