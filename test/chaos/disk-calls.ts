@@ -42,7 +42,7 @@ export async function run(size: number): Promise<Figures | null> {
     return null;
   }
   const rig = await openRig({ through: faults.through, env: faults.env });
-  const counts = { cases: 0, struck: 0, told_unwritable: 0, told_unsaved: 0, sign_ins_after_a_kill: 0, cached_while_it_hangs_ms: 0 };
+  const counts = { cases: 0, of: 0, struck: 0, told_unwritable: 0, told_unsaved: 0, sign_ins_after_a_kill: 0, cached_while_it_hangs_ms: 0 };
   let now = 'counting the calls';
   try {
     await during(() => now, async () => {
@@ -53,6 +53,7 @@ export async function run(size: number): Promise<Figures | null> {
       const calls = await countCalls(rig, faults);
       const all = VERBS.flatMap((verb) => Array.from({ length: calls[verb] }, (_, i) => i + 1)
         .flatMap((at) => (Object.keys(WAYS) as Way[]).flatMap((way) => (['stop', 'kill'] as const).map((end): Case => ({ verb, at, way, end })))));
+      counts.of = all.length;
       console.log(`calls that touch the disk: ${VERBS.map((verb) => `${verb} ${calls[verb]}`).join(', ')}; ${all.length} cases`);
       for (const each of shuffled(seeded(0, 6), all).slice(0, size)) {
         now = `${each.verb}, call ${each.at}, ${each.way}, then ${each.end}`;

@@ -64,12 +64,12 @@ export async function run(requests: number): Promise<Figures | null> {
       const figures = {
         requests, per_second: Math.round(requests / seconds), rss_mb: Math.round((samples.at(-1)?.[1] ?? 0) / 1024), grown_kb_second_half: grownKb,
         descriptors_before: before.open, descriptors_after: after.open, threads_before: before.threads, threads_after: after.threads,
-        wakes_before: Math.round(before.wakes), wakes_after: Math.round(after.wakes), refreshes: rig.verdict().refreshes, of_these_answered_in_frames: tally['line ok'] ?? 0,
+        wakes_before: Math.round(before.wakes), wakes_after: Math.round(after.wakes), refreshes: rig.verdict().refreshes, requests_answered_in_frames: tally['line ok'] ?? 0,
       };
       console.log(`soak: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}`);
       console.log(`  answers: ${Object.entries(tally).toSorted(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`).join(', ')}`);
 
-      must(!speaksLines || figures.of_these_answered_in_frames > 0, 'frames were answered', tally);
+      must(!speaksLines || figures.requests_answered_in_frames > 0, 'frames were answered', tally);
       must(grownKb < BREATH_KB, 'memory is flat over the second half', figures);
       must(after.open <= before.open + 1, 'no descriptor is left', { before, after, kinds: descriptors(pid) });
       must(descriptorCount(pid) - after.open <= KNOWN_MAX, 'descriptors of callers are bounded', descriptors(pid));
