@@ -9,7 +9,7 @@ import { Person } from './rig.ts';
 replayable('outages');
 
 const GRANTS = runs(2, 50);
-const SICK_S = scale(5, 75);
+const SICK_S = scale(3, 75);
 const SICKNESSES = sicknesses(scale<readonly number[]>([10_200], [15_000, 30_000]));
 
 let build: FaultBuild;

@@ -45,10 +45,11 @@ export async function runDescriptors(size: number): Promise<Figures | null> {
         figures.held = (await holders[0]?.hold(DESCRIPTORS)) ?? 0;
         must(figures.held <= 64, 'one process holds what one process may', figures.held);
         must((await rig.token()).status === 200, 'others go on beside it');
-        rig.shim.fault('token', faults.delay(1_500));
+        rig.shim.fault('token', faults.delay(2_500));
         const onTheWire = rig.token({ force: true });
         await sleep(400);
         await Promise.all(holders.slice(1).map((holder) => holder.hold(DESCRIPTORS)));
+        for (let tries = 0; tries < 20 && descriptorCount(pid) < DESCRIPTORS - 8; tries += 1) await sleep(50); // it has yet to accept them
         figures.most_open = Math.max(figures.most_open, descriptorCount(pid));
         const meanwhile = await rig.token();
         if (meanwhile.status !== 200) figures.refused_meanwhile += 1;

@@ -24,7 +24,7 @@ const WARM_UP = 1_500;
 const BREATH_KB = 6_144;
 /** Sixty-four processes that asked are known by two descriptors each. */
 const KNOWN_MAX = 128;
-const REST_S = 1.5;
+const REST_S = 1;
 const LOOKS = 3;
 const IDLE_MS = 75_000;
 
