@@ -8,7 +8,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import { ROOT } from '../e2e/built-cli.ts';
+import { readablePlace } from './readable-place.ts';
 
 // oxlint-disable-next-line no-explicit-any -- a test reads whatever it expects of a reply
 export type Reply = { readonly status: number; readonly body: any; readonly ms: number; readonly failed: string | null };
@@ -29,8 +29,6 @@ export type Person = {
 };
 
 export type Uid = { readonly uid?: number; readonly gid?: number };
-
-const BROWSER = pathToFileURL(join(ROOT, 'dist/demo/browser.js')).href;
 
 /** Runs in a process of its own from its text; it may use nothing of this file. */
 const PROGRAM = `
@@ -97,7 +95,7 @@ export async function startPerson(socket: string, runDir: string, as: Uid, name 
   if (as.uid !== undefined) chownSync(display, as.uid, as.gid ?? as.uid);
   const desktop = { WAYLAND_DISPLAY: display, XDG_RUNTIME_DIR: runDir };
   const env = { PATH: process.env['PATH'] ?? '', ...desktop };
-  const child = spawn(process.execPath, ['-e', PROGRAM, socket, BROWSER], { env, cwd: '/', stdio: ['pipe', 'pipe', 'inherit'], ...as });
+  const child = spawn(process.execPath, ['-e', PROGRAM, socket, pathToFileURL(readablePlace().browser).href], { env, cwd: '/', stdio: ['pipe', 'pipe', 'inherit'], ...as });
   const waiting = new Map<number, (answer: Record<string, unknown>) => void>();
   let last = 0;
   createInterface({ input: child.stdout }).on('line', (line) => {

@@ -10,16 +10,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EmbeddedIssuer, IssuerOptions } from '../../demo/issuer.ts';
-import { ROOT } from '../e2e/built-cli.ts';
 import { startHostileIssuer } from './hostile-issuer.ts';
 import type { HostileIssuer } from './hostile-issuer.ts';
 import { profileToml } from './in-process.ts';
 import { Ledger } from './ledger.ts';
+import { readablePlace } from './readable-place.ts';
 import { exposed } from './state-files.ts';
 import { startPerson } from './disk-person.ts';
 import type { Person, Reply, Uid } from './disk-person.ts';
 
-const DAEMON = join(ROOT, 'dist/daemon/main.js');
 /** A browser that is named is what makes a sign-in possible in a container; the caller opens it, so nobody here does. */
 const BROWSER = 'browser = ["/bin/true", "{url}"]';
 const PASSPHRASE = 'correct horse battery EXAMPLE';
@@ -86,12 +85,11 @@ export type Rig = {
 
 /** Why no daemon can be started here; null where one can. */
 export function rigObstacle(): string | null {
-  const { status } = spawnSync(process.execPath, [DAEMON, '--version'], { env: { PATH: process.env['PATH'] ?? '' }, cwd: '/', ...NOBODY });
-  return status === 0 ? null : `uid ${NOBODY.uid ?? 'of the tests'} cannot run ${DAEMON}: is it built (npx tsc -b), and may others read it?`;
+  const { status } = spawnSync(process.execPath, [readablePlace().daemon, '--version'], { env: { PATH: process.env['PATH'] ?? '' }, cwd: '/', ...NOBODY });
+  return status === 0 ? null : `uid ${NOBODY.uid ?? 'of the tests'} cannot run ${process.execPath} on ${readablePlace().daemon}`;
 }
 
 export async function openRig(options: RigOptions = {}): Promise<Rig> {
-  if (!existsSync(DAEMON)) throw new Error(`${DAEMON} is missing; build it first: npx tsc -b`);
   const as = options.as ?? NOBODY;
   const own = (path: string): void => {
     chmodSync(path, 0o700);
@@ -118,7 +116,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   let text = '';
 
   const spawnDaemon = (): ChildProcess => {
-    const [command = process.execPath, ...args] = [...(options.through ?? []), process.execPath, ...(options.flags ?? []), DAEMON];
+    const [command = process.execPath, ...args] = [...(options.through ?? []), process.execPath, ...(options.flags ?? []), readablePlace().daemon];
     return spawn(command, args, { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], ...as });
   };
   const ended = async (signal: NodeJS.Signals): Promise<number> => {
