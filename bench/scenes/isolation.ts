@@ -83,6 +83,7 @@ async function disturb(bench: Bench, until: Promise<unknown>): Promise<void> {
   while (!isOver) {
     if (open < ASKS_MAX) {
       open += 1;
+      // What the asker of the ill issuer is told is measured elsewhere; here it only has to ask.
       refresh(bench).catch(() => null).finally(() => void (open -= 1));
     }
     await Promise.race([over, sleep(ASK_EVERY_MS)]);

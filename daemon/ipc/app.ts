@@ -72,6 +72,7 @@ export class App {
 
   /** Takes no more requests of HTTP; resolves when its connections have ended. */
   async close(): Promise<void> {
+    // What never loaded has nothing to close; who asked for it was told.
     await (await this.#loading?.catch(() => null))?.close();
   }
 
