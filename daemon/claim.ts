@@ -9,6 +9,8 @@ import { BrokerError } from './core/errors.ts';
 import { hardenProcess, refuseUnsafeEnvironment } from './platform/harden.ts';
 import { tryLock } from './platform/lock.ts';
 import type { Lock } from './platform/lock.ts';
+import { shareArenas } from './platform/memory.ts';
+import { loadNative } from './platform/native.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { readRootFacts, refuseForeignRoot } from './platform/root.ts';
 import { checkSocketPath } from './platform/socket-path.ts';
@@ -32,6 +34,7 @@ export function claimDaemon(env: Environment, execArgv: readonly string[]): Clai
   const asRoot = refuseForeignRoot(readRootFacts(env, env['XDG_RUNTIME_DIR'] ?? home));
   if (asRoot !== null) warnings.push(asRoot);
   hardenProcess();
+  shareArenas(loadNative());
   checkSocketPath(paths.socket);
   ensurePrivateDir(paths.stateDir, uid);
   ensurePrivateDir(paths.runtimeDir, uid);

@@ -17,6 +17,14 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const NATIVE = ['koffi', '@napi-rs/keyring'];
 /** What fastify loads only for options that daemon/ipc/http.ts does not use: schemas of its own and tests. */
 const UNUSED = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
+/** What fastify and pino load at their top, 5 MB of Node's own, for options that daemon/ipc/http.ts and daemon/log.ts do not use. */
+const HOLLOW = [
+  { package: 'fastify', module: /^node:http2$/, instead: 'module.exports = {};' },
+  { package: 'pino', module: /^\.\/(?:lib\/)?transport$/, instead: 'module.exports = {};' },
+  { package: 'pino', module: /^worker_threads$/, instead: 'module.exports = { isMainThread: true };' },
+];
+/** Node's own cost 10 MB as soon as they are named: see there. */
+const FETCH_CLASSES = join(ROOT, 'daemon/issuer/fetch-classes.ts');
 const ENTRY = 'valetkeyd.cjs';
 const LATER = 'valetkeyd-';
 const LICENCES = 'THIRD-PARTY-LICENSES';
@@ -25,7 +33,11 @@ const FIRST = "process.on('SIGUSR1', () => undefined);";
 
 /** @param {string} folder - `daemon/` of a build, beside its `client/` */
 export async function buildDaemon(folder) {
-  const bundle = await rolldown({ input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: [...NATIVE, ...UNUSED] });
+  const bundle = await rolldown({
+    input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: [...NATIVE, ...UNUSED],
+    plugins: [withoutUnused],
+    transform: { inject: { Headers: [FETCH_CLASSES, 'Headers'], Response: [FETCH_CLASSES, 'Response'] } },
+  });
   const { output } = await bundle.generate({
     format: 'cjs',
     strict: true,
@@ -44,6 +56,15 @@ export async function buildDaemon(folder) {
   chmodSync(join(folder, ENTRY), 0o755);
   writeFileSync(join(folder, LICENCES), licencesOf(output.flatMap(({ moduleIds }) => moduleIds)));
 }
+
+const withoutUnused = {
+  name: 'without-unused',
+  resolveId(source, importer = '') {
+    const found = HOLLOW.findIndex((hollow) => hollow.module.test(source) && importer.includes(`/node_modules/${hollow.package}/`));
+    return found < 0 ? null : `\0hollow-${found}.cjs`;
+  },
+  load: (id) => (id.startsWith('\0hollow-') ? HOLLOW[Number.parseInt(id.slice(8), 10)].instead : null),
+};
 
 /** rolldown may also require at the top, for nothing that is used there, what is to be loaded after the claim. */
 function withoutHaste({ code, dynamicImports }) {

@@ -10,7 +10,8 @@ import { endProcess } from '../stage.ts';
 import { pair, summarise } from '../statistics.ts';
 
 const BARE = fileURLToPath(new URL('../processes/bare.js', import.meta.url));
-/** Until what a start leaves behind is settled. */
+/** A process is idle when V8 has given back what the start left behind, which it does after eight quiet seconds. */
+const IDLE_MS = 12_000;
 const SETTLE_MS = 1_500;
 const BATCH = 50_000;
 const CALLERS = 8;
@@ -55,7 +56,7 @@ function withChildren(pid: number): readonly number[] {
 async function bareIdleMb({ stage, node }: Bench, round: number): Promise<number> {
   const socket = stage.path(`idle-${round}.sock`);
   const pid = await stage.serve(node, [BARE, 'idle', socket], socket);
-  await sleep(SETTLE_MS);
+  await sleep(IDLE_MS);
   const mb = residentMb(pid);
   await endProcess(pid);
   return mb;
@@ -63,7 +64,7 @@ async function bareIdleMb({ stage, node }: Bench, round: number): Promise<number
 
 async function ourIdleMb(broker: Broker, words: readonly string[]): Promise<number> {
   await broker.serve(words);
-  await sleep(SETTLE_MS);
+  await sleep(IDLE_MS);
   return broker.residentMb();
 }
 

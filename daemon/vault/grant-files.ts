@@ -12,7 +12,7 @@ import { parseProfileName } from '../../shared/names.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent } from '../core/domain.ts';
 import type { Log, StoredGrant } from '../core/ports.ts';
-import { onDisk, removeDurable, writeReserved } from './private-files.ts';
+import { onDisk, removeDurable, sizeOf, writeReserved } from './private-files.ts';
 import { decodeGrant, encodeGrant, grantBinding } from './records.ts';
 import { refuseNewer, seal, SEAL_VERSION } from './seal.ts';
 import type { Decode, SealedFolder } from './sealed-folder.ts';
@@ -62,11 +62,10 @@ export class GrantFiles {
   }
 
   async begin(profile: ProfileName, intent: RefreshIntent): Promise<void> {
-    const current = await this.#folder.readBytes(`${profile}.jwe`);
-    const size = Math.max(RESERVE_MIN, 2 * (current?.text.length ?? 0));
+    const [current, earlier] = await onDisk(this.#folder.dir, () => Promise.all([`${profile}.jwe`, nextName(profile)].map((file) => sizeOf(join(this.#folder.dir, file)))));
+    const size = Math.max(RESERVE_MIN, 2 * (current ?? 0));
     // Spaces: what is not written over by the answer is cut off, or trimmed by who reads after a crash.
     const text = JSON.stringify({ v: SEAL_VERSION, ...intent }).padEnd(size, ' ');
-    const earlier = await this.#folder.readBytes(nextName(profile));
     // @fault vault.begin.read
     await onDisk(this.#folder.dir, async () => {
       try {

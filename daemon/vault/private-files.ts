@@ -125,29 +125,35 @@ export async function readPrivate(path: string): Promise<PrivateFile | null> {
   }
 }
 
+/** Bytes of the file, or of a link in its place; null where there is none. */
+export async function sizeOf(path: string): Promise<number | null> {
+  try {
+    return (await lstat(path)).size;
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return null;
+    throw cause;
+  }
+}
+
 /** Replaces `name` in `dir`: readers and a crash see the old bytes or the new, never a part. */
 export async function writeDurable(dir: string, name: string, bytes: Uint8Array, nonce: string): Promise<void> {
   const temporary = join(dir, `${name}.${nonce}.tmp`);
-  const handle = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
-    try {
+    await withFile(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, async (file, syncFolder) => {
       // @fault vault.write.opened
-      await writeAll(handle, bytes);
+      await writeAll(file, bytes);
       // @fault vault.write.written
-      await handle.sync();
+      await file.sync();
       // @fault vault.write.synced
-    } finally {
-      await handle.close();
-    }
-    // @fault vault.write.closed
-    await rename(temporary, join(dir, name));
-    // @fault vault.write.renamed
+      await rename(temporary, join(dir, name));
+      // @fault vault.write.renamed
+      await syncFolder();
+      // @fault vault.write.dir-synced
+    });
   } catch (cause) {
     await rm(temporary, { force: true });
     throw cause;
   }
-  await syncDir(dir);
-  // @fault vault.write.dir-synced
 }
 
 /**
@@ -155,29 +161,40 @@ export async function writeDurable(dir: string, name: string, bytes: Uint8Array,
  * between cannot refuse. False where there is no such file.
  */
 export async function writeReserved(dir: string, reserved: string, name: string, bytes: Uint8Array): Promise<boolean> {
-  let handle: FileHandle;
+  const from = join(dir, reserved);
   try {
-    handle = await open(join(dir, reserved), O_WRONLY | O_NOFOLLOW);
+    await withFile(dir, from, O_WRONLY | O_NOFOLLOW, async (file, syncFolder) => {
+      // @fault vault.answer.opened
+      await writeAll(file, bytes);
+      // @fault vault.answer.written
+      await file.truncate(bytes.length);
+      // @fault vault.answer.cut
+      await file.sync();
+      // @fault vault.answer.synced
+      await rename(from, join(dir, name));
+      // @fault vault.answer.renamed
+      await syncFolder();
+      // @fault vault.answer.dir-synced
+    });
+    return true;
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return false;
     throw cause;
   }
+}
+
+/** Opens a file and its directory at once, and closes them at once: each step is a way to another thread and back. */
+async function withFile(dir: string, path: string, flags: number, work: (file: FileHandle, syncFolder: () => Promise<void>) => Promise<void>): Promise<void> {
+  const opened = await Promise.allSettled([open(path, flags, 0o600), ...(POSIX ? [open(dir, O_RDONLY)] : [])]);
+  const handles = opened.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
   try {
-    // @fault vault.answer.opened
-    await writeAll(handle, bytes);
-    // @fault vault.answer.written
-    await handle.truncate(bytes.length);
-    // @fault vault.answer.cut
-    await handle.sync();
-    // @fault vault.answer.synced
+    const refused = opened.find((each) => each.status === 'rejected');
+    if (refused !== undefined) throw refused.reason;
+    const [file, folder] = handles;
+    if (file !== undefined) await work(file, async () => folder?.sync());
   } finally {
-    await handle.close();
+    await Promise.all(handles.map((handle) => handle.close()));
   }
-  await rename(join(dir, reserved), join(dir, name));
-  // @fault vault.answer.renamed
-  await syncDir(dir);
-  // @fault vault.answer.dir-synced
-  return true;
 }
 
 export async function removeDurable(dir: string, names: readonly string[]): Promise<void> {
