@@ -214,15 +214,57 @@ export type IssuerConnection = {
   readonly allowLoopbackHttp: boolean;
 };
 
+/** A program: what runs, and what it interprets. */
+export type Program = {
+  readonly executable: string | null;
+  /** Script of an interpreter, as an absolute path. */
+  readonly script: string | null;
+};
+
+/** One process above the caller. */
+export type Ancestor = Program & {
+  readonly pid: number;
+  readonly startTime: string;
+  /** As the kernel keeps it, 15 bytes at most; cleaned. */
+  readonly name: string;
+};
+
+/**
+ * `human`: a program of a login session. `agent`: a coding agent, or anything that one started. `workload`: no
+ * login session above it (cron, a service, CI, a process that was left behind).
+ */
+export type CallerClass = 'human' | 'agent' | 'workload';
+
+/** Where a caller comes from, as the kernel tells: what rules, questions and records look at beside the process itself. */
+export type Origin = {
+  readonly class: CallerClass;
+  /** The name of the agent that is the caller or stands above it, from the list that ships; null: none. */
+  readonly agent: string | null;
+  /** Whom people think of: shells and Valetkey's own programs are looked through (`git fetch` is git). */
+  readonly program: Program;
+  /** SHA-256 of the executable of `program`, hex; null where it cannot be read. */
+  readonly digest: string | null;
+  /** Parents, the nearest first, up to the leader of the login session or the first of the machine. */
+  readonly lineage: readonly Ancestor[];
+  /** Leader of the kernel's session (setsid); null where it has ended. */
+  readonly sessionLeader: { readonly pid: number; readonly startTime: string } | null;
+  /** Its parent ended before it: it was handed to init or a subreaper, and says nothing of where it began. */
+  readonly isOrphan: boolean;
+  /** The systemd unit or scope, from its cgroup. */
+  readonly unit: string | null;
+  readonly container: boolean;
+  /** A login over the network stands above it. */
+  readonly remote: boolean;
+  /** The connection was passed on by an SSH client or server: who asks is on another machine. */
+  readonly forwarded: boolean;
+};
+
 /** A local process, as the kernel tells. What it says of itself is in `claimed`. */
-export type Caller = {
+export type Caller = Program & {
   readonly uid: number;
   readonly pid: number;
   /** Start time in clock ticks since boot: pid and this together name one process. */
   readonly startTime: string;
-  readonly executable: string | null;
-  /** Script of an interpreter, as an absolute path. */
-  readonly script: string | null;
   /** Controlling terminal (device number) and whether the process is in its foreground. */
   readonly terminal: { readonly device: number; readonly foreground: boolean } | null;
   /** For people: "git (pid 4711)". Cleaned text. */
