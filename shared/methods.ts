@@ -3,6 +3,7 @@
  * from it; a test holds the routes equal to it.
  */
 import * as v from 'valibot';
+import * as a from './approval-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 
@@ -33,6 +34,9 @@ export const METHODS = {
   removeProfile: method('DELETE', '/v1/profiles/{profile}', 'Remove a profile from the configuration', null, s.okReply),
   grants: method('GET', '/v1/grants', 'The grants: claims and times, no tokens', null, s.grantsReply),
   logout: method('DELETE', '/v1/grants/{profile}', 'Forget the grant of a profile and revoke its tokens', null, s.logoutReply, 40_000),
+  approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, a.approvalsReply),
+  answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', a.approvalAnswer, s.okReply),
+  revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),

@@ -240,6 +240,8 @@ export type Origin = {
   readonly class: CallerClass;
   /** The name of the agent that is the caller or stands above it, from the list that ships; null: none. */
   readonly agent: string | null;
+  /** The process of that agent: its tools come and go, it stays. */
+  readonly agentProcess: { readonly pid: number; readonly startTime: string } | null;
   /** Whom people think of: shells and Valetkey's own programs are looked through (`git fetch` is git). */
   readonly program: Program;
   /** SHA-256 of the executable of `program`, hex; null where it cannot be read. */

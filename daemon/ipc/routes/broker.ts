@@ -3,6 +3,7 @@ import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
+import type { Approvals } from '../../approvals/approvals.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
@@ -20,6 +21,7 @@ export type Broker = {
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly releases: Releases;
+  readonly approvals: Approvals;
   readonly vault: Vault;
   readonly issuer: Issuer;
   readonly audit: Audit;

@@ -1,5 +1,6 @@
 import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
+import { answerApproval, approvals, revokeApproval } from './approvals.ts';
 import type { Broker } from './broker.ts';
 import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
 import { events } from './events.ts';
@@ -18,6 +19,7 @@ export function createHandlers(broker: Broker): Handlers {
     startLogin: on(startLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
     profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
     grants: on(grants), logout: on(logout),
+    approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
     lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),

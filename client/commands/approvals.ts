@@ -1,0 +1,68 @@
+import type { ActiveApproval, ApprovalsReply, PendingApproval } from '../../shared/approval-schemas.ts';
+import { examples } from '../command.ts';
+import type { CommandContext, Declare } from '../command.ts';
+import { ago, duration, remaining } from '../time-words.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
+
+export const BINDING_WORDS: Readonly<Record<ActiveApproval['binding'], string>> = {
+  program: 'this program, wherever it runs', session: 'this program, in its terminal', run: 'this run of the program',
+};
+
+export function wishWords({ scopes, resource }: Pick<PendingApproval, 'scopes' | 'resource'>): string {
+  return `${scopes === null ? 'its usual scopes' : scopes.join(' ')}${resource === null ? '' : ` for ${resource}`}`;
+}
+
+/** All that a person has to know before they say yes. */
+export function pendingFacts(pending: PendingApproval, now: number): readonly (readonly [string, string])[] {
+  const { executable, script, agent, lineage, claimed } = pending;
+  return [
+    ['Question', pending.id],
+    ['Program', pending.caller],
+    ['File', [executable ?? '(not known)', ...(script === null ? [] : [script])].join(' ')],
+    ...(agent === null ? [] : [['Agent', agent] as const]),
+    ['Started by', lineage.length === 0 ? '(nothing)' : lineage.join(' < ')],
+    ['Wants', `${pending.profile}: ${wishWords(pending)}`],
+    ...(claimed === null ? [] : [['Says', [claimed.name, claimed.reason].filter((word) => word !== null).join(': ')] as const]),
+    ['Rule', pending.rule],
+    ['A yes holds', pending.may_hold_s === null ? 'for this request' : `at most ${duration(pending.may_hold_s)}`],
+    ['Asked', `${ago(pending.asked_at, now)}, open ${remaining(pending.expires_at, now)}`],
+  ];
+}
+
+function show({ terminal, now }: CommandContext, { pending, active }: ApprovalsReply, onlyActive: boolean): void {
+  if (!onlyActive) {
+    for (const each of pending) {
+      terminal.facts(pendingFacts(each, now()));
+      terminal.line(`Run: valetkey approve ${each.id}   or: valetkey approve ${each.id} --deny`);
+      terminal.line('');
+    }
+    if (pending.length === 0) terminal.note('Nothing waits for your word.');
+  }
+  if (active.length > 0) {
+    terminal.table(['ID', 'PROGRAM', 'MAY USE', 'AS', 'ENDS'], active.map((each) => [
+      each.id, each.caller, `${each.profile}: ${wishWords(each)}`, BINDING_WORDS[each.binding], each.expires_at === null ? 'with its next request' : remaining(each.expires_at, now()).replace(/^for /, 'in '),
+    ]));
+  } else if (onlyActive) terminal.note('You agreed to nothing that still holds.');
+}
+
+async function revoke({ terminal, runningDaemon: { api }, signal }: CommandContext, id: string | undefined): Promise<void> {
+  if (id === undefined) throw ValetkeyError.local('bad_request', 'name the consent to take back', { hint: 'Run: valetkey approvals --active' });
+  const reply = await api.revokeApproval(id, signal);
+  if (terminal.json) terminal.document(reply);
+  else terminal.note('Taken back. Tokens that are out live on until they expire.');
+}
+
+export const declare: Declare = (command, context) => {
+  command
+    .argument('[ACTION]', 'revoke: take a consent back')
+    .argument('[ID]')
+    .option('--active', 'only what was agreed to')
+    .addHelpText('after', examples('valetkey approvals', 'valetkey approvals --active', 'valetkey approvals revoke ID'))
+    .action(async (action: string | undefined, id: string | undefined, { active = false }: { active?: boolean }) => {
+      if (action === 'revoke') return revoke(context, id);
+      if (action !== undefined) throw ValetkeyError.local('bad_request', `there is no action ${action}; there is: revoke`);
+      const reply = await context.runningDaemon.api.approvals(context.signal);
+      if (context.terminal.json) context.terminal.document(active ? { active: reply.active } : reply);
+      else show(context, reply, active);
+    });
+};

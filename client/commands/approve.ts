@@ -1,0 +1,58 @@
+import type { ApprovalAnswer, PendingApproval } from '../../shared/approval-schemas.ts';
+import { examples } from '../command.ts';
+import type { CommandContext, Declare } from '../command.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
+import { BINDING_WORDS, pendingFacts } from './approvals.ts';
+
+type Options = { readonly deny?: boolean; readonly for?: string; readonly exeOnly?: boolean; readonly thisTerminal?: boolean; readonly thisRun?: boolean };
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** `30s`, `15m`, `1h`, `7d`. @throws ValetkeyError bad_request */
+function secondsOf(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,5})([smhd])$/.exec(text) ?? [];
+  const seconds = Number(count) * (UNITS[unit] ?? 0);
+  if (!(seconds > 0)) throw ValetkeyError.local('bad_request', `--for takes a time like 15m, 1h or 7d, not ${text}`);
+  return seconds;
+}
+
+/** @throws ValetkeyError not_found, bad_request */
+async function pick({ runningDaemon: { api }, signal }: CommandContext, id: string | undefined): Promise<PendingApproval> {
+  const { pending } = await api.approvals(signal);
+  const [only] = pending;
+  const found = id === undefined && pending.length === 1 ? only : pending.find((each) => each.id === id);
+  if (found !== undefined) return found;
+  if (id === undefined && pending.length > 1) throw ValetkeyError.local('bad_request', 'more than one question waits for your word', { hint: 'Run: valetkey approvals' });
+  throw ValetkeyError.local('not_found', id === undefined ? 'nothing waits for your word' : 'no question of this id is open', { hint: 'Run: valetkey approvals' });
+}
+
+function answerOf({ deny = false, for: time, exeOnly = false, thisTerminal = false, thisRun = false }: Options): ApprovalAnswer {
+  const bindings = [...(exeOnly ? ['program' as const] : []), ...(thisTerminal ? ['session' as const] : []), ...(thisRun ? ['run' as const] : [])];
+  if (bindings.length > 1) throw ValetkeyError.local('bad_request', 'give one of --exe-only, --this-terminal and --this-run');
+  if (deny) return { allow: false };
+  const [binding] = bindings;
+  return { allow: true, ...(binding === undefined ? {} : { binding }), ...(time === undefined ? {} : { for_s: secondsOf(time) }) };
+}
+
+async function approve(context: CommandContext, id: string | undefined, options: Options): Promise<void> {
+  const { terminal, runningDaemon: { api }, signal, now } = context;
+  const answer = answerOf(options);
+  const pending = await pick(context, id);
+  // Seen before it is agreed to: what was named by its id alone, and what was the only one.
+  if (!terminal.json && !terminal.quiet) terminal.facts(pendingFacts(pending, now()));
+  await api.answerApproval(pending.id, answer, signal);
+  if (terminal.json) terminal.document({ id: pending.id, ...answer });
+  else terminal.note(answer.allow ? `Agreed, for ${BINDING_WORDS[answer.binding ?? 'session']}. Take it back by: valetkey approvals revoke ${pending.id}` : 'Refused.');
+}
+
+export const declare: Declare = (command, context) => {
+  command
+    .argument('[ID]', 'default: the only question that waits')
+    .option('--deny', 'say no')
+    .option('--for <TIME>', 'how long the yes holds, within what the rule allows: 15m, 1h, 7d')
+    .option('--exe-only', 'for this program, wherever it runs')
+    .option('--this-terminal', 'for this program in its terminal session (default)')
+    .option('--this-run', 'for this run of the program, or of the agent that it belongs to')
+    .addHelpText('after', examples('valetkey approve', 'valetkey approve 3fKx91ab --for 1h', 'valetkey approve 3fKx91ab --deny'))
+    .action(async (id: string | undefined, options: Options) => approve(context, id, options));
+};

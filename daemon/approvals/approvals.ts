@@ -1,0 +1,214 @@
+/**
+ * Questions that a person has to answer before a token is given, and the consents that were given. Pending ones
+ * are bounded and end by time; the default is no.
+ *
+ * P1  Five hundred requests for the same thing are one question.
+ * P2  A question outlives its askers: who gave up and comes again finds the answer.
+ * P3  A no holds for a while, so that asking again and again gets nobody tired.
+ * P4  Consents live in memory: they end with the daemon, at lock, panic and logout.
+ */
+import type { ProfileName } from '../../shared/names.ts';
+import { BrokerError } from '../core/errors.ts';
+import type { Clock, Log, Random } from '../core/ports.ts';
+import { bindingKey, programKey, wishKey } from './consent-key.ts';
+import type { Binding, Wish } from './consent-key.ts';
+import { whyNotApprove } from './may-approve.ts';
+import type { Party } from './may-approve.ts';
+
+/** How often a rule wants a person: of each request, or until a time is over. */
+export type Asking = { readonly kind: 'each' } | { readonly kind: 'for'; readonly ms: number };
+
+export type Question = Wish & {
+  readonly asker: Party;
+  readonly rule: string;
+  readonly asking: Asking;
+  /** What the asker says of itself. */
+  readonly claimed: { readonly name: string | null; readonly reason: string | null } | null;
+};
+
+export type Pending = Question & { readonly id: string; readonly askedAt: number; readonly askedAtMs: number; readonly expiresAtMs: number };
+export type Active = Wish & {
+  readonly id: string; readonly label: string; readonly binding: Binding; readonly rule: string; readonly givenBy: string;
+  /** Null: one request more, and it is used up. */
+  readonly untilMs: number | null;
+};
+
+export type Verdict = { readonly allow: false } | { readonly allow: true; readonly binding: Binding; readonly ms: number | null };
+
+export type ApprovalsDeps = {
+  readonly clock: Pick<Clock, 'now' | 'boottimeMs' | 'sleep'>;
+  readonly random: Pick<Random, 'token'>;
+  readonly log: Log;
+  /** SHA-256 of the asker's program; null where it cannot be read. */
+  readonly digestOf: (asker: Party) => Promise<string | null>;
+  readonly onAsked: (pending: Pending) => void;
+};
+
+const PENDING_MAX = 64;
+const PENDING_OF_ONE_PROGRAM = 8;
+const ACTIVE_MAX = 512;
+const QUESTION_MS = 300_000;
+/** After a no, the same question is answered by it. */
+const NO_HOLDS_MS = 60_000;
+/** An answer that came when nobody waited any more is for the one who comes again within this time. */
+const LATE_MS = 120_000;
+
+type Outcome = 'yes' | 'no' | 'nobody answered';
+type Open = { readonly pending: Pending; readonly program: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
+type Consent = { readonly active: Active; readonly program: string; readonly wish: string; readonly bound: string; readonly expiresAtMs: number };
+
+export class Approvals {
+  readonly #deps: ApprovalsDeps;
+  readonly #open = new Map<string, Open>();
+  readonly #consents = new Map<string, Consent>();
+  readonly #refused = new Map<string, number>();
+
+  constructor(deps: ApprovalsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Resolves where a person agrees, or has agreed.
+   * @param waitMs - how long an answer is waited for; after that the question stays open
+   * @throws BrokerError approval_denied; approval_required, which names the question; the signal's reason
+   */
+  async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<{ readonly consent: string }> {
+    const program = programKey(question.asker, await this.#deps.digestOf(question.asker));
+    this.#sweep();
+    const given = this.#find(program, question);
+    if (given !== null) return { consent: given };
+    const key = `${program}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
+    if ((this.#refused.get(key) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
+    const open = this.#open.get(key) ?? this.#ask(key, program, question);
+    open.waiters += 1;
+    try {
+      const outcome = await this.#within(waitMs, open.answered, signal);
+      if (outcome === 'no') throw new BrokerError('approval_denied', 'a person said no');
+      if (outcome !== 'yes') throw this.#required(open.pending);
+      return { consent: open.pending.id };
+    } finally {
+      open.waiters -= 1;
+    }
+  }
+
+  pending(): readonly Pending[] {
+    this.#sweep();
+    return [...this.#open.values()].map(({ pending }) => pending);
+  }
+
+  active(): readonly Active[] {
+    this.#sweep();
+    return [...this.#consents.values()].map(({ active }) => active);
+  }
+
+  /** Throws not_found; approval_refused where this caller may not answer. */
+  answer(id: string, answerer: Party, verdict: Verdict): Pending {
+    this.#sweep();
+    const found = [...this.#open].find(([, { pending }]) => pending.id === id);
+    if (found === undefined) throw new BrokerError('not_found', 'no question of this id is open', { hint: 'Run: valetkey approvals' });
+    const [key, open] = found;
+    const { pending } = open;
+    const whyNot = whyNotApprove(answerer, pending.asker, pending.askedAtMs);
+    // Anybody who could have asked may say no.
+    if (whyNot !== null && verdict.allow) throw new BrokerError('approval_refused', `this process may not approve: it ${whyNot}`);
+    this.#open.delete(key);
+    if (verdict.allow) this.#remember(open, answerer, verdict);
+    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
+    open.answer(verdict.allow ? 'yes' : 'no');
+    return pending;
+  }
+
+  /** False where there is no such consent. */
+  revoke(id: string): boolean {
+    return this.#consents.delete(id);
+  }
+
+  /** Everything of a profile, or all there is: at logout, lock and panic. Who waits is told no. */
+  forget(profile: ProfileName | null): void {
+    for (const [id, { active }] of this.#consents) if (profile === null || active.profile === profile) this.#consents.delete(id);
+    for (const [key, open] of this.#open) {
+      if (profile !== null && open.pending.profile !== profile) continue;
+      this.#open.delete(key);
+      open.answer('no');
+    }
+  }
+
+  #ask(key: string, program: string, question: Question): Open {
+    const same = [...this.#open.values()].filter((open) => open.program === program).length;
+    if (this.#open.size >= PENDING_MAX || same >= PENDING_OF_ONE_PROGRAM) {
+      throw new BrokerError('approval_required', 'too many questions wait for a person already');
+    }
+    const now = this.#now();
+    const pending: Pending = { ...question, id: this.#deps.random.token(6), askedAt: this.#deps.clock.now(), askedAtMs: now, expiresAtMs: now + QUESTION_MS };
+    let answer: Open['answer'] = () => undefined;
+    const answered = new Promise<Outcome>((resolve) => {
+      answer = resolve;
+    });
+    const open: Open = { pending, program, answered, answer, waiters: 0 };
+    this.#open.set(key, open);
+    this.#deps.log.info('approval_asked', { id: pending.id, profile: pending.profile, by: pending.asker.label, rule: pending.rule });
+    this.#deps.onAsked(pending);
+    return open;
+  }
+
+  #find(program: string, question: Question): string | null {
+    const wish = wishKey(question);
+    for (const [id, consent] of this.#consents) {
+      if (consent.program !== program || consent.wish !== wish || bindingKey(consent.active.binding, question.asker) !== consent.bound) continue;
+      if (consent.active.untilMs === null) this.#consents.delete(id);
+      return id;
+    }
+    return null;
+  }
+
+  #remember({ pending, program, waiters }: Open, answerer: Party, { binding, ms }: Verdict & { readonly allow: true }): void {
+    const isEach = pending.asking.kind === 'each';
+    // Those who wait have it; what each request is asked about is not remembered beyond.
+    if (isEach && waiters > 0) return;
+    const bound = bindingKey(binding, pending.asker);
+    if (bound === null) throw new BrokerError('bad_request', `the program has no ${binding} that can be told`, { hint: 'Give: --exe-only or --this-run' });
+    const most = pending.asking.kind === 'each' ? LATE_MS : pending.asking.ms;
+    const expiresAtMs = this.#now() + Math.min(ms ?? most, most);
+    const { id, asker, rule, profile, resource, scopes } = pending;
+    if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
+    this.#consents.set(id, {
+      program, wish: wishKey(pending), bound, expiresAtMs,
+      active: { id, profile, resource, scopes, label: asker.label, binding, rule, givenBy: answerer.label, untilMs: isEach ? null : expiresAtMs },
+    });
+  }
+
+  #sweep(): void {
+    const now = this.#now();
+    for (const [key, open] of this.#open) {
+      if (open.pending.expiresAtMs > now) continue;
+      this.#open.delete(key);
+      open.answer('nobody answered');
+    }
+    for (const [id, { expiresAtMs }] of this.#consents) if (expiresAtMs <= now) this.#consents.delete(id);
+    for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);
+  }
+
+  #required({ id, rule, profile }: Pending): BrokerError {
+    return new BrokerError('approval_required', `a person has to agree that this program uses ${profile} (rule ${rule})`, {
+      hint: `Run in another terminal: valetkey approve ${id}`, retryAfterS: 5,
+    });
+  }
+
+  /** Rejects with the signal's reason. */
+  async #within(ms: number, answered: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
+    const done = new AbortController();
+    const leave = (): void => done.abort(signal.reason);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      return await Promise.race([answered, this.#deps.clock.sleep(ms, done.signal).then((): Outcome => 'nobody answered')]);
+    } finally {
+      signal.removeEventListener('abort', leave);
+      done.abort();
+    }
+  }
+
+  #now(): number {
+    return this.#deps.clock.boottimeMs();
+  }
+}

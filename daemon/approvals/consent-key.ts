@@ -1,0 +1,48 @@
+/**
+ * What a consent is for, and to whom it was given. It is of one program (its file and its bytes, or its script),
+ * one profile and resource, and no more scopes than were shown; and it holds for that program everywhere, in one
+ * terminal session, or for one run.
+ */
+import { createHash } from 'node:crypto';
+import type { ProfileName, Scope } from '../../shared/names.ts';
+import type { Party } from './may-approve.ts';
+
+/** `program`: wherever it runs. `session`: in this terminal session. `run`: this process, or the agent it belongs to. */
+export type Binding = 'program' | 'session' | 'run';
+
+export type Wish = {
+  readonly profile: ProfileName;
+  readonly resource: string | null;
+  /** Null: those of the profile. */
+  readonly scopes: readonly Scope[] | null;
+};
+
+/** Names the program by what it is; with its bytes where they could be read. */
+export function programKey({ origin }: Party, digest: string | null): string {
+  const { executable, script } = origin.program;
+  return join([executable ?? '', digest ?? '', script ?? '', origin.agent ?? '']);
+}
+
+export function wishKey({ profile, resource, scopes }: Wish): string {
+  return join([profile, resource ?? '', ...(scopes === null ? ['default'] : ['scopes', ...scopes.toSorted()])]);
+}
+
+/** Null: this caller has nothing that the consent could be bound to. */
+export function bindingKey(binding: Binding, party: Party): string | null {
+  switch (binding) {
+    case 'program':
+      return 'anywhere';
+    case 'session': {
+      const leader = party.origin.sessionLeader;
+      return leader === null ? null : join([String(leader.pid), leader.startTime]);
+    }
+    case 'run': {
+      const run = party.origin.agentProcess ?? party;
+      return join([String(run.pid), run.startTime]);
+    }
+  }
+}
+
+function join(parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+}

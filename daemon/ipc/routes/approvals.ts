@@ -1,0 +1,45 @@
+import type * as v from 'valibot';
+import type { approvalAnswer, ApprovalsReply } from '../../../shared/approval-schemas.ts';
+import type { OkReply } from '../../../shared/schemas.ts';
+import type { Active, Pending } from '../../approvals/approvals.ts';
+import { BrokerError } from '../../core/errors.ts';
+import type { Ask } from '../dispatch.ts';
+import type { Broker } from './broker.ts';
+
+type Body = v.InferOutput<typeof approvalAnswer>;
+
+export function approvals({ approvals: held, clock }: Broker): ApprovalsReply {
+  const epochOf = (boottimeMs: number): number => Math.floor((clock.now() + boottimeMs - clock.boottimeMs()) / 1000);
+  return { pending: held.pending().map((each) => pendingView(each, epochOf)), active: held.active().map((each) => activeView(each, epochOf)) };
+}
+
+/** On record before who waits has its token: the route of the token writes its own record after this one. */
+export async function answerApproval({ approvals: held, audit }: Broker, ask: Ask): Promise<OkReply> {
+  const { allow, binding = 'session', for_s } = ask.body as Body; // parsed by this method's schema
+  const answered = held.answer(ask.params['id'] ?? '', ask.caller, allow ? { allow, binding, ms: for_s === undefined ? null : for_s * 1000 } : { allow });
+  await audit.append({
+    event: allow ? 'approval_given' : 'approval_denied', profile: answered.profile, caller: ask.caller, request: ask.requestId,
+    facts: { approval: answered.id, asker: answered.asker.label, rule: answered.rule, resource: answered.resource, scopes: answered.scopes, ...(allow ? { binding, for_s: for_s ?? null } : {}) },
+  });
+  return { ok: true };
+}
+
+export async function revokeApproval({ approvals: held, audit }: Broker, ask: Ask): Promise<OkReply> {
+  const id = ask.params['id'] ?? '';
+  if (!held.revoke(id)) throw new BrokerError('not_found', 'no consent has this id', { hint: 'Run: valetkey approvals' });
+  await audit.append({ event: 'approval_revoked', profile: null, caller: ask.caller, request: ask.requestId, facts: { approval: id } });
+  return { ok: true };
+}
+
+function pendingView({ id, profile, resource, scopes, asker, claimed, rule, asking, askedAt, expiresAtMs }: Pending, epochOf: (boottimeMs: number) => number): ApprovalsReply['pending'][number] {
+  const { program, agent, lineage } = asker.origin;
+  return {
+    id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: asker.label, executable: program.executable, script: program.script, agent,
+    lineage: lineage.map(({ name, pid }) => `${name} (pid ${pid})`), claimed, rule,
+    may_hold_s: asking.kind === 'each' ? null : Math.floor(asking.ms / 1000), asked_at: Math.floor(askedAt / 1000), expires_at: epochOf(expiresAtMs),
+  };
+}
+
+function activeView({ id, profile, resource, scopes, label, binding, rule, givenBy, untilMs }: Active, epochOf: (boottimeMs: number) => number): ApprovalsReply['active'][number] {
+  return { id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: label, binding, rule, given_by: givenBy, expires_at: untilMs === null ? null : epochOf(untilMs) };
+}
