@@ -24,6 +24,8 @@ export function whyNotApprove(answerer: Party, asker: Party, askedAtMs: number):
   if (origin.isOrphan) return 'was left behind by the process that started it';
   if (asker.terminal?.device === terminal.device) return 'is at the terminal of the program that asks';
   if (isBelow(answerer, asker)) return 'was started by the program that asks';
+  const agent = asker.origin.agentProcess;
+  if (agent !== null && isBelow(answerer, agent)) return 'was started by the agent that asks';
   const leader = origin.sessionLeader;
   if (leader === null) return 'has no session that can be told';
   if (isSame(leader, asker.origin.sessionLeader)) return 'is in the session of the program that asks';
@@ -38,6 +40,6 @@ function isSame(one: Named, other: Named | null): boolean {
 }
 
 /** What the asker's own parents started beside it is somebody else: a shell of another window has the desktop above it as well. */
-function isBelow(answerer: Party, asker: Party): boolean {
-  return isSame(answerer, asker) || answerer.origin.lineage.some((ancestor) => isSame(ancestor, asker));
+function isBelow(answerer: Party, process: Named): boolean {
+  return isSame(answerer, process) || answerer.origin.lineage.some((ancestor) => isSame(ancestor, process));
 }

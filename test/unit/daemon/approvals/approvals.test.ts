@@ -1,0 +1,198 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Approvals } from '../../../../daemon/approvals/approvals.ts';
+import type { Question } from '../../../../daemon/approvals/approvals.ts';
+import type { Party } from '../../../../daemon/approvals/may-approve.ts';
+import { profileName, scopes } from '../../../support/builders.ts';
+import { FakeClock, settle } from '../../../support/fake-clock.ts';
+import { LogSink } from '../../../support/fakes.ts';
+import { someApprover, someAsker } from '../../../support/parties.ts';
+
+const WAIT_MS = 30_000;
+const HOUR_MS = 3_600_000;
+const never = new AbortController().signal;
+
+let clock: FakeClock;
+let digests: Map<string, string>;
+let asked: string[];
+let approvals: Approvals;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  digests = new Map();
+  asked = [];
+  let ids = 0;
+  approvals = new Approvals({
+    clock, log: new LogSink(), random: { token: () => `id-${(ids += 1)}` },
+    digestOf: async (asker) => digests.get(asker.origin.program.executable ?? '') ?? null,
+    onAsked: ({ id }) => void asked.push(id),
+  });
+});
+
+const question = (over: Partial<Question> = {}): Question => ({
+  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, claimed: null, ...over,
+});
+const admit = (over: Partial<Question> = {}, waitMs = WAIT_MS): Promise<unknown> => approvals.admit(question(over), waitMs, never).then(() => 'yes', (cause: unknown) => (cause as { code?: string }).code);
+const approver = (): Party => someApprover();
+async function approve(id: string, over: object = {}): Promise<void> {
+  await settle();
+  approvals.answer(id, approver(), { allow: true, binding: 'session', ms: null, ...over });
+}
+
+describe('a question', () => {
+  it('[IP-10] is one for five hundred requests of the same thing, and one answer serves them all', async () => {
+    const all = Promise.all(Array.from({ length: 500 }, () => admit()));
+    await settle();
+    expect([asked, approvals.pending().length]).toEqual([['id-1'], 1]);
+    await approve('id-1');
+    expect(new Set(await all)).toEqual(new Set(['yes']));
+    expect(await admit()).toBe('yes');
+    expect(asked).toHaveLength(1);
+  });
+
+  it.each([
+    ['another profile', { profile: profileName('prod') }],
+    ['another resource', { resource: 'https://api.example' }],
+    ['other scopes', { scopes: scopes('admin') }],
+    ['another program', { asker: someAsker({}, { program: { executable: '/usr/bin/wget', script: null } }) }],
+    ['another script of the same interpreter', { asker: someAsker({}, { program: { executable: '/usr/bin/curl', script: '/tmp/x.py' } }) }],
+    ['another agent', { asker: someAsker({}, { agent: 'codex' }) }],
+    ['another terminal session', { asker: someAsker({}, { sessionLeader: { pid: 1, startTime: '1' } }) }],
+  ])('is another one for %s', async (_what, over) => {
+    void admit();
+    await approve('id-1');
+    void admit(over);
+    await settle();
+    expect(asked).toEqual(['id-1', 'id-2']);
+  });
+
+  it('is told as open where nobody answers in time, and an answer that comes later is for who asks again', async () => {
+    const first = admit();
+    await settle();
+    await clock.advance(WAIT_MS);
+    expect(await first).toBe('approval_required');
+    await approve('id-1');
+    expect(await admit()).toBe('yes');
+    expect(asked).toHaveLength(1);
+  });
+
+  it('ends after five minutes, and may be asked anew', async () => {
+    void admit({}, 1);
+    await settle();
+    await clock.advance(300_000);
+    expect(approvals.pending()).toEqual([]);
+    expect(() => approvals.answer('id-1', approver(), { allow: true, binding: 'session', ms: null })).toThrow(expect.objectContaining({ code: 'not_found' }));
+  });
+
+  it('that was refused is refused for a minute, without asking anybody', async () => {
+    const first = admit();
+    await settle();
+    approvals.answer('id-1', approver(), { allow: false });
+    expect([await first, await admit(), asked.length]).toEqual(['approval_denied', 'approval_denied', 1]);
+    await clock.advance(60_000);
+    void admit();
+    await settle();
+    expect(asked).toHaveLength(2);
+  });
+
+  it('[IP-10] may be refused by anybody, and approved by nobody whom the asker could be', async () => {
+    const first = admit();
+    await settle();
+    expect(() => approvals.answer('id-1', question().asker, { allow: true, binding: 'session', ms: null })).toThrow(expect.objectContaining({ code: 'approval_refused' }));
+    expect(approvals.pending()).toHaveLength(1);
+    approvals.answer('id-1', question().asker, { allow: false });
+    expect(await first).toBe('approval_denied');
+  });
+
+  it('that nobody waits for any more frees nothing but its waiter', async () => {
+    const gone = new AbortController();
+    const waiting = approvals.admit(question(), WAIT_MS, gone.signal);
+    await settle();
+    gone.abort(new Error('left'));
+    await expect(waiting).rejects.toThrow('left');
+    expect(approvals.pending()).toHaveLength(1);
+  });
+
+  it('is not put where too many are open: eight of a program, 64 in all', async () => {
+    for (let i = 0; i < 8; i += 1) void admit({ profile: profileName(`p${i}`) });
+    await settle();
+    expect(await admit({ profile: profileName('one-more') })).toBe('approval_required');
+    for (let program = 0; program < 7; program += 1) {
+      for (let i = 0; i < 8; i += 1) void admit({ profile: profileName(`p${i}`), asker: someAsker({}, { program: { executable: `/bin/p${program}`, script: null } }) });
+    }
+    await settle();
+    expect(approvals.pending()).toHaveLength(64);
+    expect(await admit({ asker: someAsker({}, { program: { executable: '/bin/last', script: null } }) })).toBe('approval_required');
+  });
+});
+
+describe('a consent', () => {
+  it('ends by time: at the latest when the rule says so', async () => {
+    void admit();
+    await approve('id-1', { ms: 10 * HOUR_MS });
+    await clock.advance(HOUR_MS - 1);
+    expect(await admit()).toBe('yes');
+    await clock.advance(1);
+    expect(approvals.active()).toEqual([]);
+    void admit();
+    await settle();
+    expect(asked).toHaveLength(2);
+  });
+
+  it('[IP-10] ends with the bytes of the program', async () => {
+    digests.set('/usr/bin/curl', 'aaaa');
+    void admit();
+    await approve('id-1', { binding: 'program' });
+    expect(await admit()).toBe('yes');
+    digests.set('/usr/bin/curl', 'bbbb');
+    void admit();
+    await settle();
+    expect(asked).toHaveLength(2);
+  });
+
+  it('may be of the program wherever it runs, or of one run of the agent alone', async () => {
+    const elsewhere = { asker: someAsker({}, { sessionLeader: { pid: 9, startTime: '9' }, agentProcess: { pid: 8, startTime: '8' } }) };
+    void admit();
+    await approve('id-1', { binding: 'program' });
+    expect(await admit(elsewhere)).toBe('yes');
+    approvals.forget(null);
+    void admit();
+    await approve('id-2', { binding: 'run' });
+    expect(await admit({ asker: someAsker({ pid: 5200, startTime: '400' }) })).toBe('yes');
+    void admit(elsewhere);
+    await settle();
+    expect(asked).toHaveLength(3);
+  });
+
+  it('to each request is used up by it, and serves all who waited', async () => {
+    const each = { asking: { kind: 'each' } } as const;
+    const two = Promise.all([admit(each), admit(each)]);
+    await approve('id-1');
+    expect(await two).toEqual(['yes', 'yes']);
+    void admit(each);
+    await settle();
+    expect(asked).toHaveLength(2);
+    // Nobody waits when the answer comes: it is for one request of the next two minutes.
+    await clock.advance(WAIT_MS);
+    await approve('id-2');
+    expect(await admit(each)).toBe('yes');
+    void admit(each);
+    await settle();
+    expect(asked).toHaveLength(3);
+  });
+
+  it('is taken back by its id, and with a profile or with all', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      void admit({ profile: profileName(name) });
+    }
+    await settle();
+    for (const { id } of approvals.pending()) await approve(id);
+    expect(approvals.active().map(({ profile }) => profile)).toEqual(['a', 'b', 'c']);
+    expect([approvals.revoke('id-1'), approvals.revoke('id-1')]).toEqual([true, false]);
+    approvals.forget(profileName('b'));
+    expect(approvals.active().map(({ profile }) => profile)).toEqual(['c']);
+    const waiting = admit({ profile: profileName('d') });
+    await settle();
+    approvals.forget(null);
+    expect([await waiting, approvals.active()]).toEqual(['approval_denied', []]);
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { whyNotApprove } from '../../../../daemon/approvals/may-approve.ts';
+import { someApprover, someAsker } from '../../../support/parties.ts';
+
+/** Ten seconds since boot, in the 1/100 s of start times: 1,000. */
+const ASKED_MS = 10_000;
+
+describe('whoever answers a question', () => {
+  it('may from a terminal of a login session that was open before', () => {
+    expect(whyNotApprove(someApprover(), someAsker(), ASKED_MS)).toBeNull();
+  });
+
+  const own = someAsker();
+  it.each([
+    ['is another user', someApprover({ uid: 1001 }), /another user/],
+    ['asks over a forwarded socket', someApprover({}, { forwarded: true }), /another machine/],
+    ['is in a container', someApprover({}, { container: true }), /container/],
+    ['was started by an agent', someApprover({}, { class: 'agent', agent: 'codex' }), /started by codex/],
+    ['has no login session', someApprover({}, { class: 'workload' }), /outside of a login session/],
+    ['has no terminal', someApprover({ terminal: null }), /terminal/],
+    ['is in the background of its terminal', someApprover({ terminal: { device: 34_830, foreground: false } }), /foreground/],
+    ['was left behind by its parent', someApprover({}, { isOrphan: true }), /left behind/],
+    ['is at the terminal of the asker', someApprover({ terminal: { device: 34_820, foreground: true } }), /terminal of the program that asks/],
+    ['is the asker', someApprover({ pid: own.pid, startTime: own.startTime }), /started by the program that asks/],
+    ['was started by the asker', someApprover({}, { lineage: [{ pid: own.pid, startTime: own.startTime, name: 'x', executable: null, script: null }] }), /started by the program that asks/],
+    ['is in the session of the asker', someApprover({}, { sessionLeader: own.origin.sessionLeader }), /session of the program that asks/],
+    ['has no session', someApprover({}, { sessionLeader: null }), /no session/],
+    ['is in a session that was made since', someApprover({}, { sessionLeader: { pid: 7000, startTime: '1001' } }), /younger/],
+    ['is in a session of the same moment', someApprover({}, { sessionLeader: { pid: 7000, startTime: '1000' } }), /younger/],
+  ])('[IP-10] may not where it %s', (_what, answerer, why) => {
+    expect(whyNotApprove(answerer, own, ASKED_MS)).toMatch(why);
+  });
+
+  it('may not be a child of the agent that the asker belongs to', () => {
+    const agent = own.origin.agentProcess;
+    const answerer = someApprover({}, { lineage: [{ pid: agent?.pid ?? 0, startTime: agent?.startTime ?? '', name: 'node', executable: '/usr/bin/node', script: null }] });
+    expect(whyNotApprove(answerer, own, ASKED_MS)).toMatch(/started by the agent that asks/);
+  });
+});
