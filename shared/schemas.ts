@@ -221,7 +221,7 @@ export type OkReply = v.InferOutput<typeof okReply>;
 /** One server-sent event of GET /v1/events: its `event` name and this as `data`. */
 export const brokerEvent = v.object({
   at: epoch,
-  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'config_reloaded', 'locked', 'unlocked', 'stopping']),
+  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'stopping']),
   profile: v.nullable(v.string()),
   detail: v.nullable(v.string()),
 });

@@ -14,13 +14,14 @@ export function approvals({ approvals: held, clock }: Broker): ApprovalsReply {
 }
 
 /** On record before who waits has its token: the route of the token writes its own record after this one. */
-export async function answerApproval({ approvals: held, audit }: Broker, ask: Ask): Promise<OkReply> {
+export async function answerApproval({ approvals: held, audit, events }: Broker, ask: Ask): Promise<OkReply> {
   const { allow, binding = 'session', for_s } = ask.body as Body; // parsed by this method's schema
   const answered = held.answer(ask.params['id'] ?? '', ask.caller, allow ? { allow, binding, ms: for_s === undefined ? null : for_s * 1000 } : { allow });
   await audit.append({
     event: allow ? 'approval_given' : 'approval_denied', profile: answered.profile, caller: ask.caller, request: ask.requestId,
     facts: { approval: answered.id, asker: answered.asker.label, rule: answered.rule, resource: answered.resource, scopes: answered.scopes, ...(allow ? { binding, for_s: for_s ?? null } : {}) },
   });
+  events.emit('approval_answered', answered.profile, answered.id);
   return { ok: true };
 }
 

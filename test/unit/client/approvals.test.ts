@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { ValetkeyError } from '../../../client/valetkey-error.ts';
+import type { ActiveApproval, PendingApproval } from '../../../shared/approval-schemas.ts';
+import { NOW, run } from './fake-world.ts';
+
+const pending: PendingApproval = {
+  id: 'k3Jd9sQx', profile: 'work', resource: null, scopes: null, caller: 'curl (pid 5100)', executable: '/usr/bin/curl', script: null, agent: 'claude-code',
+  lineage: ['sh (pid 5050)', 'node (pid 5000)'], claimed: { name: 'deploy', reason: 'to ship it' }, rule: 'agents', may_hold_s: 3_600, asked_at: NOW - 10, expires_at: NOW + 290,
+};
+const active: ActiveApproval = {
+  id: 'zz19', profile: 'prod', resource: 'https://api.example', scopes: ['read', 'write'], caller: 'terraform (pid 1)', binding: 'program', rule: 'high', given_by: 'valetkey (pid 2)', expires_at: NOW + 3_000,
+};
+const api = { approvals: () => ({ pending: [pending], active: [active] }), answerApproval: () => ({ ok: true }), revokeApproval: () => ({ ok: true }) };
+
+describe('approvals', () => {
+  it('shows who asks, above what, for what, what it claims, and how to answer; then what was agreed to', async () => {
+    const { stdout, exit } = await run(['approvals'], { api });
+    expect(exit).toBe(0);
+    expect(stdout).toContain('Program      curl (pid 5100)\nFile         /usr/bin/curl\nAgent        claude-code\nStarted by   sh (pid 5050) < node (pid 5000)\nWants        work: its usual scopes\nSays         deploy: to ship it\n');
+    expect(stdout).toContain('A yes holds  at most 60 min\nAsked        10 s ago, open for 5 min\n');
+    expect(stdout).toContain('valetkey approve k3Jd9sQx');
+    expect(stdout).toMatch(/zz19 +terraform \(pid 1\) +prod: read write for https:\/\/api\.example +this program, wherever it runs +in 50 min/);
+  });
+
+  it('is a document with --json, and says so where there is nothing', async () => {
+    expect(JSON.parse((await run(['approvals', '--json'], { api })).stdout)).toEqual(api.approvals());
+    expect(JSON.parse((await run(['approvals', '--active', '--json'], { api })).stdout)).toEqual({ active: [active] });
+    const none = { approvals: () => ({ pending: [], active: [] }) };
+    expect((await run(['approvals'], { api: none })).stderr).toContain('Nothing waits for your word.');
+    expect((await run(['approvals', '--active'], { api: none })).stderr).toContain('You agreed to nothing that still holds.');
+  });
+
+  it('revoke takes one back by its id', async () => {
+    expect((await run(['approvals', 'revoke', 'zz19'], { api })).calls).toEqual([['revokeApproval', 'zz19']]);
+    expect(await run(['approvals', 'revoke'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('approvals --active') as string });
+    expect(await run(['approvals', 'drop'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('there is: revoke') as string });
+  });
+});
+
+describe('approve', () => {
+  it('shows the only question and agrees to it', async () => {
+    const { calls, stdout, stderr } = await run(['approve'], { api });
+    expect(calls).toEqual([['approvals'], ['answerApproval', 'k3Jd9sQx', { allow: true }]]);
+    expect(stdout).toContain('curl (pid 5100)');
+    expect(stderr).toContain('this program, in its terminal');
+  });
+
+  it.each([
+    [['--for', '15m'], { allow: true, for_s: 900 }],
+    [['--exe-only', '--for', '7d'], { allow: true, binding: 'program', for_s: 604_800 }],
+    [['--this-terminal'], { allow: true, binding: 'session' }],
+    [['--this-run'], { allow: true, binding: 'run' }],
+    [['--deny'], { allow: false }],
+  ])('takes %j', async (flags, answer) => {
+    expect((await run(['approve', 'k3Jd9sQx', ...flags], { api })).calls.at(-1)).toEqual(['answerApproval', 'k3Jd9sQx', answer]);
+  });
+
+  it.each([
+    [['approve', 'other'], 'no question of this id is open'],
+    [['approve', '--for', 'ever'], 'a time like 15m'],
+    [['approve', '--for', '0s'], 'a time like 15m'],
+    [['approve', '--exe-only', '--this-run'], 'give one of'],
+  ])('answers nothing by %j', async (words, why) => {
+    const { exit, stderr, calls } = await run(words, { api });
+    expect(exit).toBe(2);
+    expect(stderr).toContain(why);
+    expect(calls.map(([name]) => name)).not.toContain('answerApproval');
+  });
+
+  it('does not guess which one is meant', async () => {
+    const two = { ...api, approvals: () => ({ pending: [pending, { ...pending, id: 'second' }], active: [] }) };
+    expect(await run(['approve'], { api: two })).toMatchObject({ exit: 2, stderr: expect.stringContaining('more than one question') as string });
+    expect(await run(['approve'], { api: { approvals: () => ({ pending: [], active: [] }) } })).toMatchObject({ exit: 2, stderr: expect.stringContaining('nothing waits') as string });
+  });
+
+  it('[IP-10] says why this process may not', async () => {
+    const refuse = () => { throw ValetkeyError.local('approval_refused', 'this process may not approve: it was started by claude-code'); };
+    expect(await run(['approve'], { api: { ...api, answerApproval: refuse } })).toMatchObject({ exit: 5, stderr: expect.stringContaining('started by claude-code') as string });
+  });
+});
