@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Random, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
@@ -47,6 +47,7 @@ export type Edges = {
   readonly issuer: Issuer;
   readonly callers: Callers;
   readonly peerOf: (fd: number) => Peer;
+  readonly pinOf: (fd: number) => Pin | null;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
 };
 
@@ -125,12 +126,12 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     clock, random: edges.random, log, isStopping: () => signal.aborted,
   });
   const makeDoor = (): Server => createDoor({
-    peerOf: edges.peerOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, log,
+    peerOf: edges.peerOf, pinOf: edges.pinOf, uid: edges.uid, connectionsPerProcess: () => config.current().limits.connectionsPerProcess, log,
     onRefused: (peer) => {
       log.warn('peer_refused', { uid: peer.uid, pid: peer.pid });
       noteRefusal({ where: 'socket', uid: peer.uid, pid: peer.pid });
     },
-    take: (socket, peer) => app.take(socket, peer),
+    take: (socket, peer, pin) => app.take(socket, peer, pin),
   });
   const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await doorway.open();

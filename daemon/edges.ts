@@ -20,7 +20,7 @@ import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
-import { peerOf } from './platform/peer.ts';
+import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
@@ -71,7 +71,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, vault, audit, issuer, callers, peerOf,
+        clock, random, log, uid, config, vault, audit, issuer, callers, peerOf, pinOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),

@@ -4,7 +4,9 @@
  * nothing: no automation, no graphical session.
  */
 import type { SessionFacts } from '../core/domain.ts';
+import { parseCgroup } from './cgroup.ts';
 import type { LogindSession } from './logind.ts';
+import { CONTAINER_RUNTIME, REMOTE_LOGIN } from './programs.ts';
 
 /** Variables of the caller, as it was started with them; only those of environment.ts. */
 export type Environment = ReadonlyMap<string, string>;
@@ -35,11 +37,6 @@ export const CI_VARIABLES = ['CI', 'GITHUB_ACTIONS', 'GITLAB_CI', 'TF_BUILD', 'J
 export const SSH_VARIABLES = ['SSH_CONNECTION', 'SSH_TTY', 'SSH_CLIENT'] as const;
 export const CONTAINER_VARIABLES = ['KUBERNETES_SERVICE_HOST', 'REMOTE_CONTAINERS', 'CODESPACES', 'container'] as const;
 
-/** Names as the kernel keeps them, 15 bytes at most. sshd-session: OpenSSH 9.8 and newer. */
-const REMOTE_LOGIN = /^(sshd|sshd-session|sshd-auth|dropbear|mosh-server|etterminal|tailscaled|telnetd|in\.telnetd)$/;
-const CONTAINER_RUNTIME = /^(containerd-shim|conmon|systemd-nspawn|lxc-start|docker-init)/;
-const CONTAINER_CGROUP = /\/(docker\/|docker-[0-9a-f]{12}|kubepods|cri-containerd|crio-|libpod-|lxc\/|lxc\.payload|buildkit\/)/;
-
 export function sessionFactsFrom(raw: RawFacts): SessionFacts {
   const environment: Environment = raw.environment ?? new Map();
   const holds = (name: string): boolean => (environment.get(name) ?? '') !== '';
@@ -50,7 +47,7 @@ export function sessionFactsFrom(raw: RawFacts): SessionFacts {
     remote: SSH_VARIABLES.some(holds) || raw.ancestors.some((name) => REMOTE_LOGIN.test(name)) || logind?.isRemote === true,
     container:
       raw.hasContainerMark || raw.isInOtherNamespace || CONTAINER_VARIABLES.some(holds) ||
-      CONTAINER_CGROUP.test(raw.cgroup) || raw.ancestors.some((name) => CONTAINER_RUNTIME.test(name)),
+      parseCgroup(raw.cgroup).container !== null || raw.ancestors.some((name) => CONTAINER_RUNTIME.test(name)),
     wsl:
       /microsoft/i.test(raw.osRelease) || holds('WSL_DISTRO_NAME') || holds('WSL_INTEROP')
         ? { interop: holds('WSL_INTEROP') }

@@ -13,22 +13,20 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Caller } from '../core/domain.ts';
 import type { Peer } from '../core/ports.ts';
-import { isTold, readTarget } from './proc.ts';
+import { IMAGE_FIELDS, isTold, readTarget } from './proc.ts';
 
 /** Where the process is now, of its terminal: that changes while the program stays. */
 export type Standing = { readonly terminal: number; readonly foregroundGroup: number; readonly group: number };
 
 /** Descriptors of one process, from before it was looked at. */
 export type Hold = { readonly pid: number; readonly stat: number; readonly environ: number; readonly image: Buffer };
-type Known = { readonly hold: Hold; readonly executable: string; standing: Standing; caller: Caller };
+type Known = { readonly hold: Hold; readonly executable: string; readonly proof: object; standing: Standing; caller: Caller };
 
 const KNOWN_MAX = 64;
 /** Pids that came once. */
 const SEEN_MAX = 256;
 /** startcode and what is before it are decimal numbers; 52 fields of at most 20 digits. */
 const STAT_BYTES = 2_048;
-/** From start_data to exit_code: seven addresses, and a code that a living process does not show (proc_pid_stat(5)). */
-const IMAGE_FIELDS = 8;
 const SPACE = 0x20;
 const CLOSING = 0x29;
 const ZERO = 0x30;
@@ -73,15 +71,33 @@ export class KnownProcesses {
     return null;
   }
 
-  /** Takes the descriptors over. The facts count only if they were read of what is held. */
-  keep(hold: Hold, caller: Caller | null): void {
+  /**
+   * Takes the descriptors over. The facts count only if they were read of what is held.
+   * @param proof - names these facts, for holds()
+   */
+  keep(hold: Hold, caller: Caller | null, proof: object | null): void {
     const standing = caller === null || caller.executable === null ? null : this.#look(hold);
-    if (caller === null || caller.executable === null || standing === null) return release(hold);
+    if (caller === null || caller.executable === null || proof === null || standing === null) return release(hold);
     const before = this.#known.get(hold.pid);
     if (before !== undefined) this.#forget(before);
     const [oldest] = this.#known.values();
     if (oldest !== undefined && this.#known.size >= KNOWN_MAX) this.#forget(oldest);
-    this.#known.set(hold.pid, { hold, executable: caller.executable, standing, caller });
+    this.#known.set(hold.pid, { hold, executable: caller.executable, proof, standing, caller });
+  }
+
+  /**
+   * Whether the memory that the process of these facts had is still its own: it is given up by exec() and at
+   * the end. Null: they are not of a process that is held. One read of one byte, for the hottest path of all.
+   */
+  holds(pid: number, proof: object): boolean | null {
+    const known = this.#known.get(pid);
+    return known === undefined || known.proof !== proof ? null : read(known.hold.environ, this.#buffer, 1) === 1;
+  }
+
+  /** What was learned of it since. */
+  renew(caller: Caller, proof: object): void {
+    const known = this.#known.get(caller.pid);
+    if (known?.proof === proof) known.caller = { ...caller, terminal: known.caller.terminal };
   }
 
   /** Closes all descriptors. */

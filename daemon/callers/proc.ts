@@ -5,7 +5,7 @@
  * three turns in the thread pool; what lies in the process's memory or on a disk may be slow to come, so that
  * is waited for.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { constants, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
@@ -15,13 +15,23 @@ export type ProcStat = {
   readonly isDead: boolean;
   readonly parent: number;
   readonly group: number;
+  /** Pid of the leader of its session (setsid), who may have ended; 0: of another pid namespace, or the kernel's. */
+  readonly session: number;
   /** Device number of the controlling terminal; 0: none. */
   readonly terminal: number;
   /** Process group in the foreground of that terminal. */
   readonly foregroundGroup: number;
   /** Clock ticks since boot. A string: it is only compared. */
   readonly startTime: string;
+  /** Addresses of the program's image, which exec() makes anew; null where the kernel does not show them. */
+  readonly image: string | null;
 };
+
+/** Enough for 52 fields of at most 20 digits, and for the memberships of cgroup v1. */
+const SMALL_BYTES = 16_384;
+/** From start_data to exit_code: seven addresses, and a code that a living process does not show (proc_pid_stat(5)). */
+export const IMAGE_FIELDS = 8;
+const buffer = Buffer.allocUnsafeSlow(SMALL_BYTES);
 
 /** proc_pid_stat(5). The comm may hold spaces and parentheses, so fields count from the last one. */
 export function parseStat(text: string): ProcStat | null {
@@ -30,7 +40,7 @@ export function parseStat(text: string): ProcStat | null {
   if (open === -1 || close < open) return null;
   // Field 3 (state) is the first after the comm.
   const fields = text.slice(close + 2).split(' ');
-  const [state, parent, group, , terminal, foregroundGroup] = fields;
+  const [state, parent, group, session, terminal, foregroundGroup] = fields;
   const startTime = fields[22 - 3];
   if (state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) return null;
   return {
@@ -38,9 +48,11 @@ export function parseStat(text: string): ProcStat | null {
     isDead: state === 'Z' || state === 'X',
     parent: Number(parent),
     group: Number(group),
+    session: Number(session),
     terminal: Number(terminal),
     foregroundGroup: Number(foregroundGroup),
     startTime,
+    image: fields.length < 52 - 2 || fields[45 - 3] === '0' ? null : fields.slice(45 - 3).join(' '),
   };
 }
 
@@ -51,16 +63,28 @@ export function parseUid(status: string): number | null {
 }
 
 export function readStat(pid: number): ProcStat | null {
-  const text = readNow(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  const text = readSmall(`/proc/${pid}/stat`);
   return text === null ? null : parseStat(text);
 }
 
-/** What names the process; null where it has ended. */
-export function readIdentity(pid: number): { readonly startTime: string; readonly uid: number } | null {
+/** What names the process and its program; null where it has ended. */
+export function readIdentity(pid: number): { readonly startTime: string; readonly uid: number; readonly image: string | null } | null {
   const stat = readStat(pid);
-  const status = readNow(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
+  const status = readSmall(`/proc/${pid}/status`);
   const uid = status === null ? null : parseUid(status);
-  return stat === null || stat.isDead || uid === null ? null : { startTime: stat.startTime, uid };
+  return stat === null || stat.isDead || uid === null ? null : { startTime: stat.startTime, uid, image: stat.image };
+}
+
+/** Of a file that the kernel makes up: at once, and no more than 16 KiB of it. */
+export function readSmall(path: string): string | null {
+  return readNow(() => {
+    const file = openSync(path, 'r');
+    try {
+      return buffer.toString('latin1', 0, readSync(file, buffer, 0, SMALL_BYTES, 0));
+    } finally {
+      closeSync(file);
+    }
+  });
 }
 
 export function readTarget(path: string): string | null {

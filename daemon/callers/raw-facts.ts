@@ -1,6 +1,6 @@
 /**
- * Reads what facts.ts judges, from /proc of the asking process and its parents (FC-04): never from the
- * daemon's own environment. Parents count only for sshd and containers; what cannot be read is absent.
+ * Reads what facts.ts judges, from /proc of the asking process (FC-04): never from the daemon's own environment.
+ * Its parents were read when it was attested, and count only for sshd and containers; what cannot be read is absent.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,10 +10,9 @@ import { readEnvironment } from './environment.ts';
 import type { Environment, RawFacts } from './facts.ts';
 import { countInteractiveUsers, readLogindSession } from './logind.ts';
 import type { Loginctl } from './logind.ts';
-import { readStat, readTarget, readText } from './proc.ts';
+import { isInOtherNamespace } from './namespaces.ts';
+import { readText } from './proc.ts';
 
-/** Deeper chains are loops of pids that were used again while we walked. */
-const MAX_ANCESTORS = 64;
 const MAX_BYTES = 16_384;
 const CONTAINER_MARKS = ['/.dockerenv', '/run/.containerenv', '/run/systemd/container'];
 
@@ -32,35 +31,16 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
   return {
     environment,
     hasTerminal: caller.terminal !== null,
-    ancestors: readAncestors(caller.pid),
+    ancestors: caller.origin.lineage.map(({ name }) => name),
     cgroup: cgroup ?? '',
     hasContainerMark: marks.includes(true),
-    isInOtherNamespace: ['mnt', 'pid'].some((kind) => isForeignNamespace(caller.pid, kind)),
+    isInOtherNamespace: isInOtherNamespace(caller.pid),
     osRelease: osRelease ?? '',
     hasDisplay,
     logind,
     browser,
     interactiveUsers,
   };
-}
-
-function readAncestors(pid: number): readonly string[] {
-  const names: string[] = [];
-  let next = readStat(pid)?.parent ?? 0;
-  while (next > 0 && names.length < MAX_ANCESTORS) {
-    const ancestor = readStat(next);
-    if (ancestor === null) break;
-    names.push(ancestor.comm);
-    next = ancestor.parent;
-  }
-  return names;
-}
-
-/** False where either cannot be read: then the environment cannot either, and no window is assumed. */
-function isForeignNamespace(pid: number, kind: string): boolean {
-  const own = readTarget(`/proc/self/ns/${kind}`);
-  const theirs = readTarget(`/proc/${pid}/ns/${kind}`);
-  return own !== null && theirs !== null && own !== theirs;
 }
 
 /** A variable may outlive its server, and DISPLAY=localhost:10 is a server elsewhere (ssh -X). */

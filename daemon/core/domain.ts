@@ -244,18 +244,22 @@ export type Origin = {
   readonly agentProcess: { readonly pid: number; readonly startTime: string } | null;
   /** Whom people think of: shells and Valetkey's own programs are looked through (`git fetch` is git). */
   readonly program: Program;
-  /** SHA-256 of the executable of `program`, hex; null where it cannot be read. */
+  /**
+   * SHA-256 of the executable of `program`, hex; null where it cannot be read, and until it was asked for:
+   * who needs it asks Callers.digestOf(), and later requests of the same file have it at once.
+   */
   readonly digest: string | null;
-  /** Parents, the nearest first, up to the leader of the login session or the first of the machine. */
+  /** Parents, the nearest first, up to the first of the machine, or the last that can be seen. */
   readonly lineage: readonly Ancestor[];
   /** Leader of the kernel's session (setsid); null where it has ended. */
   readonly sessionLeader: { readonly pid: number; readonly startTime: string } | null;
-  /** Its parent ended before it: it was handed to init or a subreaper, and says nothing of where it began. */
+  /** The parent of it, or of one above it, ended first: it was handed to init or a subreaper, and says nothing of where it began. */
   readonly isOrphan: boolean;
   /** The systemd unit or scope, from its cgroup. */
   readonly unit: string | null;
+  /** In a namespace or a container in which the daemon is not. */
   readonly container: boolean;
-  /** A login over the network stands above it. */
+  /** A login over the network stands above it, and both live: the chain tells, not the environment. */
   readonly remote: boolean;
   /** The connection was passed on by an SSH client or server: who asks is on another machine. */
   readonly forwarded: boolean;
@@ -263,6 +267,7 @@ export type Origin = {
 
 /** A local process, as the kernel tells. What it says of itself is in `claimed`. */
 export type Caller = Program & {
+  readonly origin: Origin;
   readonly uid: number;
   readonly pid: number;
   /** Start time in clock ticks since boot: pid and this together name one process. */

@@ -137,11 +137,23 @@ export type ConfigStore = {
 
 export type Peer = { readonly uid: number; readonly pid: number };
 
+/** A descriptor of the process that connected, whoever has its number by now (SO_PEERPIDFD). Whoever made it closes it. */
+export type Pin = { isAlive(): boolean; close(): void };
+/** Null where the kernel has no such descriptors; then start times have to do. */
+export type PinPeer = () => Pin | null;
+
 export type Callers = {
-  /** Facts of the process behind a connection, at once where they are known and proved anew; null when it is gone. */
-  attest(peer: Peer): Caller | null | Promise<Caller | null>;
-  /** Still the same process: pid, start time, uid. */
+  /**
+   * Facts of the process behind a connection, at once where they are known and proved anew; null when it is
+   * gone. `pin` is asked for at once or not at all.
+   */
+  attest(peer: Peer, pin: PinPeer | null): Caller | null | Promise<Caller | null>;
+  /** Still the same process, running the same program: pid, start time, uid, image. A token leaves only then. */
   stillSame(caller: Caller): boolean;
+  /** SHA-256 of the executable of the caller's program, hex; null where it cannot be read. Takes its time: off the hot path. */
+  digestOf(caller: Caller): Promise<string | null>;
+  /** Why it has its class, for people. */
+  classReason(caller: Caller): string;
   /** Facts of the caller's login session, from /proc of the process and its parents. */
   session(caller: Caller): Promise<SessionFacts>;
 };

@@ -4,7 +4,7 @@
  */
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Callers, Clock, Log, Peer } from '../core/ports.ts';
+import type { Callers, Clock, Log, Peer, PinPeer } from '../core/ports.ts';
 import { Buckets } from './bucket.ts';
 import type { BucketLimits } from './bucket.ts';
 
@@ -29,8 +29,8 @@ export class Admission {
   }
 
   /** The caller of a new connection. It is looked at once: later another process may have the pid. */
-  attest(peer: Peer): Caller | Promise<Caller> {
-    const caller = attest(this.#deps, peer);
+  attest(peer: Peer, pin: PinPeer): Caller | Promise<Caller> {
+    const caller = attest(this.#deps, peer, pin);
     // Where it fails, whoever asks is told; perhaps nobody does.
     if (caller instanceof Promise) caller.catch(() => undefined);
     return caller;
@@ -49,9 +49,9 @@ export class Admission {
   }
 }
 
-function attest(deps: AdmissionDeps, peer: Peer): Caller | Promise<Caller> {
+function attest(deps: AdmissionDeps, peer: Peer, pin: PinPeer): Caller | Promise<Caller> {
   try {
-    const found = deps.callers.attest(peer);
+    const found = deps.callers.attest(peer, pin);
     if (found instanceof Promise) return found.then(present, (cause: unknown) => { throw unseen(deps.log, peer, cause); });
     return found ?? Promise.reject(absent());
   } catch (cause) {

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { later } from '../core/later.ts';
-import type { Peer } from '../core/ports.ts';
+import type { Peer, PinPeer } from '../core/ports.ts';
 import { Admission } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { Dispatch } from './dispatch.ts';
@@ -43,8 +43,8 @@ export class App {
   }
 
   /** A connection whose peer is known, and of which nothing was read yet. */
-  take(socket: Socket, peer: Peer): void {
-    const connection = new Connection(socket, this.#admission.attest(peer), this.#connections.in(FIRST_BYTE_MS));
+  take(socket: Socket, peer: Peer, pin: PinPeer): void {
+    const connection = new Connection(socket, this.#admission.attest(peer, pin), this.#connections.in(FIRST_BYTE_MS));
     this.#connections.add(connection);
     socket.on('close', () => {
       this.#connections.remove(connection);

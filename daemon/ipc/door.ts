@@ -6,16 +6,17 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { BrokerError } from '../core/errors.ts';
-import type { Log, Peer } from '../core/ports.ts';
+import type { Log, Peer, Pin, PinPeer } from '../core/ports.ts';
 
 export type DoorDeps = {
   /** Peer credentials of a connected socket, by its descriptor. */
   readonly peerOf: (fd: number) => Peer;
+  readonly pinOf: (fd: number) => Pin | null;
   readonly uid: number;
   readonly connectionsPerProcess: () => number;
   readonly log: Log;
   readonly onRefused: (peer: Peer) => void;
-  readonly take: (socket: Socket, peer: Peer) => void;
+  readonly take: (socket: Socket, peer: Peer, pin: PinPeer) => void;
 };
 
 /**
@@ -56,7 +57,7 @@ export function createDoor(deps: DoorDeps): Server {
         held.isFull = false;
       }
     });
-    deps.take(socket, peer);
+    deps.take(socket, peer, () => deps.pinOf(descriptorOf(socket)));
   });
   // A failed accept() is no reason to end: without a listener it would be.
   server.on('error', (cause) => deps.log.error('door_failed', {}, cause));

@@ -8,7 +8,7 @@ import type { EpochMs } from '../../shared/names.ts';
 import type { Profile } from '../../daemon/core/domain.ts';
 import type { ConfigStore, Issuer, IssuerOutcome } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
-import { profileName, someCaller, someFacts, someGrant, someProfile, someServer, someToken } from '../support/builders.ts';
+import { profileName, someCaller, someCallers, someGrant, someProfile, someServer, someToken } from '../support/builders.ts';
 import { FakeIssuer, FakeVault, fakeRandom, tokenSet } from '../support/fakes.ts';
 import { startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
@@ -121,7 +121,7 @@ async function live(day: Day): Promise<{ readonly asked: readonly Asked[]; reado
   daemon = await startInProcess({
     config: '', edges: {
       clock, issuer, vault, config: fixedConfig(profiles), random: { ...fakeRandom(), fraction: () => JITTER },
-      callers: { attest: async () => someCaller({ uid: process.getuid?.() ?? 0 }), stillSame: () => true, session: async () => someFacts() },
+      callers: someCallers({ attest: async () => someCaller({ uid: process.getuid?.() ?? 0 }) }),
     },
   });
   const ask = asker(daemon.socket);

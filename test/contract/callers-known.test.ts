@@ -52,14 +52,14 @@ function shell(name: string, next: string): string {
 /** Looks until it is known: from then on the answer is there at once. */
 async function known(pid: number): Promise<Caller> {
   for (let i = 0; i < 4; i += 1) {
-    const found = callers.attest({ uid, pid });
+    const found = callers.attest({ uid, pid }, null);
     if (!(found instanceof Promise)) return found ?? expect.unreachable('it is gone');
     await found;
   }
   return expect.unreachable('it is never known');
 }
 const isKnown = (pid: number): boolean => {
-  const found = callers.attest({ uid, pid });
+  const found = callers.attest({ uid, pid }, null);
   if (found instanceof Promise) found.catch(() => undefined);
   return !(found instanceof Promise) && found !== null;
 };
@@ -67,7 +67,7 @@ const isKnown = (pid: number): boolean => {
 describe('a process that is known', () => {
   it('has the same facts as one that is looked at', async () => {
     const child = await start('/bin/sh', [shell('a.sh', 'sleep 100')]);
-    const anew = await createCallers({ loginctl: async () => null, ownCli: [] }).attest({ uid, pid: child.pid });
+    const anew = await createCallers({ loginctl: async () => null, ownCli: [] }).attest({ uid, pid: child.pid }, null);
     expect(await known(child.pid)).toEqual(anew);
     expect(await known(child.pid)).toMatchObject({ script: join(dir, 'a.sh') });
   });
@@ -77,7 +77,7 @@ describe('a process that is known', () => {
     expect(await known(child.pid)).toMatchObject({ script: join(dir, 'a.sh') });
     child.stdin?.write('\n');
     await expect.poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8')).toContain('sleep');
-    expect(await callers.attest({ uid, pid: child.pid })).toMatchObject({ executable: realpathSync('/bin/sleep'), script: null });
+    expect(await callers.attest({ uid, pid: child.pid }, null)).toMatchObject({ executable: realpathSync('/bin/sleep'), script: null });
     expect((await known(child.pid)).executable).toBe(realpathSync('/bin/sleep'));
   });
 
@@ -94,7 +94,7 @@ describe('a process that is known', () => {
     await expect.poll(() => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8')).toContain('b.sh');
     // The control: only what is held of its memory tells the two apart.
     if (command !== undefined) expect(readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(' ').slice(-8)).toEqual(before);
-    expect(await callers.attest({ uid, pid: child.pid })).toMatchObject({ script: second, label: `b.sh (pid ${child.pid})` });
+    expect(await callers.attest({ uid, pid: child.pid }, null)).toMatchObject({ script: second, label: `b.sh (pid ${child.pid})` });
   });
 
   it('is gone when it has ended, also while nobody has collected it', async () => {
@@ -105,11 +105,11 @@ describe('a process that is known', () => {
     await known(pid);
     process.kill(pid, 'SIGKILL');
     await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'latin1')).toMatch(/\) Z /);
-    expect(await callers.attest({ uid, pid })).toBeNull();
+    expect(await callers.attest({ uid, pid }, null)).toBeNull();
     const child = await start('/bin/sleep', ['1000'], false);
     await known(child.pid);
     await kill(child);
-    expect(await callers.attest({ uid, pid: child.pid })).toBeNull();
+    expect(await callers.attest({ uid, pid: child.pid }, null)).toBeNull();
     await kill(parent);
   });
 
@@ -131,7 +131,7 @@ describe('a process that is known', () => {
       heir = await start('/bin/sh', [again]);
     }
     if (heir?.pid !== before.pid) skip('the pid went to somebody else');
-    expect(await callers.attest({ uid, pid: before.pid })).toMatchObject({ script: again });
+    expect(await callers.attest({ uid, pid: before.pid }, null)).toMatchObject({ script: again });
     expect((await known(before.pid)).startTime).not.toBe(before.startTime);
     expect(callers.stillSame(before)).toBe(false);
   });
@@ -155,9 +155,9 @@ describe('a process that is known', () => {
     const fd = (socket as unknown as { _handle: { fd: number } })._handle.fd;
     expect(peerOf(fd).pid).toBe(child.pid);
     await known(child.pid ?? 0);
-    expect(await callers.attest(peerOf(fd))).toMatchObject({ script: join(dir, 'opener.mjs') });
+    expect(await callers.attest(peerOf(fd), null)).toMatchObject({ script: join(dir, 'opener.mjs') });
     await kill(child);
-    expect(await callers.attest(peerOf(fd))).toBeNull();
+    expect(await callers.attest(peerOf(fd), null)).toBeNull();
     process.kill(heir, 'SIGKILL');
     socket.destroy();
     server.close();
@@ -170,13 +170,13 @@ describe('a process that is known', () => {
     const child = await start(file, ['1000'], false);
     expect((await known(child.pid)).executable).toBe(file);
     unlinkSync(file);
-    expect(await callers.attest({ uid, pid: child.pid })).toMatchObject({ executable: `${file} (deleted)` });
+    expect(await callers.attest({ uid, pid: child.pid }, null)).toMatchObject({ executable: `${file} (deleted)` });
   });
 
   it('is not of another user', async () => {
     const child = await start('/bin/sleep', ['1000'], false);
     await known(child.pid);
-    expect(await callers.attest({ uid: uid + 1, pid: child.pid })).toBeNull();
+    expect(await callers.attest({ uid: uid + 1, pid: child.pid }, null)).toBeNull();
   });
 
   it('tells when it goes to the background', async () => {
@@ -185,7 +185,7 @@ describe('a process that is known', () => {
     const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'));
     expect((await known(pid)).terminal).toMatchObject({ foreground: true });
     process.kill(pid, 'SIGSTOP'); // the shell takes the terminal back
-    await expect.poll(async () => (await callers.attest({ uid, pid }))?.terminal?.foreground, { timeout: 3_000 }).toBe(false);
+    await expect.poll(async () => (await callers.attest({ uid, pid }, null))?.terminal?.foreground, { timeout: 3_000 }).toBe(false);
     process.kill(pid, 'SIGKILL');
     await kill(terminal);
   });
@@ -202,7 +202,7 @@ describe('what is known', () => {
 
   it('is nothing of a process that came once', async () => {
     const child = await start('/bin/sleep', ['1000'], false);
-    await callers.attest({ uid, pid: child.pid });
+    await callers.attest({ uid, pid: child.pid }, null);
     expect(held()).toEqual([]);
   });
 
@@ -219,7 +219,7 @@ describe('what is known', () => {
     const child = spawn('/bin/sleep', ['1000'], { env: {}, stdio: 'ignore' });
     children.push(child);
     await once(child, 'spawn');
-    for (let i = 0; i < 4; i += 1) expect(await callers.attest({ uid, pid: child.pid ?? 0 })).toMatchObject({ pid: child.pid });
+    for (let i = 0; i < 4; i += 1) expect(await callers.attest({ uid, pid: child.pid ?? 0 }, null)).toMatchObject({ pid: child.pid });
     expect(isKnown(child.pid ?? 0)).toBe(false);
   });
 });

@@ -46,7 +46,7 @@ async function startScript(text: string, options: SpawnOptions = {}): Promise<nu
 }
 
 async function attested(pid: number): Promise<Caller> {
-  const caller = await callers.attest({ uid, pid });
+  const caller = await callers.attest({ uid, pid }, null);
   if (caller === null) throw new Error(`process ${pid} is gone`);
   return caller;
 }
@@ -54,7 +54,7 @@ async function attested(pid: number): Promise<Caller> {
 describe('attest', () => {
   it('names this very process', async () => {
     const fields = readFileSync('/proc/self/stat', 'utf8').replace(/^.*\) /s, '').split(' ');
-    expect(await callers.attest({ uid, pid: process.pid })).toMatchObject({ uid, pid: process.pid, startTime: fields[19], executable: realpathSync(process.execPath) });
+    expect(await callers.attest({ uid, pid: process.pid }, null)).toMatchObject({ uid, pid: process.pid, startTime: fields[19], executable: realpathSync(process.execPath) });
   });
 
   it('names an interpreter\'s script, resolved where the process works', async () => {
@@ -94,18 +94,18 @@ describe('attest', () => {
 
   it('is null for a process that is gone, of another user, or of another pid namespace', async () => {
     const child = await start('/bin/sleep', ['1000']);
-    expect(await callers.attest({ uid: uid + 1, pid: child.pid })).toBeNull();
+    expect(await callers.attest({ uid: uid + 1, pid: child.pid }, null)).toBeNull();
     await kill(child);
-    expect(await callers.attest({ uid, pid: child.pid })).toBeNull();
-    expect(await callers.attest({ uid, pid: 0 })).toBeNull();
-    expect(await callers.attest({ uid, pid: -1 })).toBeNull();
+    expect(await callers.attest({ uid, pid: child.pid }, null)).toBeNull();
+    expect(await callers.attest({ uid, pid: 0 }, null)).toBeNull();
+    expect(await callers.attest({ uid, pid: -1 }, null)).toBeNull();
   });
 
   it('is null for a process that has ended and was not yet collected', async () => {
     const parent = await start('/bin/sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 1000']);
     const pid = Number(await firstLine(parent));
     await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) Z /), { interval: 5 });
-    expect(await callers.attest({ uid, pid })).toBeNull();
+    expect(await callers.attest({ uid, pid }, null)).toBeNull();
   });
 
   it('tells terminal and foreground', async () => {

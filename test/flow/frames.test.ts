@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
 import { METHODS } from '../../shared/methods.ts';
+import { someCallers } from '../support/builders.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { LineClient } from '../support/line-client.ts';
@@ -214,7 +215,7 @@ describe('one door', () => {
 
 describe('a caller that cannot be looked at', () => {
   it('is told so in a frame, and the connection ends', async () => {
-    const short = await startInProcess({ config: '', edges: { callers: { attest: async () => null, stillSame: () => true, session: async () => { throw new Error('not asked'); } } } });
+    const short = await startInProcess({ config: '', edges: { callers: someCallers({ attest: async () => null }) } });
     try {
       const client = new LineClient(short.socket).ask({ type: 'profiles', id: 1 }).ask({ type: 'profiles', id: 2 });
       await client.closed();

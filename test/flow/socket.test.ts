@@ -216,7 +216,7 @@ describe('a caller that cannot be looked at', () => {
   ])('%s is told so, and may come again', async (_name, failure, status, problem) => {
     let answer: () => Promise<null> = async () => { if (failure !== null) throw failure; return null; };
     const real = createCallers({ loginctl: async () => null, ownCli: [] });
-    const short = await startInProcess({ config: '', edges: { callers: { ...real, attest: (peer) => (answer === real.attest ? real.attest(peer) : answer()) } } });
+    const short = await startInProcess({ config: '', edges: { callers: { ...real, attest: (peer, pin) => (answer === real.attest ? real.attest(peer, pin) : answer()) } } });
     try {
       expect(await short.api('GET', '/v1/status')).toMatchObject({ status, body: problem, headers: { connection: 'close' } });
       answer = real.attest as unknown as typeof answer;

@@ -1,6 +1,7 @@
 /** Things of the domain for tests; each takes what differs. Secrets keep their shape and end in EXAMPLE. */
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
-import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Profile, SessionFacts } from '../../daemon/core/domain.ts';
+import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Origin, Profile, SessionFacts } from '../../daemon/core/domain.ts';
+import type { Callers } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { Instant } from '../../daemon/core/time.ts';
 
@@ -57,8 +58,17 @@ export function someGrant(over: Partial<Grant> = {}): Grant {
   };
 }
 
+/** A program of a person at a terminal. */
+export function someOrigin(over: Partial<Origin> = {}): Origin {
+  return {
+    class: 'human', agent: null, program: { executable: '/usr/bin/git', script: null }, digest: null,
+    lineage: [{ pid: 4700, startTime: '90', name: 'bash', executable: '/usr/bin/bash', script: null }],
+    sessionLeader: { pid: 4700, startTime: '90' }, isOrphan: false, unit: 'session-3.scope', container: false, remote: false, forwarded: false, ...over,
+  };
+}
+
 export function someCaller(over: Partial<Caller> = {}): Caller {
-  return { uid: 1000, pid: 4711, startTime: '100', executable: '/usr/bin/git', script: null, terminal: { device: 34816, foreground: true }, label: 'git (pid 4711)', ...over };
+  return { origin: someOrigin(), uid: 1000, pid: 4711, startTime: '100', executable: '/usr/bin/git', script: null, terminal: { device: 34816, foreground: true }, label: 'git (pid 4711)', ...over };
 }
 
 /** A person at a local desktop with a browser. */
@@ -66,5 +76,13 @@ export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
   return {
     automation: null, remote: false, container: false, wsl: null, vdi: false, sharedHost: false, gui: 'active', browser: 'graphical',
     tty: true, serviceSession: false, ...over,
+  };
+}
+
+/** Callers that are always the same, and stay it. */
+export function someCallers(over: Partial<Callers> = {}): Callers {
+  return {
+    attest: async () => someCaller(), stillSame: () => true, digestOf: async () => null, classReason: () => 'a test says so',
+    session: async () => someFacts(), ...over,
   };
 }

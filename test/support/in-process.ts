@@ -16,7 +16,7 @@ import type { Daemon, Edges } from '../../daemon/daemon.ts';
 import { createIssuer } from '../../daemon/issuer/issuer.ts';
 import { createLoopback } from '../../daemon/loopback/loopback.ts';
 import { createClock } from '../../daemon/platform/clock.ts';
-import { peerOf } from '../../daemon/platform/peer.ts';
+import { peerOf, pinOf } from '../../daemon/platform/peer.ts';
 import { ensurePrivateDir } from '../../daemon/platform/private-dir.ts';
 import { createRandom } from '../../daemon/platform/random.ts';
 import { ownerOf } from '../../daemon/platform/tcp-owner.ts';
@@ -96,8 +96,8 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
     const callers: Callers = {
       ...kernel,
-      attest: async (peer) => {
-        const caller = await kernel.attest(peer);
+      attest: async (peer, pin) => {
+        const caller = await kernel.attest(peer, pin);
         return caller === null ? null : { ...caller, ...self.caller };
       },
       session: async () => self.facts,
@@ -105,7 +105,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, issuer,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer,
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       audit: self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { scriptOf } from '../../../../daemon/callers/script.ts';
+import { runsCommand, scriptOf } from '../../../../daemon/callers/script.ts';
 
 describe('scriptOf', () => {
   it.each([
@@ -29,6 +29,20 @@ describe('scriptOf', () => {
     ['/usr/bin/ruby3.1', ['ruby', '-ne', 'code', 'file'], null],
     ['/usr/bin/perl', ['perl', '-w', '-Ilib', '-Mstrict', '-I', 'more', 'tool.pl'], '/home/ada/tool.pl'],
     ['/usr/bin/perl', ['perl', '-ne', 'code', 'file'], null],
+    ['/usr/bin/fish', ['fish', '-C', 'init', '--no-config', 'tool.fish'], '/home/ada/tool.fish'],
+    ['/usr/bin/fish', ['fish', '-c', 'code'], null],
+    ['/usr/bin/bun', ['bun', 'run', 'tool.ts'], '/home/ada/tool.ts'],
+    ['/usr/bin/deno', ['deno', 'run', '--allow-net', '/opt/tool.ts', '-x'], '/opt/tool.ts'],
+    ['/usr/bin/php8.2', ['php', '-d', 'memory_limit=1G', '-n', 'tool.php', '-x'], '/home/ada/tool.php'],
+    ['/usr/bin/php8.2', ['php', '-dx=1', '-f', 'tool.php'], '/home/ada/tool.php'],
+    ['/usr/bin/php8.2', ['php', '--file=/opt/tool.php'], '/opt/tool.php'],
+    ['/usr/bin/php8.2', ['php', '-r', 'code();', 'argument'], null],
+    ['/usr/bin/php8.2', ['php', '-S', 'localhost:80', 'router.php'], null],
+    ['/opt/jdk/bin/java', ['java', '-Xmx1g', '-Dkey=value', '--add-opens', 'java.base/x=ALL-UNNAMED', '-jar', 'tool.jar', 'login'], '/home/ada/tool.jar'],
+    ['/opt/jdk/bin/java', ['java', '-cp', 'a.jar:b.jar', 'com.example.Main', 'x.java'], null],
+    ['/opt/jdk/bin/java', ['java', '--source', '21', 'Tool.java'], '/home/ada/Tool.java'],
+    ['/opt/jdk/bin/java', ['java', '-m', 'module/Main', '-jar', 'x.jar'], null],
+    ['/opt/jdk/bin/java', ['java', '-jar'], null],
     ['/usr/bin/git', ['git', 'fetch'], null],
     ['/usr/bin/nodejs-tool', ['nodejs-tool', 'x.js'], null],
     ['/usr/bin/node (deleted)', ['node', 'cli.js'], '/home/ada/cli.js'],
@@ -40,5 +54,21 @@ describe('scriptOf', () => {
     expect(scriptOf('/usr/bin/node', ['node', 'cli.js'], null)).toBeNull();
     expect(scriptOf('/usr/bin/node', ['node', 'cli.js'], '/gone (deleted)')).toBeNull();
     expect(scriptOf('/usr/bin/node', ['node', '/cli.js'], null)).toBe('/cli.js');
+  });
+});
+
+describe('runsCommand', () => {
+  it.each([
+    ['/usr/bin/dash', ['sh', '-c', 'code'], true],
+    ['/usr/bin/bash', ['/bin/bash', '-l', '-euxo', 'pipefail', '-c', 'code'], true],
+    ['/usr/bin/fish', ['fish', '--command=code'], true],
+    ['/usr/bin/bash', ['-bash'], false],
+    ['/usr/bin/bash', ['bash', '-i'], false],
+    ['/usr/bin/bash', ['bash', '-s', 'argument'], false],
+    ['/usr/bin/bash', ['bash', 'deploy.sh', '-c'], false],
+    ['/usr/bin/python3', ['python3', '-c', 'code'], false],
+    ['/usr/bin/git', ['git', '-c', 'x=y'], false],
+  ])('%s %j: %s', (executable, argv, is) => {
+    expect(runsCommand(executable, argv)).toBe(is);
   });
 });

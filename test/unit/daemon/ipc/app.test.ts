@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { App } from '../../../../daemon/ipc/app.ts';
 import type { Handlers, Sink } from '../../../../daemon/ipc/dispatch.ts';
 import { METHODS } from '../../../../shared/methods.ts';
-import { someCaller, someFacts } from '../../../support/builders.ts';
+import { someCallers } from '../../../support/builders.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { fakeRandom, LogSink } from '../../../support/fakes.ts';
 
@@ -27,10 +27,10 @@ it.each([
   };
   const app = new App({
     handlers: Object.fromEntries(Object.keys(METHODS).map((name) => [name, stream])) as Handlers,
-    callers: { attest: async () => someCaller(), stillSame: () => true, session: async () => someFacts() },
+    callers: someCallers(),
     limits: () => ({ requestsPerSecond: 10, burst: 10 }), clock, log: new LogSink(), random: fakeRandom(), isStopping: () => false,
   });
-  const server = createServer({ allowHalfOpen: true }, (socket) => app.take(socket, { uid: 1000, pid: 1 }));
+  const server = createServer({ allowHalfOpen: true }, (socket) => app.take(socket, { uid: 1000, pid: 1 }, () => null));
   await new Promise<void>((resolve) => { server.listen(join(dir, 'socket'), resolve); });
   const deaf = connect(join(dir, 'socket')).on('error', () => undefined).pause();
   const left = new Promise((resolve) => { server.once('connection', (socket) => socket.once('close', resolve)); });

@@ -18,7 +18,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'vk-door-'));
   log = new LogSink();
   pid = 1;
-  door = createDoor({ peerOf: () => ({ uid: 1000, pid }), uid: 1000, connectionsPerProcess: () => 64, log, onRefused: () => undefined, take: (socket) => { socket.on('end', () => socket.destroy()).resume(); } });
+  door = createDoor({ peerOf: () => ({ uid: 1000, pid }), pinOf: () => null, uid: 1000, connectionsPerProcess: () => 64, log, onRefused: () => undefined, take: (socket) => { socket.on('end', () => socket.destroy()).resume(); } });
   await new Promise<void>((resolve) => { door.listen(join(dir, 'socket'), resolve); });
 });
 afterEach(async () => {

@@ -9,7 +9,7 @@ import type { AppDeps } from '../../../../daemon/ipc/app.ts';
 import type { Handlers } from '../../../../daemon/ipc/dispatch.ts';
 import { createHttp } from '../../../../daemon/ipc/http.ts';
 import { METHODS } from '../../../../shared/methods.ts';
-import { someCaller, someFacts } from '../../../support/builders.ts';
+import { someCaller, someCallers } from '../../../support/builders.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { fakeRandom, LogSink } from '../../../support/fakes.ts';
 
@@ -32,10 +32,10 @@ afterEach(async () => {
 async function serve(loadHttp: NonNullable<AppDeps['loadHttp']>): Promise<void> {
   const app = new App({
     handlers: Object.fromEntries(Object.keys(METHODS).map((name) => [name, () => ({ name })])) as unknown as Handlers,
-    callers: { attest: () => someCaller(), stillSame: () => true, session: async () => someFacts() },
+    callers: someCallers({ attest: () => someCaller() }),
     limits: () => ({ requestsPerSecond: 100, burst: 100 }), clock: new FakeClock(), log, random: fakeRandom(), isStopping: () => false, loadHttp,
   });
-  server = createServer({ allowHalfOpen: true }, (socket) => app.take(socket, { uid: 1000, pid: 1 }));
+  server = createServer({ allowHalfOpen: true }, (socket) => app.take(socket, { uid: 1000, pid: 1 }, () => null));
   await new Promise<void>((resolve) => { server.listen(join(dir, 'socket'), resolve); });
 }
 

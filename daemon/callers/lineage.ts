@@ -1,0 +1,95 @@
+/**
+ * The processes above a caller, to the first of the machine. The same shells and terminals stand above one
+ * caller after the other, so what was read of them is kept: each is proved anew by one look at its stat, of
+ * which start time and the addresses of its image name the process and the program. A parent is never younger
+ * than its child: where it seems so, the pid has been used again, and the chain ends there.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ancestor } from '../core/domain.ts';
+import { cleanText } from '../core/text.ts';
+import { agentOf } from './agents.ts';
+import { readStat, readStrings, readTarget } from './proc.ts';
+import type { ProcStat } from './proc.ts';
+import { isInterpreter, runsCommand, scriptOf } from './script.ts';
+
+/** One process of a chain, the caller itself among them. */
+export type Link = {
+  readonly ancestor: Ancestor;
+  readonly stat: ProcStat;
+  /** A shell that runs one command for somebody else. */
+  readonly runsCommand: boolean;
+  readonly agent: string | null;
+};
+
+/** Deeper chains are cut: nobody's login session is that deep. */
+const MAX_ANCESTORS = 64;
+const KEPT = 512;
+/** Enough for the options of any interpreter and a path. */
+const MAX_COMMAND_BYTES = 65_536;
+/** A command line lies in the memory of its process, which may be stuck on a disk that is gone. */
+const COMMAND_MS = 500;
+
+/** Null where the pid is another process or program by the time that all is read. */
+export async function readLink(pid: number, stat: ProcStat): Promise<Link | null> {
+  const executable = readTarget(`/proc/${pid}/exe`);
+  const argv = executable !== null && isInterpreter(executable) ? await readCommand(pid) : null;
+  const script = executable === null || argv === null ? null : scriptOf(executable, argv, readTarget(`/proc/${pid}/cwd`));
+  const now = argv === null ? stat : readStat(pid);
+  if (now === null || !isSameProgram(now, stat)) return null;
+  return {
+    ancestor: { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script },
+    stat,
+    runsCommand: executable !== null && argv !== null && runsCommand(executable, argv),
+    agent: agentOf({ executable, script }),
+  };
+}
+
+export function isSameProgram(one: ProcStat, other: ProcStat): boolean {
+  return one.startTime === other.startTime && one.image === other.image && !one.isDead;
+}
+
+export class Lineage {
+  /** What came first is the first. */
+  readonly #links = new Map<number, Link>();
+
+  /** The nearest first. */
+  async above({ parent, startTime }: ProcStat): Promise<readonly Link[]> {
+    const chain: Link[] = [];
+    let youngest = Number(startTime);
+    for (let pid = parent; pid > 0 && chain.length < MAX_ANCESTORS; ) {
+      const stat = readStat(pid);
+      if (stat === null || Number(stat.startTime) > youngest) break;
+      const known = this.#links.get(pid);
+      // Only where it has to be read: most chains are there at once.
+      const link = known !== undefined && isKnown(known, stat) ? { ...known, stat } : await this.#read(pid, stat);
+      if (link === null) break;
+      chain.push(link);
+      youngest = Number(stat.startTime);
+      pid = stat.parent;
+    }
+    return chain;
+  }
+
+  async #read(pid: number, stat: ProcStat): Promise<Link | null> {
+    const link = await readLink(pid, stat);
+    this.#links.delete(pid);
+    if (link === null) return null;
+    const [oldest] = this.#links.keys();
+    if (oldest !== undefined && this.#links.size >= KEPT) this.#links.delete(oldest);
+    this.#links.set(pid, link);
+    return link;
+  }
+}
+
+/** Its name changes with exec(), or by the process's own wish: that is read anew as well. */
+function isKnown({ stat: before }: Link, stat: ProcStat): boolean {
+  return isSameProgram(stat, before) && stat.comm === before.comm;
+}
+
+async function readCommand(pid: number): Promise<readonly string[] | null> {
+  const done = new AbortController();
+  const late = sleep(COMMAND_MS, null, { signal: done.signal, ref: false }).catch(() => null);
+  const argv = await Promise.race([readStrings(`/proc/${pid}/cmdline`, MAX_COMMAND_BYTES), late]);
+  done.abort();
+  return argv;
+}
