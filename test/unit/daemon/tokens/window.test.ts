@@ -158,6 +158,33 @@ describe('what is known of an issuer', () => {
     expect(rig.issuer.refreshes).toHaveLength(31 + more);
   });
 
+  it('is forgotten when nothing is on the wire', async () => {
+    const crowd = profilesOf(50);
+    const rig = await rigOf(crowd);
+    answersAfter(rig, 50);
+    ask(rig, crowd.slice(0, 20));
+    await rig.clock.advance(200);
+    expect(rig.issuer.refreshes).toHaveLength(20);
+    rig.issuer.onRefresh = swallows;
+    ask(rig, crowd.slice(20));
+    await settle();
+    expect(rig.issuer.refreshes).toHaveLength(22);
+  });
+
+  it('is no more than was needed: answers to one at a time let nobody else go', async () => {
+    const crowd = profilesOf(40);
+    const rig = await rigOf(crowd);
+    rig.issuer.onRefresh = swallows;
+    ask(rig, crowd.slice(0, 1));
+    await settle();
+    rig.issuer.onRefresh = async () => good;
+    for (const each of crowd.slice(1, 20)) expect(await rig.get(each)).toMatchObject({ source: 'refresh' });
+    rig.issuer.onRefresh = swallows;
+    ask(rig, crowd.slice(20));
+    await settle();
+    expect(rig.issuer.refreshes).toHaveLength(21);
+  });
+
   it('is nothing any more when the machine wakes up', async () => {
     const crowd = profilesOf(60);
     const rig = await rigOf(crowd);
@@ -289,6 +316,19 @@ describe('a refresh that waits for its turn', () => {
     await answer();
     await waiting;
     expect(issuer.refreshes).not.toContain(sentAs(third));
+  });
+
+  it('tells nothing of the issuer where it was overtaken', async () => {
+    const rig = await rigOf(profilesOf(20));
+    const answers: ((outcome: IssuerOutcome) => void)[] = [];
+    rig.issuer.onRefresh = () => new Promise((resolve) => answers.push(resolve));
+    ask(rig, profilesOf(20));
+    await settle();
+    for (const { name } of profilesOf(4).slice(2)) await rig.book.take(name, async () => undefined);
+    answers.shift()?.(good);
+    await settle();
+    // Two more for the one answer, after the two that left again.
+    expect(rig.issuer.refreshes).toEqual([0, 1, 4, 5].map((n) => `rt-issuer-${n}-EXAMPLE`));
   });
 
   it('is not sent where a new sign-in came before its turn, and whoever asked gets the token of that', async () => {
