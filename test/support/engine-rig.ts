@@ -1,6 +1,7 @@
 /** The engine over fakes: a clock that stands, an issuer that answers as told, a vault that records its steps. */
 import type { Grant, Profile } from '../../daemon/core/domain.ts';
 import type { TokenNeed } from '../../daemon/core/grant.ts';
+import { Admission } from '../../daemon/tokens/admission.ts';
 import { Ahead } from '../../daemon/tokens/ahead.ts';
 import { Circuits } from '../../daemon/tokens/circuit.ts';
 import { Grants } from '../../daemon/tokens/grant-book.ts';
@@ -52,7 +53,7 @@ export async function engineRig(grants: readonly Grant[], profiles: readonly Pro
   const gate = { isLocked: false };
   const circuits = new Circuits(deps);
   const source: TokenSource = new TokenSource({
-    ...deps, book, revocations, circuits, isLocked: () => gate.isLocked, onRefreshed: (profile) => metadata.refreshed(profile),
+    ...deps, book, revocations, admission: new Admission({ circuits, clock }), isLocked: () => gate.isLocked, onRefreshed: (profile) => metadata.refreshed(profile),
     serverOf: (grant) => metadata.serverOf(grant),
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
