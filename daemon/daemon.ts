@@ -9,6 +9,7 @@ import { BrokerError } from './core/errors.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
+import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
@@ -117,12 +118,15 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     hasStopped = resolve;
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
+  const approvals = new Approvals({
+    ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
+  });
   const lifecycle = createLifecycle({
-    ...edges, gate, book, source, logins, revocations, events,
+    ...edges, gate, approvals, book, source, logins, revocations, events,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), events, lifecycle };
+  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

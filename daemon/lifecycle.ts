@@ -3,6 +3,7 @@
  * other, each in one order, and the lock holds from its first step to the end of an unlock.
  */
 import type { ProfileName } from '../shared/names.ts';
+import type { Approvals } from './approvals/approvals.ts';
 import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Audit, Clock, ConfigStore, Log, Vault } from './core/ports.ts';
@@ -26,6 +27,7 @@ export type LifecycleDeps = {
   readonly facts: Facts;
   readonly clock: Clock;
   readonly vault: Vault;
+  readonly approvals: Pick<Approvals, 'forget'>;
   readonly book: Grants;
   readonly source: TokenSource;
   readonly logins: Logins;
@@ -38,7 +40,7 @@ export type LifecycleDeps = {
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
-  const { gate, clock, vault, book, source, logins, revocations, config, audit, log, events } = deps;
+  const { gate, approvals, clock, vault, book, source, logins, revocations, config, audit, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
   /** Everything was read, and nothing was forgotten since. */
@@ -99,6 +101,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     ensureOpen,
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
+      approvals.forget(null);
       locksAsked += 1;
       // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
@@ -130,6 +133,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     purge: (caller) => inTurn(async () => {
       const wasLocked = gate.isLocked;
       gate.isLocked = true; // nothing is issued any more while it goes on
+      approvals.forget(null);
       try {
         const purged = await signOutAll();
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));

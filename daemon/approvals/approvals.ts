@@ -8,18 +8,18 @@
  * P4  Consents live in memory: they end with the daemon, at lock, panic and logout.
  */
 import type { ProfileName } from '../../shared/names.ts';
+import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
 import { bindingKey, programKey, wishKey } from './consent-key.ts';
 import type { Binding, Wish } from './consent-key.ts';
 import { whyNotApprove } from './may-approve.ts';
-import type { Party } from './may-approve.ts';
 
 /** How often a rule wants a person: of each request, or until a time is over. */
 export type Asking = { readonly kind: 'each' } | { readonly kind: 'for'; readonly ms: number };
 
 export type Question = Wish & {
-  readonly asker: Party;
+  readonly asker: Caller;
   readonly rule: string;
   readonly asking: Asking;
   /** What the asker says of itself. */
@@ -40,7 +40,7 @@ export type ApprovalsDeps = {
   readonly random: Pick<Random, 'token'>;
   readonly log: Log;
   /** SHA-256 of the asker's program; null where it cannot be read. */
-  readonly digestOf: (asker: Party) => Promise<string | null>;
+  readonly digestOf: (asker: Caller) => Promise<string | null>;
   readonly onAsked: (pending: Pending) => void;
 };
 
@@ -102,7 +102,7 @@ export class Approvals {
   }
 
   /** Throws not_found; approval_refused where this caller may not answer. */
-  answer(id: string, answerer: Party, verdict: Verdict): Pending {
+  answer(id: string, answerer: Caller, verdict: Verdict): Pending {
     this.#sweep();
     const found = [...this.#open].find(([, { pending }]) => pending.id === id);
     if (found === undefined) throw new BrokerError('not_found', 'no question of this id is open', { hint: 'Run: valetkey approvals' });
@@ -161,7 +161,7 @@ export class Approvals {
     return null;
   }
 
-  #remember({ pending, program, waiters }: Open, answerer: Party, { binding, ms }: Verdict & { readonly allow: true }): void {
+  #remember({ pending, program, waiters }: Open, answerer: Caller, { binding, ms }: Verdict & { readonly allow: true }): void {
     const isEach = pending.asking.kind === 'each';
     // Those who wait have it; what each request is asked about is not remembered beyond.
     if (isEach && waiters > 0) return;

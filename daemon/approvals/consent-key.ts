@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ProfileName, Scope } from '../../shared/names.ts';
-import type { Party } from './may-approve.ts';
+import type { Caller } from '../core/domain.ts';
 
 /** `program`: wherever it runs. `session`: in this terminal session. `run`: this process, or the agent it belongs to. */
 export type Binding = 'program' | 'session' | 'run';
@@ -18,7 +18,7 @@ export type Wish = {
 };
 
 /** Names the program by what it is; with its bytes where they could be read. */
-export function programKey({ origin }: Party, digest: string | null): string {
+export function programKey({ origin }: Caller, digest: string | null): string {
   const { executable, script } = origin.program;
   return join([executable ?? '', digest ?? '', script ?? '', origin.agent ?? '']);
 }
@@ -28,7 +28,7 @@ export function wishKey({ profile, resource, scopes }: Wish): string {
 }
 
 /** Null: this caller has nothing that the consent could be bound to. */
-export function bindingKey(binding: Binding, party: Party): string | null {
+export function bindingKey(binding: Binding, party: Caller): string | null {
   switch (binding) {
     case 'program':
       return 'anywhere';

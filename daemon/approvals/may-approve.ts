@@ -3,10 +3,7 @@
  * can neither be nor have made. Pure and total: what is not known is a no. A process that makes itself a terminal,
  * a session and a parent passes all of it; SECURITY.md says so.
  */
-import type { Caller, Origin } from '../core/domain.ts';
-
-/** A caller with where it comes from. */
-export type Party = Caller & { readonly origin: Origin };
+import type { Caller } from '../core/domain.ts';
 
 /** Start times of processes are told in hundredths of a second, on every machine (proc_pid_stat(5), USER_HZ). */
 const MS_PER_TICK = 10;
@@ -15,7 +12,7 @@ const MS_PER_TICK = 10;
  * @param askedAtMs - on the clock since boot
  * @returns why not, in words that follow "it"; null: it may
  */
-export function whyNotApprove(answerer: Party, asker: Party, askedAtMs: number): string | null {
+export function whyNotApprove(answerer: Caller, asker: Caller, askedAtMs: number): string | null {
   const { origin, terminal } = answerer;
   if (answerer.uid !== asker.uid) return 'is of another user';
   if (origin.forwarded || origin.container) return 'comes from another machine or a container';
@@ -40,6 +37,6 @@ function isSame(one: Named, other: Named | null): boolean {
 }
 
 /** What the asker's own parents started beside it is somebody else: a shell of another window has the desktop above it as well. */
-function isBelow(answerer: Party, process: Named): boolean {
+function isBelow(answerer: Caller, process: Named): boolean {
   return isSame(answerer, process) || answerer.origin.lineage.some((ancestor) => isSame(ancestor, process));
 }

@@ -30,7 +30,8 @@ export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; read
   const { self, above, cgroup } = facts;
   const chain = [self, ...above];
   const isOrphan = chain.some((link, at) => isLeftBehind(link, chain[at + 1], cgroup));
-  const agent = chain.find((link) => link.agent !== null)?.agent ?? null;
+  const agentLink = chain.find((link) => link.agent !== null) ?? null;
+  const agent = agentLink?.agent ?? null;
   const program = programIn(facts);
   const names = above.map(({ ancestor }) => ancestor.name);
   const judged = classOf(facts, { agent, isOrphan });
@@ -40,6 +41,7 @@ export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; read
     origin: {
       class: judged.class,
       agent,
+      agentProcess: agentLink === null ? null : { pid: agentLink.ancestor.pid, startTime: agentLink.ancestor.startTime },
       program: { executable: program.ancestor.executable, script: program.ancestor.script },
       digest: null,
       lineage: above.map(({ ancestor }) => ancestor),

@@ -1,20 +1,11 @@
 /** Processes as the kernel would tell of them, for those who ask and those who answer. */
-import type { Origin } from '../../daemon/core/domain.ts';
-import type { Party } from '../../daemon/approvals/may-approve.ts';
-import { someCaller } from './builders.ts';
-
-export function someOrigin(over: Partial<Origin> = {}): Origin {
-  return {
-    class: 'human', agent: null, agentProcess: null, program: { executable: '/usr/bin/git', script: null }, digest: null,
-    lineage: [{ pid: 4000, startTime: '50', name: 'bash', executable: '/usr/bin/bash', script: null }],
-    sessionLeader: { pid: 4000, startTime: '50' }, isOrphan: false, unit: null, container: false, remote: false, forwarded: false, ...over,
-  };
-}
+import type { Caller, Origin } from '../../daemon/core/domain.ts';
+import { someCaller, someOrigin } from './builders.ts';
 
 const AGENT = { pid: 5000, startTime: '200' };
 
 /** A command that a coding agent runs, in a terminal that the agent has. */
-export function someAsker(over: Partial<Party> = {}, origin: Partial<Origin> = {}): Party {
+export function someAsker(over: Partial<Caller> = {}, origin: Partial<Origin> = {}): Caller {
   return {
     ...someCaller({ pid: 5100, startTime: '300', terminal: { device: 34_820, foreground: false }, label: 'curl (pid 5100)' }),
     origin: someOrigin({
@@ -31,7 +22,7 @@ export function someAsker(over: Partial<Party> = {}, origin: Partial<Origin> = {
 }
 
 /** A person's terminal that was open before. */
-export function someApprover(over: Partial<Party> = {}, origin: Partial<Origin> = {}): Party {
+export function someApprover(over: Partial<Caller> = {}, origin: Partial<Origin> = {}): Caller {
   return {
     ...someCaller({ pid: 6000, startTime: '90000', executable: '/usr/bin/node', terminal: { device: 34_830, foreground: true }, label: 'valetkey (pid 6000)' }),
     origin: someOrigin({ sessionLeader: { pid: 4000, startTime: '50' }, ...origin }), ...over,

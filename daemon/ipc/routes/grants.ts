@@ -20,6 +20,7 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
     throw new BrokerError('unknown_profile', 'there is neither a profile nor a grant of this name');
   }
   await broker.logins.stopOf(name, new BrokerError('login_cancelled', `profile ${name} was logged out`));
+  broker.approvals.forget(name);
   const done = await signOut(broker, name, profile ?? null);
   if (done === null) return { profile: name, revoked: [] };
   const { grant, revoked } = done;

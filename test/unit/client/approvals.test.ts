@@ -10,7 +10,7 @@ const pending: PendingApproval = {
 const active: ActiveApproval = {
   id: 'zz19', profile: 'prod', resource: 'https://api.example', scopes: ['read', 'write'], caller: 'terraform (pid 1)', binding: 'program', rule: 'high', given_by: 'valetkey (pid 2)', expires_at: NOW + 3_000,
 };
-const api = { approvals: () => ({ pending: [pending], active: [active] }), answerApproval: () => ({ ok: true }), revokeApproval: () => ({ ok: true }) };
+const api = { approvals: () => ({ pending: [pending], active: [active] }), answerApproval: () => ({ ok: true } as const), revokeApproval: () => ({ ok: true } as const) };
 
 describe('approvals', () => {
   it('shows who asks, above what, for what, what it claims, and how to answer; then what was agreed to', async () => {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Approvals } from '../../../../daemon/approvals/approvals.ts';
 import type { Question } from '../../../../daemon/approvals/approvals.ts';
-import type { Party } from '../../../../daemon/approvals/may-approve.ts';
+import type { Caller } from '../../../../daemon/core/domain.ts';
 import { profileName, scopes } from '../../../support/builders.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 import { LogSink } from '../../../support/fakes.ts';
@@ -32,7 +32,7 @@ const question = (over: Partial<Question> = {}): Question => ({
   asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, claimed: null, ...over,
 });
 const admit = (over: Partial<Question> = {}, waitMs = WAIT_MS): Promise<unknown> => approvals.admit(question(over), waitMs, never).then(() => 'yes', (cause: unknown) => (cause as { code?: string }).code);
-const approver = (): Party => someApprover();
+const approver = (): Caller => someApprover();
 async function approve(id: string, over: object = {}): Promise<void> {
   await settle();
   approvals.answer(id, approver(), { allow: true, binding: 'session', ms: null, ...over });
