@@ -47,6 +47,7 @@ export const profileTable = v.strictObject({
   refresh_at: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(1))),
   max_token_life_s: v.optional(v.pipe(seconds(86_400), v.minValue(60))),
   keep_alive_s: v.optional(seconds(2_592_000)),
+  tier: v.optional(v.picklist(['low', 'normal', 'high', 'privileged'])),
   device_verification_hosts: v.optional(v.pipe(v.array(text(253)), v.maxLength(16))),
   authorization_endpoint: v.optional(text(2048)),
   token_endpoint: v.optional(text(2048)),

@@ -146,6 +146,14 @@ export type Callers = {
   session(caller: Caller): Promise<SessionFacts>;
 };
 
+// ---- approvals
+
+/**
+ * The way to ask a person. None is built in yet: policy that asks for a confirmation is then answered as
+ * policy/interim.ts says, and as soon as this is true every such decision goes the way of the channel.
+ */
+export type Approvals = { readonly isAvailable: boolean };
+
 // ---- audit
 
 export type AuditEvent = {

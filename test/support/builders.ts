@@ -1,6 +1,6 @@
 /** Things of the domain for tests; each takes what differs. Secrets keep their shape and end in EXAMPLE. */
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
-import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Profile, SessionFacts } from '../../daemon/core/domain.ts';
+import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Origin, Profile, SessionFacts } from '../../daemon/core/domain.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { Instant } from '../../daemon/core/time.ts';
 
@@ -24,7 +24,7 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
   return {
     name: profileName('work'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', clientAuth: 'none',
     scopes: scopes('openid api'), resource: null, flow: 'auto', browser: null, caFile: null, caPem: null, proxy: null,
-    allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
+    allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, tier: 'normal', redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
   };
 }
 
@@ -59,6 +59,14 @@ export function someGrant(over: Partial<Grant> = {}): Grant {
 
 export function someCaller(over: Partial<Caller> = {}): Caller {
   return { uid: 1000, pid: 4711, startTime: '100', executable: '/usr/bin/git', script: null, terminal: { device: 34816, foreground: true }, label: 'git (pid 4711)', ...over };
+}
+
+/** A program that a person started in a terminal of a login session. */
+export function someOrigin(over: Partial<Origin> = {}): Origin {
+  return {
+    class: 'human', agent: null, program: { executable: '/usr/bin/git', script: null }, digest: 'ab'.repeat(32), lineage: [{ pid: 4000, startTime: '50', name: 'bash', executable: '/usr/bin/bash', script: null }],
+    sessionLeader: { pid: 4000, startTime: '50' }, isOrphan: false, unit: null, container: false, remote: false, forwarded: false, ...over,
+  };
 }
 
 /** A person at a local desktop with a browser. */
