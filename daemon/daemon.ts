@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Random, Vault } from './core/ports.ts';
+import type { Approvals, Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
@@ -20,6 +20,7 @@ import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
 import type { Gate } from './lifecycle.ts';
+import { openPolicies } from './policies.ts';
 import { Ahead } from './tokens/ahead.ts';
 import { Circuits } from './tokens/circuit.ts';
 import { Grants } from './tokens/grant-book.ts';
@@ -42,6 +43,7 @@ export type Edges = {
   readonly prepareRuntimeDir: () => void;
   readonly facts: Facts;
   readonly config: ConfigStore;
+  readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
   readonly audit: Audit;
   readonly issuer: Issuer;
@@ -62,6 +64,8 @@ export type Daemon = {
 const DRAIN_MS = 65_000;
 /** Connections that said nothing yet are cut by the door within five seconds. */
 const SOCKET_MS = 6_000;
+/** Interim: no way to ask a person is built in yet. */
+const APPROVALS: Approvals = { isAvailable: false };
 const CLOSE_STEP_MS = 20;
 const CLOSE_ROUNDS = 100;
 
@@ -69,6 +73,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const { clock, log, vault, audit, config } = edges;
   const stopping = new AbortController();
   const { signal } = stopping;
+  const policies = await openPolicies(edges);
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
@@ -95,6 +100,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const logins = new Logins({
     ...edges,
     config: () => config.current(),
+    policy: () => policies.inForce(),
     loopback,
     book,
     consent: new Consent(edges),
@@ -115,11 +121,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const lifecycle = createLifecycle({
-    ...edges, gate, book, source, logins, revocations, events,
+    ...edges, gate, policies, book, source, logins, revocations, events,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), events, lifecycle };
+  const broker: Broker = { ...edges, policies, approvals: APPROVALS, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

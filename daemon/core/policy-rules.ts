@@ -92,6 +92,9 @@ export type PolicyDocument = {
   };
 };
 
+/** What was read of both files: null where a file is not there. */
+export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly user: PolicyDocument | null };
+
 export const NO_CONDITIONS: When = {
   executable: null, script: null, digest: null, ancestor: null, unit: null, terminal: null, container: null, forwarded: null,
   remote: null, orphan: null, class: null, agent: null, profile: null, issuer: null, tenant: null, resource: null, scopes: null,

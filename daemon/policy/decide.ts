@@ -6,7 +6,7 @@
  *     user's rules say, under the ceilings of both: a user's rule never gives more than there was without it.
  * P3  Where a fact is not known the answer is at least as strict as for whatever the fact may be.
  */
-import type { Asking, PolicyDocument, PolicySource, Tier } from '../core/policy-rules.ts';
+import type { Asking, PolicyDocuments, PolicySource, Tier } from '../core/policy-rules.ts';
 import { TIERS } from '../core/policy-rules.ts';
 import { tierRank } from './conditions.ts';
 import type { Facts, PolicyRequest, Subject } from './facts.ts';
@@ -15,9 +15,6 @@ import type { CompiledLift, CompiledRule, Hit, Look } from './judge.ts';
 import { SHIPPED, TIER_CEILINGS } from './shipped.ts';
 import { bothLimits, limitsOf, NO_LIMITS } from './strictness.ts';
 import type { Limits } from './strictness.ts';
-
-/** What was read of both files: null where a file is not there. */
-export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly user: PolicyDocument | null };
 
 /** Policy made ready to decide; immutable, so that nothing in it can go stale. */
 export type Policy = {
@@ -59,7 +56,7 @@ export function compilePolicy(documents: PolicyDocuments): Policy {
 }
 
 const TIER_LIMITS: Readonly<Record<Tier, Limits>> = {
-  low: NO_LIMITS, normal: NO_LIMITS, high: limitsOf(TIER_CEILINGS.high), privileged: limitsOf(TIER_CEILINGS.privileged),
+  low: NO_LIMITS, normal: NO_LIMITS, high: limitsOf(TIER_CEILINGS.high, 'tier/high'), privileged: limitsOf(TIER_CEILINGS.privileged, 'tier/privileged'),
 };
 
 const ANYTHING_ELSE: Hit = { rule: 'no-rule', source: 'shipped', reason: 'no rule fits', verdict: { kind: 'deny' }, strictness: 4, limits: NO_LIMITS };

@@ -7,7 +7,7 @@ import { TIERS } from '../core/policy-rules.ts';
 import { compileWhen, tierRank } from './conditions.ts';
 import type { Condition, Truth } from './conditions.ts';
 import type { Facts } from './facts.ts';
-import { bothLimits, limitsOf, strictnessOf } from './strictness.ts';
+import { bothLimits, limitsOf, NO_LIMITS, strictnessOf } from './strictness.ts';
 import type { Limits } from './strictness.ts';
 
 /** What one rule says where it fits. */
@@ -29,7 +29,7 @@ export type Look = { readonly rule: string; readonly source: PolicySource; reado
 export function compileRules({ source, rules }: PolicyDocument): readonly CompiledRule[] {
   return rules.map(({ name, when, verdict, ceiling, reason }) => ({
     conditions: compileWhen(when),
-    hit: { rule: name, source, reason, verdict, strictness: strictnessOf(verdict), limits: limitsOf(ceiling) },
+    hit: { rule: name, source, reason, verdict, strictness: strictnessOf(verdict), limits: limitsOf(ceiling, `${source}/${name}`) },
   }));
 }
 
@@ -48,9 +48,9 @@ function fits(conditions: readonly Condition[], facts: Facts, tier: Tier): Truth
   return found;
 }
 
-/** The stricter verdict, under the ceilings of both; of two that are alike, the first. */
+/** The stricter verdict, under the ceilings of both; of two that are alike the one that sets a limit, else the first. */
 export function stricter(a: Hit, b: Hit): Hit {
-  const winner = b.strictness > a.strictness ? b : a;
+  const winner = b.strictness > a.strictness || (b.strictness === a.strictness && a.limits === NO_LIMITS && b.limits !== NO_LIMITS) ? b : a;
   const limits = bothLimits(a.limits, b.limits);
   return limits === winner.limits ? winner : { ...winner, limits };
 }

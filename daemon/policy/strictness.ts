@@ -26,6 +26,8 @@ export type Bound = { readonly patterns: readonly string[]; readonly holds: Matc
 
 /** Ceilings of several rules at once. */
 export type Limits = {
+  /** The rules that set them, for people. */
+  readonly by: readonly string[];
   readonly scopes: readonly Bound[];
   readonly resources: readonly Bound[];
   readonly maxRemainingS: number | null;
@@ -36,14 +38,14 @@ export type Limits = {
   readonly maxAgeS: number | null;
 };
 
-export const NO_LIMITS: Limits = { scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null };
+export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null };
 
 const boundOf = (patterns: readonly string[] | null): readonly Bound[] => (patterns === null ? [] : [{ patterns, holds: compilePatterns(patterns) }]);
 
-export function limitsOf(ceiling: Ceiling): Limits {
+export function limitsOf(ceiling: Ceiling, by: string): Limits {
   if (ceiling === NO_CEILING) return NO_LIMITS;
   const { scopes, resources, ...rest } = ceiling;
-  return { ...rest, scopes: boundOf(scopes), resources: boundOf(resources) };
+  return { ...rest, by: [by], scopes: boundOf(scopes), resources: boundOf(resources) };
 }
 
 const least = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.min(a, b));
@@ -54,6 +56,7 @@ export function bothLimits(a: Limits, b: Limits): Limits {
   if (a === NO_LIMITS) return b;
   if (b === NO_LIMITS) return a;
   return {
+    by: [...a.by, ...b.by],
     scopes: [...a.scopes, ...b.scopes],
     resources: [...a.resources, ...b.resources],
     maxRemainingS: least(a.maxRemainingS, b.maxRemainingS),

@@ -18,7 +18,7 @@ import type { Circuits } from './circuit.ts';
 import { Flight, NO_ANSWER_YET } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, isNoise, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes, UNREADABLE } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, refuseOutOfBounds, tooShort, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
@@ -59,7 +59,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) return null;
-    refuseLongLife(profile, token);
+    refuseLongLife(profile, token, need.bounds, at);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'cache' };
   }
@@ -132,7 +132,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
     if (!isStillThere || !servedAtBirth(token, need, profile.traits.scopeAliases)) return null;
-    refuseLongLife(profile, token);
+    refuseLongLife(profile, token, need.bounds, at);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'refresh' };
   }
@@ -151,6 +151,7 @@ export class TokenSource {
     const authTime = identity?.authTime ?? null;
     if (need.maxAgeS !== null && (authTime === null || at.now / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
     if (need.acrValues.length > 0 && !need.acrValues.includes(identity?.acr ?? '')) throw loginRequired(profile, 'acr');
+    if (need.bounds !== null) refuseOutOfBounds(profile, grant, need.bounds, at);
     return grant;
   }
 
