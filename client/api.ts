@@ -3,6 +3,7 @@
  * whose protocol version was compared; they are not validated a second time, so that the library loads
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
+import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
   GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
@@ -35,6 +36,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
     grants: (signal?: AbortSignal) => call<GrantsReply>('GET', '/v1/grants', null, { signal }),
     logout: (profile: string, signal?: AbortSignal) => call<LogoutReply>('DELETE', `/v1/grants/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
+    checkPolicy: (request: PolicyCheckRequest, signal?: AbortSignal) => call<PolicyCheckReply>('POST', '/v1/policy/check', request, { signal }),
+    explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),

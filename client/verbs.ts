@@ -15,6 +15,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'grants', summary: 'Show who is signed in, where and until when; no tokens', load: () => import('./commands/grants.ts') },
   { name: 'profiles', summary: 'List the profiles', load: () => import('./commands/profiles.ts') },
   { name: 'profile', summary: 'Add, show, choose or remove a profile', load: () => import('./commands/profile.ts') },
+  { name: 'policy', summary: 'Check, explain, test or learn who may have which token', load: () => import('./commands/policy.ts') },
   { name: 'lock', summary: 'Stop handing out tokens until unlock', load: () => import('./commands/lock.ts') },
   { name: 'unlock', summary: 'Open the vault again', load: () => import('./commands/unlock.ts') },
   { name: 'daemon', summary: 'Start, stop, reload or look at the daemon', load: () => import('./commands/daemon.ts') },

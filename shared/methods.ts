@@ -3,6 +3,7 @@
  * from it; a test holds the routes equal to it.
  */
 import * as v from 'valibot';
+import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 
@@ -33,6 +34,8 @@ export const METHODS = {
   removeProfile: method('DELETE', '/v1/profiles/{profile}', 'Remove a profile from the configuration', null, s.okReply),
   grants: method('GET', '/v1/grants', 'The grants: claims and times, no tokens', null, s.grantsReply),
   logout: method('DELETE', '/v1/grants/{profile}', 'Forget the grant of a profile and revoke its tokens', null, s.logoutReply, 40_000),
+  checkPolicy: method('POST', '/v1/policy/check', 'Whether a text, or the files in their places, are a policy', q.policyCheckRequest, q.policyCheckReply),
+  explainPolicy: method('POST', '/v1/policy/explain', 'Which rule decides on a request, and why not those before it', q.policyExplainRequest, q.policyExplainReply),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),

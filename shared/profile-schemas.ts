@@ -10,6 +10,7 @@ export const profileView = v.object({
   scopes: v.array(v.string()),
   resource: v.nullable(v.string()),
   flow: v.picklist(['auto', 'pkce', 'device']),
+  tier: v.picklist(['low', 'normal', 'high', 'privileged']),
   browser: v.nullable(v.array(v.string())),
   ca_file: v.nullable(v.string()),
   proxy: v.nullable(v.string()),

@@ -23,10 +23,10 @@ import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
 import type { Allowed } from './releases.ts';
 import { builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
+import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
 
-const DEFAULT_MIN_TTL_S = 60;
 const DEFAULT_WAIT_S = 30;
 
 export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
@@ -100,18 +100,6 @@ async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: 
     });
   }
   throw cause;
-}
-
-function needOf(body: Body, profile: Profile, nowMs: number): TokenNeed {
-  return {
-    scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
-    resource: body.resource ?? profile.resource,
-    minTtlMs: (body.min_ttl_s ?? DEFAULT_MIN_TTL_S) * 1000,
-    acrValues: body.acr_values ?? [],
-    maxAgeS: body.max_age_s ?? null,
-    notBeforeMs: body.force === true ? nowMs : null,
-    bounds: null,
-  };
 }
 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */

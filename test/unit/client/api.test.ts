@@ -10,7 +10,7 @@ it('calls each method of the protocol by its verb and path', async () => {
   const api = openApi({ call: async (verb, path) => { called.push(`${verb} ${path.replace(/\?.*$/, '')}`); return {}; } });
   await Promise.all([
     api.token({}), api.startLogin({}), api.login('{id}', 1), api.cancelLogin('{id}'), api.confirmLogin('{id}', true), api.profiles(),
-    api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'), api.lock(),
+    api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'), api.lock(), api.checkPolicy({}), api.explainPolicy({ profile: 'a' }),
     api.unlock({}), api.status(), api.reload(), api.shutdown(), api.purge(),
   ]);
   const expected = Object.entries(METHODS).filter(([name]) => name !== 'events' && name !== 'openapi').map(([, { verb, path }]) => `${verb} ${path}`);
