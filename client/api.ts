@@ -4,6 +4,7 @@
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
 import type { ApprovalAnswer, ApprovalsReply } from '../shared/approval-schemas.ts';
+import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
   GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
@@ -42,6 +43,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     approvals: (signal?: AbortSignal) => call<ApprovalsReply>('GET', '/v1/approvals', null, { signal, startDaemon: false }),
     answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, startDaemon: false }),
     revokeApproval: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/approvals/${name(id)}`, null, { signal, startDaemon: false }),
+    checkPolicy: (request: PolicyCheckRequest, signal?: AbortSignal) => call<PolicyCheckReply>('POST', '/v1/policy/check', request, { signal }),
+    explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),

@@ -11,6 +11,7 @@ export function profileFacts(profile: ProfileView, signedIn: boolean | null): re
     ['Scopes', profile.scopes.join(' ') || '(none)'],
     ['Resource', profile.resource ?? '(none)'],
     ['Flow', profile.flow],
+    ['Tier', profile.tier],
     ['Browser', profile.browser === null ? 'the system\'s default' : JSON.stringify(profile.browser)],
     ...(profile.ca_file === null ? [] : [['CA file', profile.ca_file] as const]),
     ...(profile.proxy === null ? [] : [['Proxy', profile.proxy] as const]),

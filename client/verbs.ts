@@ -17,6 +17,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'profile', summary: 'Add, show, choose or remove a profile', load: () => import('./commands/profile.ts') },
   { name: 'approvals', summary: 'Show what waits for your word, and what you agreed to', load: () => import('./commands/approvals.ts') },
   { name: 'approve', summary: 'Agree, or refuse, that a program uses a profile', load: () => import('./commands/approve.ts') },
+  { name: 'policy', summary: 'Check, explain, test or learn who may have which token', load: () => import('./commands/policy.ts') },
   { name: 'lock', summary: 'Stop handing out tokens until unlock', load: () => import('./commands/lock.ts') },
   { name: 'unlock', summary: 'Open the vault again', load: () => import('./commands/unlock.ts') },
   { name: 'daemon', summary: 'Start, stop, reload or look at the daemon', load: () => import('./commands/daemon.ts') },

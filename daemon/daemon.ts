@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, Random, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
@@ -21,6 +21,7 @@ import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
 import type { Gate } from './lifecycle.ts';
+import { openPolicies } from './policies.ts';
 import { Admission } from './tokens/admission.ts';
 import { Ahead } from './tokens/ahead.ts';
 import { Circuits } from './tokens/circuit.ts';
@@ -44,6 +45,7 @@ export type Edges = {
   readonly prepareRuntimeDir: () => void;
   readonly facts: Facts;
   readonly config: ConfigStore;
+  readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
   readonly audit: Audit;
   readonly issuer: Issuer;
@@ -72,6 +74,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const { clock, log, vault, audit, config } = edges;
   const stopping = new AbortController();
   const { signal } = stopping;
+  const policies = await openPolicies(edges);
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
@@ -99,6 +102,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const logins = new Logins({
     ...edges,
     config: () => config.current(),
+    policy: () => policies.inForce(),
     loopback,
     book,
     consent: new Consent(edges),
@@ -122,11 +126,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, approvals, book, source, logins, revocations, events,
+    ...edges, gate, approvals, policies, book, source, logins, revocations, events,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), approvals, events, lifecycle };
+  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

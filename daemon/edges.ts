@@ -10,6 +10,8 @@ import { createCallers } from './callers/callers.ts';
 import { runLoginctl } from './callers/logind.ts';
 import type { Claim, Environment } from './claim.ts';
 import { readTextFile, writeConfigFile } from './config/files.ts';
+import { adminPolicyFile, readAdminPolicy } from './config/policy/admin-file.ts';
+import { createPolicyFiles } from './config/policy/files.ts';
 import { openConfigStore } from './config/store.ts';
 import { later } from './core/later.ts';
 import type { ConfigStore } from './core/ports.ts';
@@ -51,6 +53,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
   // A daemon that a client started has no standard error that lasts.
   const log = createLog({ ...logSettings, file: logSettings.file ?? (starter === undefined ? null : paths.logFile), stderr: process.stderr });
   const config = followedBy(log, stored);
+  const policyFiles = createPolicyFiles({ userFile: paths.policyFile, adminFile: adminPolicyFile(process.platform), uid, readFile: readTextFile, readAdmin: readAdminPolicy });
   const audit = await openAudit({ dir: paths.auditDir, clock, log });
   /** What is open so far, the last first. */
   const open: (() => Promise<void>)[] = [() => audit.close()];
@@ -71,7 +74,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, vault, audit, issuer, callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),

@@ -9,7 +9,7 @@ import { BrokerError } from './core/errors.ts';
 import type { Audit, Clock, ConfigStore, Log, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
-import type { Events, Facts, Lifecycle, Purged } from './ipc/routes/broker.ts';
+import type { Events, Facts, Lifecycle, Policies, Purged } from './ipc/routes/broker.ts';
 import type { Grants } from './tokens/grant-book.ts';
 import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
@@ -33,6 +33,7 @@ export type LifecycleDeps = {
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly config: ConfigStore;
+  readonly policies: Pick<Policies, 'reload' | 'inForce'>;
   readonly audit: Audit;
   readonly log: Log;
   readonly events: Events;
@@ -40,7 +41,7 @@ export type LifecycleDeps = {
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
-  const { gate, approvals, clock, vault, book, source, logins, revocations, config, audit, log, events } = deps;
+  const { gate, approvals, clock, vault, book, source, logins, revocations, config, policies, audit, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
   /** Everything was read, and nothing was forgotten since. */
@@ -125,9 +126,13 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       events.emit('unlocked', null, null);
     }),
     async reload(caller): Promise<readonly ProfileName[]> {
-      const { changed } = await config.reload();
-      await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
+      // Each by itself: a mistake in one file does not keep what the other says from coming into force.
+      const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
+      if (configured.status === 'rejected') throw configured.reason;
+      const { changed } = configured.value;
+      await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed, policy: digestsOf(policies) });
       events.emit('config_reloaded', null, changed.join(' '));
+      if (ruled.status === 'rejected') throw ruled.reason;
       return changed;
     },
     purge: (caller) => inTurn(async () => {
@@ -170,4 +175,10 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     }
     return { grants, notRevoked: null };
   }
+}
+
+/** Which policy is in force from here on; null where there is no such file, or nothing may be decided. */
+function digestsOf(policies: Pick<Policies, 'inForce'>): Readonly<Record<'admin' | 'user', string | null>> {
+  const documents = policies.inForce()?.documents;
+  return { admin: documents?.admin?.digest ?? null, user: documents?.user?.digest ?? null };
 }

@@ -53,6 +53,8 @@ export const ERRORS = {
   profile_exists: row(409, EXIT.config, false, 'A profile of this name exists', 'Run: valetkey profile remove NAME, or choose another name'),
   config_invalid: row(422, EXIT.config, false, 'The configuration is not valid', 'Mend the line that is named, then run the command again'),
   config_untrusted: row(422, EXIT.config, false, 'The configuration file could be changed by others', 'Run: chmod go-w on the file that is named, and see who owns it'),
+  policy_invalid: row(422, EXIT.config, false, 'A policy file is not valid', 'Mend the line that is named, then run: valetkey daemon reload'),
+  policy_untrusted: row(403, EXIT.config, false, 'A policy file could be changed by others', 'Run: chmod go-w on the path that is named, and see who owns it, then: valetkey daemon reload'),
   file_too_new: row(422, EXIT.config, false, 'A file was written by a newer version', 'Install the newer valetkey again'),
   client_secret_required: row(422, EXIT.config, false, 'The issuer demands a client secret', 'Run: valetkey profile add … --client-secret-stdin'),
 
@@ -118,7 +120,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Why a person has to sign in: `reason` of `login_required`. */
 export const LOGIN_REASONS = [
   'never_signed_in', 'expired', 'no_refresh_token', 'revoked_or_reused', 'refresh_answer_lost', 'rolled_back', 'grant_rebound',
-  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr',
+  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'flow',
 ] as const;
 export type LoginReason = (typeof LOGIN_REASONS)[number];
 

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import * as a from './approval-schemas.ts';
+import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 
@@ -37,6 +38,8 @@ export const METHODS = {
   approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, a.approvalsReply),
   answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', a.approvalAnswer, s.okReply),
   revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),
+  checkPolicy: method('POST', '/v1/policy/check', 'Whether a text, or the files in their places, are a policy', q.policyCheckRequest, q.policyCheckReply),
+  explainPolicy: method('POST', '/v1/policy/explain', 'Which rule decides on a request, and why not those before it', q.policyExplainRequest, q.policyExplainReply),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),

@@ -24,6 +24,7 @@ export type Paths = {
   readonly logFile: string;
   readonly configDir: string;
   readonly configFile: string;
+  readonly policyFile: string;
 };
 
 /** Bytes that fit into sun_path with its NUL on every supported system (macOS has 104). */
@@ -49,5 +50,6 @@ export function resolvePaths({ platform, home, env }: PathInputs): Paths {
     logFile: `${state}/valetkeyd.log`,
     configDir: config,
     configFile: `${config}/config.toml`,
+    policyFile: `${config}/policy.toml`,
   };
 }

@@ -38,6 +38,8 @@ export const tokenReply = v.object({
   source: v.picklist(['cache', 'refresh']),
   /** Scopes that the issuer granted beyond the request. */
   granted_beyond: v.array(v.string()),
+  /** The rule of policy that let it out. */
+  rule: v.string(),
 });
 export type TokenReply = v.InferOutput<typeof tokenReply>;
 

@@ -28,6 +28,7 @@ export type AddOptions = {
   readonly tokenEndpoint?: string;
   readonly revocationEndpoint?: string;
   readonly deviceAuthorizationEndpoint?: string;
+  readonly tier?: 'low' | 'normal' | 'high' | 'privileged';
   readonly dryRun?: true;
 };
 
@@ -55,6 +56,7 @@ export function declareAddFlags(command: Command): Command {
     .option('--token-endpoint <URL>', 'with --preset oauth')
     .option('--revocation-endpoint <URL>', 'with --preset oauth, where there is one')
     .option('--device-authorization-endpoint <URL>', 'with --preset oauth, where there is one')
+    .addOption(choice('--tier <TIER>', 'how much harm its tokens can do; the higher, the more policy asks for (default: normal)', ['low', 'normal', 'high', 'privileged']))
     .option('--dry-run', 'check and show, but write nothing');
 }
 
@@ -92,6 +94,7 @@ export function profileTable(options: AddOptions): ProfileTable {
       redirect_path: redirectPath === undefined ? undefined : parsePath(redirectPath),
       allow_loopback_http: options.allowLoopbackHttp,
       pkce: options.pkce,
+      tier: options.tier,
       default_expires_in_s: defaultExpiresIn === undefined ? undefined : parseWhole('--default-expires-in', defaultExpiresIn, { unit: 'seconds', min: 0, max: 86_400 }),
       authorization_endpoint: options.authorizationEndpoint,
       token_endpoint: options.tokenEndpoint,

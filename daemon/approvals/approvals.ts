@@ -23,7 +23,7 @@ export type Question = Wish & {
   readonly rule: string;
   readonly asking: Asking;
   /** What the asker says of itself. */
-  readonly claimed: { readonly name: string | null; readonly reason: string | null } | null;
+  readonly claimed: { readonly name?: string; readonly reason?: string } | null;
 };
 
 export type Pending = Question & { readonly id: string; readonly askedAt: number; readonly askedAtMs: number; readonly expiresAtMs: number };
@@ -68,15 +68,15 @@ export class Approvals {
   }
 
   /**
-   * Resolves where a person agrees, or has agreed.
+   * Resolves to the id of the consent where a person agrees, or has agreed.
    * @param waitMs - how long an answer is waited for; after that the question stays open
    * @throws BrokerError approval_denied; approval_required, which names the question; the signal's reason
    */
-  async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<{ readonly consent: string }> {
+  async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
     const program = programKey(question.asker, await this.#deps.digestOf(question.asker));
     this.#sweep();
     const given = this.#find(program, question);
-    if (given !== null) return { consent: given };
+    if (given !== null) return given;
     const key = `${program}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
     if ((this.#refused.get(key) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
     const open = this.#open.get(key) ?? this.#ask(key, program, question);
@@ -85,7 +85,7 @@ export class Approvals {
       const outcome = await this.#within(waitMs, open.answered, signal);
       if (outcome === 'no') throw new BrokerError('approval_denied', 'a person said no');
       if (outcome !== 'yes') throw this.#required(open.pending);
-      return { consent: open.pending.id };
+      return open.pending.id;
     } finally {
       open.waiters -= 1;
     }
@@ -190,7 +190,7 @@ export class Approvals {
 
   #required({ id, rule, profile }: Pending): BrokerError {
     return new BrokerError('approval_required', `a person has to agree that this program uses ${profile} (rule ${rule})`, {
-      hint: `Run in another terminal: valetkey approve ${id}`, retryAfterS: 5,
+      hint: `Run in another terminal: valetkey approve ${id}`, reason: rule, retryAfterS: 5,
     });
   }
 

@@ -125,6 +125,7 @@ export function makeProfile(name: ProfileName, table: ProfileTable, caPem: strin
     allowLoopbackHttp: table.allow_loopback_http ?? false,
     keepAliveS: table.keep_alive_s ?? null,
     maxTokenLifeS: table.max_token_life_s ?? null,
+    tier: table.tier ?? 'normal',
     redirectPath: table.redirect_path ?? ownRedirectPath(issuer),
     traits: traitsOf(table, preset, clientAuth),
     digest: bindingDigest(binding),

@@ -57,12 +57,12 @@ export function resolvePath(text: string, home: string, path: readonly string[])
 }
 
 /** @param owners - null: the platform has none. */
-export function refuseForeign(file: string, { uid, mode }: TextFile, owners: readonly number[] | null): void {
+export function refuseForeign(file: string, { uid, mode }: Pick<TextFile, 'uid' | 'mode'>, owners: readonly number[] | null, code: 'config_untrusted' | 'policy_untrusted' = 'config_untrusted'): void {
   if (owners === null) return;
   if (!owners.includes(uid)) {
-    throw new BrokerError('config_untrusted', `${file} belongs to the user with id ${uid}`, { hint: `See who owns it: ls -l ${file}` });
+    throw new BrokerError(code, `${file} belongs to the user with id ${uid}`, { hint: `See who owns it: ls -l ${file}` });
   }
   if ((mode & 0o022) !== 0) {
-    throw new BrokerError('config_untrusted', `${file} can be written by others (mode ${(mode & 0o777).toString(8)})`, { hint: `Run: chmod go-w ${file}` });
+    throw new BrokerError(code, `${file} can be written by others (mode ${(mode & 0o777).toString(8)})`, { hint: `Run: chmod go-w ${file}` });
   }
 }

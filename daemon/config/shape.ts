@@ -63,7 +63,7 @@ function sentenceOf(issue: v.BaseIssue<unknown>): string {
 const limitOf = (issue: v.BaseIssue<unknown>): string => (issue.expected ?? '').replace(/^[<>]=/, '');
 
 function nameOf(type: string): string {
-  return { string: 'text in quotes', number: 'a number', boolean: 'true or false', array: 'an array', record: 'a table' }[type] ?? type;
+  return { string: 'text in quotes', number: 'a number', boolean: 'true or false', array: 'an array', record: 'a table', union: 'text in quotes, or an array of such texts' }[type] ?? type;
 }
 
 function kindOf(value: unknown): string {

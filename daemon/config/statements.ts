@@ -98,6 +98,30 @@ export function positionOf(text: string, path: readonly string[]): Position | nu
   return null;
 }
 
+/** As positionOf, in the table of this index of `[[list]]`; where that is written otherwise, of the list itself. */
+export function positionInList(text: string, list: string, index: number, path: readonly string[]): Position | null {
+  const lines = linesOf(text);
+  let at = -1;
+  let best: Position | null = null;
+  for (const { kind, start, end, table, tree } of statementsOf(text)) {
+    const own = lines.slice(start, end);
+    if (kind === 'header' && table.length === 1 && table[0] === list && (own[0] ?? '').trimStart().startsWith('[[')) at += 1;
+    if (at !== index || table[0] !== list) continue;
+    const inner = table.slice(1);
+    if (kind === 'header' && inner.length === 0) best = columnOf(own, start, list);
+    // The longest part of the path that stands somewhere: a key that is missing is told at its table.
+    for (let length = path.length; length > 0; length -= 1) {
+      const part = path.slice(0, length);
+      const isHere = kind === 'header' ? inner.length > 0 && startsWith(inner, part) : kind === 'pair' && part.length > inner.length && startsWith(part, inner) && defines(tree, part.slice(inner.length));
+      if (!isHere) continue;
+      best = columnOf(own, start, part.at(-1) ?? list);
+      if (length === path.length) return best;
+      break;
+    }
+  }
+  return best ?? positionOf(text, [list]);
+}
+
 /** The key as a whole word; where it is written with escapes, the start of its statement. */
 function columnOf(lines: readonly string[], start: number, key: string): Position {
   const word = new RegExp(`(?<![A-Za-z0-9_-])${key.replace(/[^A-Za-z0-9_-]/g, '\\$&')}(?![A-Za-z0-9_-])`);

@@ -4,6 +4,7 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
+import type { Tier } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
 import type { BootSpan } from './time.ts';
 
@@ -81,6 +82,8 @@ export type Profile = {
   readonly keepAliveS: number | null;
   /** Access tokens that live longer are not handed out (TK-02); null: they are, and status warns of them. */
   readonly maxTokenLifeS: number | null;
+  /** How much harm a token of it can do, as the person says who wrote it; policy may lift it. */
+  readonly tier: Tier;
   /** The redirect URI's path: that of the traits, else one of its own for each issuer. */
   readonly redirectPath: string;
   readonly endpoints: WrittenEndpoints | null;

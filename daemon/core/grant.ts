@@ -8,7 +8,7 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, Scope } from '../../shared/names.ts';
-import type { AccessToken, Grant, IssuerTraits, Profile } from './domain.ts';
+import type { AccessToken, FlowKind, Grant, IssuerTraits, Profile } from './domain.ts';
 import type { TokenSet } from './ports.ts';
 import { spanFrom } from './time.ts';
 import type { Instant } from './time.ts';
@@ -23,6 +23,22 @@ export type TokenNeed = {
   readonly maxAgeS: number | null;
   /** Only a token obtained at or after this moment of the clock since boot will do; null: any. */
   readonly notBeforeMs: number | null;
+  /** What policy leaves of it; null: no rule sets a limit. */
+  readonly bounds: TokenBounds | null;
+};
+
+/** The limits of the rules that decided. */
+export type TokenBounds = {
+  /** Which rule, for people. */
+  readonly rule: string;
+  /** Tells bounds apart that let different tokens through. */
+  readonly key: string;
+  /** The scopes that are too many; null: none can be. */
+  readonly beyond: ((scopes: readonly Scope[]) => readonly Scope[]) | null;
+  readonly maxTokenLifeS: number | null;
+  readonly maxRemainingS: number | null;
+  readonly flows: readonly FlowKind[] | null;
+  readonly maxAgeS: number | null;
 };
 
 /** Cached tokens a grant; more contexts than this are asked for anew. */
@@ -95,6 +111,7 @@ export function servedAtBirth(token: AccessToken, need: TokenNeed, aliases: Issu
 export function serves(token: AccessToken, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], at: Instant): boolean {
   const left = remainingMs(token, at);
   return token.resource === need.resource
+    && (need.bounds === null || need.bounds.beyond === null || need.bounds.beyond(token.scopes).length === 0)
     && (need.scopes === null ? token.byDefault : need.scopes.every((scope) => holdsScope(token.scopes, scope, aliases)))
     && (need.acrValues.length === 0 || (token.acr !== null && need.acrValues.includes(token.acr)))
     && left > 0

@@ -5,6 +5,7 @@
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { ProfileTable } from '../../shared/profile-schemas.ts';
 import type { Caller, Config, Grant, Profile, RefreshIntent, Revocation, SessionFacts } from './domain.ts';
+import type { PolicyDocument, PolicyDocuments } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
 import type { Instant } from './time.ts';
 
@@ -156,6 +157,19 @@ export type Callers = {
   classReason(caller: Caller): string;
   /** Facts of the caller's login session, from /proc of the process and its parents. */
   session(caller: Caller): Promise<SessionFacts>;
+};
+
+// ---- policy
+
+/** The policy files of this machine and this user. */
+export type PolicyFiles = {
+  readonly userFile: string;
+  /** Null where the platform has no place for one yet. */
+  readonly adminFile: string | null;
+  /** Throws policy_untrusted, policy_invalid or file_too_new. A file that is not there is null. */
+  read(): Promise<PolicyDocuments>;
+  /** The text of a file that is not in its place yet. Throws policy_invalid or file_too_new. */
+  parse(text: string, file: string, source: 'admin' | 'user'): PolicyDocument;
 };
 
 // ---- audit

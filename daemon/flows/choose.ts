@@ -3,11 +3,12 @@
  * the issuer's metadata, then a bound port. Each choice is made anew (FC-03) and leaves one decision
  * record, with the input, from which it can be replayed (FC-13).
  */
-import type { AuthorizationServer, Caller, Config, FlowPreference, Profile, SessionFacts } from '../core/domain.ts';
+import type { AuthorizationServer, Caller, FlowPreference, Profile, SessionFacts } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Audit, Random } from '../core/ports.ts';
 import { chooseFlow, remedyOf } from '../policy/chooser.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
+import type { Standing } from './standing.ts';
 
 export type Wish = { readonly preference: FlowPreference; readonly manualOpen: boolean };
 
@@ -17,16 +18,15 @@ export function preferenceOf(profile: Profile, asked: FlowPreference): FlowPrefe
   return asked === 'auto' ? profile.flow : asked;
 }
 
-export function chooserInput(config: Config, profile: Profile, caller: Caller, facts: SessionFacts, wish: Wish, ownUid: number): ChooserInput {
+export function chooserInput(standing: Standing, profile: Profile, caller: Caller, facts: SessionFacts, wish: Wish, ownUid: number): ChooserInput {
+  const { trusted, issuerAllowed, deviceAllowed, deviceOverride, risk } = standing;
   return {
     facts,
     preference: preferenceOf(profile, wish.preference),
-    risk: 'normal',
+    risk,
     browserConfigured: profile.browser !== null,
     manualOpen: wish.manualOpen,
-    policy: {
-      trusted: true, issuerAllowed: true, deviceAllowed: config.deviceIssuers.includes(profile.issuer), deviceOverride: false, sshForward: false,
-    },
+    policy: { trusted, issuerAllowed, deviceAllowed, deviceOverride, sshForward: false },
     server: null,
     caller: { sameUser: caller.uid === ownUid, foreignRoot: false },
     probes: { bind: null, startHit: null, forwardedBroker: false, hostBroker: false },
@@ -45,14 +45,15 @@ export function withBind(input: ChooserInput, bound: boolean): ChooserInput {
 export type DecisionRecord = { readonly id: string; readonly choice: Choice };
 
 /** Writes the one decision record of a login. */
-export async function recordDecision(audit: Audit, random: Random, input: ChooserInput, profile: Profile, caller: Caller): Promise<DecisionRecord> {
+export async function recordDecision(audit: Audit, random: Random, input: ChooserInput, profile: Profile, caller: Caller, rule: string | null): Promise<DecisionRecord> {
   const choice = chooseFlow(input);
   const id = random.token(16);
   await audit.append({
     event: 'login_decided', profile: profile.name, caller, request: null,
     facts: {
       decision_id: id, outcome: choice.outcome, reason: choice.reason, rule: choice.rule, failed_probes: choice.failedProbes,
-      issuer: profile.issuer, client_id: profile.clientId, scopes: profile.scopes, resource: profile.resource, input,
+      issuer: profile.issuer, client_id: profile.clientId, scopes: profile.scopes, resource: profile.resource, policy_rule: rule,
+      policy_override: choice.reason === 'device_admin_override', input,
     },
   });
   return { id, choice };
@@ -69,10 +70,11 @@ const PROBES: Readonly<Record<string, string>> = {
   headless_no_browser: 'there is no desktop with a browser',
 };
 
-export function refusalOf(choice: Choice, profile: Profile): BrokerError {
+export function refusalOf(choice: Choice, profile: Profile, policyRule: string | null): BrokerError {
   const probes = choice.failedProbes.map((probe) => PROBES[probe] ?? probe);
   const why = probes.length === 0 ? '' : `; what was found: ${probes.join(', ')}`;
-  return new BrokerError('flow_refused', `no sign-in for profile ${profile.name} here: ${choice.reason} (rule ${choice.rule})${why}`, {
+  const by = choice.reason === 'tenant_not_allowed' && policyRule !== null ? `; rule ${policyRule} of the policy denies it` : '';
+  return new BrokerError('flow_refused', `no sign-in for profile ${profile.name} here: ${choice.reason} (rule ${choice.rule})${by}${why}`, {
     reason: choice.reason, hint: remedyOf(choice.reason).replaceAll('PROFILE', profile.name),
   });
 }

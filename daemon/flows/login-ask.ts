@@ -3,6 +3,7 @@ import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Config, FlowPreference, Profile } from '../core/domain.ts';
 import type { Loopback } from '../core/loopback-port.ts';
 import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
+import type { Policy } from '../policy/decide.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
 import type { StartLimit } from './start-limit.ts';
@@ -19,6 +20,8 @@ export type LoginAsk = {
 
 export type StartDeps = {
   readonly config: () => Config;
+  /** Null: it is closed, and nothing is allowed. */
+  readonly policy: () => Policy | null;
   readonly issuer: Issuer;
   readonly vault: Vault;
   readonly loopback: Loopback;

@@ -15,16 +15,19 @@ import type { LoginAsk, StartDeps } from './login-ask.ts';
 import { failureOf } from './outcome-error.ts';
 import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
+import { standingOf, stepUpWithin } from './standing.ts';
 
 /** design.md, section 7: five minutes end it and free the port. */
 export const LOGIN_LIFE_MS = 300_000;
 
 /** @param signal - ends the start: the daemon stops, locks, or the profile is logged out */
-export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller, signal: AbortSignal): Promise<Login> {
-  const { profile } = ask;
+export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller, signal: AbortSignal): Promise<Login> {
+  const { profile } = wish;
+  const standing = standingOf(deps.policy(), deps.config(), profile, caller, wish.scopes ?? profile.scopes);
+  const ask: LoginAsk = { ...wish, stepUp: stepUpWithin(wish.stepUp, standing.limits) };
   const facts = await deps.callers.session(caller);
-  const first = chooserInput(deps.config(), profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
-  await refuseIfRefused(deps, first, profile, caller);
+  const first = chooserInput(standing, profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
+  await refuseIfRefused(deps, first, profile, caller, standing.rule);
   // Before any request to the issuer (DG-08); the code flow needs none.
   if (chooseFlow(first).outcome === 'device') demandConsent(deps, ask, caller);
   const found = await deps.issuer.discover(profile);
@@ -35,7 +38,7 @@ export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller,
   const listener = wantsLoopback ? await bind(deps, profile) : null;
   const input = wantsLoopback ? withBind(second, listener !== null) : second;
   try {
-    const choice = await refuseIfRefused(deps, input, profile, caller, true);
+    const choice = await refuseIfRefused(deps, input, profile, caller, standing.rule, true);
     if (choice.outcome === 'device' && chooseFlow(first).outcome !== 'device') demandConsent(deps, ask, caller);
     deps.starts.count(profile, choice.outcome === 'device' ? 'device_code' : 'authorization_code');
     return await launch(deps, ask, caller, found.server, choice, listener, signal);
@@ -46,11 +49,11 @@ export async function startLogin(deps: StartDeps, ask: LoginAsk, caller: Caller,
 }
 
 /** One record a login: a refusal writes it here, a choice once all facts are in. */
-async function refuseIfRefused(deps: StartDeps, input: ChooserInput, profile: Profile, caller: Caller, final = false): Promise<Choice> {
+async function refuseIfRefused(deps: StartDeps, input: ChooserInput, profile: Profile, caller: Caller, rule: string | null, final = false): Promise<Choice> {
   const choice = chooseFlow(input);
   const isRunnable = choice.outcome === 'pkce_loopback' || choice.outcome === 'device';
-  if (final || !isRunnable) await recordDecision(deps.audit, deps.random, input, profile, caller);
-  if (!isRunnable) throw refusalOf(choice, profile);
+  if (final || !isRunnable) await recordDecision(deps.audit, deps.random, input, profile, caller, rule);
+  if (!isRunnable) throw refusalOf(choice, profile, rule);
   return choice;
 }
 

@@ -46,23 +46,28 @@ export function encodeReply(reply: unknown): string {
 }
 
 /** One token's replies: they live no longer than it does. */
-type Replies = { readonly profile: string; readonly bySource: Partial<Record<TokenReply['source'], Encoded>> };
+type Replies = { readonly profile: string; readonly byRule: Map<string, Partial<Record<TokenReply['source'], Encoded>>> };
 const replies = new WeakMap<AccessToken, Replies>();
 
 /** The same token is asked for again and again; its reply changes no more than it does. */
-export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source'], at: Instant): Encoded {
+export function encodeToken(profile: Profile, token: AccessToken, source: TokenReply['source'], rule: string, at: Instant): Encoded {
   const expiresAt = expiryAsOf(token, at);
   // After the clock was set the end has another name, until the next token comes.
-  if (expiresAt !== token.expiresAt) return new Encoded(JSON.stringify(tokenReply(profile, token, source, expiresAt)));
+  if (expiresAt !== token.expiresAt) return new Encoded(JSON.stringify(tokenReply(profile, token, source, rule, expiresAt)));
   let known = replies.get(token);
   if (known === undefined || known.profile !== profile.name) {
-    known = { profile: profile.name, bySource: {} };
+    known = { profile: profile.name, byRule: new Map() };
     replies.set(token, known);
   }
-  return (known.bySource[source] ??= new Encoded(JSON.stringify(tokenReply(profile, token, source, expiresAt))));
+  let bySource = known.byRule.get(rule);
+  if (bySource === undefined) {
+    bySource = {};
+    known.byRule.set(rule, bySource);
+  }
+  return (bySource[source] ??= new Encoded(JSON.stringify(tokenReply(profile, token, source, rule, expiresAt))));
 }
 
-function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['source'], expiresAt: EpochMs): TokenReply {
+function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['source'], rule: string, expiresAt: EpochMs): TokenReply {
   return {
     profile: profile.name,
     access_token: token.value.reveal(),
@@ -72,6 +77,7 @@ function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['so
     resource: token.resource,
     source,
     granted_beyond: [...token.beyond],
+    rule,
   };
 }
 
@@ -112,6 +118,7 @@ export function encodeProfile(profile: Profile, redirectUris: readonly string[],
     scopes: [...profile.scopes],
     resource: profile.resource,
     flow: profile.flow,
+    tier: profile.tier,
     browser: profile.browser === null ? null : [...profile.browser],
     ca_file: profile.caFile,
     proxy: profile.proxy,

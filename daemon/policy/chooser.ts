@@ -6,8 +6,9 @@
  * Safety rank: PKCE on loopback > PKCE through ssh -L > device. A preference can only keep or raise it.
  */
 import type { FlowPreference, SessionFacts } from '../core/domain.ts';
+import type { Tier } from '../core/policy-rules.ts';
 
-export type Risk = 'low' | 'normal' | 'high' | 'privileged';
+export type Risk = Tier;
 
 /** Everything that the rules look at. `null`: not known yet, and no rule may read it as a yes. */
 export type ChooserInput = {

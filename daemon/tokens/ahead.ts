@@ -119,7 +119,7 @@ export class Ahead {
     if (grant.state.kind !== 'active' || grant.state.tokens.some((token) => this.#uses.has(token))) return;
     const token = grant.state.tokens.find(({ byDefault }) => byDefault);
     if (token === undefined) return;
-    const need: TokenNeed = { scopes: null, resource: token.resource, minTtlMs: 0, acrValues: [], maxAgeS: null, notBeforeMs: null };
+    const need: TokenNeed = { scopes: null, resource: token.resource, minTtlMs: 0, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null };
     this.#follow(profile, token, need, at.boottimeMs, at);
   }
 

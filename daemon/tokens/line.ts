@@ -44,6 +44,6 @@ export class Line {
   }
 }
 
-function contextOf({ scopes, resource }: TokenNeed): string {
-  return JSON.stringify([scopes === null ? null : scopes.toSorted(), resource]);
+function contextOf({ scopes, resource, bounds }: TokenNeed): string {
+  return JSON.stringify([scopes === null ? null : scopes.toSorted(), resource, bounds === null ? null : bounds.key]);
 }

@@ -17,6 +17,7 @@ const SENTENCES: Readonly<Record<LoginReason, string>> = {
   vault_corrupt: 'the stored sign-in cannot be read',
   max_age: 'the sign-in is older than was asked for',
   acr: 'the sign-in was not as strong as was asked for',
+  flow: 'policy does not allow tokens of a sign-in by this flow',
 };
 
 /** The one way to say that a person is needed: reason, sentence, and the one command. */

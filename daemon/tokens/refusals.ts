@@ -1,8 +1,9 @@
 /** What a caller is told where no token can be given, as errors of the one table. */
 import { BrokerError, discardedAnswer, unreachable } from '../core/errors.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
-import { holdsScope, missingScopes } from '../core/grant.ts';
-import type { TokenNeed } from '../core/grant.ts';
+import { holdsScope, missingScopes, remainingMs } from '../core/grant.ts';
+import type { TokenBounds, TokenNeed } from '../core/grant.ts';
+import type { Instant } from '../core/time.ts';
 import type { Transient } from '../core/ports.ts';
 import type { Outage } from './circuit.ts';
 import { loginRequired } from './login-required.ts';
@@ -29,14 +30,29 @@ export function tooShort(profile: Profile, lifeMs: number, need: TokenNeed): Bro
 }
 
 /** TK-02: a token that lives longer than is allowed here does not leave, however much of its life is over. */
-export function refuseLongLife({ name, issuer, maxTokenLifeS }: Profile, token: AccessToken): void {
+export function refuseLongLife({ name, issuer, maxTokenLifeS }: Profile, token: AccessToken, bounds: TokenBounds | null, at: Instant): void {
   const lifeS = (token.expiresAt - token.obtainedAt) / 1000;
-  if (maxTokenLifeS === null || lifeS <= maxTokenLifeS) return;
-  throw new BrokerError('as_token_too_long', `${issuer} gives tokens of ${Math.floor(lifeS)} s; profile ${name} allows ${maxTokenLifeS} s`);
+  const given = `${issuer} gives tokens of ${Math.floor(lifeS)} s`;
+  if (maxTokenLifeS !== null && lifeS > maxTokenLifeS) throw new BrokerError('as_token_too_long', `${given}; profile ${name} allows ${maxTokenLifeS} s`);
+  if (bounds === null) return;
+  const hint = 'Let whoever runs the issuer shorten them, or see the rule that is named';
+  if (bounds.maxTokenLifeS !== null && lifeS > bounds.maxTokenLifeS) {
+    throw new BrokerError('as_token_too_long', `${given}; rule ${bounds.rule} allows ${bounds.maxTokenLifeS} s`, { reason: bounds.rule, hint });
+  }
+  const leftS = remainingMs(token, at) / 1000;
+  if (bounds.maxRemainingS !== null && leftS > bounds.maxRemainingS) {
+    throw new BrokerError('as_token_too_long', `the token lives ${Math.floor(leftS)} s more; rule ${bounds.rule} allows ${bounds.maxRemainingS} s`, { reason: bounds.rule, hint });
+  }
 }
 
-/** A fresh token of fewer scopes than were asked for: asking again gives no more. */
+/** A fresh token of fewer scopes than were asked for, or of more than policy lets out: asking again gives no other. */
 export function unmetScopes(profile: Profile, need: TokenNeed, token: AccessToken): BrokerError | null {
+  const beyond = need.bounds?.beyond?.(token.scopes) ?? [];
+  if (need.bounds !== null && beyond.length > 0) {
+    return new BrokerError('policy_denied', `${profile.issuer} grants more than rule ${need.bounds.rule} lets out: ${beyond.join(' ')}`, {
+      reason: need.bounds.rule, hint: 'Make a profile with fewer scopes, and sign in to it',
+    });
+  }
   const missing = (need.scopes ?? []).filter((scope) => !holdsScope(token.scopes, scope, profile.traits.scopeAliases));
   return missing.length === 0 ? null : new BrokerError('scope_not_granted', `${profile.issuer} granted only: ${token.scopes.join(' ')}`);
 }
@@ -59,6 +75,13 @@ export function refuseOtherResource(profile: Profile, grant: Grant, resource: st
   throw new BrokerError('resource_not_granted', `the sign-in of profile ${profile.name} was for ${grant.resource ?? 'no resource'}`, {
     hint: resource === null ? `Run: valetkey login ${profile.name}` : `Set resource = "${resource}" in a profile, then run: valetkey login PROFILE`,
   });
+}
+
+/** What a new sign-in mends: by another flow, or by a person who is here now. An issuer without ID tokens does not say when that was. */
+export function refuseOutOfBounds(profile: Profile, { flow, identity, signedInAt }: Grant, { flows, maxAgeS }: TokenBounds, at: Instant): void {
+  if (flows !== null && !flows.includes(flow)) throw loginRequired(profile, 'flow');
+  const ageS = at.now / 1000 - (identity?.authTime ?? signedInAt / 1000);
+  if (maxAgeS !== null && ageS > maxAgeS) throw loginRequired(profile, 'max_age');
 }
 
 /** An issuer that answers 500 was reached; the network is not to be searched. */

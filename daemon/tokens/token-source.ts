@@ -18,7 +18,7 @@ import { afterFailure, NO_BACK_OFF } from './back-off.ts';
 import { Flight } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, refuseOutOfBounds, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps } from './refresh.ts';
@@ -59,7 +59,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) return null;
-    refuseLongLife(profile, token);
+    refuseLongLife(profile, token, need.bounds, at);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'cache' };
   }
@@ -133,7 +133,7 @@ export class TokenSource {
     const grant = this.#usable(profile, need, at);
     const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
     if (!isStillThere || !servedAtBirth(token, need, profile.traits.scopeAliases)) return null;
-    refuseLongLife(profile, token);
+    refuseLongLife(profile, token, need.bounds, at);
     this.#deps.onServed(profile, token, need, at);
     return { grant, token, source: 'refresh' };
   }
@@ -152,6 +152,7 @@ export class TokenSource {
     const authTime = identity?.authTime ?? null;
     if (need.maxAgeS !== null && (authTime === null || at.now / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
     if (need.acrValues.length > 0 && !need.acrValues.includes(identity?.acr ?? '')) throw loginRequired(profile, 'acr');
+    if (need.bounds !== null) refuseOutOfBounds(profile, grant, need.bounds, at);
     return grant;
   }
 

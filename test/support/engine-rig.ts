@@ -16,7 +16,7 @@ import { FakeClock } from './fake-clock.ts';
 
 const never = new AbortController().signal;
 
-export const someNeed = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, ...over });
+export const someNeed = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null, ...over });
 
 export type EngineRig = {
   readonly clock: FakeClock;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
+import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
 import type { SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Clock } from '../../daemon/core/ports.ts';
@@ -48,6 +49,8 @@ export type InProcess = {
   /** Starts a login, lets the scripted browser finish it, and returns the login's end. */
   signIn(profile: string, login: string, ask?: Record<string, unknown>): Promise<{ end: ApiReply; visit: Visit }>;
   config(toml: string): Promise<void>;
+  /** Writes a policy file; the admin's needs no root here, its owner is tested with the real one. */
+  policy(source: 'admin' | 'user', toml: string): Promise<void>;
   /** Ends the daemon and starts another on the same state. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -78,6 +81,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       return { end: await self.api('GET', `/v1/logins/${started.body.id}?wait_s=10`), visit };
     },
     config: (toml) => writeFile(configFile, toml, { mode: 0o600 }),
+    policy: (source, toml) => writeFile(join(root, `${source}-policy.toml`), toml, { mode: 0o600 }),
     async restart() {
       await self.daemon.stop('restart');
       Object.assign(self, { daemon: await launch() });
@@ -106,6 +110,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
       clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer,
+      policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       audit: self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),

@@ -36,7 +36,8 @@ function pendingView({ id, profile, resource, scopes, asker, claimed, rule, aski
   const { program, agent, lineage } = asker.origin;
   return {
     id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: asker.label, executable: program.executable, script: program.script, agent,
-    lineage: lineage.map(({ name, pid }) => `${name} (pid ${pid})`), claimed, rule,
+    lineage: lineage.map(({ name, pid }) => `${name} (pid ${pid})`),
+    claimed: claimed === null ? null : { name: claimed.name ?? null, reason: claimed.reason ?? null }, rule,
     may_hold_s: asking.kind === 'each' ? null : Math.floor(asking.ms / 1000), asked_at: Math.floor(askedAt / 1000), expires_at: epochOf(expiresAtMs),
   };
 }

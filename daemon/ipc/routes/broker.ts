@@ -2,10 +2,11 @@ import type { ErrorCode } from '../../../shared/errors.ts';
 import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
-import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
+import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
+import type { Policy } from '../../policy/decide.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
@@ -14,6 +15,8 @@ import type { Releases } from './releases.ts';
 /** What the routes work with. The daemon's composition root fills it. */
 export type Broker = {
   readonly config: ConfigStore;
+  readonly policies: Policies;
+  readonly callers: Callers;
   readonly book: GrantBook;
   readonly source: TokenSource;
   readonly circuits: Pick<Circuits, 'outages'>;
@@ -30,6 +33,18 @@ export type Broker = {
   readonly uid: number;
   readonly events: Events;
   readonly lifecycle: Lifecycle;
+};
+
+export type Policies = {
+  readonly files: PolicyFiles;
+  /** What is wrong with the files, for people; null: nothing. */
+  readonly trouble: string | null;
+  /** Throws policy_untrusted or policy_invalid where nothing may be decided. */
+  current(): Policy;
+  /** Null where nothing may be decided. */
+  inForce(): Policy | null;
+  /** Throws as current(), and then the old one stays, unless somebody else could have changed a file. */
+  reload(): Promise<void>;
 };
 
 export type Events = {

@@ -32,7 +32,7 @@ export async function status(broker: Broker): Promise<StatusReply> {
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker)],
     environment: facts.environment,
   };
 }
@@ -60,6 +60,10 @@ function unsavedWarnings(broker: Broker): readonly string[] {
 
 function movedWarnings(broker: Broker): readonly string[] {
   return broker.metadata.moved().map((name) => `${name}: the issuer names other endpoints by now than the sign-in is bound to; if refreshes fail, run: valetkey login ${name}`);
+}
+
+function policyWarnings({ policies: { trouble } }: Broker): readonly string[] {
+  return trouble === null ? [] : [`policy: ${trouble}`];
 }
 
 function auditWarnings(broker: Broker): readonly string[] {

@@ -6,6 +6,7 @@ import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
 import { events } from './events.ts';
 import { grants, logout } from './grants.ts';
 import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
+import { checkPolicy, explainPolicy } from './policy.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { token } from './token.ts';
 
@@ -20,6 +21,7 @@ export function createHandlers(broker: Broker): Handlers {
     profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
     grants: on(grants), logout: on(logout),
     approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
+    checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
     lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),

@@ -14,6 +14,9 @@ type Asker = { readonly caller: Caller; readonly requestId: string };
 const WINDOW_MS = 60_000;
 const KEPT = 4_096;
 
+/** By which rule it leaves, and by whose word. `isUnasked`: a person should have been asked, and was not (policy/interim.ts). */
+export type Allowed = { readonly name: string; readonly isUnasked: boolean; readonly approval: string | null };
+
 /** `written` resolves when the record of the first release is in the audit, and is null from then on. */
 type Seen = { count: number; readonly sinceMs: number; written: Promise<void> | null };
 
@@ -31,9 +34,9 @@ export class Releases {
   }
 
   /** Null: the token may leave. Else it may when this resolves; where it rejects nothing was recorded. */
-  record(profile: Profile, token: AccessToken, source: string, request: Asker, claimed: Claimed | null): Promise<void> | null {
+  record(profile: Profile, token: AccessToken, source: string, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
     const { caller } = request;
-    const key = `${this.#idOf(token)}/${caller.executable ?? ''}/${caller.script ?? ''}`;
+    const key = `${this.#idOf(token)}/${rule.name}/${caller.executable ?? ''}/${caller.script ?? ''}`;
     const nowMs = this.#clock.boottimeMs();
     const seen = this.#seen.get(key);
     if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
@@ -41,7 +44,7 @@ export class Releases {
         event: 'token_released', profile: profile.name, caller, request: request.requestId,
         facts: {
           token: this.#idOf(token), source, issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
-          expires_at: Math.floor(token.expiresAt / 1000), rule: 'same-user', ...(seen === undefined ? {} : { more_since_last: seen.count }),
+          expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name, ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
         },
       });

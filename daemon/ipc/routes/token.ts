@@ -8,8 +8,10 @@ import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
-import { decide } from '../../policy/decide.ts';
-import type { Decision } from '../../policy/decide.ts';
+import { ruleText } from '../../policy/decide.ts';
+import type { Ruling } from '../../policy/interim.ts';
+import type { Decision, Policy } from '../../policy/decide.ts';
+import { withinLimits } from '../../tokens/bounds.ts';
 import type { Served } from '../../tokens/token-source.ts';
 import type { Ask } from '../dispatch.ts';
 import { withDeadline } from '../deadline.ts';
@@ -19,70 +21,122 @@ import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
+import type { Allowed } from './releases.ts';
+import { askingOf, builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
+import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
 
-const DEFAULT_MIN_TTL_S = 60;
+type Confirmed = Decision & { readonly kind: 'confirm' };
+type Allowing = Decision & { readonly kind: 'allow' | 'confirm' };
+
 const DEFAULT_WAIT_S = 30;
 
 export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
   const body = ask.body as Body; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
   const claimed = claimedOf(body.claimed);
-  const decision = decide({ locked: broker.lifecycle.locked, ownerUid: broker.uid }, ask.caller);
-  if (decision.kind === 'deny') return refuse(broker, ask, profile, claimed, decision);
-  const need = needOf(body, profile, broker.clock.boottimeMs());
+  const denied = builtInDenial(broker, ask.caller);
+  if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
+  // What a sign-in says is a fact for the rules: without it they would decide by less than there is.
+  return broker.lifecycle.isOpen ? decided(broker, ask, profile, claimed) : broker.lifecycle.ensureOpen().then(() => decided(broker, ask, profile, claimed));
+}
+
+/** Policy is asked at every request (GV-01), and what it leaves of the need is what the engine serves. */
+function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Encoded | Promise<Encoded> {
+  const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
+  const grant = broker.book.get(profile.name);
+  let policy: Policy;
+  try {
+    policy = broker.policies.current();
+  } catch (cause) {
+    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+  }
+  const ruling = rulingOn(broker, policy, ask.caller, policyRequestOf(profile, grant, asked, broker.clock.now()));
+  if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
+  if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
+  return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
+}
+
+/** A person's yes is to what they were shown; what policy says by then holds as well. */
+async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, decision: Confirmed): Promise<Encoded> {
+  const waitMs = ((ask.body as Body).wait_s ?? DEFAULT_WAIT_S) * 1000; // parsed by this method's schema
+  const { caller: asker } = ask;
+  const rule = ruleText(decision.by);
+  let approval: string;
+  try {
+    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), claimed }, waitMs, ask.signal);
+  } catch (cause) {
+    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+  }
+  await broker.lifecycle.ensureOpen();
+  const now = rulingOn(broker, broker.policies.current(), asker, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
+  if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
+  return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
+}
+
+function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, { limits }: Allowing, rule: Allowed): Encoded | Promise<Encoded> {
+  const grant = broker.book.get(profile.name);
+  let need: TokenNeed;
+  try {
+    need = withinLimits(profile, grant, asked, limits);
+  } catch (cause) {
+    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+  }
   const cached = broker.lifecycle.isOpen ? broker.source.cached(profile, need) : null;
-  return cached === null ? obtain(broker, ask, profile, need, claimed) : release(broker, ask, profile, cached, claimed);
+  return cached === null ? obtain(broker, ask, profile, need, claimed, rule) : release(broker, ask, profile, cached, claimed, rule);
 }
 
 /** On record before it leaves (AL-01). */
-function release(broker: Broker, ask: Ask, profile: Profile, { token: released, source }: Served, claimed: Claimed | null): Encoded | Promise<Encoded> {
-  const recorded = broker.releases.record(profile, released, source, ask, claimed);
-  return recorded === null ? encodeToken(profile, released, source, instantOf(broker.clock)) : recorded.then(() => encodeToken(profile, released, source, instantOf(broker.clock)));
+function release(broker: Broker, ask: Ask, profile: Profile, { token: released, source }: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
+  const recorded = broker.releases.record(profile, released, source, ask, claimed, rule);
+  const encoded = (): Encoded => encodeToken(profile, released, source, rule.name, instantOf(broker.clock));
+  return recorded === null ? encoded() : recorded.then(encoded);
 }
 
-async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null): Promise<Encoded> {
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed): Promise<Encoded> {
   const body = ask.body as Body; // parsed by this method's schema
   await broker.lifecycle.ensureOpen();
+  let served: Served;
   try {
-    const served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
-    return await release(broker, ask, profile, served, claimed);
+    served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
   } catch (cause) {
-    throw await withLogin(broker, cause, profile, body, ask);
+    if (cause instanceof BrokerError && (cause.code === 'policy_denied' || cause.code === 'as_token_too_long')) return noteRefusal(broker, ask, profile, claimed, need, cause);
+    throw await withLogin(broker, cause, profile, need, body, ask);
   }
+  return release(broker, ask, profile, served, claimed, rule);
 }
 
-async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, decision: Decision & { readonly kind: 'deny' }): Promise<never> {
+async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, ruling: Ruling): Promise<never> {
+  const { decision } = ruling;
   await broker.audit.append({
     event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
-    facts: { rule: decision.rule, reason: decision.reason, ...(claimed === null ? {} : { claimed }) },
+    facts: { rule: ruleText(decision.by), reason: decision.reason, decision: ruling.kind, tier: decision.tier, ...(claimed === null ? {} : { claimed }) },
   });
-  if (decision.rule === 'user-lock') throw new BrokerError('vault_locked', 'the user locked the broker');
-  throw new BrokerError('policy_denied', `${decision.reason} (rule ${decision.rule})`, { reason: decision.rule });
+  throw refusalOf(ruling, profile.name) ?? new BrokerError('internal', 'a request that is allowed was refused');
 }
 
-function needOf(body: Body, profile: Profile, nowMs: number): TokenNeed {
-  return {
-    scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
-    resource: body.resource ?? profile.resource,
-    minTtlMs: (body.min_ttl_s ?? DEFAULT_MIN_TTL_S) * 1000,
-    acrValues: body.acr_values ?? [],
-    maxAgeS: body.max_age_s ?? null,
-    notBeforeMs: body.force === true ? nowMs : null,
-  };
+/** A ceiling that refuses is on record like a rule that does. */
+async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, { scopes, resource }: TokenNeed, cause: unknown): Promise<never> {
+  if (cause instanceof BrokerError) {
+    await broker.audit.append({
+      event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
+      facts: { rule: cause.facts.reason ?? null, reason: cause.message, code: cause.code, scopes, resource, ...(claimed === null ? {} : { claimed }) },
+    });
+  }
+  throw cause;
 }
 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
-async function withLogin(broker: Broker, cause: unknown, profile: Profile, body: Body, ask: Ask): Promise<unknown> {
+async function withLogin(broker: Broker, cause: unknown, profile: Profile, need: TokenNeed, body: Body, ask: Ask): Promise<unknown> {
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
-  const login = body.interaction === 'allowed' ? await started(broker, profile, body, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
+  const login = body.interaction === 'allowed' ? await started(broker, profile, need, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
   return login === null ? cause : new BrokerError('login_required', cause.message, { ...cause.facts, login });
 }
 
-function started(broker: Broker, profile: Profile, body: Body, caller: Caller): ReturnType<Broker['logins']['start']> {
+/** What policy demands of the sign-in is added where it starts. */
+function started(broker: Broker, profile: Profile, { acrValues, maxAgeS }: TokenNeed, caller: Caller): ReturnType<Broker['logins']['start']> {
   return broker.logins.start({
-    profile, preference: 'auto', manualOpen: false, scopes: null, loginHint: null, consent: null,
-    stepUp: { acrValues: body.acr_values ?? [], maxAgeS: body.max_age_s ?? null },
+    profile, preference: 'auto', manualOpen: false, scopes: null, loginHint: null, consent: null, stepUp: { acrValues, maxAgeS },
   }, caller);
 }

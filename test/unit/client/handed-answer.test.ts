@@ -3,7 +3,7 @@ import { answeredOnce, takeHandedAnswer } from '../../../client/handed-answer.ts
 import type { HandedAnswer } from '../../../client/handed-answer.ts';
 import type { TokenReply } from '../../../shared/schemas.ts';
 
-const reply: TokenReply = { profile: 'work', access_token: 'at-EXAMPLE', token_type: 'Bearer', expires_at: 1_790_000_000, scope: '', resource: null, source: 'cache', granted_beyond: [] };
+const reply: TokenReply = { profile: 'work', access_token: 'at-EXAMPLE', token_type: 'Bearer', expires_at: 1_790_000_000, scope: '', resource: null, source: 'cache', granted_beyond: [], rule: 'shipped/login-session' };
 const frame = (data: object, status = 200) => JSON.stringify({ type: 'token', id: 1, status, protocol: 1, build: '0.1.0', data });
 
 function rig(line: Promise<string | null>, timeoutMs?: number) {

@@ -5,7 +5,7 @@ import type { TokenReply } from '../../../shared/schemas.ts';
 import { complete, login, NOW, profile, run } from './fake-world.ts';
 
 const token: TokenReply = {
-  profile: 'work', access_token: 'at-EXAMPLE', token_type: 'bearer', expires_at: NOW + 600, scope: 'read', resource: null, source: 'cache', granted_beyond: [],
+  profile: 'work', access_token: 'at-EXAMPLE', token_type: 'bearer', expires_at: NOW + 600, scope: 'read', resource: null, source: 'cache', granted_beyond: [], rule: 'shipped/login-session',
 };
 const loginRequired = () => { throw ValetkeyError.local('login_required', 'no grant', { reason: 'never_signed_in' }); };
 

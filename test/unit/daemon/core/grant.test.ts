@@ -7,7 +7,7 @@ import type { EpochMs } from '../../../../shared/names.ts';
 import { instant, scopes, someGrant, someProfile, someToken, someTraits, T0 } from '../../../support/builders.ts';
 import { tokenSet } from '../../../support/fakes.ts';
 
-const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, ...over });
+const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null, ...over });
 const asked = (text: string) => ({ scopes: scopes(text), byDefault: true, resource: null, acr: null });
 
 describe('which cached token serves', () => {

@@ -33,7 +33,7 @@ function rig() {
   const token = someToken();
   const left: string[] = [];
   const take = (name: string, claimed: { readonly name: string } | null = null): void => {
-    Promise.resolve(releases.record(someProfile(), token, 'cache', { caller: someCaller(), requestId: 'r' }, claimed)).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
+    Promise.resolve(releases.record(someProfile(), token, 'cache', { caller: someCaller(), requestId: 'r' }, claimed, { name: 'shipped/login-session', isUnasked: false, approval: null })).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
   };
   return { audit, clock, left, take };
 }

@@ -15,7 +15,7 @@ import { FakeAudit, FakeIssuer, FakeVault, fakeRandom, LogSink, refusal, tokenSe
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 
 const never = new AbortController().signal;
-const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, ...over });
+const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null, ...over });
 const expired = someToken({ expiresAt: (T0 + 1_000) as EpochMs });
 const stale = (over: Partial<Grant> = {}): Grant => someGrant({ state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [expired] }, ...over });
 const lost: IssuerOutcome = { kind: 'transient', answerLost: true, retryAfterMs: null, reach: 'network', cause: 'timeout', timedOut: true };

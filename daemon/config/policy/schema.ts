@@ -1,0 +1,92 @@
+/**
+ * The shape of policy.toml. Every table is strict: what is not known here is an error, and never a condition
+ * that is passed over. docs/policy.md lists the keys; a test holds it to them.
+ */
+import * as v from 'valibot';
+import { SCOPE_TOKEN } from '../../../shared/names.ts';
+
+/** The version that this build reads. */
+export const POLICY_VERSION = 1;
+
+const RULES_MAX = 1_000;
+const PATTERN_MAX = 512;
+
+const clean = (max: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(max), v.regex(/^[^\p{Cc}\p{Cf}]*$/u, 'text without control characters'));
+const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name: a-z, 0-9, dot, dash and underscore, a letter or digit first, 64 at most'));
+const duration = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhd]$/, 'a duration such as "90s", "15m", "8h" or "30d"'));
+/** One, or several of which one has to fit. */
+const oneOrMore = <const S extends v.GenericSchema<string, string>>(schema: S) => v.union([schema, v.pipe(v.array(schema), v.minLength(1), v.maxLength(256))]);
+const patterns = oneOrMore(clean(PATTERN_MAX));
+const paths = oneOrMore(v.pipe(v.string(), v.maxLength(4096), v.regex(/^[/*][^\p{Cc}]*$/u, 'an absolute path')));
+const flow = v.picklist(['authorization_code', 'device_code']);
+const scopePatterns = v.pipe(v.array(v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'scopes (RFC 6749, section 3.3), in which * stands for anything'))), v.minLength(1), v.maxLength(256));
+const tier = v.picklist(['low', 'normal', 'high', 'privileged']);
+
+export const SCOPES = v.strictObject({ any: v.optional(scopePatterns), all: v.optional(scopePatterns), none: v.optional(scopePatterns) });
+
+export const WHEN = v.strictObject({
+  executable: v.optional(paths),
+  script: v.optional(paths),
+  digest: v.optional(oneOrMore(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'a SHA-256 of 64 hexadecimal digits')))),
+  ancestor: v.optional(patterns),
+  unit: v.optional(patterns),
+  terminal: v.optional(v.boolean()),
+  container: v.optional(v.boolean()),
+  forwarded: v.optional(v.boolean()),
+  remote: v.optional(v.boolean()),
+  orphan: v.optional(v.boolean()),
+  class: v.optional(oneOrMore(v.picklist(['human', 'agent', 'workload']))),
+  agent: v.optional(patterns),
+  profile: v.optional(patterns),
+  issuer: v.optional(patterns),
+  tenant: v.optional(patterns),
+  resource: v.optional(patterns),
+  scopes: v.optional(SCOPES),
+  flow: v.optional(oneOrMore(flow)),
+  signed_in_over: v.optional(duration),
+  signed_in_under: v.optional(duration),
+  tier: v.optional(tier),
+});
+
+export const CEILING = v.strictObject({
+  scopes: v.optional(scopePatterns),
+  resource: v.optional(patterns),
+  max_remaining: v.optional(duration),
+  max_token_life: v.optional(duration),
+  flows: v.optional(v.pipe(v.array(flow), v.minLength(1))),
+  acr: v.optional(v.pipe(v.array(clean(256)), v.minLength(1), v.maxLength(16))),
+  max_age: v.optional(duration),
+});
+
+export const RULE = v.strictObject({
+  name,
+  when: v.optional(WHEN),
+  decide: v.picklist(['allow', 'confirm', 'deny']),
+  ask: v.optional(v.pipe(v.string(), v.regex(/^(once|each|for:[1-9]\d{0,5}[smhd])$/, '"once", "each", or "for:" with a duration, such as "for:1h"'))),
+  ceiling: v.optional(CEILING),
+  reason: v.optional(clean(256)),
+});
+
+export const TIER = v.strictObject({ name, tier, when: v.optional(WHEN) });
+
+export const DEVICE = v.strictObject({
+  issuers: v.optional(v.pipe(v.array(clean(2048)), v.maxLength(64))),
+  same_device: v.optional(v.boolean()),
+});
+
+export const POLICY = v.strictObject({
+  v: v.literal(POLICY_VERSION),
+  rules: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
+  tiers: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
+  device: v.optional(DEVICE),
+});
+
+/** Every key by its table, for documents. */
+export const POLICY_KEYS = {
+  '': Object.keys(POLICY.entries),
+  rules: Object.keys(RULE.entries),
+  when: Object.keys(WHEN.entries),
+  ceiling: Object.keys(CEILING.entries),
+  tiers: Object.keys(TIER.entries),
+  device: Object.keys(DEVICE.entries),
+} as const;

@@ -1,0 +1,106 @@
+/**
+ * Policy as it is written down: rules, ceilings, tiers. Data only: config/ reads it from files, policy/ decides
+ * by it. A condition that is null is not asked for; everything that is asked for has to hold.
+ */
+import type { CallerClass, FlowKind } from './domain.ts';
+
+/** How much harm a token can do; the later, the more. */
+export const TIERS = ['low', 'normal', 'high', 'privileged'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** Where a rule comes from. The words of the answer, the log and the audit. */
+export type PolicySource = 'admin' | 'user' | 'shipped';
+
+/** How often a person is asked: once for this program, once for so long, or at each request. */
+export type Asking = { readonly kind: 'once' } | { readonly kind: 'for'; readonly seconds: number } | { readonly kind: 'each' };
+
+export type Verdict = { readonly kind: 'allow' } | { readonly kind: 'confirm'; readonly ask: Asking } | { readonly kind: 'deny' };
+
+/** Patterns: `*` stands for any run of characters without `/`, `**` for any run. Of a list, one has to fit. */
+export type Patterns = readonly string[];
+
+export type When = {
+  /** Of the program that people think of, as in Origin. */
+  readonly executable: Patterns | null;
+  readonly script: Patterns | null;
+  /** SHA-256 of the executable, hex. */
+  readonly digest: readonly string[] | null;
+  /** Executable or script of any process above; a pattern without `/` is compared with its name. */
+  readonly ancestor: Patterns | null;
+  readonly unit: Patterns | null;
+  readonly terminal: boolean | null;
+  readonly container: boolean | null;
+  readonly forwarded: boolean | null;
+  readonly remote: boolean | null;
+  readonly orphan: boolean | null;
+  readonly class: readonly CallerClass[] | null;
+  readonly agent: Patterns | null;
+  readonly profile: Patterns | null;
+  readonly issuer: Patterns | null;
+  readonly tenant: Patterns | null;
+  readonly resource: Patterns | null;
+  readonly scopes: { readonly any: Patterns | null; readonly all: Patterns | null; readonly none: Patterns | null } | null;
+  readonly flow: readonly FlowKind[] | null;
+  /** Seconds since the person signed in: more, or at most. */
+  readonly signedInOverS: number | null;
+  readonly signedInUnderS: number | null;
+  /** This tier or a higher one. */
+  readonly tier: Tier | null;
+};
+
+/** What a token may be at most where the rule lets it out. Null: as the issuer gives it. */
+export type Ceiling = {
+  readonly scopes: Patterns | null;
+  readonly resources: Patterns | null;
+  /** What may be left of the life of a token when it leaves. */
+  readonly maxRemainingS: number | null;
+  /** For how long the issuer may have made it. */
+  readonly maxTokenLifeS: number | null;
+  /** By which flows the person may have signed in. */
+  readonly flows: readonly FlowKind[] | null;
+  readonly acr: readonly string[] | null;
+  /** How long ago, at most, the person signed in. */
+  readonly maxAgeS: number | null;
+};
+
+export type Rule = {
+  readonly name: string;
+  readonly when: When;
+  readonly verdict: Verdict;
+  readonly ceiling: Ceiling;
+  /** Why, in the words of who wrote it; shown with a refusal. */
+  readonly reason: string | null;
+};
+
+/** What lifts requests into a tier, whatever the profile says of itself. */
+export type Lift = { readonly name: string; readonly when: When; readonly tier: Tier };
+
+/** One policy file, read and valid. */
+export type PolicyDocument = {
+  readonly source: PolicySource;
+  /** Null for the policy that ships. */
+  readonly file: string | null;
+  /** SHA-256 of its text, hex; null for the policy that ships. */
+  readonly digest: string | null;
+  readonly rules: readonly Rule[];
+  readonly lifts: readonly Lift[];
+  readonly device: {
+    /** Issuers for which the device flow may be used; null: the file does not say. */
+    readonly issuers: readonly string[] | null;
+    /** Also where a browser of the same machine would work (FC-06). The admin's file alone can say so. */
+    readonly sameDevice: boolean;
+  };
+};
+
+/** What was read of both files: null where a file is not there. */
+export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly user: PolicyDocument | null };
+
+export const NO_CONDITIONS: When = {
+  executable: null, script: null, digest: null, ancestor: null, unit: null, terminal: null, container: null, forwarded: null,
+  remote: null, orphan: null, class: null, agent: null, profile: null, issuer: null, tenant: null, resource: null, scopes: null,
+  flow: null, signedInOverS: null, signedInUnderS: null, tier: null,
+};
+
+export const NO_CEILING: Ceiling = {
+  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null,
+};

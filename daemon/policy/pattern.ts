@@ -1,0 +1,71 @@
+/**
+ * Patterns of policy files: `*` is any run of characters without `/`, `**` any run, everything else is itself.
+ * Callers choose the texts that are matched, so the time is bounded by the product of both lengths, whatever
+ * the pattern: no regular expression, no backtracking.
+ */
+export type Matcher = (text: string) => boolean;
+
+type Step = string | { readonly crossing: boolean };
+
+function stepsOf(pattern: string): readonly Step[] {
+  const steps: Step[] = [];
+  for (let i = 0; i < pattern.length; i += 1) {
+    const letter = pattern.charAt(i);
+    if (letter !== '*') {
+      steps.push(letter);
+    } else {
+      const crossing = pattern.charAt(i + 1) === '*';
+      if (crossing) i += 1;
+      steps.push({ crossing });
+    }
+  }
+  return steps;
+}
+
+/** All places of the pattern that the text so far can have led to, at once. */
+function simulate(steps: readonly Step[], text: string): boolean {
+  let at = reach(steps, new Set([0]));
+  for (const letter of text.split('')) {
+    const next = new Set<number>();
+    for (const place of at) {
+      const step = steps[place];
+      if (step === undefined) continue;
+      if (typeof step !== 'string') {
+        if (step.crossing || letter !== '/') next.add(place);
+      } else if (step === letter) {
+        next.add(place + 1);
+      }
+    }
+    if (next.size === 0) return false;
+    at = reach(steps, next);
+  }
+  return at.has(steps.length);
+}
+
+/** A star may also stand for nothing. */
+function reach(steps: readonly Step[], places: Set<number>): Set<number> {
+  for (const place of places) {
+    const step = steps[place];
+    if (step !== undefined && typeof step !== 'string') places.add(place + 1);
+  }
+  return places;
+}
+
+function matcherOf(pattern: string): Matcher {
+  if (pattern === '**') return () => true;
+  const head = pattern.slice(0, pattern.indexOf('*'));
+  const tail = pattern.slice(pattern.lastIndexOf('*') + 1);
+  const steps = stepsOf(pattern);
+  // Most texts are told apart by how they begin and end.
+  return (text) => text.length >= head.length + tail.length && text.startsWith(head) && text.endsWith(tail) && simulate(steps, text);
+}
+
+/** Whether one of the patterns fits the whole text. */
+export function compilePatterns(patterns: readonly string[]): Matcher {
+  const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')));
+  const open = patterns.filter((pattern) => pattern.includes('*')).map(matcherOf);
+  const [only] = exact;
+  if (open.length === 0 && exact.size === 1) return (text) => text === only;
+  if (open.length === 0) return (text) => exact.has(text);
+  return (text) => exact.has(text) || open.some((matches) => matches(text));
+}

@@ -1,0 +1,29 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { compilePatterns } from '../../../../daemon/policy/pattern.ts';
+
+const fits = (pattern: string, text: string): boolean => compilePatterns([pattern])(text);
+/** The same by a regular expression, which is right and may be slow. */
+const slowly = (pattern: string, text: string): boolean => new RegExp(`^${pattern.split(/(\*\*|\*)/).map((part) => (part === '**' ? '[^]*' : part === '*' ? '[^/]*' : part.replace(/[^a-z0-9]/gi, '\\$&'))).join('')}$`).test(text);
+
+describe('patterns', () => {
+  it.each([
+    ['/usr/bin/*', '/usr/bin/git', true], ['/usr/bin/*', '/usr/bin/x/git', false], ['/usr/**', '/usr/bin/x/git', true], ['*', '', true], ['*', 'a/b', false], ['**', 'a/b', true],
+    ['admin:*', 'admin:users', true], ['admin:*', 'xadmin:users', false], ['a.c', 'abc', false], ['/opt/*/bin/**', '/opt/x/bin/y/z', true], ['a*a', 'a', false],
+  ])('%s, %s: %s', (pattern, text, expected) => {
+    expect(fits(pattern, text)).toBe(expected);
+  });
+
+  it('mean what a regular expression of the same meaning says', () => {
+    const letters = fc.constantFrom('a', 'b', '/', '*', '**', '.');
+    fc.assert(fc.property(fc.array(letters, { maxLength: 8 }), fc.array(fc.constantFrom('a', 'b', '/', '.', 'é'), { maxLength: 10 }), (pattern, text) => {
+      expect(fits(pattern.join(''), text.join(''))).toBe(slowly(pattern.join(''), text.join('')));
+    }), { numRuns: 5_000 });
+  });
+
+  it('take no time that grows with the number of stars', () => {
+    const begun = performance.now();
+    expect(fits(`${'a**'.repeat(40)}x**b`, `${'a'.repeat(4_000)}b`)).toBe(false);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+});
