@@ -49,10 +49,12 @@ export const policyExplainReply = v.object({
   caller: v.string(),
   /** What the rules say. */
   decision: v.picklist(['allow', 'confirm', 'deny']),
-  /** With confirm: once, each, or for:SECONDSs. */
+  /** With confirm: `once`, `each`, or `for:3600s`. */
   ask: v.nullable(v.string()),
-  /** What comes of it now: whether a token would be given, and if not, by which error. */
+  /** What comes of it now: `allow`, or the code of the error. */
   outcome: v.string(),
+  /** Allowed although a person should have been asked, since nobody can be. */
+  unasked: v.boolean(),
   detail: v.nullable(v.string()),
   rule: v.string(),
   reason: v.nullable(v.string()),

@@ -1,4 +1,6 @@
+import { chmod } from 'node:fs/promises';
 import { createConnection } from 'node:net';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { someFacts, someOrigin } from '../support/builders.ts';
 import { startHostileIssuer } from '../support/hostile-issuer.ts';
@@ -92,6 +94,19 @@ describe('policy at every token', () => {
     expect(audited('token_refused').at(-1)?.facts).toMatchObject({ code: 'policy_invalid' });
     expect(await warnings()).toContain('nothing is handed out');
     expect((await vk.api('POST', '/v1/logins', { profile: 'work' })).body).toMatchObject({ code: 'flow_refused', reason: 'policy_untrusted' });
+  });
+
+  it('[FC-09] refuses everything once a file could be changed by others, and gives again when that is mended', async () => {
+    await vk.signIn('work', 'alice');
+    await vk.policy('user', 'v = 1\n');
+    await chmod(join(dirname(vk.configFile), 'user-policy.toml'), 0o666);
+    expect(await reload()).toMatchObject({ code: 'policy_untrusted', detail: expect.stringContaining('can be written by others (mode 666)') });
+    expect(await token()).toMatchObject({ code: 'policy_untrusted' });
+    expect((await vk.api('POST', '/v1/logins', { profile: 'work' })).body).toMatchObject({ code: 'flow_refused', reason: 'policy_untrusted' });
+    expect(await warnings()).toContain('nothing is handed out');
+    await chmod(join(dirname(vk.configFile), 'user-policy.toml'), 0o600);
+    await reload();
+    expect(await token()).toMatchObject({ source: 'cache' });
   });
 
   it('goes on giving agents what they had without asking anybody, marks it, and asks where an admin governs', async () => {
@@ -197,6 +212,52 @@ describe('[SU-02] each control, violated alone', () => {
     expect(await token({ force: true })).toMatchObject({ code: 'as_token_too_long', detail: expect.stringContaining('rule tier/high allows 300 s') });
     hostile.issuer.setLifetimes({ accessTokenS: 240 });
     expect(await token({ force: true })).toMatchObject({ source: 'refresh', rule: 'admin/git' });
+  });
+});
+
+describe('questions about policy', () => {
+  const explain = async (more: object = {}) => (await vk.api('POST', '/v1/policy/explain', { profile: 'work', ...more })).body;
+
+  it('are answered by what decides: explain agrees with what a token request gets', async () => {
+    await vk.signIn('work', 'alice');
+    await vk.policy('admin', `${DENY}[[rules]]\nname = "reader"\ndecide = "allow"\nceiling = { scopes = ["email"] }\nwhen = { class = "human" }\n[[rules]]\nname = "ask"\ndecide = "confirm"\nask = "each"\n`);
+    await reload();
+    for (const executable of ['/usr/bin/git', '/usr/bin/gh', null]) {
+      for (const kind of ['human', 'agent'] as const) {
+        for (const scopes of [undefined, ['email'], ['openid', 'admin:all']]) {
+          vk.caller = { origin: someOrigin({ class: kind, program: { executable, script: null } }) };
+          const asked = scopes === undefined ? {} : { scopes };
+          const told = await explain({ caller: { class: kind, ...(executable === null ? {} : { executable }), ancestors: ['/usr/bin/bash'] }, ...asked });
+          const given = await token(asked);
+          if (told.outcome === 'allow') expect([given.code, given.rule].filter((each) => each !== undefined)).toEqual([given.code ?? told.rule]);
+          else expect(given).toMatchObject({ code: told.outcome, detail: told.detail });
+        }
+      }
+    }
+  });
+
+  it('say why the rules before did not fit', async () => {
+    await vk.policy('admin', DENY);
+    await reload();
+    expect(await explain({ caller: { executable: '/usr/bin/gh' } })).toMatchObject({
+      decision: 'allow', rule: 'shipped/login-session', looked_at: [
+        { rule: 'admin/no-git', outcome: 'does not fit', why: 'executable is /usr/bin/gh, not /usr/bin/git' },
+        { rule: 'shipped/privileged-each', outcome: 'does not fit', why: 'tier is normal, below privileged' },
+        { rule: 'shipped/high-for-an-hour', outcome: 'does not fit' }, { rule: 'shipped/login-session', outcome: 'fits', why: '' },
+      ],
+    });
+    // A program that cannot be told does not escape.
+    expect(await explain({ caller: {} })).toMatchObject({ decision: 'deny', rule: 'admin/no-git', outcome: 'policy_denied' });
+    expect(await explain({ pid: process.pid })).toMatchObject({ decision: 'deny', caller: expect.stringContaining(`pid ${process.pid}`) });
+    expect(await explain({ pid: 4_194_304 })).toMatchObject({ code: 'bad_request' });
+  });
+
+  it('take a draft in the place of a file, and change nothing', async () => {
+    await vk.signIn('work', 'alice');
+    expect(await explain({ draft: { source: 'admin', text: DENY } })).toMatchObject({ decision: 'deny', rule: 'admin/no-git' });
+    expect((await vk.api('POST', '/v1/policy/check', { draft: { source: 'user', text: 'v = 1\nrulez = 1\n' }, name: '/d.toml' })).body).toMatchObject({ code: 'policy_invalid', detail: expect.stringContaining('/d.toml:2:1: "rulez"') });
+    expect((await vk.api('POST', '/v1/policy/check', {})).body).toEqual({ files: [] });
+    expect(await token()).toMatchObject({ rule: 'shipped/login-session' });
   });
 });
 

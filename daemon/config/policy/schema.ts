@@ -51,8 +51,8 @@ export const WHEN = v.strictObject({
 export const CEILING = v.strictObject({
   scopes: v.optional(scopePatterns),
   resource: v.optional(patterns),
-  max_remaining: v.optional(duration),
   max_token_life: v.optional(duration),
+  max_remaining: v.optional(duration),
   flows: v.optional(v.pipe(v.array(flow), v.minLength(1))),
   acr: v.optional(v.pipe(v.array(clean(256)), v.minLength(1), v.maxLength(16))),
   max_age: v.optional(duration),
@@ -80,13 +80,3 @@ export const POLICY = v.strictObject({
   tiers: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   device: v.optional(DEVICE),
 });
-
-/** Every key by its table, for documents. */
-export const POLICY_KEYS = {
-  '': Object.keys(POLICY.entries),
-  rules: Object.keys(RULE.entries),
-  when: Object.keys(WHEN.entries),
-  ceiling: Object.keys(CEILING.entries),
-  tiers: Object.keys(TIER.entries),
-  device: Object.keys(DEVICE.entries),
-} as const;
