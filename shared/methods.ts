@@ -36,6 +36,7 @@ export const METHODS = {
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),
+  whoami: method('GET', '/v1/whoami', 'What the daemon sees of the process that asks', null, s.whoamiReply, 15_000),
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
   purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.purgeReply, 60_000),

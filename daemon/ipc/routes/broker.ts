@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../../shared/errors.ts';
 import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
-import type { Audit, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
@@ -22,6 +22,7 @@ export type Broker = {
   readonly releases: Releases;
   readonly vault: Vault;
   readonly issuer: Issuer;
+  readonly callers: Callers;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;

@@ -7,6 +7,7 @@ import { grants, logout } from './grants.ts';
 import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { token } from './token.ts';
+import { whoami } from './whoami.ts';
 
 const openApiModule = later(() => import('../openapi.ts'));
 
@@ -18,7 +19,7 @@ export function createHandlers(broker: Broker): Handlers {
     startLogin: on(startLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
     profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
     grants: on(grants), logout: on(logout),
-    lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    lock: on(lock), unlock: on(unlock), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),
   };

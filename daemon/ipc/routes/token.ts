@@ -36,10 +36,25 @@ export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
   return cached === null ? obtain(broker, ask, profile, need, claimed) : release(broker, ask, profile, cached, claimed);
 }
 
-/** On record before it leaves (AL-01). */
-function release(broker: Broker, ask: Ask, profile: Profile, { token: released, source }: Served, claimed: Claimed | null): Encoded | Promise<Encoded> {
-  const recorded = broker.releases.record(profile, released, source, ask, claimed);
-  return recorded === null ? encodeToken(profile, released, source, instantOf(broker.clock)) : recorded.then(() => encodeToken(profile, released, source, instantOf(broker.clock)));
+/** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
+function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null): Encoded | Promise<Encoded> {
+  if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
+  const recorded = broker.releases.record(profile, served.token, served.source, ask, claimed);
+  return recorded === null ? encode(broker, profile, served) : releaseRecorded(broker, ask, profile, served, claimed, recorded);
+}
+
+async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, recorded: Promise<void>): Promise<Encoded> {
+  await recorded;
+  return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served) : refuseChanged(broker, ask, profile, claimed);
+}
+
+function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served): Encoded {
+  return encodeToken(profile, released, source, instantOf(clock));
+}
+
+/** What asked has ended, or is another program by now: whoever holds the connection was never looked at. */
+function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Promise<never> {
+  return refuse(broker, ask, profile, claimed, { kind: 'deny', rule: 'caller-changed', reason: 'the asking process has ended or become another program' });
 }
 
 async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null): Promise<Encoded> {
