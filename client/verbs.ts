@@ -13,6 +13,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'logout', summary: 'Forget a grant, and revoke its tokens at the issuer', load: () => import('./commands/logout.ts') },
   { name: 'status', summary: 'Show the daemon, its vault and the grants', load: () => import('./commands/status.ts') },
   { name: 'grants', summary: 'Show who is signed in, where and until when; no tokens', load: () => import('./commands/grants.ts') },
+  { name: 'whoami', summary: 'Show what the daemon sees of the program that asks, for rules about callers', load: () => import('./commands/whoami.ts') },
   { name: 'profiles', summary: 'List the profiles', load: () => import('./commands/profiles.ts') },
   { name: 'profile', summary: 'Add, show, choose or remove a profile', load: () => import('./commands/profile.ts') },
   { name: 'approvals', summary: 'Show what waits for your word, and what you agreed to', load: () => import('./commands/approvals.ts') },

@@ -2,10 +2,10 @@
  * Questions that a person has to answer before a token is given, and the consents that were given. Pending ones
  * are bounded and end by time; the default is no.
  *
- * P1  Five hundred requests for the same thing are one question.
- * P2  A question outlives its askers: who gave up and comes again finds the answer.
- * P3  A no holds for a while, so that asking again and again gets nobody tired.
- * P4  Consents live in memory: they end with the daemon, at lock, panic and logout.
+ * Q1  Five hundred requests for the same thing are one question.
+ * Q2  A question outlives its askers: who gave up and comes again finds the answer.
+ * Q3  A no holds for a while, so that asking again and again gets nobody tired.
+ * Q4  Consents live in memory: they end with the daemon, at lock, panic and logout.
  */
 import type { ProfileName } from '../../shared/names.ts';
 import type { Caller } from '../core/domain.ts';

@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { AuditEvent } from '../core/ports.ts';
+import { callerRecord } from './caller-record.ts';
 
 export const AUDIT_VERSION = 1;
 /** The hash before the first record. */
@@ -37,7 +38,7 @@ export function appendTo(head: Head, event: AuditEvent | Repair, at: number): { 
 }
 
 function body(head: Head, seq: number, at: number, { event, profile, caller, request, facts }: Omit<AuditEvent, 'event'> & { readonly event: string }): string {
-  return JSON.stringify({ v: AUDIT_VERSION, seq, at, event, profile, caller, request, facts, prev: head.hash });
+  return JSON.stringify({ v: AUDIT_VERSION, seq, at, event, profile, caller: caller === null ? null : callerRecord(caller), request, facts, prev: head.hash });
 }
 
 const ENDING = /,"hash":"([0-9a-f]{64})"\}$/;

@@ -8,6 +8,7 @@ import type { Audit, AuditEvent } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { auditPath, openAudit } from '../../daemon/audit/open-audit.ts';
 import { verifyAudit } from '../../daemon/audit/verify-audit.ts';
+import { callerRecord } from '../../daemon/audit/caller-record.ts';
 import { profileName, someCaller } from '../support/builders.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { LogSink } from '../support/fakes.ts';
@@ -48,7 +49,7 @@ describe('audit', () => {
     expect(lstatSync(dir).mode & 0o777).toBe(0o700);
     const [first, second] = records();
     expect(first).toMatchObject({ v: 1, seq: 1, at: clock.now(), event: 'token_released', profile: 'work', request: 'request-1', facts: { n: 1 }, prev: '0'.repeat(64) });
-    expect(first.caller).toEqual(someCaller());
+    expect(first.caller).toEqual(callerRecord(someCaller()));
     expect(second.prev).toBe(first.hash);
     expect(await verifyAudit(path)).toEqual({ kind: 'intact', records: 3, torn: [] });
   });

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { followLogin } from '../../demo/browser.ts';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
+import { someOrigin } from '../support/builders.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { blocksOf, readDocument } from '../unit/docs/markdown.ts';
@@ -38,6 +39,8 @@ beforeAll(async () => {
       },
     },
   });
+  // Who runs the tests has a terminal or not, and a unit or not: the document shows a person at a terminal.
+  vk.caller = { terminal: { device: 34_816, foreground: true }, origin: someOrigin({ digest: 'a'.repeat(64) }) };
   home = await mkdtemp(join(tmpdir(), 'vk-curl-'));
   await symlink(dirname(vk.socket), join(home, 'valetkey'));
   // So that the commands stay as a reader would type them.

@@ -9,7 +9,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
-import type { SessionFacts } from '../../daemon/core/domain.ts';
+import type { Caller, SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Clock } from '../../daemon/core/ports.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
@@ -98,12 +98,18 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const clock: Clock = { ...real, now: () => (real.now() + self.skipMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
     const random = createRandom();
     const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
+    // What a test says of a caller changes nothing of who it is.
+    const attested = new WeakMap<Caller, Caller>();
     const callers: Callers = {
       ...kernel,
       attest: async (peer, pin) => {
         const caller = await kernel.attest(peer, pin);
-        return caller === null ? null : { ...caller, ...self.caller };
+        if (caller === null) return null;
+        const told: Caller = { ...caller, ...self.caller };
+        attested.set(told, caller);
+        return told;
       },
+      stillSame: (caller) => kernel.stillSame(attested.get(caller) ?? caller),
       session: async () => self.facts,
     };
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });

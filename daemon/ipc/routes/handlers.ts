@@ -9,6 +9,7 @@ import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
 import { checkPolicy, explainPolicy } from './policy.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { token } from './token.ts';
+import { whoami } from './whoami.ts';
 
 const openApiModule = later(() => import('../openapi.ts'));
 
@@ -22,7 +23,7 @@ export function createHandlers(broker: Broker): Handlers {
     grants: on(grants), logout: on(logout),
     approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
-    lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    lock: on(lock), unlock: on(unlock), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),
   };

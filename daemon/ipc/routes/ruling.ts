@@ -33,13 +33,18 @@ function signedInMs({ identity, signedInAt }: Grant): number {
   return identity?.authTime === null || identity === null ? signedInAt : identity.authTime * 1000;
 }
 
+type Denied = Decision & { readonly kind: 'deny' };
 type Deciders = Pick<Broker, 'lifecycle' | 'uid'>;
 
 /** Before any rule of a file: another user, and the user's own lock. Null: neither. */
-export function builtInDenial({ lifecycle, uid }: Pick<Broker, 'lifecycle' | 'uid'>, caller: Pick<Caller, 'uid'>): Decision & { readonly kind: 'deny' } | null {
-  const denied = (name: string, reason: string): Decision & { readonly kind: 'deny' } => ({ kind: 'deny', by: { rule: name, source: 'built-in' }, reason, tier: 'normal' });
-  if (caller.uid !== uid) return denied('same-user', 'the caller is another user');
-  return lifecycle.locked ? denied('user-lock', 'the user locked the broker') : null;
+export function builtInDenial({ lifecycle, uid }: Pick<Broker, 'lifecycle' | 'uid'>, caller: Pick<Caller, 'uid'>): Denied | null {
+  if (caller.uid !== uid) return builtIn('same-user', 'the caller is another user');
+  return lifecycle.locked ? builtIn('user-lock', 'the user locked the broker') : null;
+}
+
+/** A no that no file can take away. */
+export function builtIn(rule: string, reason: string): Denied {
+  return { kind: 'deny', by: { rule, source: 'built-in' }, reason, tier: 'normal' };
 }
 
 export function rulingOn(broker: Deciders, policy: Policy, caller: Caller, request: PolicyRequest): Ruling {
@@ -71,6 +76,6 @@ export function refusalOf(ruling: Ruling, profile: string): BrokerError | null {
       if (name === 'user-lock') return new BrokerError('vault_locked', 'the user locked the broker');
       return new BrokerError('policy_denied', `${why} (rule ${name})`, { reason: name, hint: `See which rule says so, and why: valetkey policy explain --profile ${profile}` });
     case 'ask':
-      return new BrokerError('approval_required', `${why} (rule ${name})`, { reason: name });
+      return new BrokerError('approval_required', `a person has to agree that this program uses ${profile} (rule ${name})`, { reason: name });
   }
 }

@@ -22,7 +22,7 @@ import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
 import type { Allowed } from './releases.ts';
-import { askingOf, builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
+import { askingOf, builtIn, builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -87,11 +87,25 @@ function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   return cached === null ? obtain(broker, ask, profile, need, claimed, rule) : release(broker, ask, profile, cached, claimed, rule);
 }
 
-/** On record before it leaves (AL-01). */
-function release(broker: Broker, ask: Ask, profile: Profile, { token: released, source }: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
-  const recorded = broker.releases.record(profile, released, source, ask, claimed, rule);
-  const encoded = (): Encoded => encodeToken(profile, released, source, rule.name, instantOf(broker.clock));
-  return recorded === null ? encoded() : recorded.then(encoded);
+/** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
+function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
+  if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
+  const recorded = broker.releases.record(profile, served.token, served.source, ask, claimed, rule);
+  return recorded === null ? encode(broker, profile, served, rule) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
+}
+
+async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, recorded: Promise<void>): Promise<Encoded> {
+  await recorded;
+  return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule) : refuseChanged(broker, ask, profile, claimed);
+}
+
+function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed): Encoded {
+  return encodeToken(profile, released, source, name, instantOf(clock));
+}
+
+/** What asked has ended, or is another program by now: whoever holds the connection was never looked at. */
+function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Promise<never> {
+  return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: builtIn('caller-changed', 'the asking process has ended or become another program') });
 }
 
 async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed): Promise<Encoded> {

@@ -6,6 +6,7 @@ import * as library from '../../../client/index.ts';
 import { VERBS } from '../../../client/verbs.ts';
 import { appendTo, START } from '../../../daemon/audit/chain.ts';
 import { BUILD_VERSION } from '../../../shared/version.ts';
+import { callerRecord } from '../../../daemon/audit/caller-record.ts';
 import { someCaller } from '../../support/builders.ts';
 import { run } from '../client/fake-world.ts';
 import { anchorsOf, blocksOf, codeOf, readDocument, ROOT, rowsOf, sectionOf } from './markdown.ts';
@@ -94,7 +95,7 @@ describe('docs/architecture.md', () => {
   });
 
   it('has every invariant that the code names, at its place, and no other', () => {
-    const named = sourcesOf('daemon').flatMap(([file, source]) => [...source.matchAll(/^ \* +([IVAFLP]\d+) /gm)].map(([, id = '']) => `${id} ${file}`));
+    const named = sourcesOf('daemon').flatMap(([file, source]) => [...source.matchAll(/^ \* +([IVAFLPQ]\d+) /gm)].map(([, id = '']) => `${id} ${file}`));
     const stated = rowsOf(sectionOf(text, 'Invariants')).map(([id, , where]) => `${id} ${codeOf(where)}`);
     expect(stated.toSorted()).toEqual(named.toSorted());
   });
@@ -110,7 +111,7 @@ describe('docs/audit.md', () => {
   });
 
   it('has every fact of a caller', () => {
-    expect([...(rows.find(([key]) => codeOf(key) === 'caller')?.[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name)).toEqual(Object.keys(someCaller()));
+    expect([...(rows.find(([key]) => codeOf(key) === 'caller')?.[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name)).toEqual(Object.keys(callerRecord(someCaller())));
   });
 
   it('has every event', () => {
