@@ -105,7 +105,6 @@ async function attestOnce({ pid, uid }: Peer, stat: ProcStat, parts: Parts): Pro
   const { origin, why, program } = judgeOrigin({
     self, above,
     sessionLeader: leaderOf(stat.session, self, above),
-    cgroup: parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? ''),
     ownContainer: parts.ownContainer,
     isInOtherNamespace: isInOtherNamespace(pid),
     hasTerminal: stat.terminal !== 0,

@@ -4,12 +4,14 @@
  * so a login session counts only at the place where that one puts it.
  */
 import { cleanText } from '../core/text.ts';
+import { readSmall, readStat } from './proc.ts';
 
 const UNIT = /^[^/]+\.(service|scope)$/;
 const LOGIN_SESSION = /^\/user\.slice\/user-\d+\.slice\/session-[^/]+\.scope(\/|$)/;
-const CONTAINER = /\/(docker\/[^/]*|docker-[0-9a-f]{12}[^/]*|kubepods[^/]*|cri-containerd[^/]*|crio-[^/]*|libpod-[^/]*|lxc\/[^/]*|lxc\.payload[^/]*|buildkit\/[^/]*)/;
+const CONTAINER = /\/((docker\/|docker-[0-9a-f]{12}|kubepods|cri-containerd|crio-|libpod-|lxc\/|lxc\.payload|buildkit\/)[^/\n]*)/;
 
 export type Cgroup = {
+  readonly path: string;
   /** The nearest unit above the process; null: none. Cleaned. */
   readonly unit: string | null;
   /** The unit is a login session that logind opened. */
@@ -27,8 +29,22 @@ export function parseCgroup(text: string): Cgroup {
   const path = named === null || named === '/' ? pathOf('') ?? '/' : named;
   const unit = path.split('/').findLast((part) => UNIT.test(part)) ?? null;
   return {
+    path,
     unit: unit === null ? null : cleanText(unit, 128),
     isLoginSession: LOGIN_SESSION.test(path),
     container: CONTAINER.exec(lines.map(([, , each]) => each).join('\n'))?.[1] ?? null,
   };
+}
+
+const MEMBERS_MAX = 256;
+
+/**
+ * Whether no process of its unit is older: so is the one that systemd started, as long as it lives, and who is
+ * left behind by its children is not. False where the members cannot be read.
+ */
+export function isOldestIn({ path }: Cgroup, startTime: string): boolean {
+  const members = ['', '/unified', '/systemd'].map((tree) => readSmall(`/sys/fs/cgroup${tree}${path}/cgroup.procs`)).find((text) => text !== null && text !== '');
+  const pids = (members ?? '').split('\n').filter((line) => /^\d+$/.test(line)).map(Number);
+  if (pids.length === 0 || pids.length > MEMBERS_MAX) return false;
+  return pids.every((pid) => Number(readStat(pid)?.startTime ?? startTime) >= Number(startTime));
 }

@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ancestor } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 import { agentOf } from './agents.ts';
-import { readStat, readStrings, readTarget } from './proc.ts';
+import { isOldestIn, parseCgroup } from './cgroup.ts';
+import type { Cgroup } from './cgroup.ts';
+import { DESKTOP_SERVICE } from './programs.ts';
+import { readSmall, readStat, readStrings, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { isInterpreter, runsCommand, scriptOf } from './script.ts';
 
@@ -19,6 +22,9 @@ export type Link = {
   /** A shell that runs one command for somebody else. */
   readonly runsCommand: boolean;
   readonly agent: string | null;
+  readonly cgroup: Cgroup;
+  /** Of a unit of the desktop: it is its first process. Asked only of leaders of a session. */
+  readonly isUnitMain: boolean;
 };
 
 /** Deeper chains are cut: nobody's login session is that deep. */
@@ -34,6 +40,7 @@ export async function readLink(pid: number, stat: ProcStat): Promise<Link | null
   const executable = readTarget(`/proc/${pid}/exe`);
   const argv = executable !== null && isInterpreter(executable) ? await readCommand(pid) : null;
   const script = executable === null || argv === null ? null : scriptOf(executable, argv, readTarget(`/proc/${pid}/cwd`));
+  const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
   const now = argv === null ? stat : readStat(pid);
   if (now === null || !isSameProgram(now, stat)) return null;
   return {
@@ -41,6 +48,8 @@ export async function readLink(pid: number, stat: ProcStat): Promise<Link | null
     stat,
     runsCommand: executable !== null && argv !== null && runsCommand(executable, argv),
     agent: agentOf({ executable, script }),
+    cgroup,
+    isUnitMain: stat.session === pid && DESKTOP_SERVICE.test(cgroup.unit ?? '') && isOldestIn(cgroup, stat.startTime),
   };
 }
 

@@ -8,7 +8,6 @@
  * user's systemd was either started by it, as the program of a service, or left behind.
  */
 import type { CallerClass, Origin, Program } from '../core/domain.ts';
-import type { Cgroup } from './cgroup.ts';
 import type { Link } from './lineage.ts';
 import { CONTAINER_RUNTIME, DESKTOP_SERVICE, GIT_PARTS, HOME, LOGIN_LEADER, OWN_PROGRAMS, REMOTE_LOGIN, SCHEDULER, SSH_PROGRAMS } from './programs.ts';
 
@@ -17,7 +16,6 @@ export type OriginFacts = {
   /** The nearest first. */
   readonly above: readonly Link[];
   readonly sessionLeader: Origin['sessionLeader'];
-  readonly cgroup: Cgroup;
   /** Of the daemon: what both are in sets nobody apart. */
   readonly ownContainer: string | null;
   readonly isInOtherNamespace: boolean;
@@ -27,9 +25,10 @@ export type OriginFacts = {
 
 /** @returns the origin without its digest, why it has its class, and which process its program is. */
 export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; readonly why: string; readonly program: Link } {
-  const { self, above, cgroup } = facts;
+  const { self, above } = facts;
+  const { cgroup } = self;
   const chain = [self, ...above];
-  const isOrphan = chain.some((link, at) => isLeftBehind(link, chain[at + 1], cgroup));
+  const isOrphan = chain.some((link, at) => isLeftBehind(link, chain[at + 1]));
   const agentLink = chain.find((link) => link.agent !== null) ?? null;
   const agent = agentLink?.agent ?? null;
   const program = programIn(facts);
@@ -67,21 +66,22 @@ function fileOf({ executable, script }: Program): string | null {
 
 const isInit = (link: Link): boolean => link.ancestor.pid === 1 || nameOf(link) === 'systemd';
 
-function isLeftBehind(link: Link, parent: Link | undefined, { unit, isLoginSession }: Cgroup): boolean {
+function isLeftBehind(link: Link, parent: Link | undefined): boolean {
   // The first that can be seen: of a machine, a container, or below a /proc that hides others.
   if (parent === undefined || isInit(link)) return false;
   const name = nameOf(link);
   if (HOME.test(name) || LOGIN_LEADER.test(name) || LOGIN_LEADER.test(link.ancestor.name)) return false;
-  const { session } = link.stat;
+  const { stat: { session }, cgroup: { unit, isLoginSession } } = link;
   if (session !== link.ancestor.pid) return parent.stat.session !== session;
-  const isOfService = unit !== null && !isLoginSession && unit.endsWith('.service') && !DESKTOP_SERVICE.test(unit);
+  const isOfService = unit !== null && !isLoginSession && unit.endsWith('.service') && (link.isUnitMain || !DESKTOP_SERVICE.test(unit));
   return isInit(parent) && !isOfService;
 }
 
 type Judged = { readonly class: CallerClass; readonly why: string };
 
 function classOf(facts: OriginFacts, { agent, isOrphan }: { readonly agent: string | null; readonly isOrphan: boolean }): Judged {
-  const { self, above, cgroup: { unit, isLoginSession } } = facts;
+  const { self, above } = facts;
+  const { unit, isLoginSession } = self.cgroup;
   if (agent !== null) return { class: 'agent', why: self.agent === null ? `${agent} stands above it` : `it is ${agent}` };
   if (isOrphan) return { class: 'workload', why: 'what started it has ended, so nobody knows where it began' };
   const scheduler = above.find((link) => SCHEDULER.test(nameOf(link)) || SCHEDULER.test(link.ancestor.name));

@@ -28,10 +28,10 @@ export const LOGIN_LEADER = new RegExp(`${REMOTE_LOGIN.source}|^(login|agetty|ge
 export const SCHEDULER = /^(cron|crond|anacron|atd|fcron|dcron|Runner\.(Listener|Worker)|Agent\.(Listener|Worker)|gitlab-runner|buildkite-agent|act_runner|forgejo-runner|woodpecker-agent|agent\.jar|remoting\.jar)$/;
 
 /**
- * Where people live: terminals, multiplexers, editors. They go on when what started them has ended, on purpose,
+ * Where people live: desktops, terminals, multiplexers, editors. They go on when what started them has ended, on purpose,
  * so a parent that ended says nothing about them.
  */
-export const HOME = /^(tmux(: server)?|screen|SCREEN|zellij|dtach|abduco|gnome-terminal-?(server)?|ptyxis(-agent)?|kgx|konsole|yakuake|kitty|alacritty|foot(server)?|ghostty|wezterm-(gui|mux.*)|xterm|u?rxvtd?|st|terminator|tilix|xfce4-terminal|mate-terminal|lxterminal|qterminal|code(-insiders)?|codium|cursor|windsurf|zed(-editor)?|emacs(-.*)?|idea|goland|pycharm|webstorm|rider|clion)$/;
+export const HOME = /^(gnome-shell|plasmashell|kwin_(wayland|x11)|sway|Hyprland|hyprland|i3|labwc|niri|river|wayfire|cinnamon|xfce4-(session|panel)|mate-(session|panel)|lxqt-(session|panel)|tmux(: server)?|screen|SCREEN|zellij|dtach|abduco|gnome-terminal-?(server)?|ptyxis(-agent)?|kgx|konsole|yakuake|kitty|alacritty|foot(server)?|ghostty|wezterm-(gui|mux.*)|xterm|u?rxvtd?|st|terminator|tilix|xfce4-terminal|mate-terminal|lxterminal|qterminal|code(-insiders)?|codium|cursor|windsurf|zed(-editor)?|emacs(-.*)?|idea|goland|pycharm|webstorm|rider|clion)$/;
 
 /** Units of the user's own manager that hold programs of a desktop (systemd's conventions for desktop environments). */
 export const DESKTOP_SERVICE = /^(app-.+|gnome-terminal-server|org\.gnome\.Shell@.+|gnome-shell.*|plasma-.+|xfce4-.+|emacs)\.service$/;

@@ -91,7 +91,8 @@ export function runsCommand(executable: string, argv: readonly string[]): boolea
 export function scriptOf(executable: string, argv: readonly string[], cwd: string | null): string | null {
   const options = optionsOf(executable);
   const found = options === null ? NO_SCRIPT : findScript(argv.slice(1), options);
-  if (found.kind !== 'script') return null;
+  // A descriptor names no file: `bash <(curl …)`.
+  if (found.kind !== 'script' || /^\/(dev\/(fd\/|stdin$)|proc\/self\/fd\/)/.test(found.word)) return null;
   if (found.word.startsWith('/')) return resolve(found.word);
   return cwd?.startsWith('/') === true && !cwd.endsWith(' (deleted)') ? resolve(cwd, found.word) : null;
 }

@@ -25,6 +25,7 @@ describe('scriptOf', () => {
     ['/usr/bin/bash', ['bash', '-euxo', 'pipefail', '-c', 'code', 'name'], null],
     ['/usr/bin/dash', ['sh', '-xc', 'code'], null],
     ['/usr/bin/dash', ['-sh'], null],
+    ['/usr/bin/bash', ['bash', '/dev/fd/63', 'argument'], null],
     ['/usr/bin/ruby3.1', ['ruby', '-w', '-I', 'lib', '-rjson', 'tool.rb'], '/home/ada/tool.rb'],
     ['/usr/bin/ruby3.1', ['ruby', '-ne', 'code', 'file'], null],
     ['/usr/bin/perl', ['perl', '-w', '-Ilib', '-Mstrict', '-I', 'more', 'tool.pl'], '/home/ada/tool.pl'],

@@ -1,0 +1,169 @@
+/**
+ * Who gets a token when a connection is not used by the program that opened it: attested when it connects, and
+ * once more before the token leaves. Real processes, the daemon in this one.
+ */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startIssuer } from '../../demo/issuer.ts';
+import type { EmbeddedIssuer } from '../../demo/issuer.ts';
+import type { Callers } from '../../daemon/core/ports.ts';
+import { createCallers } from '../../daemon/callers/callers.ts';
+import { profileToml, startInProcess } from '../support/in-process.ts';
+import type { InProcess } from '../support/in-process.ts';
+import { LineClient } from '../support/line-client.ts';
+import { Processes } from '../support/processes.ts';
+import type { Running } from '../support/processes.ts';
+
+let issuer: EmbeddedIssuer;
+let vk: InProcess;
+let processes: Processes;
+/** What the daemon is told of whether the caller is still the same; null: what is so. */
+let same: (() => boolean) | null = null;
+
+beforeAll(async () => {
+  issuer = await startIssuer();
+  const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
+  const session: Callers['session'] = async () => vk.facts;
+  vk = await startInProcess({
+    config: profileToml('work', issuer.url),
+    edges: { callers: { ...kernel, session, stillSame: (caller) => same?.() ?? kernel.stillSame(caller) } },
+  });
+  const { end } = await vk.signIn('work', 'ada');
+  expect(end.body).toMatchObject({ state: 'complete' });
+});
+afterAll(async () => {
+  await vk?.stop();
+  await issuer?.close();
+});
+beforeEach(() => {
+  processes = new Processes();
+  same = null;
+});
+afterEach(async () => processes.end());
+
+const PYTHON_IS_MISSING = spawnSync('python3', ['-c', 'import socket; socket.send_fds']).status === 0 ? null : 'python3 (3.9 or newer) is not here';
+
+/** Asks in the line dialect, on the descriptor 3. */
+const BY_LINE = `printf '%s\\n' '{"type":"token","id":2,"data":{"profile":"work"}}' >&3; head -n 1 <&3`;
+const BODY = '{"profile":"work"}';
+const BY_HTTP = `printf 'POST /v1/token HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\nContent-Length: ${BODY.length}\\r\\n\\r\\n%s' '${BODY}' >&3; cat <&3`;
+
+/** Connects, is looked at, and then becomes, or starts, a shell that asks. */
+const OPENER = `
+import os, socket, sys
+path, how, dialect, command = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX)
+s.connect(path)
+if dialect == 'line':
+    s.sendall(b'{"type":"status","id":1}\\n')
+    s.recv(65536)
+else:
+    s.sendall(b'GET /v1/status HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    s.recv(65536)
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+if how == 'exec':
+    os.execvp('sh', ['sh', '-c', command])
+os.spawnvp(os.P_WAIT, 'sh', ['sh', '-c', command])
+`;
+
+/** Connects, passes the connection to a child by SCM_RIGHTS, and waits. The child asks, and once more when it has lost its parent. */
+const PASSER = `
+import os, socket, sys, time
+ours, theirs = socket.socketpair()
+child = os.fork()
+if child == 0:
+    ours.close()
+    _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
+    s = socket.socket(fileno=fds[0])
+    print(os.getpid(), flush=True)
+    opener = os.getppid()
+    def ask():
+        s.sendall(b'{"type":"token","id":2,"data":{"profile":"work"}}\\n')
+        print(s.recv(65536).decode().strip(), flush=True)
+    ask()
+    while os.getppid() == opener: time.sleep(0.01)
+    ask()
+    os._exit(0)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b'{"type":"status","id":1}\\n')
+s.recv(65536)
+socket.send_fds(ours, [b'x'], [s.fileno()])
+os.wait()
+`;
+
+const refused = { status: 403, data: { code: 'policy_denied', reason: 'caller-changed' } };
+const events = (event: string) => vk.audit.events.filter((each) => each.event === event);
+
+async function said(child: Running): Promise<string> {
+  let text = '';
+  child.stdout?.on('data', (chunk) => { text += String(chunk); });
+  await once(child, 'close');
+  return text;
+}
+
+describe('a program that connects and then becomes another', () => {
+  it.for([['line', BY_LINE], ['HTTP', BY_HTTP]] as const)('[IP-09] gets no token, and the audit says so: %s', async ([dialect, command], { skip }) => {
+    if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
+    const before = events('token_refused').length;
+    const opener = await processes.start('python3', ['-c', OPENER, vk.socket, 'exec', dialect, command]);
+    const text = await said(opener);
+    expect(text).toContain('caller-changed');
+    expect(text).not.toContain('access_token');
+    expect(events('token_refused').slice(before)).toMatchObject([{ caller: { pid: opener.pid, executable: expect.stringContaining('python') as string }, facts: { rule: 'caller-changed' } }]);
+  });
+
+  it.for([['line', BY_LINE], ['HTTP', BY_HTTP]] as const)('gets one while it stays what it was, though a child uses its connection (control): %s', async ([dialect, command], { skip }) => {
+    if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
+    const opener = await processes.start('python3', ['-c', OPENER, vk.socket, 'stay', dialect, command]);
+    expect(await said(opener)).toContain('access_token');
+  });
+});
+
+describe('a connection that was passed on', () => {
+  it('[IP-09] asks in the name of who opened it, as long as that lives', async ({ skip }) => {
+    if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
+    const opener = await processes.start('python3', ['-c', PASSER, vk.socket]);
+    const lines = createInterface({ input: opener.stdout ?? expect.unreachable('no output') })[Symbol.asyncIterator]();
+    const next = async (): Promise<string> => String((await lines.next()).value);
+    const heir = processes.stray(await next());
+    const before = vk.audit.events.length;
+    expect(JSON.parse(await next())).toMatchObject({ status: 200, data: { profile: 'work' } });
+    const released = vk.audit.events.slice(before).map(({ caller }) => caller?.pid);
+    expect(released.every((pid) => pid === opener.pid && pid !== heir)).toBe(true);
+    opener.kill('SIGKILL');
+    expect(JSON.parse(await next())).toMatchObject(refused);
+    expect(vk.audit.events.at(-1)).toMatchObject({ event: 'token_refused', caller: { pid: opener.pid }, facts: { rule: 'caller-changed' } });
+  });
+});
+
+describe('a caller that changes in the middle of its request', () => {
+  it.each(['line', 'HTTP'])('[IP-07] gets nothing of what was fetched for it: %s', async (dialect) => {
+    // As it was until the refresh is over, and another by the time that the answer would leave.
+    const refreshed = events('token_refreshed').length;
+    same = () => events('token_refreshed').length === refreshed;
+    const ask = { profile: 'work', force: true };
+    const before = events('token_released').length;
+    if (dialect === 'HTTP') {
+      expect(await vk.api('POST', '/v1/token', ask)).toMatchObject({ status: 403, body: refused.data });
+    } else {
+      const client = new LineClient(vk.socket).ask({ type: 'token', id: 1, data: ask });
+      expect(await client.wait(1)).toMatchObject([refused]);
+      client.leave();
+    }
+    expect(events('token_refreshed').length).toBe(refreshed + 1);
+    expect(events('token_released').length).toBe(before);
+  });
+
+  it('gets nothing that became another while its release was written', async () => {
+    await vk.api('POST', '/v1/token', { profile: 'work', force: true });
+    const released = events('token_released').length;
+    vk.skipMs += 61_000; // the next release is written again
+    same = () => events('token_released').length === released;
+    expect(await vk.api('POST', '/v1/token', { profile: 'work' })).toMatchObject({ status: 403, body: refused.data });
+    expect(events('token_released').length).toBe(released + 1);
+  });
+});
