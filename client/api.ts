@@ -3,6 +3,7 @@
  * whose protocol version was compared; they are not validated a second time, so that the library loads
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
+import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
   GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
@@ -40,6 +41,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
     shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),
+    audit: (signal?: AbortSignal) => call<AuditReply>('GET', '/v1/audit', null, { signal }),
+    trace: (token: string, signal?: AbortSignal) => call<TraceReply>('POST', '/v1/audit/trace', { token }, { signal }),
     purge: (signal?: AbortSignal) => call<PurgeReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),
   };
 }

@@ -6,6 +6,7 @@ import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
+import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
@@ -72,12 +73,13 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
-  const revocations = new Revocations({ ...edges, signal });
+  const fingerprints = new Fingerprints();
+  const revocations = new Revocations({ ...edges, fingerprints, signal });
   const gate: Gate = { isLocked: false };
   const isLocked = (): boolean => gate.isLocked;
   const circuits = new Circuits(edges);
   const source = new TokenSource({
-    ...edges, book, revocations, circuits, isLocked,
+    ...edges, book, revocations, circuits, fingerprints, isLocked,
     serverOf: (grant) => metadata.serverOf(grant),
     onRefreshed: (profile) => {
       metadata.refreshed(profile);
@@ -97,6 +99,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     config: () => config.current(),
     loopback,
     book,
+    fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
     isLocked,
@@ -115,11 +118,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const lifecycle = createLifecycle({
-    ...edges, gate, book, source, logins, revocations, events,
+    ...edges, gate, book, source, logins, revocations, events, fingerprints,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), events, lifecycle };
+  const broker: Broker = { ...edges, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

@@ -3,6 +3,7 @@
  * from it; a test holds the routes equal to it.
  */
 import * as v from 'valibot';
+import * as a from './audit-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 
@@ -39,6 +40,8 @@ export const METHODS = {
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
   purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.purgeReply, 60_000),
+  audit: method('GET', '/v1/audit', 'State of the audit log, and its public key', null, a.auditReply),
+  trace: method('POST', '/v1/audit/trace', 'The name of a token in the audit log', a.traceRequest, a.traceReply),
   events: method('GET', '/v1/events', 'What happens, as server-sent events', null, s.brokerEvent),
   openapi: method('GET', '/v1/openapi.json', 'This description', null, v.record(v.string(), v.unknown())),
 } as const satisfies Record<string, Method>;

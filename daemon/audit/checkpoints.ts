@@ -32,8 +32,8 @@ export class Checkpoints {
 
   get key(): AuditState['key'] {
     if (this.#keys === null) return null;
-    const { kid, publicKey, isLasting } = this.#keys;
-    return { kid, publicKey, isLasting };
+    const { kid, publicKey, isLasting, last } = this.#keys;
+    return { kid, publicKey, isLasting, last };
   }
 
   useKeys(keys: AuditKeys | null): void {

@@ -196,7 +196,7 @@ export type AuditState = {
   readonly head: Head;
   /** The last record that a checkpoint of this run, or of an earlier one, signed; null: none. */
   readonly signed: Head | null;
-  readonly key: { readonly kid: string; readonly publicKey: AuditPublicKey; readonly isLasting: boolean } | null;
+  readonly key: Pick<AuditKeys, 'kid' | 'publicKey' | 'isLasting' | 'last'> | null;
   /** What detectors saw and is not over yet, the newest first: for people, and for a policy that blocks on it. */
   readonly detections: readonly Detection[];
 };

@@ -160,7 +160,7 @@ export class FakeAudit implements Audit {
   }
   state(): AuditState {
     const { keys } = this;
-    return { file: '/state/audit/audit.jsonl', head: { seq: this.events.length, hash: '0'.repeat(64) }, signed: null, key: keys === null ? null : { kid: keys.kid, publicKey: keys.publicKey, isLasting: keys.isLasting }, detections: [] };
+    return { file: '/state/audit/audit.jsonl', head: { seq: this.events.length, hash: '0'.repeat(64) }, signed: null, key: keys === null ? null : { kid: keys.kid, publicKey: keys.publicKey, isLasting: keys.isLasting, last: keys.last }, detections: [] };
   }
   async close(): Promise<void> {}
 }

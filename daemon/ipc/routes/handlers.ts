@@ -1,6 +1,7 @@
 import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
+import { audit, trace } from './audit.ts';
 import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
 import { events } from './events.ts';
 import { grants, logout } from './grants.ts';
@@ -19,6 +20,7 @@ export function createHandlers(broker: Broker): Handlers {
     profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
     grants: on(grants), logout: on(logout),
     lock: on(lock), unlock: on(unlock), status: on(status), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    audit: on(audit), trace: on(trace),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),
   };
