@@ -20,6 +20,8 @@ export class Checkpoints {
   /** Records since the last signature, and when the first of them came. */
   #unsigned = 0;
   #sinceMs = 0;
+  /** What the vault shall remember as soon as it is on the disk, and not before: else a crash would read as a cut. */
+  #owed: { readonly keys: AuditKeys; readonly head: Head } | null = null;
   #remembering: Promise<void> = Promise.resolve();
 
   constructor(deps: CheckpointDeps) {
@@ -68,13 +70,20 @@ export class Checkpoints {
       append(ownEvent('audit_checkpoint', { jws, kid: keys.kid, key: keys.publicKey }));
       this.#signed = head;
       this.#unsigned = 0;
-      this.#remembering = Promise.all([this.#remembering, keys.remember(this.#deps.head())]).then(
-        () => undefined,
-        (cause: unknown) => log.warn('audit_checkpoint_not_remembered', { why: String(cause) }),
-      );
+      this.#owed = { keys, head: this.#deps.head() };
     } catch (cause) {
       log.warn('audit_not_signed', { why: String(cause) });
     }
+  }
+
+  /** Everything up to here is on the disk. */
+  synced({ seq }: Head): void {
+    const owed = this.#owed;
+    if (owed === null || seq < owed.head.seq) return;
+    this.#owed = null;
+    this.#remembering = this.#remembering.then(() => owed.keys.remember(owed.head)).catch((cause: unknown) => {
+      this.#deps.log.warn('audit_checkpoint_not_remembered', { why: String(cause) });
+    });
   }
 
   /** Resolves when the vault remembers the last signature, or cannot. */

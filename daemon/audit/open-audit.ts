@@ -138,9 +138,12 @@ class AuditLog implements Audit {
     return { file: this.#path, head: this.#written, signed: this.#checkpoints.signed, key: this.#checkpoints.key, detections: this.#detectors.active(this.#clock.now()) };
   }
 
-  useKeys(keys: AuditKeys | null): Promise<void> {
+  async useKeys(keys: AuditKeys | null): Promise<void> {
     this.#checkpoints.useKeys(keys);
-    return this.#checkpoints.settled();
+    if (keys !== null) return;
+    await this.#writing;
+    await this.#sync();
+    await this.#checkpoints.settled();
   }
 
   /** Ends the line that a crash left open. */
@@ -255,12 +258,13 @@ class AuditLog implements Audit {
 
   async #sync(): Promise<void> {
     const head = this.#written;
-    if (head.seq === this.#synced.seq) return;
+    if (head.seq === this.#synced.seq) return this.#checkpoints.synced(head);
     try {
       await this.#book.file.datasync();
       // @fault audit.synced
       await writeHead(join(this.#dir, AUDIT_HEAD_FILE), head);
       this.#synced = head;
+      this.#checkpoints.synced(head);
       if (this.#failing === 'sync') this.#mend();
     } catch (cause) {
       this.#fail(this.#failing ?? 'sync', cause);
