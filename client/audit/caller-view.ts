@@ -36,8 +36,12 @@ export function wordsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((word): word is string => typeof word === 'string') : [];
 }
 
+/** Names that half of all programs have: the folder says more. */
+const COMMON = /^(?:cli|index|main|__main__|app|run|start)\.[a-z]{1,4}$/;
+
 function nameOf(path: string): string {
-  return path.replace(/\/+$/, '').split('/').at(-1) || path;
+  const [name = '', folder] = path.split('/').filter((part) => part !== '').toReversed();
+  return (COMMON.test(name) && folder !== undefined ? `${folder}/${name}` : name) || path;
 }
 
 /** Null where nobody asked: the daemon acted by itself. */

@@ -22,10 +22,16 @@ import type { OwnEvent } from './chain.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Detectors } from './detectors.ts';
 import { writeHead } from './head.ts';
-import { isFull, openBook, turnPage } from './rotation.ts';
+import { FULL_BYTES, isFull, openBook, turnPage } from './rotation.ts';
 import type { Book } from './rotation.ts';
 
-export type AuditDeps = { readonly dir: string; readonly clock: Clock; readonly log: Log };
+export type AuditDeps = {
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** When a file is full; where it is left out, at 16 MiB. */
+  readonly fullBytes?: number;
+};
 
 const WAITING_MAX = 1_000;
 const SYNC_MS = 1_000;
@@ -90,6 +96,7 @@ class AuditLog implements Audit {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #dir: string;
+  readonly #fullBytes: number;
   readonly #path: string;
   readonly #stop = new AbortController();
   readonly #syncing: Promise<void>;
@@ -110,10 +117,11 @@ class AuditLog implements Audit {
   /** What the disk refuses. A record that is in the file and not yet on the disk holds nobody up. */
   #failing: 'write' | 'sync' | null = null;
 
-  constructor({ clock, log, dir }: AuditDeps, path: string, book: Book, { head, records: past }: Pick<Tail, 'head' | 'records'>) {
+  constructor({ clock, log, dir, fullBytes = FULL_BYTES }: AuditDeps, path: string, book: Book, { head, records: past }: Pick<Tail, 'head' | 'records'>) {
     this.#clock = clock;
     this.#log = log;
     this.#dir = dir;
+    this.#fullBytes = fullBytes;
     this.#path = path;
     this.#book = book;
     this.#head = head;
@@ -201,7 +209,7 @@ class AuditLog implements Audit {
 
   async #writeBatches(): Promise<void> {
     while (this.#bytes.length > 0) {
-      if (this.#isWhole && isFull(this.#book, this.#clock.now())) await this.#turnPage();
+      if (this.#isWhole && isFull(this.#book, this.#clock.now(), this.#fullBytes)) await this.#turnPage();
       const batch = this.#bytes;
       const last = this.#waiting.length;
       // @fault audit.append.claimed

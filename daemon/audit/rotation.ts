@@ -10,7 +10,7 @@ import { archiveName } from '../../shared/audit-line.ts';
 import { openForAppend } from './audit-file.ts';
 import { LINE_MAX, parseLine } from './chain.ts';
 
-const FULL_BYTES = 16 * 1024 * 1024;
+export const FULL_BYTES = 16 * 1024 * 1024;
 const FULL_AGE_MS = 31 * 86_400_000;
 /** Where the disk refused to turn the page. */
 const AGAIN_MS = 60_000;
@@ -27,9 +27,9 @@ export async function openBook(file: FileHandle, first: number | null): Promise<
   return { file, size, triedAt: null, first: first ?? record?.seq ?? 1, since: record?.at ?? null };
 }
 
-export function isFull({ size, since, triedAt }: Book, now: number): boolean {
+export function isFull({ size, since, triedAt }: Book, now: number, fullBytes: number): boolean {
   if (size === 0 || (triedAt !== null && now - triedAt < AGAIN_MS)) return false;
-  return size >= FULL_BYTES || (since !== null && now - since >= FULL_AGE_MS);
+  return size >= fullBytes || (since !== null && now - since >= FULL_AGE_MS);
 }
 
 type Page = { readonly dir: string; readonly path: string; readonly next: number; readonly now: number };

@@ -14,6 +14,8 @@ const ROW = 30;
 const BASE = 24;
 const COLOURS = 6;
 const DAY_MS = 86_400_000;
+/** A day cut off at the end has no room for its name. */
+const NARROW = 0.06;
 
 /** `c1` to `c6`; what is beyond shares one. */
 export function colourOf(profiles: readonly string[], profile: string): string {
@@ -46,6 +48,7 @@ export function axis(range: Range): Markup {
   const days = midnights(range);
   const labels = days.map(({ share, at }, i) => {
     const end = days[i + 1]?.share ?? 1;
+    if (end - share < NARROW) return null;
     const date = new Date(at);
     const name = date.toLocaleDateString('en', { weekday: 'short', timeZone: 'UTC' });
     return html`<svg class="day" x="${round(share * 100)}%" width="${round((end - share) * 100)}%" height="16" overflow="hidden"><text x="4" y="12"><tspan class="dow">${name} </tspan>${date.getUTCDate()}</text></svg>`;

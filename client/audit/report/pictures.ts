@@ -25,7 +25,8 @@ export function tags(view: CallerView): readonly Markup[] {
 
 export function lookSection({ detections, signIns }: Summary, verdict: AuditVerdict, stale: readonly StaleGrant[]): Markup {
   const entry = (kind: string, when: string, what: string, more: string | null): Markup => html`<li class="${kind}"><time>${when}</time><div>${what}${more === null ? null : html`<small>${more}</small>`}</div></li>`;
-  const device = signIns.filter(({ outcome }) => outcome === 'device');
+  // Those that a detector found stand there already.
+  const device = signIns.filter(({ outcome, at, profile }) => outcome === 'device' && !detections.some((each) => each.kind === 'device_where_pkce_worked' && each.profile === profile && each.at === at));
   const found = [
     ...(verdict.kind === 'broken' ? [entry('bad', 'the log itself', `${verdict.file}, line ${verdict.line}: ${verdict.why}`, 'Compare with a copy that is kept elsewhere.')] : []),
     ...detections.slice(0, LOOK_MAX).map(({ at, what, kind, caller, profile }) => entry('bad', timeWords(at), what, [kind, profile, caller === null ? null : `asked by ${callerWords(caller)}, ${caller.path}`].filter((part) => part !== null).join(' · '))),
@@ -70,8 +71,8 @@ ${more > 0 ? html`<p class="lead">${more} more programs are in the table.</p>` :
 }
 
 function callerTable({ callers }: Summary): Markup {
-  const rows = callers.map(({ view, releases, refusals, last, slots }) => html`<tr><td><b>${view.name}</b>${tags(view)}<span class="why">${view.path}</span></td><td>${[...slots.keys()].join(', ')}</td><td class="num">${releases}</td><td class="num">${refusals}</td><td class="when">${timeWords(last)}</td><td><code>${view.digest === null ? '-' : view.digest.slice(0, 16)}</code></td></tr>`);
-  return html`<table><thead><tr><th scope="col">Program</th><th scope="col">Profiles</th><th scope="col" class="num">Tokens</th><th scope="col" class="num">Refused</th><th scope="col">Last</th><th scope="col">SHA-256</th></tr></thead><tbody>${rows}</tbody></table>`;
+  const rows = callers.map(({ view, releases, refusals, last, slots }) => html`<tr><td><b>${view.name}</b>${tags(view)}<span class="why">${view.path}</span></td><td>${[...slots.keys()].join(', ')}</td><td class="num" data-label="Tokens">${releases}</td><td class="num" data-label="Refused">${refusals}</td><td class="when">${timeWords(last)}</td><td><code>${view.digest === null ? '-' : view.digest.slice(0, 16)}</code></td></tr>`);
+  return html`<table class="stack"><thead><tr><th scope="col">Program</th><th scope="col">Profiles</th><th scope="col" class="num">Tokens</th><th scope="col" class="num">Refused</th><th scope="col">Last</th><th scope="col">SHA-256</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
 
 export function volumeSection(summary: Summary): Markup {

@@ -46,20 +46,20 @@ section { padding: 20px 22px 22px; }
 .lane .sum { text-align: right; font-variant-numeric: tabular-nums; line-height: 1.25; } .lane .sum small { display: block; color: var(--bad); font-size: 12px; }
 .lane.foot { border-top: 0; padding: 0; }
 .group { font-size: 12px; color: var(--soft); letter-spacing: .02em; margin: 14px 0 4px; font-weight: 600; }
-.strip, .area, .axis { display: block; width: 100%; } .strip { height: 34px; } .area { height: 132px; }
+.strip, .area, .axis { display: block; width: 100%; } .strip { height: 40px; } .area { height: 132px; }
 .axis text { font-size: 11px; fill: var(--soft); font-variant-numeric: tabular-nums; }
 .grid { stroke: var(--grid); stroke-width: 1; vector-effect: non-scaling-stroke; } .base { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .c0 { fill: var(--c0); } .c1 { fill: var(--c1); } .c2 { fill: var(--c2); } .c3 { fill: var(--c3); } .c4 { fill: var(--c4); } .c5 { fill: var(--c5); } .c6 { fill: var(--c6); }
 .refused { fill: var(--bad); } .fill { fill: var(--accent); fill-opacity: .24; stroke: var(--accent); stroke-width: 1.3; vector-effect: non-scaling-stroke; } .hit { fill: transparent; } .hit:hover { fill: var(--accent); fill-opacity: .2; }
 .tag { display: inline-block; font-size: 11.5px; line-height: 1.45; padding: 0 6px; border-radius: 5px; border: 1px solid currentColor; color: var(--soft); margin-left: 6px; white-space: nowrap; }
-.tag.agent { color: var(--c4); } .tag.workload { color: var(--c2); } .tag.bad { color: var(--bad); } .tag.warn { color: var(--warn); } .tag.good { color: var(--good); } .tag:first-child { margin-left: 0; }
+.tag.agent { color: var(--c4); } .tag.workload { color: var(--c2); } .tag.bad { color: var(--bad); } .tag.warn { color: var(--warn); } .tag.good { color: var(--good); } .why .tag, time + .tag { margin-left: 0; }
 .scroll { overflow-x: auto; margin: 0 -22px; padding: 0 22px; } .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; } th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); }
 th, td { padding: 7px 18px 7px 0; border-top: 1px solid var(--grid); vertical-align: top; } thead th { border-top: 0; padding-top: 4px; white-space: nowrap; } td:last-child, th:last-child { padding-right: 0; }
 tr.note td { background: var(--warn-soft); } tr.note td:first-child { box-shadow: -8px 0 0 var(--warn-soft), -11px 0 0 var(--warn); }
 td .why { display: block; color: var(--soft); font-size: 13px; max-width: 52ch; }
 .matrix td, .matrix th { text-align: center; padding: 4px 6px; min-width: 72px; font-variant-numeric: tabular-nums; } .matrix th:first-child { text-align: left; min-width: 150px; padding-left: 0; color: var(--ink); } .matrix tbody th { font-weight: 400; font-size: 14px; }
-.matrix .none { color: var(--line); } .heat { display: block; border-radius: 6px; padding: 3px 0; background: var(--grid); }
+.matrix tbody td, .matrix tbody th { vertical-align: middle; } .matrix .none { color: var(--line); } .heat { display: block; border-radius: 6px; padding: 3px 0; background: var(--grid); }
 .heat.h2 { background: color-mix(in srgb, var(--accent) 16%, var(--card)); } .heat.h3 { background: color-mix(in srgb, var(--accent) 28%, var(--card)); } .heat.h4 { background: color-mix(in srgb, var(--accent) 42%, var(--card)); font-weight: 600; }
 details { margin-top: 14px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; } summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 3px; } details .scroll { margin-top: 8px; }
 code { font: 13px/1.5 ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
@@ -69,6 +69,9 @@ footer { color: var(--soft); font-size: 13px; margin-top: 22px; }
 @media (max-width: 760px) { body { padding: 22px 14px 44px; } section { padding: 16px 16px 18px; } .scroll { margin: 0 -16px; padding: 0 16px; }
   .figures { grid-template-columns: repeat(2, 1fr); } .figures div { border-top: 1px solid var(--line); margin-top: -1px; padding: 12px 16px; }
   .lane { grid-template-columns: 1fr auto; padding: 8px 0; } .lane .draw { grid-column: 1 / -1; grid-row: 2; } .lane.foot .draw { grid-row: 1; } .lane.foot { padding: 2px 0; }
-  .look li { grid-template-columns: 1fr; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; } .dow { display: none; } .seal { max-width: none; } }
+  .look li { grid-template-columns: 1fr; } dl { grid-template-columns: 1fr; gap: 0; }
+  .stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } .stack tr { display: block; padding: 9px 0; border-top: 1px solid var(--grid); } .stack td { display: block; border: 0; padding: 1px 0; } .stack td.num { display: inline-block; text-align: left; margin-right: 18px; }
+  .stack td[data-label]::before { content: attr(data-label) " "; color: var(--soft); font-size: 13px; } .stack tr.note { background: var(--warn-soft); margin: 0 -16px; padding: 9px 16px; } .stack tr.note td { background: none; box-shadow: none; }
+  dd { margin-bottom: 8px; } .dow { display: none; } .seal { max-width: none; } }
 @media print { html { background: #fff; font-size: 12px; } body { max-width: none; padding: 0; } section, .figures { border-color: #ccc; break-inside: auto; } .lane, tr, .look li { break-inside: avoid; } details > summary { display: none; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;

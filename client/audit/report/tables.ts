@@ -8,23 +8,39 @@ import { html } from './html.ts';
 import type { Markup } from './html.ts';
 import { tags } from './pictures.ts';
 import type { StaleGrant } from './pictures.ts';
-import type { SignIn, Summary } from './summary.ts';
+import type { Incident, SignIn, Summary } from './summary.ts';
 
 const STALE_S = 30 * 86_400;
 const ROWS = 60;
+const HOUR_MS = 3_600_000;
 
 const FLOWS: Readonly<Record<string, string>> = { pkce_loopback: 'browser', pkce_ssh_forward: 'browser over SSH', device: 'device code', refuse: 'refused', forward_broker: 'sent to another broker' };
 
 const OUTCOME_TAG: Readonly<Record<SignIn['end'], string>> = { 'signed in': 'good', failed: 'bad', open: '', refused: 'bad' };
 
 export function signInSection({ signIns }: Summary): Markup {
-  const rows = signIns.slice(0, ROWS).map(({ at, profile, outcome, reason, rule, probes, caller, end }) => html`<tr class="${outcome === 'device' ? 'note' : ''}"><td class="when">${timeWords(at)}</td><td>${profile}</td><td>${FLOWS[outcome] ?? outcome} <span class="tag ${OUTCOME_TAG[end]}">${end}</span></td><td>${reason}<span class="why">rule ${rule}${probes.length === 0 ? '' : `; found: ${probes.join(', ')}`}</span></td><td>${caller === null ? '-' : html`${caller.name}${tags(caller)}`}</td></tr>`);
-  return html`<section aria-labelledby="signins"><h2 id="signins">Sign-ins, and why this flow</h2><p class="lead">The browser with PKCE is the safe way; a device code is marked, since whoever is talked into entering one signs somebody else in.</p>${rows.length === 0 ? html`<p class="calm">Nobody signed in during this time.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="signins"><table><thead><tr><th scope="col">When</th><th scope="col">Profile</th><th scope="col">Flow</th><th scope="col">Why</th><th scope="col">Asked by</th></tr></thead><tbody>${rows}</tbody></table></div>`}</section>`;
+  const rows = signIns.slice(0, ROWS).map(({ at, profile, outcome, reason, rule, probes, caller, end }) => html`<tr class="${outcome === 'device' ? 'note' : ''}"><td class="when">${timeWords(at)}</td><td>${profile}</td><td>${end === 'refused' && outcome === 'refuse' ? null : html`${FLOWS[outcome] ?? outcome} `}<span class="tag ${OUTCOME_TAG[end]}">${end}</span></td><td>${reason}<span class="why">rule ${rule}${probes.length === 0 ? '' : `; found: ${probes.join(', ')}`}</span></td><td data-label="Asked by">${caller === null ? '-' : html`${caller.name}${tags(caller)}`}</td></tr>`);
+  return html`<section aria-labelledby="signins"><h2 id="signins">Sign-ins, and why this flow</h2><p class="lead">The browser with PKCE is the safe way; a device code is marked, since whoever is talked into entering one signs somebody else in.</p>${rows.length === 0 ? html`<p class="calm">Nobody signed in during this time.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="signins"><table class="stack"><thead><tr><th scope="col">When</th><th scope="col">Profile</th><th scope="col">Flow</th><th scope="col">Why</th><th scope="col">Asked by</th></tr></thead><tbody>${rows}</tbody></table></div>`}</section>`;
+}
+
+type Refused = Incident & { readonly times: number; readonly from: number };
+
+/** Nine of the same within the hour are one line: what somebody tries again is told once. */
+function grouped(refusals: readonly Incident[]): readonly Refused[] {
+  const groups: Refused[] = [];
+  for (const each of refusals) {
+    const last = groups.at(-1);
+    const isSame = last !== undefined && last.kind === each.kind && last.profile === each.profile && last.what === each.what && last.caller?.path === each.caller?.path && last.from - each.at < HOUR_MS;
+    if (isSame) groups[groups.length - 1] = { ...last, times: last.times + 1, from: each.at };
+    else groups.push({ ...each, times: 1, from: each.at });
+  }
+  return groups;
 }
 
 export function refusalSection({ refusals }: Summary): Markup {
-  const rows = refusals.slice(0, ROWS).map(({ at, profile, kind, what, caller }) => html`<tr><td class="when">${timeWords(at)}</td><td>${caller === null ? '-' : html`${caller.name}${tags(caller)}<span class="why">${caller.path}</span>`}</td><td>${profile ?? '-'}</td><td>${what}<span class="why">rule ${kind}</span></td></tr>`);
-  return html`<section aria-labelledby="refusals"><h2 id="refusals">Refused</h2>${rows.length === 0 ? html`<p class="calm">Nobody was refused in this time.</p>` : html`<p class="lead">${refusals.length > ROWS ? `The last ${ROWS} of ${refusals.length}.` : 'Each with the rule that said so.'}</p><div class="scroll" tabindex="0" role="region" aria-labelledby="refusals"><table><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Profile</th><th scope="col">Why</th></tr></thead><tbody>${rows}</tbody></table></div>`}</section>`;
+  const groups = grouped(refusals);
+  const rows = groups.slice(0, ROWS).map(({ at, from, times, profile, kind, what, caller }) => html`<tr><td class="when">${timeWords(from)}${times === 1 ? null : html`<span class="why">to ${timeWords(at).slice(11)}</span>`}</td><td>${caller === null ? '-' : html`${caller.name}${tags(caller)}<span class="why">${caller.path}</span>`}</td><td>${profile ?? '-'}</td><td>${what}${times === 1 ? null : html`<span class="tag bad">${times} times</span>`}<span class="why">rule ${kind}</span></td></tr>`);
+  return html`<section aria-labelledby="refusals"><h2 id="refusals">Refused</h2>${rows.length === 0 ? html`<p class="calm">Nobody was refused in this time.</p>` : html`<p class="lead">${groups.length > ROWS ? 'The latest; audit search shows all of them.' : 'Each with the rule that said so.'}</p><div class="scroll" tabindex="0" role="region" aria-labelledby="refusals"><table class="stack"><thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Profile</th><th scope="col">Why</th></tr></thead><tbody>${rows}</tbody></table></div>`}</section>`;
 }
 
 export function staleGrants(grants: readonly GrantView[], { lastUsed }: Summary, now: number): readonly StaleGrant[] {
@@ -43,11 +59,11 @@ export function grantSection(grants: readonly GrantView[] | null, summary: Summa
     const end = endOf(grant);
     const last = summary.lastUsed.get(grant.profile);
     const why = stale.get(grant.profile);
-    return html`<tr class="${why === undefined ? '' : 'note'}"><td><b>${grant.profile}</b><span class="why">${grant.issuer}</span></td><td>${grant.scopes.join(' ') || '-'}</td><td>${ago(grant.signed_in_at, now)}<span class="why">${grant.flow}</span></td><td>${last === undefined ? 'never' : ago(Math.floor(last / 1000), now)}</td><td>${end === null ? 'the issuer does not say' : remaining(end, now)}</td><td>${why === undefined ? html`<span class="tag good">in use</span>` : why}</td></tr>`;
+    return html`<tr class="${why === undefined ? '' : 'note'}"><td><b>${grant.profile}</b><span class="why">${grant.issuer}</span></td><td data-label="Scopes">${grant.scopes.join(' ') || '-'}</td><td data-label="Signed in">${ago(grant.signed_in_at, now)}<span class="why">${grant.flow}</span></td><td data-label="Last used">${last === undefined ? 'never' : ago(Math.floor(last / 1000), now)}</td><td data-label="Ends">${end === null ? 'the issuer does not say' : remaining(end, now)}</td><td>${why === undefined ? html`<span class="tag good">in use</span>` : why}</td></tr>`;
   });
   const body = grants === null ? html`<p class="lead">No daemon was running with an open vault, so the grants of now are not known.</p>`
     : rows.length === 0 ? html`<p class="calm">Nobody is signed in.</p>`
-      : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="grants"><table><thead><tr><th scope="col">Profile</th><th scope="col">Scopes</th><th scope="col">Signed in</th><th scope="col">Last used</th><th scope="col">Ends</th><th scope="col">State</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+      : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="grants"><table class="stack"><thead><tr><th scope="col">Profile</th><th scope="col">Scopes</th><th scope="col">Signed in</th><th scope="col">Last used</th><th scope="col">Ends</th><th scope="col">State</th></tr></thead><tbody>${rows}</tbody></table></div>`;
   return html`<section aria-labelledby="grants"><h2 id="grants">Grants at the time of this report</h2>${body}</section>`;
 }
 
