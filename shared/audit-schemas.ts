@@ -26,7 +26,6 @@ export type AuditReply = v.InferOutput<typeof auditReply>;
 
 /** An access or refresh token that was found somewhere. */
 export const traceRequest = v.strictObject({ token: v.pipe(text(16_384), v.minLength(8)) });
-export type TraceRequest = v.InferInput<typeof traceRequest>;
 
 export const traceReply = v.object({
   /** As in `facts.token` of the records. */

@@ -89,7 +89,7 @@ function staleness(grant: GrantView | null, profile: ProfileView | null, past: P
   const end = endOf(grant);
   return [
     ...(now - used > STALE_S ? [`not used for ${Math.floor((now - used) / 86_400)} days`] : []),
-    ...(past?.lastUsed == null && now - grant.signed_in_at > 86_400 ? ['never used'] : []),
+    ...((past?.lastUsed ?? null) === null && now - grant.signed_in_at > 86_400 ? ['never used'] : []),
     ...(grant.state === 'login_required' ? [`needs a sign-in: ${grant.reason ?? 'unknown'}`] : []),
     ...(profile === null ? ['its profile is not configured any more'] : []),
     ...(end !== null && end <= now ? ['its sign-in has ended'] : []),

@@ -92,6 +92,6 @@ export function toOcsf(record: AuditRecord): object {
     ...(of.class === ENTITY ? { entity: { name: profile ?? 'valetkey', type: profile === null ? 'daemon' : 'profile' } } : {}),
     ...(of.class === LIFECYCLE ? { app: { name: 'valetkeyd', vendor_name: 'Valetkey' } } : {}),
     ...(scopes.length === 0 ? {} : { resources: scopes.map((name) => ({ name, type: 'scope' })) }),
-    unmapped: { ...(profile === null ? {} : { profile }), ...(caller?.kind == null ? {} : { caller_class: caller.kind }), ...unmapped },
+    unmapped: { ...(profile === null ? {} : { profile }), ...(caller === null || caller.kind === null ? {} : { caller_class: caller.kind }), ...unmapped },
   };
 }

@@ -19,6 +19,10 @@ function value(text: string): string {
   return cleanText(text, 512).replace(/["\\\]]/g, (mark) => `\\${mark}`);
 }
 
+function textOf(count: number | null | undefined): string | null {
+  return count === null || count === undefined ? null : String(count);
+}
+
 /** Printable ASCII without spaces, as section 6 has it for host and ids. */
 function word(text: string): string {
   return text.replace(/[^\x21-\x7e]/g, '_').slice(0, 48) || '-';
@@ -28,7 +32,7 @@ export function toSyslog(record: AuditRecord, host: string): string {
   const caller = viewCaller(record.caller);
   const priority = AUTHPRIV * 8 + (SEVERITY[ocsfRow(record.event).severity] ?? 6);
   const parameters: readonly (readonly [string, string | null])[] = [
-    ['seq', String(record.seq)], ['profile', record.profile], ['caller', caller?.path ?? null], ['pid', caller?.pid == null ? null : String(caller.pid)],
+    ['seq', String(record.seq)], ['profile', record.profile], ['caller', caller?.path ?? null], ['pid', textOf(caller?.pid)],
     ['class', caller?.kind ?? null], ['agent', caller?.agent ?? null], ['request', record.request], ['token', typeof record.facts['token'] === 'string' ? record.facts['token'] : null],
     ...tellingFacts(record), ['hash', record.hash],
   ];

@@ -1,7 +1,7 @@
 /** `audit verify`, `key` and `trace`: what can be proved, and by whom. */
 import { join } from 'node:path';
 import { AUDIT_FILE } from '../../shared/audit-line.ts';
-import type { AuditRecord, Head } from '../../shared/audit-line.ts';
+import type { AuditRecord } from '../../shared/audit-line.ts';
 import type { AuditReply } from '../../shared/audit-schemas.ts';
 import { callerWords, textOf, viewCaller, wordsOf } from '../audit/caller-view.ts';
 import { auditFiles, readLines } from '../audit/log-files.ts';
@@ -49,7 +49,7 @@ export async function auditVerify(context: CommandContext, options: VerifyOption
   const { terminal, paths } = context;
   const kid = options.key === undefined ? null : parseKey(options.key);
   const daemon = await askDaemon(context);
-  const heads: readonly Head[] = daemon === null ? [] : [daemon.head, ...(daemon.key?.remembered == null ? [] : [daemon.key.remembered])].filter(({ seq }) => seq > 0);
+  const heads = [daemon?.head ?? null, daemon?.key?.remembered ?? null].filter((head) => head !== null).filter(({ seq }) => seq > 0);
   const verdict = await verifyAudit(join(paths.auditDir, AUDIT_FILE), { heads, kid });
   if (verdict.kind === 'broken') {
     throw ValetkeyError.local('audit_broken', `${join(paths.auditDir, verdict.file)}, line ${verdict.line}: ${verdict.why}`);

@@ -8,6 +8,7 @@ import { compactVerify, importJWK } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { verifyAudit } from '../../client/audit/verify-log.ts';
 import type { AuditEvent } from '../../daemon/core/ports.ts';
+import { Checkpoints } from '../../daemon/audit/checkpoints.ts';
 import { auditPath, openAudit } from '../../daemon/audit/open-audit.ts';
 import { newSeed, SealedAuditKeys } from '../../daemon/vault/audit-keys.ts';
 import { GENESIS } from '../../shared/audit-line.ts';
@@ -136,6 +137,18 @@ describe('checkpoints', () => {
     await clock.advance(1_000);
     await expect.poll(() => keys.last?.seq).toBe(2);
     await audit.close();
+  });
+
+  it('are not remembered while only what came before them is on the disk', async () => {
+    let head = { seq: 4, hash: 'a'.repeat(64) };
+    const checkpoints = new Checkpoints({ clock, log, append: () => { head = { seq: head.seq + 1, hash: 'b'.repeat(64) }; }, head: () => head });
+    checkpoints.useKeys(keys);
+    checkpoints.synced({ seq: 4, hash: 'a'.repeat(64) });
+    await checkpoints.settled();
+    expect(keys.last).toBeNull();
+    checkpoints.synced(head);
+    await checkpoints.settled();
+    expect(keys.last).toEqual({ seq: 5, hash: 'b'.repeat(64) });
   });
 
   it('end with the keys, and are taken up with them', async () => {

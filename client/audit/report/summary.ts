@@ -54,7 +54,7 @@ export type Summary = {
   readonly lastUsed: ReadonlyMap<string, number>;
 };
 
-const slots = (): number[] => new Array<number>(SLOTS).fill(0);
+const slots = (): number[] => Array.from({ length: SLOTS }, () => 0);
 
 function push<T>(list: T[], item: T): void {
   list.push(item);

@@ -53,7 +53,7 @@ describe('tail and search', () => {
     for (const each of await find('--profile', 'github')) expect(each.profile).toBe('github');
     const agents = await find('--caller', 'agent', '--event', 'token_released');
     expect(agents.length).toBeGreaterThan(50);
-    expect(new Set(agents.map(({ caller }) => (caller?.['origin'] as { agent: string }).agent))).toEqual(new Set(['claude', 'codex']));
+    expect(new Set(agents.map(({ caller }) => (caller as { origin: { agent: string } } | null)?.origin.agent))).toEqual(new Set(['claude', 'codex']));
     expect((await find('--caller', '/usr/bin/git', '--event', 'token_released')).length).toBe(all.filter(({ caller }) => caller?.['executable'] === '/usr/bin/git').length);
     for (const each of await find('--since', '1d')) expect(each.at).toBeGreaterThanOrEqual(UNTIL - 86_400_000);
     const [one] = all;
@@ -169,6 +169,11 @@ describe('trace', () => {
       yield line({ seq: 4, facts: { token: 'fp', signed_in_at: 200 } });
     }
     expect((await traceToken('fp', lines())).login?.seq).toBe(2);
+    async function* ofAnEarlierOne() {
+      yield line({ seq: 1, event: 'login_finished', facts: { signed_in_at: 200 } });
+      yield line({ seq: 2, facts: { token: 'fp', signed_in_at: 100 } });
+    }
+    expect((await traceToken('fp', ofAnEarlierOne())).login).toBeNull();
   });
 });
 
