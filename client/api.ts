@@ -4,6 +4,7 @@
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
 import type { ApprovalAnswer, ApprovalsReply } from '../shared/approval-schemas.ts';
+import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
@@ -51,6 +52,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
     shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),
+    audit: (signal?: AbortSignal) => call<AuditReply>('GET', '/v1/audit', null, { signal }),
+    trace: (token: string, signal?: AbortSignal) => call<TraceReply>('POST', '/v1/audit/trace', { token }, { signal }),
     purge: (signal?: AbortSignal) => call<PurgeReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),
   };
 }

@@ -6,6 +6,7 @@ import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
+import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
@@ -78,12 +79,13 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
-  const revocations = new Revocations({ ...edges, signal });
+  const fingerprints = new Fingerprints();
+  const revocations = new Revocations({ ...edges, fingerprints, signal });
   const gate: Gate = { isLocked: false };
   const isLocked = (): boolean => gate.isLocked;
   const circuits = new Circuits(edges);
   const source = new TokenSource({
-    ...edges, book, revocations, isLocked,
+    ...edges, book, revocations, fingerprints, isLocked,
     admission: new Admission({ ...edges, circuits }),
     serverOf: (grant) => metadata.serverOf(grant),
     onRefreshed: (profile) => {
@@ -105,6 +107,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     policy: () => policies.inForce(),
     loopback,
     book,
+    fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
     isLocked,
@@ -126,11 +129,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, approvals, policies, book, source, logins, revocations, events,
+    ...edges, gate, approvals, policies, book, source, logins, revocations, events, fingerprints,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases(edges), approvals, events, lifecycle };
+  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

@@ -6,6 +6,7 @@ import type { ProfileName } from '../shared/names.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
+import type { Fingerprints } from './core/fingerprints.ts';
 import type { Audit, Clock, ConfigStore, Log, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
@@ -35,13 +36,14 @@ export type LifecycleDeps = {
   readonly config: ConfigStore;
   readonly policies: Pick<Policies, 'reload' | 'inForce'>;
   readonly audit: Audit;
+  readonly fingerprints: Fingerprints;
   readonly log: Log;
   readonly events: Events;
   readonly shutdown: (reason: string) => void;
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
-  const { gate, approvals, clock, vault, book, source, logins, revocations, config, policies, audit, log, events } = deps;
+  const { gate, approvals, clock, vault, book, source, logins, revocations, config, policies, audit, fingerprints, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
   /** Everything was read, and nothing was forgotten since. */
@@ -68,7 +70,26 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         throw cause;
       });
     }
+    await takeUpAuditKeys();
     isLoaded = timesForgotten === before;
+  }
+
+  /** Without them records are written all the same: unsigned, and under names that end with this run. */
+  async function takeUpAuditKeys(): Promise<void> {
+    try {
+      const keys = await vault.auditKeys();
+      fingerprints.useKeys(keys);
+      void audit.useKeys(keys); // the vault remembers the signature in its own time
+    } catch (cause) {
+      if (!(cause instanceof BrokerError)) throw cause;
+      log.warn('audit_keys_unavailable', { code: cause.code, why: cause.message });
+    }
+  }
+
+  /** Before the vault forgets them: what was recorded so far is signed. */
+  async function layDownAuditKeys(): Promise<void> {
+    await audit.useKeys(null);
+    fingerprints.useKeys(null);
   }
 
   function forget(): void {
@@ -109,6 +130,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         gate.isLocked = true;
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
         if (vault.status().backend !== 'memory') {
+          await layDownAuditKeys();
           void vault.lock(); // the key is gone; nobody waits for the keychain
           forget();
         }
@@ -142,6 +164,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       try {
         const purged = await signOutAll();
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
+        await layDownAuditKeys();
         await vault.erase();
         forget();
         await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });

@@ -96,6 +96,7 @@ export const ERRORS = {
   vault_locked: row(423, EXIT.locked, false, 'The vault is locked', 'Run: valetkey unlock'),
   vault_unavailable: row(503, EXIT.locked, true, 'The vault\'s key store does not answer', 'Run: valetkey doctor'),
   vault_unwritable: row(507, EXIT.locked, true, 'The vault cannot be written', 'Free space on the disk that is named, and check its permissions'),
+  audit_broken: row(500, EXIT.config, false, 'The audit log is not what was written', 'Keep the files as they are, and compare them with a copy elsewhere'),
   vault_corrupt: row(500, EXIT.locked, false, 'A sealed file cannot be opened', 'It was set aside; run: valetkey login PROFILE'),
   passphrase_wrong: row(403, EXIT.locked, false, 'The passphrase is wrong', 'Run: valetkey unlock'),
 

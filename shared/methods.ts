@@ -3,7 +3,8 @@
  * from it; a test holds the routes equal to it.
  */
 import * as v from 'valibot';
-import * as a from './approval-schemas.ts';
+import * as approval from './approval-schemas.ts';
+import * as a from './audit-schemas.ts';
 import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
@@ -37,8 +38,8 @@ export const METHODS = {
   logout: method('DELETE', '/v1/grants/{profile}', 'Forget the grant of a profile and revoke its tokens', null, s.logoutReply, 40_000),
   checkPolicy: method('POST', '/v1/policy/check', 'Whether a text, or the files in their places, are a policy', q.policyCheckRequest, q.policyCheckReply),
   explainPolicy: method('POST', '/v1/policy/explain', 'Which rule decides on a request, and why not those before it', q.policyExplainRequest, q.policyExplainReply),
-  approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, a.approvalsReply),
-  answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', a.approvalAnswer, s.okReply),
+  approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, approval.approvalsReply),
+  answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', approval.approvalAnswer, s.okReply),
   revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
@@ -47,6 +48,8 @@ export const METHODS = {
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
   purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.purgeReply, 60_000),
+  audit: method('GET', '/v1/audit', 'State of the audit log, and its public key', null, a.auditReply),
+  trace: method('POST', '/v1/audit/trace', 'The name of a token in the audit log', a.traceRequest, a.traceReply),
   events: method('GET', '/v1/events', 'What happens, as server-sent events', null, s.brokerEvent),
   openapi: method('GET', '/v1/openapi.json', 'This description', null, v.record(v.string(), v.unknown())),
 } as const satisfies Record<string, Method>;

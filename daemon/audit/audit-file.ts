@@ -4,13 +4,14 @@ import { lstat, mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BrokerError } from '../core/errors.ts';
-import { AUDIT_VERSION, LINE_MAX, parseLine, START } from './chain.ts';
-import type { Head } from './chain.ts';
+import { AUDIT_VERSION } from '../../shared/audit-line.ts';
+import type { AuditRecord, Head } from '../../shared/audit-line.ts';
+import { LINE_MAX, parseLine, START } from './chain.ts';
 
 const POSIX = process.platform !== 'win32';
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
-/** Room for a torn line and whole ones before it. */
-const TAIL = 4 * LINE_MAX;
+/** Room for a torn line and whole ones before it; and what detectors learn from. */
+const TAIL = 16 * LINE_MAX;
 
 export async function makeAuditDir(dir: string): Promise<void> {
   await makeDir(dir);
@@ -60,6 +61,8 @@ export type Tail = {
   readonly isUnfinished: boolean;
   /** The last record's hash does not hold: somebody changed it. */
   readonly isAltered: boolean;
+  /** The last records, the newest last. */
+  readonly records: readonly AuditRecord[];
 };
 
 /** Where the chain ends, from the last lines alone. Throws file_too_new. */
@@ -83,6 +86,7 @@ export async function readTail(handle: FileHandle, path: string): Promise<Tail> 
     torn: at === lines.length - 1 ? null : lines.slice(at + 1).join('\n'),
     isUnfinished,
     isAltered: last?.holds === false,
+    records: records.filter((record) => record !== null),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What a caller asks of a sign-in, and what running one takes. */
 import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Config, FlowPreference, Profile } from '../core/domain.ts';
+import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Loopback } from '../core/loopback-port.ts';
 import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
 import type { Policy } from '../policy/decide.ts';
@@ -29,6 +30,7 @@ export type StartDeps = {
   readonly consent: Consent;
   readonly book: GrantBook;
   readonly audit: Audit;
+  readonly fingerprints: Fingerprints;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -5,6 +5,7 @@
 import type { EpochMs, LoginId } from '../../shared/names.ts';
 import type { AuthorizationServer, Caller, Identity, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
 import type { LoopbackListener } from '../core/loopback-port.ts';
 import type { AuditEvent, ClientAt } from '../core/ports.ts';
 import { chooseFlow } from '../policy/chooser.ts';
@@ -113,12 +114,20 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   try {
     const identity = await run();
     login.complete(identity);
-    await note({ ...base, event: 'login_finished', facts: { flow: login.facts.flow, sub: identity?.sub ?? null, acr: identity?.acr ?? null, amr: identity?.amr ?? [] } });
+    await note({
+      ...base, event: 'login_finished',
+      facts: {
+        login: login.facts.id, flow: login.facts.flow, reason: login.facts.reason, issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
+        scopes: login.facts.scopes, resource: login.facts.profile.resource, tenant: identity?.tenant ?? null,
+        account: identity === null ? null : deps.fingerprints.of(new Secret(identity.sub)), sub: identity?.sub ?? null,
+        acr: identity?.acr ?? null, amr: identity?.amr ?? [], signed_in_at: deps.book.get(name)?.signedInAt ?? null,
+      },
+    });
   } catch (cause) {
     const error = cause instanceof BrokerError ? cause : new BrokerError('internal', 'the sign-in ended by a mistake of the daemon', { cause });
     login.fail(error);
     if (error.code === 'internal') deps.log.error('login_failed', { profile: name }, cause);
-    await note({ ...base, event: 'login_failed', facts: { flow: login.facts.flow, code: error.code } });
+    await note({ ...base, event: 'login_failed', facts: { login: login.facts.id, flow: login.facts.flow, reason: login.facts.reason, issuer: login.facts.profile.issuer, code: error.code } });
   } finally {
     login.abort.abort(new BrokerError('login_cancelled', 'the sign-in is over'));
     deps.onFinished(login);

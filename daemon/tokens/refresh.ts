@@ -7,6 +7,7 @@ import type { ErrorCode, LoginReason } from '../../shared/errors.ts';
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer, Grant, Profile } from '../core/domain.ts';
 import { unreachable } from '../core/errors.ts';
+import type { Fingerprints } from '../core/fingerprints.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
 import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
@@ -24,6 +25,7 @@ export type RefreshDeps = IntentDeps & {
   readonly book: GrantBook;
   readonly revocations: Pick<Revocations, 'revokeSet'>;
   readonly audit: Audit;
+  readonly fingerprints: Fingerprints;
   readonly clock: Clock;
   readonly log: Log;
   /** The pinned server, with what else is known of it by now. */
@@ -103,7 +105,10 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
   }
   // @fault refresh.saved
   deps.onRefreshed(grant.profile);
-  await record(deps, grant, 'token_refreshed', { generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource });
+  await record(deps, grant, 'token_refreshed', {
+    token: token === null ? null : deps.fingerprints.of(token.value), flow: next.flow, signed_in_at: next.signedInAt, generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource,
+    acr: token?.acr ?? null, expires_at: token === null ? null : Math.floor(token.expiresAt / 1000),
+  });
   // @fault refresh.audited
   return { kind: 'refreshed', token, discarded: accepted.kind === 'discard' ? accepted : null };
 }

@@ -7,6 +7,7 @@
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Audit, Clock, Issuer, Log, Random, RevokeOutcome, TokenSet, Vault } from '../core/ports.ts';
 import { isSurelyOver } from '../core/grant.ts';
 import type { Secret } from '../core/secret.ts';
@@ -16,6 +17,7 @@ export type RevocationDeps = {
   readonly issuer: Issuer;
   readonly vault: Vault;
   readonly audit: Audit;
+  readonly fingerprints: Fingerprints;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -145,7 +147,7 @@ export class Revocations {
 
   /** Never throws what the vault or the audit throws: the token has to die in spite of them. */
   async #try(revocation: Revocation): Promise<Attempt> {
-    const { vault, issuer, audit, log } = this.#deps;
+    const { vault, issuer, audit, fingerprints, log } = this.#deps;
     try {
       const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
       // @fault revocation.claimed
@@ -154,7 +156,7 @@ export class Revocations {
       log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
       await audit.append({
         event: 'token_revoked', profile: revocation.profile, caller: null, request: null,
-        facts: { token: revocation.tokenKind, outcome: outcome.kind, issuer: revocation.server.issuer },
+        facts: { token: fingerprints.of(revocation.token), token_kind: revocation.tokenKind, outcome: outcome.kind, issuer: revocation.server.issuer },
       });
       if (outcome.kind === 'transient') return { kind: 'later', retryAfterMs: outcome.retryAfterMs ?? 0 };
       // Our own secret is missing: that is no word of the issuer's.

@@ -4,6 +4,7 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
+import { newSeed, SealedAuditKeys } from './audit-keys.ts';
 import type { ClientSecret } from './records.ts';
 import type { Store } from './store.ts';
 
@@ -18,6 +19,7 @@ export function createMemoryStore(): MemoryStore {
   const intents = new Map<ProfileName, RefreshIntent>();
   const revocations = new Map<string, Revocation>();
   const secrets = new Map<ProfileName, ClientSecret>();
+  let auditKeys: SealedAuditKeys | null = null;
   return {
     grants: async () => ({
       grants: [...grants.values()].map((grant) => ({ grant, intent: intents.get(grant.profile) ?? null })),
@@ -43,6 +45,7 @@ export function createMemoryStore(): MemoryStore {
     },
     saveClientSecret: async (profile, digest, secret) => void secrets.set(profile, { digest, secret }),
     removeClientSecret: async (profile) => void secrets.delete(profile),
+    auditKeys: async () => (auditKeys ??= new SealedAuditKeys({ seed: newSeed(), last: null }, null)),
     isRefreshing: (profile) => intents.has(profile),
     // Nothing to forget: what is here is all there is.
     close: () => undefined,
@@ -54,6 +57,8 @@ export function createMemoryStore(): MemoryStore {
     },
     clear() {
       for (const map of [grants, intents, revocations, secrets]) map.clear();
+      auditKeys?.close();
+      auditKeys = null;
     },
   };
 }

@@ -5,6 +5,7 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
+import type { KeptAuditKeys } from './audit-keys.ts';
 import type { Binding } from './seal.ts';
 
 type Clear<T> = T extends Secret ? string
@@ -80,6 +81,16 @@ export function encodeSecret({ digest, secret }: ClientSecret): Uint8Array {
 export function decodeSecret(bytes: Uint8Array): ClientSecret | null {
   const clear = parse(bytes, 'secret') as Clear<ClientSecret> | null;
   return clear === null ? null : { digest: clear.digest, secret: new Secret(clear.secret) };
+}
+
+export function encodeAuditKeys({ seed, last }: KeptAuditKeys): Uint8Array {
+  const clear: Clear<KeptAuditKeys> = { seed: seed.reveal(), last };
+  return Buffer.from(JSON.stringify(clear));
+}
+
+export function decodeAuditKeys(bytes: Uint8Array): KeptAuditKeys | null {
+  const clear = parse(bytes, 'seed') as Clear<KeptAuditKeys> | null;
+  return clear === null ? null : { seed: new Secret(clear.seed), last: clear.last };
 }
 
 /** The floors as they are kept, and the boot in which they were written; null: not known. */

@@ -10,18 +10,23 @@ import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Log, Random, StoredGrant, StoredGrants } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
+import { newSeed, SealedAuditKeys } from './audit-keys.ts';
+import type { KeptAuditKeys } from './audit-keys.ts';
 import type { DataKey } from './data-key.ts';
 import type { Floors } from './floors.ts';
 import { GrantFiles } from './grant-files.ts';
 import { listDir, onDisk, syncDir } from './private-files.ts';
 import {
-  decodeRevocation, decodeSecret, encodeRevocation, encodeSecret, revocationBinding,
+  decodeAuditKeys, decodeRevocation, decodeSecret, encodeAuditKeys, encodeRevocation, encodeSecret, revocationBinding,
 } from './records.ts';
 import { plainBinding, seal } from './seal.ts';
 import { assertFileName, SealedFolder } from './sealed-folder.ts';
 import type { Decode } from './sealed-folder.ts';
 import type { Store } from './store.ts';
 import { Turns } from './turns.ts';
+
+/** Beside client secrets, under a name that no profile has. */
+const AUDIT_KEYS = '_audit';
 
 export const FOLDERS = ['grants', 'revocations', 'secrets'] as const;
 
@@ -40,6 +45,7 @@ export class SealedStore implements Store {
   /** Answers that the disk refused and that are kept in memory: what is on the disk is spent. */
   readonly #owed = new Set<ProfileName>();
   #key: DataKey | null = null;
+  #auditKeys: SealedAuditKeys | null = null;
 
   constructor(stateDir: string, vault: string, { floors, ...deps }: { readonly log: Log; readonly random: Random; readonly floors: Floors }) {
     const folder = (name: string): SealedFolder => new SealedFolder({ dir: join(stateDir, name), ...deps });
@@ -65,6 +71,8 @@ export class SealedStore implements Store {
   close(): void {
     this.#key?.close();
     this.#key = null;
+    this.#auditKeys?.close();
+    this.#auditKeys = null;
   }
 
   settle(): Promise<void> {
@@ -185,6 +193,38 @@ export class SealedStore implements Store {
 
   removeClientSecret(profile: ProfileName): Promise<void> {
     return this.#inTurn('secrets', profile, () => this.#folders.secrets.remove(profile));
+  }
+
+  /** What cannot be opened is set aside, and new keys take its place; what the disk refuses is kept in memory and saved later. */
+  auditKeys(): Promise<SealedAuditKeys> {
+    // Two that ask at once make one.
+    return this.#turns.run('audit keys', async () => (this.#auditKeys ??= await this.#openAuditKeys()));
+  }
+
+  async #openAuditKeys(): Promise<SealedAuditKeys> {
+    const found = await this.#read('secrets', AUDIT_KEYS, (payload) => {
+      const record = decodeAuditKeys(payload);
+      return record === null ? null : { record, binding: plainBinding('audit', this.#vault, AUDIT_KEYS) };
+    });
+    const isKept = found !== 'damaged' && found !== null;
+    const kept: KeptAuditKeys = isKept ? found : { seed: newSeed(), last: null };
+    const keys = new SealedAuditKeys(kept, (next) => this.#saveAuditKeys(next));
+    if (!isKept) {
+      this.#log.info('audit_keys_made', { kid: keys.kid, replaces_damaged: found === 'damaged' });
+      await this.#saveAuditKeys(kept).catch((cause: unknown) => {
+        if (!(cause instanceof BrokerError) || cause.code !== 'vault_unwritable') throw cause;
+        this.#log.warn('audit_keys_not_saved', { why: cause.message });
+      });
+    }
+    this.#open(); // not where it was locked meanwhile
+    return keys;
+  }
+
+  #saveAuditKeys(kept: KeptAuditKeys): Promise<void> {
+    return this.#inTurn('secrets', AUDIT_KEYS, async () => {
+      const sealed = await this.#open().use((key) => seal(key, plainBinding('audit', this.#vault, AUDIT_KEYS), encodeAuditKeys(kept)));
+      await this.#folders.secrets.write(AUDIT_KEYS, sealed);
+    });
   }
 
   /** Forgets the key at once and removes every file, when what was under way is done. */

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { verifyAudit } from '../../daemon/audit/verify-audit.ts';
+import { verifyAudit } from '../../client/audit/verify-log.ts';
 import type { IssuerEvent } from '../../demo/issuer-ledger.ts';
 import { takeAllFiles, takeAllSpace } from '../support/disk-space.ts';
 import { openRig, rigObstacle } from '../support/disk-rig.ts';

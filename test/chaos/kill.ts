@@ -2,7 +2,7 @@
  * The kill campaign: the built daemon dies at a labelled step, is started again, and is judged by the issuer's
  * ledger and by the files. Each scene is first played to its end, which tells the labels that it passes.
  */
-import { verifyAudit } from '../../daemon/audit/verify-audit.ts';
+import { verifyAudit } from '../../client/audit/verify-log.ts';
 import { auditPath } from '../../daemon/audit/open-audit.ts';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

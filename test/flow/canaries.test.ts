@@ -72,6 +72,8 @@ describe('[TK-01, AL-03] no secret leaves', () => {
       for (const path of ['/v1/token', '/v1/logins', '/v1/unlock', '/v1/profiles', '/v1/lock']) await api('POST', path, body);
     }
 
+    for (const { value } of hostile.issuer.minted.filter(({ kind }) => kind === 'access_token' || kind === 'refresh_token').slice(0, 6)) await api('POST', '/v1/audit/trace', { token: value });
+
     // The other dialect: every method once, and what no method knows.
     const line = new LineClient(vk.socket);
     const asked = [...Object.keys(METHODS).filter((type) => !['shutdown', 'events', 'purge'].includes(type)), 'refresh_token', '__proto__'];

@@ -1,6 +1,7 @@
 /** The engine over fakes: a clock that stands, an issuer that answers as told, a vault that records its steps. */
 import type { Grant, Profile } from '../../daemon/core/domain.ts';
 import type { TokenNeed } from '../../daemon/core/grant.ts';
+import { Fingerprints } from '../../daemon/core/fingerprints.ts';
 import { Admission } from '../../daemon/tokens/admission.ts';
 import { Ahead } from '../../daemon/tokens/ahead.ts';
 import { Circuits } from '../../daemon/tokens/circuit.ts';
@@ -47,7 +48,7 @@ export async function engineRig(grants: readonly Grant[], profiles: readonly Pro
   for (const grant of grants) vault.stored.set(grant.profile, { grant, intent: null });
   const stop = new AbortController();
   const table: ReadonlyMap<ProfileName, Profile> = new Map(profiles.map((profile) => [profile.name, profile]));
-  const deps = { clock, issuer, vault, audit, log, random, signal: stop.signal };
+  const deps = { clock, issuer, vault, audit, log, fingerprints: new Fingerprints(), random, signal: stop.signal };
   const book = new Grants({ ...deps, graceOf: (name) => table.get(name)?.traits.refreshGraceS ?? null, onChange: () => undefined });
   const revocations = new Revocations(deps);
   const gate = { isLocked: false };

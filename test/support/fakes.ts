@@ -1,7 +1,8 @@
 /** Hand-written fakes of the ports: they answer as told and keep what they were asked. */
-import type { AuditEvent, Audit, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
+import type { AuditEvent, Audit, AuditKeys, AuditState, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import type { Grant, RefreshIntent, Revocation } from '../../daemon/core/domain.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
+import { newSeed, SealedAuditKeys } from '../../daemon/vault/audit-keys.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { ProfileName } from '../../shared/names.ts';
 import { someServer } from './builders.ts';
@@ -126,6 +127,11 @@ export class FakeVault implements Vault {
   async removeClientSecret(profile: ProfileName): Promise<void> {
     this.secrets.delete(profile);
   }
+  readonly #auditKeys = new SealedAuditKeys({ seed: newSeed(), last: null }, null);
+  async auditKeys(): Promise<AuditKeys> {
+    this.#step('audit keys');
+    return this.#auditKeys;
+  }
   async erase(): Promise<void> {
     this.stored.clear();
     this.floors.clear();
@@ -147,6 +153,14 @@ export class FakeAudit implements Audit {
   }
   trouble(): null {
     return null;
+  }
+  keys: AuditKeys | null = null;
+  async useKeys(keys: AuditKeys | null): Promise<void> {
+    this.keys = keys;
+  }
+  state(): AuditState {
+    const { keys } = this;
+    return { file: '/state/audit/audit.jsonl', head: { seq: this.events.length, hash: '0'.repeat(64) }, signed: null, key: keys === null ? null : { kid: keys.kid, publicKey: keys.publicKey, isLasting: keys.isLasting, last: keys.last }, detections: [] };
   }
   async close(): Promise<void> {}
 }

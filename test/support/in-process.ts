@@ -5,6 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openAudit } from '../../daemon/audit/open-audit.ts';
 import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
@@ -61,6 +62,8 @@ export type InProcessOptions = {
   readonly backend?: 'memory' | 'passphrase' | 'keychain';
   readonly edges?: Partial<Edges>;
   readonly issuerTimeoutMs?: number;
+  /** The audit log is a file under stateDir, and `audit` stays empty. */
+  readonly keepsAudit?: boolean;
 };
 
 export async function startInProcess(options: InProcessOptions): Promise<InProcess> {
@@ -118,7 +121,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
-      audit: self.audit,
+      audit: options.keepsAudit === true ? await openAudit({ dir: join(stateDir, 'audit'), clock, log }) : self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       facts: { pid: process.pid, startedAtMs: clock.now(), startedBy: 'a test', socket: self.socket, stateDir, warnings: [], environment: {} },
       ...options.edges,

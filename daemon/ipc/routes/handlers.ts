@@ -2,6 +2,7 @@ import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
 import { answerApproval, approvals, revokeApproval } from './approvals.ts';
 import type { Broker } from './broker.ts';
+import { audit, trace } from './audit.ts';
 import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
 import { events } from './events.ts';
 import { grants, logout } from './grants.ts';
@@ -24,6 +25,7 @@ export function createHandlers(broker: Broker): Handlers {
     approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
     lock: on(lock), unlock: on(unlock), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    audit: on(audit), trace: on(trace),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),
   };

@@ -3,9 +3,10 @@
  * before it leaves; later ones to the same caller are counted, one record a minute, so that the hot path
  * waits for no disk. The same caller is the same executable and script.
  */
-import { randomBytes } from 'node:crypto';
 import type { AccessToken, Caller, Profile } from '../../core/domain.ts';
-import type { Audit, AuditEvent, Clock } from '../../core/ports.ts';
+import type { Fingerprints } from '../../core/fingerprints.ts';
+import type { Audit, AuditEvent, Clock, GrantBook } from '../../core/ports.ts';
+import { Secret } from '../../core/secret.ts';
 import type { Claimed } from './claimed.ts';
 
 /** Whom the token is for, and the name of the request; that is made where a record is written. */
@@ -24,11 +25,12 @@ export class Releases {
   readonly #audit: Pick<Audit, 'append'>;
   readonly #clock: Clock;
   readonly #seen = new Map<string, Seen>();
-  readonly #ids = new WeakMap<AccessToken, string>();
-  /** Ties records of one token together without any of its bytes. */
-  readonly #key = randomBytes(32);
+  readonly #fingerprints: Fingerprints;
+  readonly #book: Pick<GrantBook, 'get'>;
 
-  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock }) {
+  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly book: Pick<GrantBook, 'get'> }) {
+    this.#fingerprints = deps.fingerprints;
+    this.#book = deps.book;
     this.#audit = deps.audit;
     this.#clock = deps.clock;
   }
@@ -36,15 +38,17 @@ export class Releases {
   /** Null: the token may leave. Else it may when this resolves; where it rejects nothing was recorded. */
   record(profile: Profile, token: AccessToken, source: string, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
     const { caller } = request;
-    const key = `${this.#idOf(token)}/${rule.name}/${caller.executable ?? ''}/${caller.script ?? ''}`;
+    const name = this.#fingerprints.of(token.value);
+    const key = `${name}/${rule.name}/${caller.executable ?? ''}/${caller.script ?? ''}`;
     const nowMs = this.#clock.boottimeMs();
     const seen = this.#seen.get(key);
     if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
       return this.#write(key, nowMs, {
         event: 'token_released', profile: profile.name, caller, request: request.requestId,
         facts: {
-          token: this.#idOf(token), source, issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
-          expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name, ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
+          token: name, source, ...this.#grantFacts(profile), issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
+          acr: token.acr, expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
+          ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
         },
       });
@@ -69,12 +73,15 @@ export class Releases {
     }
   }
 
-  #idOf(token: AccessToken): string {
-    const known = this.#ids.get(token);
-    if (known !== undefined) return known;
-    const id = token.value.fingerprint(this.#key);
-    this.#ids.set(token, id);
-    return id;
+  /** What leads from the release to the sign-in (AL-02); the account by a name that says nothing to others (AL-01). */
+  #grantFacts({ name }: Profile): AuditEvent['facts'] {
+    const grant = this.#book.get(name);
+    if (grant === null) return {};
+    const { flow, identity, generation, signedInAt } = grant;
+    return {
+      flow, tenant: identity?.tenant ?? null, account: identity === null ? null : this.#fingerprints.of(new Secret(identity.sub)),
+      amr: identity?.amr ?? [], generation, signed_in_at: signedInAt,
+    };
   }
 
   #forgetTo(key: string, before: Seen | undefined): void {

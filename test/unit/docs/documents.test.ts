@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as library from '../../../client/index.ts';
+import { OCSF } from '../../../client/audit/ocsf.ts';
 import { VERBS } from '../../../client/verbs.ts';
 import { appendTo, START } from '../../../daemon/audit/chain.ts';
+import { DETECTORS } from '../../../daemon/audit/detector-rules.ts';
 import { BUILD_VERSION } from '../../../shared/version.ts';
 import { callerRecord } from '../../../daemon/audit/caller-record.ts';
 import { someCaller } from '../../support/builders.ts';
@@ -79,7 +81,7 @@ describe('commands of valetkey', () => {
     const [verb = '', sub = ''] = command.split(/\s+/);
     if (verb === 'help') return;
     expect(VERBS.map(({ name }) => name)).toContain(verb);
-    const nested = ['profile', 'daemon', 'policy'].includes(verb) && /^[a-z]+$/.test(sub) ? [sub] : [];
+    const nested = ['profile', 'daemon', 'policy', 'audit'].includes(verb) && /^[a-z]+$/.test(sub) ? [sub] : [];
     if (nested.length > 0) expect(await helpOf([verb])).toMatch(new RegExp(`^ {2}${sub}\\b`, 'm'));
     const help = await helpOf([verb, ...nested]);
     for (const [flag] of command.matchAll(/--[a-z-]+/g)) expect(help, flag).toMatch(new RegExp(`(^|\\s)${flag}\\b`));
@@ -102,12 +104,13 @@ describe('docs/architecture.md', () => {
 });
 
 describe('docs/audit.md', () => {
-  const rows = rowsOf(readDocument('docs/audit.md'));
+  const text = readDocument('docs/audit.md');
+  const rows = rowsOf(sectionOf(text, 'A record')).filter(([key]) => codeOf(key) !== '');
 
   it('has every key of a record, in its order', () => {
     const { line } = appendTo(START, { event: 'locked', profile: null, caller: null, request: null, facts: {} }, 0);
     const keys = Object.keys(JSON.parse(line) as object);
-    expect(rows.slice(0, keys.length).map(([key]) => codeOf(key))).toEqual(keys);
+    expect(rows.map(([key]) => codeOf(key))).toEqual(keys);
   });
 
   it('has every fact of a caller', () => {
@@ -117,9 +120,18 @@ describe('docs/audit.md', () => {
   it('has every event', () => {
     const source = readFileSync(`${ROOT}daemon/core/ports.ts`, 'utf8');
     const union = /export type AuditEvent = \{\n {2}readonly event:\n([^]*?);/.exec(source)?.[1] ?? '';
-    const events = [...union.matchAll(/'(\w+)'/g)].map(([, name = '']) => name);
-    expect(events.length).toBeGreaterThan(15);
-    expect(rows.slice(10).map(([event]) => codeOf(event)).toSorted()).toEqual([...events, 'audit_repaired'].toSorted());
+    const own = /export type OwnEvent = \{\n {2}readonly event: ([^;]*);/.exec(readFileSync(`${ROOT}daemon/audit/chain.ts`, 'utf8'))?.[1] ?? '';
+    const events = [...`${union}${own}`.matchAll(/'(\w+)'/g)].map(([, name = '']) => name);
+    expect(events.length).toBeGreaterThan(20);
+    const stated = rowsOf(sectionOf(text, 'What is recorded')).map(([event]) => codeOf(event)).filter((event) => event !== '');
+    expect(stated.toSorted()).toEqual(events.toSorted());
+  });
+
+  it('has every detector, and every event of the export', () => {
+    const detectors = rowsOf(sectionOf(text, 'Detectors')).map(([name]) => codeOf(name)).filter((name) => name !== '');
+    expect(detectors).toEqual(DETECTORS.map(({ name }) => name));
+    const exported = rowsOf(sectionOf(text, 'Export')).filter(([, to]) => /\(\d+\)$/.test(to ?? '')).flatMap(([events = '', to = '']) => [...events.matchAll(/`(\w+)`/g)].map(([, event]) => `${event} ${to}`));
+    expect(exported.toSorted()).toEqual(Object.entries(OCSF).map(([event, { class: of }]) => `${event} ${of.name} (${of.uid})`).toSorted());
   });
 });
 

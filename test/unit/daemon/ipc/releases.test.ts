@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { Fingerprints } from '../../../../daemon/core/fingerprints.ts';
 import { BrokerError } from '../../../../daemon/core/errors.ts';
 import type { AuditEvent } from '../../../../daemon/core/ports.ts';
 import { Releases } from '../../../../daemon/ipc/routes/releases.ts';
-import { someCaller, someProfile, someToken } from '../../../support/builders.ts';
+import { someCaller, someGrant, someProfile, someToken } from '../../../support/builders.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 
 /** Appends when it is told to. */
@@ -29,7 +30,7 @@ class SlowAudit {
 function rig() {
   const audit = new SlowAudit();
   const clock = new FakeClock();
-  const releases = new Releases({ audit, clock });
+  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), book: { get: () => someGrant() } });
   const token = someToken();
   const left: string[] = [];
   const take = (name: string, claimed: { readonly name: string } | null = null): void => {

@@ -1,3 +1,4 @@
+import { Fingerprints } from '../../../../daemon/core/fingerprints.ts';
 import { describe, expect, it } from 'vitest';
 import type { TokenNeed } from '../../../../daemon/core/grant.ts';
 import type { Grant, Profile } from '../../../../daemon/core/domain.ts';
@@ -29,7 +30,7 @@ async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const log = new LogSink();
   if (grant !== null) vault.stored.set(grant.profile, { grant, intent: null });
   const stop = new AbortController();
-  const deps = { clock, issuer, vault, audit, log, random: fakeRandom(), signal: stop.signal };
+  const deps = { clock, issuer, vault, audit, log, fingerprints: new Fingerprints(), random: fakeRandom(), signal: stop.signal };
   const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
   const revocations = new Revocations(deps);
   const gate = { isLocked: false };
