@@ -10,12 +10,14 @@ const NAMES_MAX = 32;
 export type CallerRecord = Readonly<Record<string, unknown>>;
 
 export function callerRecord({ origin, uid, pid, startTime, executable, script, terminal, label }: Caller): CallerRecord {
-  const { program } = origin;
+  const { class: kind, agent, program, digest, lineage, sessionLeader, isOrphan, unit, container, remote, forwarded } = origin;
   return {
     uid, pid, startTime, executable: cut(executable), script: cut(script), terminal, label,
-    class: origin.class, agent: origin.agent, program: { executable: cut(program.executable), script: cut(program.script) }, digest: origin.digest,
-    parents: origin.lineage.slice(0, NAMES_MAX).map(({ name }) => name), sessionLeader: origin.sessionLeader?.pid ?? null,
-    unit: origin.unit, container: origin.container, remote: origin.remote, forwarded: origin.forwarded, orphan: origin.isOrphan,
+    origin: {
+      class: kind, agent, program: { executable: cut(program.executable), script: cut(program.script) }, digest,
+      lineage: lineage.slice(0, NAMES_MAX).map((above) => ({ name: above.name, pid: above.pid })), sessionLeader: sessionLeader?.pid ?? null,
+      isOrphan, unit, container, remote, forwarded,
+    },
   };
 }
 

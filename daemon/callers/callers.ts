@@ -166,7 +166,7 @@ async function digestOf(parts: Parts, caller: Caller): Promise<string | null> {
   return digest;
 }
 
-function terminalOf(stat: Standing): Caller['terminal'] {
+function terminalOf(stat: Pick<Standing, 'terminal' | 'foregroundGroup' | 'group'>): Caller['terminal'] {
   return stat.terminal === 0 ? null : { device: stat.terminal, foreground: stat.foregroundGroup === stat.group };
 }
 

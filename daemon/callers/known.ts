@@ -7,6 +7,9 @@
  *   thrown that away a read gives nothing (proc_pid_environ(5)). So a program that is loaded to the same
  *   addresses, by the same arguments, is told apart as well.
  *
+ * Of the processes above it only the parent's number is compared. What becomes of the others later is no matter:
+ * it was started by those who were there when it was first seen.
+ *
  * What cannot be read, of a process that may not be dumped or that has no environment, is never known: it is
  * looked at each time. Nor is what came once: a descriptor is worth its price only to those who come again.
  */
@@ -15,8 +18,8 @@ import type { Caller } from '../core/domain.ts';
 import type { Peer } from '../core/ports.ts';
 import { IMAGE_FIELDS, isTold, readTarget } from './proc.ts';
 
-/** Where the process is now, of its terminal: that changes while the program stays. */
-export type Standing = { readonly terminal: number; readonly foregroundGroup: number; readonly group: number };
+/** Where the process is now: that changes while the program stays. */
+export type Standing = { readonly parent: number; readonly session: number; readonly terminal: number; readonly foregroundGroup: number; readonly group: number };
 
 /** Descriptors of one process, from before it was looked at. */
 export type Hold = { readonly pid: number; readonly stat: number; readonly environ: number; readonly image: Buffer };
@@ -42,7 +45,7 @@ export class KnownProcesses {
     const known = this.#known.get(peer.pid);
     if (known === undefined) return null;
     const standing = known.caller.uid === peer.uid ? this.#look(known.hold) : null;
-    if (standing === null || readTarget(`/proc/${peer.pid}/exe`) !== known.executable) {
+    if (standing === null || hasMoved(standing, known.standing) || readTarget(`/proc/${peer.pid}/exe`) !== known.executable) {
       this.#forget(known);
       return null;
     }
@@ -129,7 +132,7 @@ export class KnownProcesses {
   }
 }
 
-/** Fields 5, 7 and 8 of proc_pid_stat(5), of a text whose name may hold spaces and parentheses. */
+/** Fields 4 to 8 of proc_pid_stat(5), of a text whose name may hold spaces and parentheses. */
 function standingIn(text: Buffer, length: number): Standing {
   let at = text.lastIndexOf(CLOSING, length - 1) + 2; // the state
   const next = (): number => {
@@ -144,11 +147,16 @@ function standingIn(text: Buffer, length: number): Standing {
     }
     return isNegative ? -value : value;
   };
-  next(); // parent
+  const parent = next();
   const group = next();
-  next(); // session
+  const session = next();
   const terminal = next();
-  return { group, terminal, foregroundGroup: next() };
+  return { parent, session, group, terminal, foregroundGroup: next() };
+}
+
+/** It was left behind, or left its session: where it comes from has to be read again. */
+function hasMoved(now: Standing, before: Standing): boolean {
+  return now.parent !== before.parent || now.session !== before.session;
 }
 
 function release({ stat, environ }: Hold): void {

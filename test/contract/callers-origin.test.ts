@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync, renameSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCallers } from '../../daemon/callers/callers.ts';
@@ -82,6 +83,16 @@ describe('an orphan', () => {
     await expect.poll(async () => (await attested(pid)).origin.isOrphan).toBe(true);
     expect((await attested(pid)).origin.class).toBe('workload');
     expect(callers.classReason(await attested(pid))).toContain('has ended');
+  });
+
+  it('is told of a process that was known before it was left behind', async () => {
+    const shell = await processes.start('sh', ['-c', BELOW], { detached: true });
+    const pid = processes.stray(await firstLine(shell));
+    for (let look = 0; look < 4; look += 1) expect((await attested(pid)).origin.isOrphan).toBe(false);
+    expect(callers.attest({ uid, pid }, null)).not.toBeInstanceOf(Promise); // it is known
+    shell.kill('SIGKILL');
+    await once(shell, 'exit');
+    expect((await attested(pid)).origin.isOrphan).toBe(true);
   });
 
   it('is none while its parents live, nor below a multiplexer that outlives its starter', async () => {

@@ -34,7 +34,7 @@ afterEach(async () => {
 const fdOf = (socket: Socket): number => (socket as unknown as { _handle: { fd: number } })._handle.fd;
 const pidfds = (): number => readdirSync('/proc/self/fd').filter((fd) => {
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[pidfd]' || /^pidfd:/.test(readlinkSync(`/proc/self/fd/${fd}`));
+    return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[pidfd]' || readlinkSync(`/proc/self/fd/${fd}`).startsWith('pidfd:');
   } catch {
     return false;
   }

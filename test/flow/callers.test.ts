@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
@@ -69,6 +70,25 @@ if how == 'exec':
 os.spawnvp(os.P_WAIT, 'sh', ['sh', '-c', command])
 `;
 
+/** Asks before the program that it was loaded into does anything. */
+const LOADED = `
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+__attribute__((constructor)) static void ask(void) {
+  struct sockaddr_un at = { .sun_family = AF_UNIX };
+  static const char frame[] = "{\\"type\\":\\"token\\",\\"id\\":1,\\"data\\":{\\"profile\\":\\"work\\"}}\\n";
+  char answer[65536];
+  strncpy(at.sun_path, getenv("VK"), sizeof at.sun_path - 1);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (connect(fd, (struct sockaddr *)&at, sizeof at) != 0 || write(fd, frame, sizeof frame - 1) < 0) _exit(1);
+  ssize_t got = read(fd, answer, sizeof answer);
+  if (got > 0 && write(1, answer, (size_t)got) < 0) _exit(1);
+}
+`;
+
 /** Connects, passes the connection to a child by SCM_RIGHTS, and waits. The child asks, and once more when it has lost its parent. */
 const PASSER = `
 import os, socket, sys, time
@@ -120,6 +140,20 @@ describe('a program that connects and then becomes another', () => {
     if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
     const opener = await processes.start('python3', ['-c', OPENER, vk.socket, 'stay', dialect, command]);
     expect(await said(opener)).toContain('access_token');
+  });
+});
+
+describe('a library', () => {
+  it('[IP-09] speaks for a program into which it was loaded', async ({ skip }) => {
+    const source = processes.file('loaded.c', LOADED);
+    const library = `${processes.dir}/loaded.so`;
+    const built = spawnSync('cc', ['-shared', '-fPIC', '-o', library, source], { encoding: 'utf8' });
+    if (built.status !== 0) skip(`no C compiler here: ${built.error?.message ?? built.stderr}`);
+    const before = vk.audit.events.length;
+    vk.skipMs += 61_000; // the next release is written again
+    const trusted = await processes.start('/bin/sleep', ['0'], { env: { LD_PRELOAD: library, VK: vk.socket } });
+    expect(await said(trusted)).toContain('access_token');
+    expect(vk.audit.events.slice(before)).toMatchObject([{ event: 'token_released', caller: { pid: trusted.pid, executable: realpathSync('/bin/sleep') } }]);
   });
 });
 

@@ -17,7 +17,7 @@ import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import { appendTo } from '../../../daemon/audit/chain.ts';
 import type { AuditRecord } from '../../../shared/audit-line.ts';
 import { readAuditLine } from '../../../shared/audit-line.ts';
-import { profileName, someCaller } from '../../support/builders.ts';
+import { profileName, someCaller, someOrigin } from '../../support/builders.ts';
 import { writeWeek } from '../../support/audit-week.ts';
 import type { Week } from '../../support/audit-week.ts';
 import { grant, NOW, profile, run } from './fake-world.ts';
@@ -198,7 +198,7 @@ describe('inventory', () => {
 
   it('says how many callers it left out', async () => {
     async function* lines() {
-      for (let n = 0; n < 300; n += 1) yield { text: '', record: record({ caller: { ...someCaller({ executable: `/bin/${n}` }) } }) };
+      for (let n = 0; n < 300; n += 1) yield { text: '', record: record({ caller: { ...someCaller({ origin: someOrigin({ program: { executable: `/bin/${n}`, script: null } }) }) } }) };
     }
     expect(await takeInventory([grant], [], lines(), NOW)).toMatchObject([{ callers_left_out: 44, callers: { length: 256 } }]);
   });

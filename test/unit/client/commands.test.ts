@@ -211,6 +211,44 @@ describe('grants', () => {
   });
 });
 
+describe('whoami', () => {
+  const link = { pid: 4700, name: 'bash', executable: '/usr/bin/bash', script: null };
+  const seen = {
+    pid: 4711, uid: 4711, executable: '/usr/bin/node', script: '/opt/valetkey/valetkey.cjs', program: { executable: '/usr/bin/node', script: `/opt/${'deep/'.repeat(20)}tool\u001b[31m.js` },
+    digest: 'a'.repeat(64), class: 'agent' as const, class_reason: 'Claude Code stands above it', agent: 'Claude Code', terminal: { name: 'pts/3', foreground: false },
+    session_leader: 4700, unit: null, orphan: false, container: true, remote: false, forwarded: false,
+    lineage: [link, { ...link, pid: 4600, name: 'sh\u202e', executable: null }, { ...link, pid: 1, name: 'systemd' }],
+  };
+
+  it('shows what the daemon sees in eighty columns, the first of the machine on top', async () => {
+    const { stdout } = await run(['whoami'], { api: { whoami: () => seen } });
+    expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
+    expect(stdout).toMatchInlineSnapshot(`
+      "Program      …ep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/tool [31m.js
+      Runs under   /usr/bin/node
+      SHA-256      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+      Class        agent
+      Because      Claude Code stands above it
+      Agent        Claude Code
+      User         4711
+      Terminal     pts/3, in the background
+      Unit         none
+      Left behind  no
+      Container    yes
+      Remote       no
+      Forwarded    no
+
+      Started by, the first of the machine on top:
+        1 /usr/bin/bash
+        └ 4600 sh
+          └ 4700 /usr/bin/bash
+            └ 4711 /opt/valetkey/valetkey.cjs
+      "
+    `);
+    expect(JSON.parse((await run(['whoami', '--json'], { api: { whoami: () => seen } })).stdout)).toEqual(seen);
+  });
+});
+
 describe('status', () => {
   it('[TK-10] shows the earlier of the two ends that an issuer may name', async () => {
     const ending = { ...grant, refresh_token_expires_at: NOW + 7_200, authorization_expires_at: NOW + 864_000 };

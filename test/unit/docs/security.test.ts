@@ -8,7 +8,7 @@ const THREATS = rowsOf(sectionOf(TEXT, 'Threats'));
 describe('SECURITY.md', () => {
   it('has threats of every kind of attacker', () => {
     expect(THREATS.length).toBeGreaterThan(40);
-    for (const who of ['A program of the same user', 'Another user of the machine', 'Root', 'A hostile issuer, or somebody between', 'A hostile resource, or web page', 'A phisher']) {
+    for (const who of ['A program of the same user', 'A caller that is not who it seems', 'Another user of the machine', 'Root', 'A hostile issuer, or somebody between', 'A hostile resource, or web page', 'A phisher']) {
       expect(rowsOf(sectionOf(TEXT, who)).length, who).toBeGreaterThan(1);
     }
   });

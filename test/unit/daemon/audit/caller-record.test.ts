@@ -5,8 +5,10 @@ import { someCaller, someOrigin } from '../../../support/builders.ts';
 it('says where a caller comes from, by the names of those above it', () => {
   const origin = someOrigin({ class: 'agent', agent: 'Claude Code', digest: 'd1', isOrphan: true, forwarded: true });
   expect(callerRecord(someCaller({ origin }))).toMatchObject({
-    class: 'agent', agent: 'Claude Code', program: { executable: '/usr/bin/git', script: null }, digest: 'd1', parents: ['bash'], sessionLeader: 4700,
-    unit: 'session-3.scope', orphan: true, forwarded: true, container: false, remote: false,
+    pid: 4711, origin: {
+      class: 'agent', agent: 'Claude Code', program: { executable: '/usr/bin/git', script: null }, digest: 'd1', lineage: [{ name: 'bash', pid: 4700 }], sessionLeader: 4700,
+      unit: 'session-3.scope', isOrphan: true, forwarded: true, container: false, remote: false,
+    },
   });
 });
 
