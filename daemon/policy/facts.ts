@@ -1,9 +1,9 @@
 /** What rules look at. `null` in a fact that a rule asks for is never read as a yes; see conditions.ts. */
-import type { Caller, FlowKind, Origin, Program } from '../core/domain.ts';
+import type { Caller, FlowKind } from '../core/domain.ts';
 import type { Tier } from '../core/policy-rules.ts';
 
 /** Who asks, as the kernel tells. */
-export type Subject = Pick<Caller, 'uid' | 'terminal'> & { readonly origin: Origin };
+export type Subject = Pick<Caller, 'uid' | 'terminal' | 'origin'>;
 
 /** What is asked for. */
 export type PolicyRequest = {
@@ -23,28 +23,3 @@ export type PolicyRequest = {
 };
 
 export type Facts = { readonly subject: Subject; readonly request: PolicyRequest };
-
-/** Until attestation fills it in: what the caller's own process tells, and nothing that it would have to guess. */
-export function originOf(caller: Caller & { readonly origin?: Origin }): Origin {
-  return caller.origin ?? {
-    class: caller.terminal === null ? 'workload' : 'human',
-    agent: null,
-    program: programOf(caller),
-    digest: null,
-    lineage: [],
-    sessionLeader: null,
-    isOrphan: false,
-    unit: null,
-    container: false,
-    remote: false,
-    forwarded: false,
-  };
-}
-
-function programOf({ executable, script }: Program): Program {
-  return { executable, script };
-}
-
-export function subjectOf(caller: Caller): Subject {
-  return { uid: caller.uid, terminal: caller.terminal, origin: originOf(caller) };
-}

@@ -19,6 +19,7 @@ let vk: InProcess;
 beforeEach(async () => {
   hostile = await startHostileIssuer({ scopes: ['api:read', 'api:write', 'admin:all'] });
   vk = await startInProcess({ config: MANY_CALLERS + profileToml('work', hostile.url, ''), issuerTimeoutMs: 2_000 });
+  vk.isPlay = true;
   vk.caller = own(someApprover());
   await vk.signIn('work', 'alice');
   await vk.policy('user', ASKS);
@@ -43,6 +44,21 @@ async function answer(id: string, body: object = { allow: true }) {
   return { status, ...reply };
 }
 const audited = (event: string) => vk.audit.events.filter((each) => each.event === event);
+
+describe('a rule that names the bytes of a program', () => {
+  it('is decided by those that run, computed when they are first asked for', async () => {
+    vk.caller = {};
+    const digest = (await vk.api('GET', '/v1/whoami')).body.digest as string;
+    expect(digest).toMatch(/^[0-9a-f]{64}$/);
+    const rule = (bytes: string): string => `v = 1\n[[rules]]\nname = "known"\ndecide = "allow"\nwhen = { digest = "${bytes}" }\n[[rules]]\nname = "others"\ndecide = "deny"\n`;
+    for (const [bytes, expected] of [[digest, { rule: 'admin/known' }], ['0'.repeat(64), { code: 'policy_denied', reason: 'admin/others' }]] as const) {
+      await vk.policy('admin', rule(bytes));
+      await vk.policy('user', 'v = 1\n');
+      expect((await vk.api('POST', '/v1/reload')).status).toBe(200);
+      expect(await token()).toMatchObject(expected);
+    }
+  });
+});
 
 describe('a rule that wants a person', () => {
   it('[IP-10] holds the request until a person at another terminal agrees, and is not asked again', async () => {

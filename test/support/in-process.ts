@@ -10,7 +10,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
-import type { Caller, SessionFacts } from '../../daemon/core/domain.ts';
+import type { SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Clock } from '../../daemon/core/ports.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
@@ -46,6 +46,8 @@ export type InProcess = {
   bootId: string;
   /** Changes what attest() says of this process, e.g. its terminal. */
   caller: Parameters<typeof Object.assign>[1];
+  /** The processes that the test speaks of need not exist. */
+  isPlay: boolean;
   api(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiReply>;
   /** Starts a login, lets the scripted browser finish it, and returns the login's end. */
   signIn(profile: string, login: string, ask?: Record<string, unknown>): Promise<{ end: ApiReply; visit: Visit }>;
@@ -75,7 +77,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   ensurePrivateDir(join(root, 'run'), uid);
   const log = new LogSink();
   const self: InProcess = {
-    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, runtimeDir: join(root, 'run'), configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, bootId: 'boot-1', caller: {},
+    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, runtimeDir: join(root, 'run'), configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, bootId: 'boot-1', caller: {}, isPlay: false,
     api: (method, path, body, headers) => callApi(self.socket, method, path, body, headers),
     async signIn(profile, login, ask = {}) {
       const started = await self.api('POST', '/v1/logins', { profile, ...ask });
@@ -101,18 +103,13 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const clock: Clock = { ...real, now: () => (real.now() + self.skipMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
     const random = createRandom();
     const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
-    // What a test says of a caller changes nothing of who it is.
-    const attested = new WeakMap<Caller, Caller>();
     const callers: Callers = {
       ...kernel,
       attest: async (peer, pin) => {
         const caller = await kernel.attest(peer, pin);
-        if (caller === null) return null;
-        const told: Caller = { ...caller, ...self.caller };
-        attested.set(told, caller);
-        return told;
+        return caller === null ? null : { ...caller, ...self.caller };
       },
-      stillSame: (caller) => kernel.stillSame(attested.get(caller) ?? caller),
+      stillSame: (caller) => self.isPlay || kernel.stillSame(caller),
       session: async () => self.facts,
     };
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });

@@ -8,8 +8,7 @@ import { BrokerError } from '../../core/errors.ts';
 import type { Asking as Asked } from '../../core/policy-rules.ts';
 import { decide, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
-import { subjectOf } from '../../policy/facts.ts';
-import type { PolicyRequest } from '../../policy/facts.ts';
+import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { rule } from '../../policy/interim.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Broker } from './broker.ts';
@@ -47,10 +46,16 @@ export function builtIn(rule: string, reason: string): Denied {
   return { kind: 'deny', by: { rule, source: 'built-in' }, reason, tier: 'normal' };
 }
 
-export function rulingOn(broker: Deciders, policy: Policy, caller: Caller, request: PolicyRequest): Ruling {
-  const denied = builtInDenial(broker, caller);
+/** The caller as rules see it; with the digest of its program where one asks for it, which takes a while the first time. */
+export function subjectOf({ callers }: Pick<Broker, 'callers'>, { namesDigests }: Policy, caller: Caller): Subject | Promise<Subject> {
+  if (!namesDigests || caller.origin.digest !== null) return caller;
+  return callers.digestOf(caller).then((digest) => ({ ...caller, origin: { ...caller.origin, digest } }));
+}
+
+export function rulingOn(broker: Deciders, policy: Policy, subject: Subject, request: PolicyRequest): Ruling {
+  const denied = builtInDenial(broker, subject);
   if (denied !== null) return { kind: 'deny', decision: denied };
-  return rule(policy, decide(policy, subjectOf(caller), request));
+  return rule(policy, decide(policy, subject, request));
 }
 
 /** "Once" is once a month: a consent that nobody remembers is none. */

@@ -9,6 +9,7 @@ import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
 import { ruleText } from '../../policy/decide.ts';
+import type { Subject } from '../../policy/facts.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
@@ -22,7 +23,7 @@ import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
 import type { Allowed } from './releases.ts';
-import { askingOf, builtIn, builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
+import { askingOf, builtIn, builtInDenial, policyRequestOf, refusalOf, rulingOn, subjectOf } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -52,7 +53,12 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
   } catch (cause) {
     return noteRefusal(broker, ask, profile, claimed, asked, cause);
   }
-  const ruling = rulingOn(broker, policy, ask.caller, policyRequestOf(profile, grant, asked, broker.clock.now()));
+  const subject = subjectOf(broker, policy, ask.caller);
+  const judge = (known: Subject): Encoded | Promise<Encoded> => obey(broker, ask, profile, claimed, asked, rulingOn(broker, policy, known, policyRequestOf(profile, grant, asked, broker.clock.now())));
+  return subject instanceof Promise ? subject.then(judge) : judge(subject);
+}
+
+function obey(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, ruling: Ruling): Encoded | Promise<Encoded> {
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
   if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
   return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
@@ -70,7 +76,8 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
     return noteRefusal(broker, ask, profile, claimed, asked, cause);
   }
   await broker.lifecycle.ensureOpen();
-  const now = rulingOn(broker, broker.policies.current(), asker, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
+  const policy = broker.policies.current();
+  const now = rulingOn(broker, policy, await subjectOf(broker, policy, asker), policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
   return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
 }
