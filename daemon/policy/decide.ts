@@ -25,6 +25,8 @@ export type Policy = {
   readonly user: readonly CompiledRule[];
   readonly baseLifts: readonly CompiledLift[];
   readonly userLifts: readonly CompiledLift[];
+  /** Some rule asks for the digest of the executable, which takes time to read. */
+  readonly asksDigest: boolean;
 };
 
 export type RuleName = { readonly rule: string; readonly source: PolicySource | 'built-in' };
@@ -52,6 +54,7 @@ export function compilePolicy(documents: PolicyDocuments): Policy {
     user: user === null ? [] : compileRules(user),
     baseLifts: compileLifts(admin?.lifts ?? []),
     userLifts: compileLifts(user?.lifts ?? []),
+    asksDigest: [admin, user].some((document) => document !== null && [...document.rules, ...document.lifts].some(({ when }) => when.digest !== null)),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What rules look at. `null` in a fact that a rule asks for is never read as a yes; see conditions.ts. */
 import type { Caller, FlowKind, Origin, Program } from '../core/domain.ts';
+import type { Callers } from '../core/ports.ts';
 import type { Tier } from '../core/policy-rules.ts';
 
 /** Who asks, as the kernel tells. */
@@ -47,4 +48,14 @@ function programOf({ executable, script }: Program): Program {
 
 export function subjectOf(caller: Caller): Subject {
   return { uid: caller.uid, terminal: caller.terminal, origin: originOf(caller) };
+}
+
+/** `digestOf` reads and hashes the executable of a caller's program; null where it cannot be read. */
+type Digester = Pick<Callers, 'session'> & { readonly digestOf?: (caller: Caller) => Promise<string | null> };
+
+/** With the digest of the executable where a rule asks for one; nobody else waits for it. */
+export function subjectFor({ asksDigest }: { readonly asksDigest: boolean }, caller: Caller, callers: Digester): Subject | Promise<Subject> {
+  const subject = subjectOf(caller);
+  if (!asksDigest || subject.origin.digest !== null || callers.digestOf === undefined) return subject;
+  return callers.digestOf(caller).then((digest) => ({ ...subject, origin: { ...subject.origin, digest } }));
 }

@@ -6,8 +6,7 @@ import type { Caller, Grant, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import { decide, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
-import { subjectOf } from '../../policy/facts.ts';
-import type { PolicyRequest } from '../../policy/facts.ts';
+import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { rule } from '../../policy/interim.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Broker } from './broker.ts';
@@ -40,10 +39,10 @@ export function builtInDenial({ lifecycle, uid }: Pick<Broker, 'lifecycle' | 'ui
   return lifecycle.locked ? denied('user-lock', 'the user locked the broker') : null;
 }
 
-export function rulingOn(broker: Deciders, policy: Policy, caller: Caller, request: PolicyRequest): Ruling {
-  const denied = builtInDenial(broker, caller);
+export function rulingOn(broker: Deciders, policy: Policy, subject: Subject, request: PolicyRequest): Ruling {
+  const denied = builtInDenial(broker, subject);
   if (denied !== null) return { kind: 'deny', decision: denied };
-  return rule(policy, decide(policy, subjectOf(caller), request), broker.approvals);
+  return rule(policy, decide(policy, subject, request), broker.approvals);
 }
 
 /** Null: the request may go on. */

@@ -10,6 +10,8 @@ import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
 import { ruleText } from '../../policy/decide.ts';
 import type { Policy } from '../../policy/decide.ts';
+import { subjectFor } from '../../policy/facts.ts';
+import type { Subject } from '../../policy/facts.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
 import type { Served } from '../../tokens/token-source.ts';
@@ -41,15 +43,20 @@ export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
 
 /** Policy is asked at every request (GV-01), and what it leaves of the need is what the engine serves. */
 function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Encoded | Promise<Encoded> {
-  const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
-  const grant = broker.book.get(profile.name);
   let policy: Policy;
   try {
     policy = broker.policies.current();
   } catch (cause) {
-    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+    return noteRefusal(broker, ask, profile, claimed, needOf(ask.body as Body, profile, 0), cause); // parsed by this method's schema
   }
-  const ruling = rulingOn(broker, policy, ask.caller, policyRequestOf(profile, grant, asked, broker.clock.now()));
+  const subject = subjectFor(policy, ask.caller, broker.callers);
+  return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, policy, read)) : ruled(broker, ask, profile, claimed, policy, subject);
+}
+
+function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
+  const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
+  const grant = broker.book.get(profile.name);
+  const ruling = rulingOn(broker, policy, subject, policyRequestOf(profile, grant, asked, broker.clock.now()));
   if (ruling.kind !== 'allow') return refuse(broker, ask, profile, claimed, ruling);
   const rule: Allowed = { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked };
   let need: TokenNeed;
