@@ -3,11 +3,12 @@
  * its tokens may be handed out (SU-02). A rule that asks for confirmation does not stop a sign-in, in which a
  * person takes part anyway.
  */
-import type { Caller, Config, Profile } from '../core/domain.ts';
+import type { Config, Profile } from '../core/domain.ts';
 import type { StepUp } from '../core/ports.ts';
 import type { Tier } from '../core/policy-rules.ts';
 import { decide, ruleText } from '../policy/decide.ts';
 import type { Policy } from '../policy/decide.ts';
+import type { Subject } from '../policy/facts.ts';
 import { NO_LIMITS } from '../policy/strictness.ts';
 import type { Limits } from '../policy/strictness.ts';
 
@@ -23,9 +24,9 @@ export type Standing = {
 };
 
 /** @param policy - null: it is closed, and nothing is allowed */
-export function standingOf(policy: Policy | null, config: Config, profile: Profile, caller: Caller, scopes: readonly string[]): Standing {
+export function standingOf(policy: Policy | null, config: Config, profile: Profile, subject: Subject, scopes: readonly string[]): Standing {
   if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
-  const decision = decide(policy, caller, {
+  const decision = decide(policy, subject, {
     profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, tier: profile.tier,
   });
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;

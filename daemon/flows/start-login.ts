@@ -10,6 +10,7 @@ import type { LoopbackListener } from '../core/loopback-port.ts';
 import type { AuditEvent, ClientAt } from '../core/ports.ts';
 import { chooseFlow } from '../policy/chooser.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
+import { subjectFor } from '../policy/facts.ts';
 import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';
 import { Login } from './login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
@@ -24,7 +25,9 @@ export const LOGIN_LIFE_MS = 300_000;
 /** @param signal - ends the start: the daemon stops, locks, or the profile is logged out */
 export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller, signal: AbortSignal): Promise<Login> {
   const { profile } = wish;
-  const standing = standingOf(deps.policy(), deps.config(), profile, caller, wish.scopes ?? profile.scopes);
+  const policy = deps.policy();
+  const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
+  const standing = standingOf(policy, deps.config(), profile, subject, wish.scopes ?? profile.scopes);
   const ask: LoginAsk = { ...wish, stepUp: stepUpWithin(wish.stepUp, standing.limits) };
   const facts = await deps.callers.session(caller);
   const first = chooserInput(standing, profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);

@@ -76,9 +76,11 @@ function ageCondition(limitS: number, over: boolean): Condition {
   };
 }
 
-/** Cheap ones first; all have to hold. */
+/** All have to hold. What tells most rules apart comes first: the first `no` ends the look. */
 export function compileWhen(when: When): readonly Condition[] {
   const made: (Condition | null)[] = [
+    when.executable === null ? null : textCondition('executable', when.executable, ({ subject }) => subject.origin.program.executable ?? undefined),
+    when.script === null ? null : textCondition('script', when.script, ({ subject }) => scriptOf(subject.origin)),
     when.tier === null ? null : tierCondition(when.tier),
     when.class === null ? null : textCondition('class', when.class, ({ subject }) => subject.origin.class),
     when.container === null ? null : flagCondition('container', when.container, ({ subject }) => subject.origin.container),
@@ -93,8 +95,6 @@ export function compileWhen(when: When): readonly Condition[] {
     when.flow === null ? null : textCondition('flow', when.flow, ({ request }) => request.flow ?? undefined),
     when.signedInOverS === null ? null : ageCondition(when.signedInOverS, true),
     when.signedInUnderS === null ? null : ageCondition(when.signedInUnderS, false),
-    when.executable === null ? null : textCondition('executable', when.executable, ({ subject }) => subject.origin.program.executable ?? undefined),
-    when.script === null ? null : textCondition('script', when.script, ({ subject }) => scriptOf(subject.origin)),
     when.digest === null ? null : textCondition('digest', when.digest, ({ subject }) => subject.origin.digest ?? undefined),
     when.unit === null ? null : textCondition('unit', when.unit, ({ subject }) => subject.origin.unit),
     when.agent === null ? null : textCondition('agent', when.agent, ({ subject }) => subject.origin.agent),

@@ -25,8 +25,8 @@ export type Policy = {
   readonly user: readonly CompiledRule[];
   readonly baseLifts: readonly CompiledLift[];
   readonly userLifts: readonly CompiledLift[];
-  /** Some rule names a digest: then that of the caller has to be known before it is decided. */
-  readonly namesDigests: boolean;
+  /** Some rule asks for the digest of the executable, which takes time to read. */
+  readonly asksDigest: boolean;
 };
 
 export type RuleName = { readonly rule: string; readonly source: PolicySource | 'built-in' };
@@ -54,7 +54,7 @@ export function compilePolicy(documents: PolicyDocuments): Policy {
     user: user === null ? [] : compileRules(user),
     baseLifts: compileLifts(admin?.lifts ?? []),
     userLifts: compileLifts(user?.lifts ?? []),
-    namesDigests: [admin, user].some((document) => document !== null && [...document.rules, ...document.lifts].some(({ when }) => when.digest !== null)),
+    asksDigest: [admin, user].some((document) => document !== null && [...document.rules, ...document.lifts].some(({ when }) => when.digest !== null)),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What rules look at. `null` in a fact that a rule asks for is never read as a yes; see conditions.ts. */
 import type { Caller, FlowKind } from '../core/domain.ts';
+import type { Callers } from '../core/ports.ts';
 import type { Tier } from '../core/policy-rules.ts';
 
 /** Who asks, as the kernel tells. */
@@ -23,3 +24,9 @@ export type PolicyRequest = {
 };
 
 export type Facts = { readonly subject: Subject; readonly request: PolicyRequest };
+
+/** With the digest of the executable where a rule asks for one; nobody else waits for it. */
+export function subjectFor({ asksDigest }: { readonly asksDigest: boolean }, caller: Caller, callers: Pick<Callers, 'digestOf'>): Subject | Promise<Subject> {
+  if (!asksDigest || caller.origin.digest !== null) return caller;
+  return callers.digestOf(caller).then((digest) => ({ ...caller, origin: { ...caller.origin, digest } }));
+}

@@ -55,17 +55,45 @@ function matcherOf(pattern: string): Matcher {
   if (pattern === '**') return () => true;
   const head = pattern.slice(0, pattern.indexOf('*'));
   const tail = pattern.slice(pattern.lastIndexOf('*') + 1);
+  const star = pattern.slice(head.length, pattern.length - tail.length);
+  const least = head.length + tail.length;
+  const at = head.length - 1;
+  const letter = head.charCodeAt(at);
+  // One letter tells most texts apart, the ends the rest.
+  const ends = (text: string): boolean => text.length >= least && (at < 0 || (text.charCodeAt(at) === letter && text.startsWith(head))) && text.endsWith(tail);
+  if (star === '**') return ends;
+  if (star === '*') {
+    return (text) => {
+      if (!ends(text)) return false;
+      const slash = text.indexOf('/', head.length);
+      return slash < 0 || slash >= text.length - tail.length;
+    };
+  }
   const steps = stepsOf(pattern);
-  // Most texts are told apart by how they begin and end.
-  return (text) => text.length >= head.length + tail.length && text.startsWith(head) && text.endsWith(tail) && simulate(steps, text);
+  return (text) => ends(text) && simulate(steps, text);
 }
+
+/** More than these are looked up, fewer are compared: most lists hold one or two. */
+const FEW = 8;
 
 /** Whether one of the patterns fits the whole text. */
 export function compilePatterns(patterns: readonly string[]): Matcher {
-  const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')));
+  const exact = patterns.filter((pattern) => !pattern.includes('*'));
   const open = patterns.filter((pattern) => pattern.includes('*')).map(matcherOf);
-  const [only] = exact;
-  if (open.length === 0 && exact.size === 1) return (text) => text === only;
-  if (open.length === 0) return (text) => exact.has(text);
-  return (text) => exact.has(text) || open.some((matches) => matches(text));
+  if (exact.length > 0) open.push(exact.length > FEW ? lookedUp(exact) : compared(exact));
+  const [first, second] = open;
+  if (first === undefined) return () => false;
+  if (second === undefined) return first;
+  return open.length === 2 ? (text) => first(text) || second(text) : (text) => open.some((matches) => matches(text));
+}
+
+function lookedUp(words: readonly string[]): Matcher {
+  const known = new Set(words);
+  return (text) => known.has(text);
+}
+
+function compared(words: readonly string[]): Matcher {
+  const [first = '', ...others] = words;
+  if (others.length === 0) return (text) => text.length === first.length && text === first;
+  return (text) => words.some((word) => word.length === text.length && word === text);
 }

@@ -2,7 +2,8 @@ import { chmod } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { someFacts, someOrigin } from '../support/builders.ts';
+import type { Caller, Origin } from '../../daemon/core/domain.ts';
+import { someCaller, someFacts, someOrigin } from '../support/builders.ts';
 import { startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -215,8 +216,33 @@ describe('[SU-02] each control, violated alone', () => {
   });
 });
 
+it('waits for the digest of a program only where a rule asks for it', async () => {
+  await vk.stop();
+  let read = 0;
+  const digestOf = async (): Promise<string> => {
+    read += 1;
+    return 'ab'.repeat(32);
+  };
+  const caller: Caller & { readonly origin: Origin } = { ...someCaller({ uid: process.getuid?.() ?? 0 }), origin: someOrigin({ digest: null }) };
+  const callers = { attest: async () => caller, stillSame: () => true, session: async () => someFacts(), digestOf, classReason: () => 'a test' };
+  vk = await startInProcess({ config: profileToml('work', hostile.url), edges: { callers } });
+  await vk.signIn('work', 'alice');
+  expect(await token()).toMatchObject({ rule: 'shipped/login-session' });
+  expect(read).toBe(0);
+  const byDigest = (digest: string) => `v = 1\n[[rules]]\nname = "known"\ndecide = "allow"\nwhen = { digest = "${digest}" }\n[[rules]]\nname = "rest"\ndecide = "deny"\n`;
+  await vk.policy('admin', byDigest('ab'.repeat(32)));
+  await reload();
+  expect(await token()).toMatchObject({ rule: 'admin/known' });
+  expect(await explainOf()).toMatchObject({ rule: 'admin/known' });
+  await vk.policy('admin', byDigest('cd'.repeat(32)));
+  await reload();
+  expect(await token()).toMatchObject({ code: 'policy_denied', reason: 'admin/rest' });
+  expect(read).toBeGreaterThan(0);
+});
+const explainOf = async (more: object = {}) => (await vk.api('POST', '/v1/policy/explain', { profile: 'work', ...more })).body;
+
 describe('questions about policy', () => {
-  const explain = async (more: object = {}) => (await vk.api('POST', '/v1/policy/explain', { profile: 'work', ...more })).body;
+  const explain = explainOf;
 
   it('are answered by what decides: explain agrees with what a token request gets', async () => {
     await vk.signIn('work', 'alice');

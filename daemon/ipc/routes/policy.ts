@@ -6,6 +6,7 @@ import { BrokerError } from '../../core/errors.ts';
 import type { PolicyDocument } from '../../core/policy-rules.ts';
 import { compilePolicy, decideAloud, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
+import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
 import { rule } from '../../policy/interim.ts';
 import type { Look } from '../../policy/judge.ts';
@@ -14,7 +15,7 @@ import { withinLimits } from '../../tokens/bounds.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
-import { builtInDenial, policyRequestOf, refusalOf, subjectOf } from './ruling.ts';
+import { builtInDenial, policyRequestOf, refusalOf } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Draft = NonNullable<v.InferOutput<typeof policyCheckRequest>['draft']>;
@@ -34,7 +35,7 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
   const body = ask.body as v.InferOutput<typeof policyExplainRequest>; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile);
   const policy = body.draft === undefined ? broker.policies.current() : drafted(broker, body.draft);
-  const { subject, label } = await subjectFor(broker, policy, body.pid, body.caller, ask.caller);
+  const { subject, label } = await whoOf(broker, policy, body.pid, body.caller, ask.caller);
   const grant = broker.book.get(profile.name);
   const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);
   const known = policyRequestOf(profile, grant, need, broker.clock.now());
@@ -86,12 +87,12 @@ function drafted({ policies }: Broker, { source, text }: Draft): Policy {
   return compilePolicy({ ...documents, [source]: policies.files.parse(text, 'the text', source) });
 }
 
-async function subjectFor(broker: Broker, policy: Policy, pid: number | undefined, facts: CallerFacts | undefined, asker: Caller): Promise<{ readonly subject: Subject; readonly label: string }> {
+async function whoOf(broker: Broker, policy: Policy, pid: number | undefined, facts: CallerFacts | undefined, asker: Caller): Promise<{ readonly subject: Subject; readonly label: string }> {
   if (facts !== undefined) return { subject: { uid: broker.uid, terminal: facts.terminal === false ? null : { device: 0, foreground: true }, origin: originFrom(facts) }, label: facts.executable ?? 'a program that is not named' };
-  if (pid === undefined) return { subject: await subjectOf(broker, policy, asker), label: asker.label };
+  if (pid === undefined) return { subject: await subjectFor(policy, asker, broker.callers), label: asker.label };
   const caller = await broker.callers.attest({ uid: broker.uid, pid }, null);
   if (caller === null) throw new BrokerError('bad_request', `there is no process ${pid} of this user`);
-  return { subject: await subjectOf(broker, policy, caller), label: caller.label };
+  return { subject: await subjectFor(policy, caller, broker.callers), label: caller.label };
 }
 
 /** What is not said is as of a program that a person started; an executable that is not said is not known. */

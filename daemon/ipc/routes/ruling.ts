@@ -46,12 +46,6 @@ export function builtIn(rule: string, reason: string): Denied {
   return { kind: 'deny', by: { rule, source: 'built-in' }, reason, tier: 'normal' };
 }
 
-/** The caller as rules see it; with the digest of its program where one asks for it, which takes a while the first time. */
-export function subjectOf({ callers }: Pick<Broker, 'callers'>, { namesDigests }: Policy, caller: Caller): Subject | Promise<Subject> {
-  if (!namesDigests || caller.origin.digest !== null) return caller;
-  return callers.digestOf(caller).then((digest) => ({ ...caller, origin: { ...caller.origin, digest } }));
-}
-
 export function rulingOn(broker: Deciders, policy: Policy, subject: Subject, request: PolicyRequest): Ruling {
   const denied = builtInDenial(broker, subject);
   if (denied !== null) return { kind: 'deny', decision: denied };

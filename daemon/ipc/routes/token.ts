@@ -9,6 +9,7 @@ import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
 import { ruleText } from '../../policy/decide.ts';
+import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
@@ -23,7 +24,7 @@ import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
 import type { Allowed } from './releases.ts';
-import { askingOf, builtIn, builtInDenial, policyRequestOf, refusalOf, rulingOn, subjectOf } from './ruling.ts';
+import { askingOf, builtIn, builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -45,20 +46,19 @@ export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
 
 /** Policy is asked at every request (GV-01), and what it leaves of the need is what the engine serves. */
 function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Encoded | Promise<Encoded> {
-  const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
-  const grant = broker.book.get(profile.name);
   let policy: Policy;
   try {
     policy = broker.policies.current();
   } catch (cause) {
-    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+    return noteRefusal(broker, ask, profile, claimed, needOf(ask.body as Body, profile, 0), cause); // parsed by this method's schema
   }
-  const subject = subjectOf(broker, policy, ask.caller);
-  const judge = (known: Subject): Encoded | Promise<Encoded> => obey(broker, ask, profile, claimed, asked, rulingOn(broker, policy, known, policyRequestOf(profile, grant, asked, broker.clock.now())));
-  return subject instanceof Promise ? subject.then(judge) : judge(subject);
+  const subject = subjectFor(policy, ask.caller, broker.callers);
+  return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, policy, read)) : ruled(broker, ask, profile, claimed, policy, subject);
 }
 
-function obey(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, ruling: Ruling): Encoded | Promise<Encoded> {
+function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
+  const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
+  const ruling = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
   if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
   return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
@@ -77,7 +77,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   }
   await broker.lifecycle.ensureOpen();
   const policy = broker.policies.current();
-  const now = rulingOn(broker, policy, await subjectOf(broker, policy, asker), policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
+  const now = rulingOn(broker, policy, await subjectFor(policy, asker, broker.callers), policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
   return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
 }

@@ -85,7 +85,7 @@ describe('decide', () => {
       const plain = (text: Limits): string => JSON.stringify(text);
       expect(plain(limitsOfDecision(told))).toBe(plain(limitsOfDecision(done)));
       expect(looks.filter(({ outcome }) => outcome !== 'fits').every(({ why }) => why !== '')).toBe(true);
-    }), { numRuns: 500 });
+    }), { numRuns: 10_000 });
   });
 
   it('orders verdicts totally: deny, each time, for a time, once, allow', () => {

@@ -21,6 +21,14 @@ describe('patterns', () => {
     }), { numRuns: 5_000 });
   });
 
+  it('of a list fit where one of them does, and an empty list never', () => {
+    const words = fc.array(fc.constantFrom('', 'a', 'ab', '*', 'a*', '**b', 'a/b', '/'), { maxLength: 12 });
+    fc.assert(fc.property(words, fc.constantFrom('', 'a', 'ab', 'a/b', '/', 'c'), (patterns, text) => {
+      expect(compilePatterns(patterns)(text)).toBe(patterns.some((pattern) => slowly(pattern, text)));
+    }), { numRuns: 2_000 });
+    expect(compilePatterns(Array.from({ length: 20 }, (_, i) => `w${i}`))('w19')).toBe(true);
+  });
+
   it('take no time that grows with the number of stars', () => {
     const begun = performance.now();
     expect(fits(`${'a**'.repeat(40)}x**b`, `${'a'.repeat(4_000)}b`)).toBe(false);
