@@ -10,7 +10,7 @@ import { cleanText } from '../core/text.ts';
 import { agentOf } from './agents.ts';
 import { isOldestIn, parseCgroup } from './cgroup.ts';
 import type { Cgroup } from './cgroup.ts';
-import { DESKTOP_SERVICE } from './programs.ts';
+import { CONTAINER_RUNTIME, DESKTOP_SERVICE, GIT_PARTS, HOME, LOGIN_LEADER, OWN_PROGRAMS, REMOTE_LOGIN, SCHEDULER, SSH_PROGRAMS } from './programs.ts';
 import { readSmall, readStat, readStrings, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { isInterpreter, runsCommand, scriptOf } from './script.ts';
@@ -19,12 +19,26 @@ import { isInterpreter, runsCommand, scriptOf } from './script.ts';
 export type Link = {
   readonly ancestor: Ancestor;
   readonly stat: ProcStat;
-  /** A shell that runs one command for somebody else. */
-  readonly runsCommand: boolean;
   readonly agent: string | null;
+  /** Of its file, which it cannot change while it runs; of the kernel where that is hidden. */
+  readonly name: string;
+  readonly roles: Roles;
   readonly cgroup: Cgroup;
   /** Of a unit of the desktop: it is its first process. Asked only of leaders of a session. */
   readonly isUnitMain: boolean;
+};
+
+/** What its name makes of it; programs.ts says what each means. */
+export type Roles = {
+  readonly isInit: boolean;
+  readonly isHome: boolean;
+  readonly isLoginLeader: boolean;
+  readonly isRemoteLogin: boolean;
+  readonly isScheduler: boolean;
+  readonly isContainerRuntime: boolean;
+  readonly isSsh: boolean;
+  /** Valetkey's, git's or a shell's: whoever started it is who asks. */
+  readonly isPart: boolean;
 };
 
 /** Deeper chains are cut: nobody's login session is that deep. */
@@ -43,13 +57,35 @@ export async function readLink(pid: number, stat: ProcStat): Promise<Link | null
   const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
   const now = argv === null ? stat : readStat(pid);
   if (now === null || !isSameProgram(now, stat)) return null;
+  const ancestor = { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script };
+  const name = nameOf(ancestor);
   return {
-    ancestor: { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script },
+    ancestor,
     stat,
-    runsCommand: executable !== null && argv !== null && runsCommand(executable, argv),
+    name,
+    roles: rolesOf(ancestor, name, executable !== null && argv !== null && runsCommand(executable, argv)),
     agent: agentOf({ executable, script }),
     cgroup,
     isUnitMain: stat.session === pid && DESKTOP_SERVICE.test(cgroup.unit ?? '') && isOldestIn(cgroup, stat.startTime),
+  };
+}
+
+function nameOf({ executable, script, name }: Ancestor): string {
+  const path = script ?? executable;
+  return path === null ? name : path.slice(path.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
+}
+
+/** @param isCommand - a shell that runs one command for somebody else */
+export function rolesOf({ pid, name: comm, executable }: Ancestor, name: string, isCommand: boolean): Roles {
+  return {
+    isInit: pid === 1 || name === 'systemd',
+    isHome: HOME.test(name),
+    isLoginLeader: LOGIN_LEADER.test(name) || LOGIN_LEADER.test(comm),
+    isRemoteLogin: REMOTE_LOGIN.test(comm),
+    isScheduler: SCHEDULER.test(name) || SCHEDULER.test(comm),
+    isContainerRuntime: CONTAINER_RUNTIME.test(comm),
+    isSsh: SSH_PROGRAMS.has(name) || SSH_PROGRAMS.has(comm),
+    isPart: isCommand || OWN_PROGRAMS.has(name) || (executable !== null && GIT_PARTS.test(executable)),
   };
 }
 

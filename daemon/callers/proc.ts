@@ -38,8 +38,8 @@ export function parseStat(text: string): ProcStat | null {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   if (open === -1 || close < open) return null;
-  // Field 3 (state) is the first after the comm.
-  const fields = text.slice(close + 2).split(' ');
+  // Field 3 (state) is the first after the comm, and field 22 the last that is read here: no more are cut out.
+  const fields = text.slice(close + 2).split(' ', 22 - 2);
   const [state, parent, group, session, terminal, foregroundGroup] = fields;
   const startTime = fields[22 - 3];
   if (state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) return null;
@@ -52,8 +52,14 @@ export function parseStat(text: string): ProcStat | null {
     terminal: Number(terminal),
     foregroundGroup: Number(foregroundGroup),
     startTime,
-    image: fields.length < 52 - 2 || fields[45 - 3] === '0' ? null : fields.slice(45 - 3).join(' '),
+    image: imageIn(text, close),
   };
+}
+
+function imageIn(text: string, after: number): string | null {
+  let at = text.length;
+  for (let field = 0; field < IMAGE_FIELDS && at > after; field += 1) at = text.lastIndexOf(' ', at - 1);
+  return at <= after || text.startsWith(' 0 ', at) ? null : text.slice(at + 1);
 }
 
 /** The effective uid, of proc_pid_status(5). */
