@@ -54,7 +54,10 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
   const stillSame = (caller: Caller): boolean => isStillSame(parts, caller);
   return {
     attest: (peer, pin) => known.find(peer, terminalOf) ?? attestAnew(peer, pin, parts),
-    close: () => known.close(),
+    close: () => {
+      known.close();
+      parts.lineage.close();
+    },
     stillSame,
     digestOf: (caller) => digestOf(parts, caller),
     classReason: ({ origin }) => proofs.get(origin)?.why ?? '',

@@ -73,6 +73,16 @@ export function readStat(pid: number): ProcStat | null {
   return text === null ? null : parseStat(text);
 }
 
+/** The kernel ties the descriptor to the process: it tells nothing of whoever has its number later. Null where it has ended. */
+export function openStat(pid: number): number | null {
+  return readNow(() => openSync(`/proc/${pid}/stat`, 'r'));
+}
+
+/** A third of the cost of readStat(). Null where it has ended. */
+export function readStatAt(descriptor: number): ProcStat | null {
+  return readNow(() => parseStat(buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, SMALL_BYTES, 0))));
+}
+
 /** What names the process and its program; null where it has ended. */
 export function readIdentity(pid: number): { readonly startTime: string; readonly uid: number; readonly image: string | null } | null {
   const stat = readStat(pid);
@@ -129,7 +139,7 @@ async function readUpTo(file: FileHandle, maxBytes: number): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-function readNow(read: () => string): string | null {
+function readNow<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {
