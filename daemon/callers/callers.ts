@@ -54,7 +54,10 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
   const stillSame = (caller: Caller): boolean => isStillSame(parts, caller);
   return {
     attest: (peer, pin) => known.find(peer, terminalOf) ?? attestAnew(peer, pin, parts),
-    close: () => known.close(),
+    close: () => {
+      known.close();
+      parts.lineage.close();
+    },
     stillSame,
     digestOf: (caller) => digestOf(parts, caller),
     classReason: ({ origin }) => proofs.get(origin)?.why ?? '',
@@ -141,9 +144,10 @@ function isStillSame({ known, proofs }: Parts, caller: Caller): boolean {
   const proof = proofs.get(caller.origin) ?? null;
   const held = proof === null || proof.uid !== caller.uid ? null : known.holds(pid, proof);
   if (held !== null) return held;
-  const now = readIdentity(pid);
-  if (now === null || now.startTime !== caller.startTime || now.uid !== caller.uid) return false;
-  if (proof !== null && now.image !== proof.image) return false;
+  // Its uid cannot become another without exec(), but for root, who may have anything.
+  if (proof !== null && proof.uid !== caller.uid) return false;
+  const now = readStat(pid);
+  if (now === null || now.isDead || now.startTime !== caller.startTime || (proof !== null && now.image !== proof.image)) return false;
   return caller.executable === readTarget(`/proc/${pid}/exe`);
 }
 

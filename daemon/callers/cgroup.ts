@@ -20,8 +20,18 @@ export type Cgroup = {
   readonly container: string | null;
 };
 
-/** @param text - /proc/PID/cgroup: version 2, version 1, or both (cgroups(7)) */
+let last: { readonly text: string; readonly cgroup: Cgroup } | null = null;
+
+/**
+ * Most callers are where the one before was.
+ * @param text - /proc/PID/cgroup: version 2, version 1, or both (cgroups(7))
+ */
 export function parseCgroup(text: string): Cgroup {
+  if (last?.text !== text) last = { text, cgroup: parse(text) };
+  return last.cgroup;
+}
+
+function parse(text: string): Cgroup {
   const lines = text.split('\n').map((line) => /^\d+:([^:]*):(\/.*)$/.exec(line)).filter((match) => match !== null);
   const pathOf = (controller: string): string | null => lines.find(([, named]) => named === controller)?.[2] ?? null;
   const named = pathOf('name=systemd');

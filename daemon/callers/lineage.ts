@@ -1,17 +1,18 @@
 /**
  * The processes above a caller, to the first of the machine. The same shells and terminals stand above one
- * caller after the other, so what was read of them is kept: each is proved anew by one look at its stat, of
- * which start time and the addresses of its image name the process and the program. A parent is never younger
+ * caller after the other, so what was read of them is kept: each is proved anew by one look at its stat, whose
+ * descriptor names the process, and the addresses of its image the program. A parent is never younger
  * than its child: where it seems so, the pid has been used again, and the chain ends there.
  */
+import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ancestor } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 import { agentOf } from './agents.ts';
 import { isOldestIn, parseCgroup } from './cgroup.ts';
 import type { Cgroup } from './cgroup.ts';
-import { DESKTOP_SERVICE } from './programs.ts';
-import { readSmall, readStat, readStrings, readTarget } from './proc.ts';
+import { CONTAINER_RUNTIME, DESKTOP_SERVICE, GIT_PARTS, HOME, LOGIN_LEADER, OWN_PROGRAMS, REMOTE_LOGIN, SCHEDULER, SSH_PROGRAMS } from './programs.ts';
+import { openStat, readSmall, readStat, readStatAt, readStrings, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { isInterpreter, runsCommand, scriptOf } from './script.ts';
 
@@ -19,17 +20,32 @@ import { isInterpreter, runsCommand, scriptOf } from './script.ts';
 export type Link = {
   readonly ancestor: Ancestor;
   readonly stat: ProcStat;
-  /** A shell that runs one command for somebody else. */
-  readonly runsCommand: boolean;
   readonly agent: string | null;
+  /** Of its file, which it cannot change while it runs; of the kernel where that is hidden. */
+  readonly name: string;
+  readonly roles: Roles;
   readonly cgroup: Cgroup;
   /** Of a unit of the desktop: it is its first process. Asked only of leaders of a session. */
   readonly isUnitMain: boolean;
 };
 
+/** What its name makes of it; programs.ts says what each means. */
+export type Roles = {
+  readonly isInit: boolean;
+  readonly isHome: boolean;
+  readonly isLoginLeader: boolean;
+  readonly isRemoteLogin: boolean;
+  readonly isScheduler: boolean;
+  readonly isContainerRuntime: boolean;
+  readonly isSsh: boolean;
+  /** Valetkey's, git's or a shell's: whoever started it is who asks. */
+  readonly isPart: boolean;
+};
+
 /** Deeper chains are cut: nobody's login session is that deep. */
 const MAX_ANCESTORS = 64;
-const KEPT = 512;
+/** Each holds a descriptor. */
+const KEPT = 64;
 /** Enough for the options of any interpreter and a path. */
 const MAX_COMMAND_BYTES = 65_536;
 /** A command line lies in the memory of its process, which may be stuck on a disk that is gone. */
@@ -43,13 +59,35 @@ export async function readLink(pid: number, stat: ProcStat): Promise<Link | null
   const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
   const now = argv === null ? stat : readStat(pid);
   if (now === null || !isSameProgram(now, stat)) return null;
+  const ancestor = { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script };
+  const name = nameOf(ancestor);
   return {
-    ancestor: { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script },
+    ancestor,
     stat,
-    runsCommand: executable !== null && argv !== null && runsCommand(executable, argv),
+    name,
+    roles: rolesOf(ancestor, name, executable !== null && argv !== null && runsCommand(executable, argv)),
     agent: agentOf({ executable, script }),
     cgroup,
     isUnitMain: stat.session === pid && DESKTOP_SERVICE.test(cgroup.unit ?? '') && isOldestIn(cgroup, stat.startTime),
+  };
+}
+
+function nameOf({ executable, script, name }: Ancestor): string {
+  const path = script ?? executable;
+  return path === null ? name : path.slice(path.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
+}
+
+/** @param isCommand - a shell that runs one command for somebody else */
+export function rolesOf({ pid, name: comm, executable }: Ancestor, name: string, isCommand: boolean): Roles {
+  return {
+    isInit: pid === 1 || name === 'systemd',
+    isHome: HOME.test(name),
+    isLoginLeader: LOGIN_LEADER.test(name) || LOGIN_LEADER.test(comm),
+    isRemoteLogin: REMOTE_LOGIN.test(comm),
+    isScheduler: SCHEDULER.test(name) || SCHEDULER.test(comm),
+    isContainerRuntime: CONTAINER_RUNTIME.test(comm),
+    isSsh: SSH_PROGRAMS.has(name) || SSH_PROGRAMS.has(comm),
+    isPart: isCommand || OWN_PROGRAMS.has(name) || (executable !== null && GIT_PARTS.test(executable)),
   };
 }
 
@@ -57,36 +95,66 @@ export function isSameProgram(one: ProcStat, other: ProcStat): boolean {
   return one.startTime === other.startTime && one.image === other.image && !one.isDead;
 }
 
+type Kept = { readonly link: Link; readonly descriptor: number };
+
 export class Lineage {
   /** What came first is the first. */
-  readonly #links = new Map<number, Link>();
+  readonly #kept = new Map<number, Kept>();
 
   /** The nearest first. */
   async above({ parent, startTime }: ProcStat): Promise<readonly Link[]> {
     const chain: Link[] = [];
     let youngest = Number(startTime);
     for (let pid = parent; pid > 0 && chain.length < MAX_ANCESTORS; ) {
-      const stat = readStat(pid);
-      if (stat === null || Number(stat.startTime) > youngest) break;
-      const known = this.#links.get(pid);
-      // Only where it has to be read: most chains are there at once.
-      const link = known !== undefined && isKnown(known, stat) ? { ...known, stat } : await this.#read(pid, stat);
-      if (link === null) break;
+      // Waited for only where it has to be read: most chains are there at once.
+      const link = this.#find(pid) ?? await this.#read(pid);
+      if (link === null || Number(link.stat.startTime) > youngest) break;
       chain.push(link);
-      youngest = Number(stat.startTime);
-      pid = stat.parent;
+      youngest = Number(link.stat.startTime);
+      pid = link.stat.parent;
     }
     return chain;
   }
 
-  async #read(pid: number, stat: ProcStat): Promise<Link | null> {
-    const link = await readLink(pid, stat);
-    this.#links.delete(pid);
-    if (link === null) return null;
-    const [oldest] = this.#links.keys();
-    if (oldest !== undefined && this.#links.size >= KEPT) this.#links.delete(oldest);
-    this.#links.set(pid, link);
+  /** Closes all descriptors. */
+  close(): void {
+    for (const pid of [...this.#kept.keys()]) this.#forget(pid);
+  }
+
+  #find(pid: number): Link | null {
+    const kept = this.#kept.get(pid);
+    const stat = kept === undefined ? null : readStatAt(kept.descriptor);
+    if (kept === undefined || stat === null || !isKnown(kept.link, stat)) return null;
+    return stat.parent === kept.link.stat.parent && stat.session === kept.link.stat.session ? kept.link : { ...kept.link, stat };
+  }
+
+  async #read(pid: number): Promise<Link | null> {
+    this.#forget(pid);
+    const descriptor = openStat(pid);
+    if (descriptor === null) return null;
+    let link: Link | null = null;
+    try {
+      const stat = readStatAt(descriptor);
+      link = stat === null ? null : await readLink(pid, stat);
+    } finally {
+      // Another may have read it meanwhile.
+      if (link === null || this.#kept.has(pid)) closeSync(descriptor);
+      else this.#keep(pid, { link, descriptor });
+    }
     return link;
+  }
+
+  #keep(pid: number, kept: Kept): void {
+    const [oldest] = this.#kept.keys();
+    if (oldest !== undefined && this.#kept.size >= KEPT) this.#forget(oldest);
+    this.#kept.set(pid, kept);
+  }
+
+  #forget(pid: number): void {
+    const kept = this.#kept.get(pid);
+    if (kept === undefined) return;
+    this.#kept.delete(pid);
+    closeSync(kept.descriptor);
   }
 }
 

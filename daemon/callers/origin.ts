@@ -7,9 +7,9 @@
  * leads no session and is in another one than its parent was adopted. A leader whose parent is init or the
  * user's systemd was either started by it, as the program of a service, or left behind.
  */
-import type { CallerClass, Origin, Program } from '../core/domain.ts';
+import type { CallerClass, Origin } from '../core/domain.ts';
 import type { Link } from './lineage.ts';
-import { CONTAINER_RUNTIME, DESKTOP_SERVICE, GIT_PARTS, HOME, LOGIN_LEADER, OWN_PROGRAMS, REMOTE_LOGIN, SCHEDULER, SSH_PROGRAMS } from './programs.ts';
+import { DESKTOP_SERVICE } from './programs.ts';
 
 export type OriginFacts = {
   readonly self: Link;
@@ -32,7 +32,6 @@ export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; read
   const agentLink = chain.find((link) => link.agent !== null) ?? null;
   const agent = agentLink?.agent ?? null;
   const program = programIn(facts);
-  const names = above.map(({ ancestor }) => ancestor.name);
   const judged = classOf(facts, { agent, isOrphan });
   return {
     why: judged.why,
@@ -47,34 +46,21 @@ export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; read
       sessionLeader: facts.sessionLeader,
       isOrphan,
       unit: cgroup.unit,
-      container: facts.isInOtherNamespace || (cgroup.container !== null && cgroup.container !== facts.ownContainer) || names.some((name) => CONTAINER_RUNTIME.test(name)),
-      remote: names.some((name) => REMOTE_LOGIN.test(name)),
-      forwarded: SSH_PROGRAMS.has(nameOf(self)) || SSH_PROGRAMS.has(self.ancestor.name),
+      container: facts.isInOtherNamespace || (cgroup.container !== null && cgroup.container !== facts.ownContainer) || above.some(({ roles }) => roles.isContainerRuntime),
+      remote: above.some(({ roles }) => roles.isRemoteLogin),
+      forwarded: self.roles.isSsh,
     },
   };
 }
 
-/** The file's name, which a process cannot change while it runs; the kernel's where that is hidden. */
-export function nameOf({ ancestor: { executable, script, name } }: Link): string {
-  return fileOf({ executable, script }) ?? name;
-}
-
-function fileOf({ executable, script }: Program): string | null {
-  const path = script ?? executable;
-  return path === null ? null : path.slice(path.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
-}
-
-const isInit = (link: Link): boolean => link.ancestor.pid === 1 || nameOf(link) === 'systemd';
-
 function isLeftBehind(link: Link, parent: Link | undefined): boolean {
   // The first that can be seen: of a machine, a container, or below a /proc that hides others.
-  if (parent === undefined || isInit(link)) return false;
-  const name = nameOf(link);
-  if (HOME.test(name) || LOGIN_LEADER.test(name) || LOGIN_LEADER.test(link.ancestor.name)) return false;
+  const { isInit, isHome, isLoginLeader } = link.roles;
+  if (parent === undefined || isInit || isHome || isLoginLeader) return false;
   const { stat: { session }, cgroup: { unit, isLoginSession } } = link;
   if (session !== link.ancestor.pid) return parent.stat.session !== session;
   const isOfService = unit !== null && !isLoginSession && unit.endsWith('.service') && (link.isUnitMain || !DESKTOP_SERVICE.test(unit));
-  return isInit(parent) && !isOfService;
+  return parent.roles.isInit && !isOfService;
 }
 
 type Judged = { readonly class: CallerClass; readonly why: string };
@@ -84,11 +70,11 @@ function classOf(facts: OriginFacts, { agent, isOrphan }: { readonly agent: stri
   const { unit, isLoginSession } = self.cgroup;
   if (agent !== null) return { class: 'agent', why: self.agent === null ? `${agent} stands above it` : `it is ${agent}` };
   if (isOrphan) return { class: 'workload', why: 'what started it has ended, so nobody knows where it began' };
-  const scheduler = above.find((link) => SCHEDULER.test(nameOf(link)) || SCHEDULER.test(link.ancestor.name));
-  if (scheduler !== undefined) return { class: 'workload', why: `${nameOf(scheduler)} stands above it` };
+  const scheduler = above.find(({ roles }) => roles.isScheduler);
+  if (scheduler !== undefined) return { class: 'workload', why: `${scheduler.name} stands above it` };
   if (unit !== null && unit.endsWith('.service') && !DESKTOP_SERVICE.test(unit)) return { class: 'workload', why: `it belongs to the service ${unit}` };
   if (isLoginSession && unit !== null) return { class: 'human', why: `it is in the login session ${unit}` };
-  const leader = above.find((link) => LOGIN_LEADER.test(link.ancestor.name) && link.ancestor.pid !== 1);
+  const leader = above.find(({ roles, ancestor }) => roles.isLoginLeader && ancestor.pid !== 1);
   if (leader !== undefined) return { class: 'human', why: `a login session stands above it (${leader.ancestor.name})` };
   if (facts.hasTerminal && facts.sessionLeader !== null) return { class: 'human', why: 'it has a terminal, whose session leader lives' };
   return { class: 'workload', why: 'no login session stands above it' };
@@ -98,12 +84,10 @@ function classOf(facts: OriginFacts, { agent, isOrphan }: { readonly agent: stri
 function programIn({ self, above, ownScripts }: OriginFacts): Link {
   let found = self;
   for (const link of [self, ...above]) {
-    const { executable, script, name } = link.ancestor;
-    if (link !== self && (isInit(link) || LOGIN_LEADER.test(name) || HOME.test(nameOf(link)))) return found;
+    const { roles: { isInit, isHome, isLoginLeader, isPart }, ancestor: { script } } = link;
+    if (link !== self && (isInit || isHome || isLoginLeader)) return found;
     found = link;
-    const isOwn = OWN_PROGRAMS.has(nameOf(link)) || (script !== null && ownScripts.includes(script));
-    const isPart = isOwn || link.runsCommand || (executable !== null && GIT_PARTS.test(executable));
-    if (!isPart) return found;
+    if (!isPart && (script === null || !ownScripts.includes(script))) return found;
   }
   return found;
 }

@@ -38,8 +38,8 @@ export function parseStat(text: string): ProcStat | null {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   if (open === -1 || close < open) return null;
-  // Field 3 (state) is the first after the comm.
-  const fields = text.slice(close + 2).split(' ');
+  // Field 3 (state) is the first after the comm, and field 22 the last that is read here: no more are cut out.
+  const fields = text.slice(close + 2).split(' ', 22 - 2);
   const [state, parent, group, session, terminal, foregroundGroup] = fields;
   const startTime = fields[22 - 3];
   if (state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) return null;
@@ -52,8 +52,14 @@ export function parseStat(text: string): ProcStat | null {
     terminal: Number(terminal),
     foregroundGroup: Number(foregroundGroup),
     startTime,
-    image: fields.length < 52 - 2 || fields[45 - 3] === '0' ? null : fields.slice(45 - 3).join(' '),
+    image: imageIn(text, close),
   };
+}
+
+function imageIn(text: string, after: number): string | null {
+  let at = text.length;
+  for (let field = 0; field < IMAGE_FIELDS && at > after; field += 1) at = text.lastIndexOf(' ', at - 1);
+  return at <= after || text.startsWith(' 0 ', at) ? null : text.slice(at + 1);
 }
 
 /** The effective uid, of proc_pid_status(5). */
@@ -65,6 +71,16 @@ export function parseUid(status: string): number | null {
 export function readStat(pid: number): ProcStat | null {
   const text = readSmall(`/proc/${pid}/stat`);
   return text === null ? null : parseStat(text);
+}
+
+/** The kernel ties the descriptor to the process: it tells nothing of whoever has its number later. Null where it has ended. */
+export function openStat(pid: number): number | null {
+  return readNow(() => openSync(`/proc/${pid}/stat`, 'r'));
+}
+
+/** A third of the cost of readStat(). Null where it has ended. */
+export function readStatAt(descriptor: number): ProcStat | null {
+  return readNow(() => parseStat(buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, SMALL_BYTES, 0))));
 }
 
 /** What names the process and its program; null where it has ended. */
@@ -123,7 +139,7 @@ async function readUpTo(file: FileHandle, maxBytes: number): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-function readNow(read: () => string): string | null {
+function readNow<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

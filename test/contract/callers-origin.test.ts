@@ -1,6 +1,6 @@
 /** Where a caller comes from, by the real adapter on real processes of this machine. */
 import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync, renameSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -48,6 +48,24 @@ describe('lineage', () => {
     const before = process.hrtime.bigint();
     await attested(again);
     expect(Number(process.hrtime.bigint() - before) / 1e6).toBeLessThan(250);
+  });
+
+  it('holds 64 descriptors at most, and lets go of them', async () => {
+    const held = (): number => readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return /^\/proc\/\d+\/stat$/.test(readlinkSync(`/proc/self/fd/${fd}`));
+      } catch {
+        return false;
+      }
+    }).length;
+    const before = held();
+    const script = processes.file('deep.sh', 'if [ "$1" -gt 0 ]; then sh "$0" $(($1 - 1)); else sleep 1000 & echo $!; wait; fi; true\n');
+    const leaves = [await processes.startAbove('sh', [script, '40']), await processes.startAbove('sh', [script, '40'])];
+    for (const leaf of [...leaves, ...leaves]) expect((await attested(leaf)).origin.lineage.length).toBeGreaterThan(40);
+    expect(held() - before).toBeGreaterThan(32);
+    expect(held() - before).toBeLessThanOrEqual(64 + leaves.length);
+    callers.close();
+    expect(held()).toBe(before);
   });
 
   it('keeps nothing of a parent that became another program', async () => {

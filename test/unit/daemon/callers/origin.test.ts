@@ -1,6 +1,7 @@
 /** From chains as they are on desktops, servers and in CI to where a caller comes from. */
 import { describe, expect, it } from 'vitest';
 import { parseCgroup } from '../../../../daemon/callers/cgroup.ts';
+import { rolesOf } from '../../../../daemon/callers/lineage.ts';
 import type { Link } from '../../../../daemon/callers/lineage.ts';
 import { judgeOrigin } from '../../../../daemon/callers/origin.ts';
 import type { OriginFacts } from '../../../../daemon/callers/origin.ts';
@@ -14,13 +15,15 @@ function chainOf(lines: readonly string[], cgroup = '0::/'): readonly Link[] {
     const pid = at === lines.length - 1 ? 1 : first - at;
     const path = text.startsWith('/') ? text : null;
     const isAgent = text.endsWith('/claude');
+    const name = path === null ? text : text.slice(text.lastIndexOf('/') + 1);
+    const ancestor = { pid, startTime: String(pid), name: name.slice(0, 15), executable: path, script: null };
     return {
-      ancestor: { pid, startTime: String(pid), name: (path === null ? text : text.slice(text.lastIndexOf('/') + 1)).slice(0, 15), executable: path, script: null },
+      ancestor, name, roles: rolesOf(ancestor, name, isCommand !== undefined),
       stat: {
         comm: '', isDead: false, parent: at === lines.length - 1 ? 0 : at === lines.length - 2 ? 1 : pid - 1, group: pid, session: session === undefined ? pid : Number(session),
         terminal: 0, foregroundGroup: -1, startTime: String(pid), image: null,
       },
-      runsCommand: isCommand !== undefined, agent: isAgent ? 'Claude Code' : null,
+      agent: isAgent ? 'Claude Code' : null,
       cgroup: parseCgroup(cgroup), isUnitMain: text.endsWith('/kate'),
     };
   });
