@@ -16,7 +16,7 @@ import { someFacts } from '../support/builders.ts';
 import { collectCanaries, searchBytes } from '../support/canaries.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
-import { codeOf, readDocument, rowsOf } from '../unit/docs/markdown.ts';
+import { codeOf, readDocument, rowsOf, sectionOf } from '../unit/docs/markdown.ts';
 
 let issuer: EmbeddedIssuer;
 let vk: InProcess;
@@ -140,7 +140,7 @@ describe('the log', () => {
     await vk.api('DELETE', '/v1/profiles/second');
     await vk.api('DELETE', '/v1/grants/work');
     await vk.api('POST', '/v1/purge');
-    const documented = new Map(rowsOf(readDocument('docs/audit.md')).filter(([event]) => /^`[a-z_]+`$/.test(event ?? '')).map(([event, , facts]) => [codeOf(event), [...(facts ?? '').matchAll(/`([a-z_]+)`/g)].map(([, name]) => name)]));
+    const documented = new Map(rowsOf(sectionOf(readDocument('docs/audit.md'), 'What is recorded')).filter(([event]) => /^`[a-z_]+`$/.test(event ?? '')).map(([event, , facts]) => [codeOf(event), [...(facts ?? '').matchAll(/`([a-z_]+)`/g)].map(([, name]) => name)]));
     const seen = new Set(records().map(({ event }) => event));
     expect([...seen].toSorted()).toEqual([
       'audit_checkpoint', 'config_reloaded', 'daemon_started', 'daemon_stopped', 'detected', 'grant_removed', 'locked', 'login_decided', 'login_failed', 'login_finished',
