@@ -121,7 +121,8 @@ describe('the log', () => {
     await vk.restart();
     await vk.api('POST', '/v1/unlock', { passphrase: PASSPHRASE });
     vk.caller = { uid: 4_242 };
-    await vk.api('POST', '/v1/token', { profile: 'work' });
+    // The window goes on: what the log ends with was learned.
+    for (let n = 0; n < 7; n += 1) await vk.api('POST', '/v1/token', { profile: 'work' });
     vk.caller = {};
     expect(of('detected')).toHaveLength(1);
   });
