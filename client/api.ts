@@ -14,6 +14,8 @@ import type { Verb } from './http-exchange.ts';
 /** Milliseconds on top of the daemon's own limit, so that its answer wins over the client's deadline. */
 const MARGIN_MS = 10_000;
 const DEFAULT_WAIT_S = 30;
+/** Of a request for a token that names no wait_s. */
+export const TOKEN_TIMEOUT_MS = DEFAULT_WAIT_S * 1000 + MARGIN_MS;
 
 export type Api = ReturnType<typeof openApi>;
 
@@ -24,7 +26,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
   const name = encodeURIComponent;
   return {
     token: (request: TokenRequest, signal?: AbortSignal) =>
-      call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: (request.wait_s ?? DEFAULT_WAIT_S) * 1000 + MARGIN_MS }),
+      call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
     startLogin: (request: LoginRequest, signal?: AbortSignal) => call<LoginView>('POST', '/v1/logins', request, { signal, timeoutMs: 40_000 }),
     // A login ends with its daemon: another daemon is not started to be asked about it.
     login: (id: string, waitS: number, signal?: AbortSignal) =>

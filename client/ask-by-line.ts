@@ -1,14 +1,14 @@
 /**
  * One token request in the line dialect of the socket: a third of the work of HTTP at both ends. What is not a
- * whole, good answer is none; nothing of it is looked at twice.
+ * whole, good answer is left to the whole CLI.
  */
 import { createConnection } from 'node:net';
 import { PROTOCOL_VERSION } from '../shared/version.ts';
 import type { TokenReply, TokenRequest } from '../shared/schemas.ts';
 
-const REPLY_MAX = 64 * 1024; // a frame of the protocol
-/** A cached token takes less than one; the whole CLI waits longer, and says for what. */
-const ANSWER_MS = 5_000;
+export const REPLY_MAX = 64 * 1024; // a frame of the protocol
+/** A cached token takes less than one; then the whole CLI goes on waiting, and says for what. */
+export const ANSWER_MS = 5_000;
 const NEWLINE = 0x0a;
 const CHUNK = 8 * 1024;
 
@@ -17,16 +17,17 @@ export type LineAnswer =
   /** Nobody accepts there: another socket may be tried. */
   | { readonly kind: 'absent' }
   | { readonly kind: 'none' };
+export type Asked = { readonly answer: Promise<LineAnswer>; close(): void };
 
-export async function askByLine(socket: string, request: TokenRequest): Promise<LineAnswer> {
-  return new Promise((resolve) => {
+export function askByLine(socket: string, request: TokenRequest): Asked {
+  let close = (): void => undefined;
+  const answer = new Promise<LineAnswer>((resolve) => {
     const reply = Buffer.allocUnsafe(REPLY_MAX);
     let size = 0;
-    const settle = (answer: LineAnswer): void => {
-      clearTimeout(timer);
+    const settle = (outcome: LineAnswer): void => {
       // After a good line the process ends, which closes it too, and half a millisecond sooner.
-      if (answer.kind !== 'line') connection.destroy();
-      resolve(answer);
+      if (outcome.kind !== 'line') connection.destroy();
+      resolve(outcome);
     };
     const take = (count: number, chunk: Uint8Array): boolean => {
       if (count > REPLY_MAX - size) {
@@ -41,21 +42,30 @@ export async function askByLine(socket: string, request: TokenRequest): Promise<
     };
     // A buffer of our own spares the stream's: half a millisecond.
     const connection = createConnection({ path: socket, onread: { buffer: Buffer.allocUnsafe(CHUNK), callback: take } });
-    const timer = setTimeout(() => settle({ kind: 'none' }), ANSWER_MS);
     connection.on('error', (error: NodeJS.ErrnoException) => settle({ kind: error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'absent' : 'none' }));
     connection.on('close', () => settle({ kind: 'none' }));
     connection.write(`${JSON.stringify({ type: 'token', id: 1, protocol: PROTOCOL_VERSION, data: request })}\n`);
+    close = () => connection.destroy();
   });
+  return { answer, close };
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What the daemon answered to our one request, good or not; null: it is no answer to it. */
+export function readFrameLine(line: string): { readonly status: number; readonly data: unknown } | null {
+  const frame = parse(line);
+  if (!isRecord(frame) || frame['type'] !== 'token' || frame['id'] !== 1 || frame['protocol'] !== PROTOCOL_VERSION) return null;
+  const { status, data } = frame;
+  return typeof status === 'number' ? { status, data } : null;
+}
+
 /** The body of a good reply to `request`; null for all others, among them problems. */
 export function readTokenLine(line: string, request: TokenRequest): TokenReply | null {
-  const frame = parse(line);
-  if (!isRecord(frame) || frame['type'] !== 'token' || frame['id'] !== 1 || frame['status'] !== 200 || frame['protocol'] !== PROTOCOL_VERSION) return null;
+  const frame = readFrameLine(line);
+  if (frame?.status !== 200) return null;
   const { data } = frame;
   return isRecord(data) && isTokenReply(data) && data.profile === request.profile ? data : null;
 }

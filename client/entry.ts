@@ -8,9 +8,11 @@ import { readPlainArguments } from './plain-arguments.ts';
 
 async function enter(): Promise<void> {
   const wish = readPlainArguments(process.argv.slice(2));
+  const left = wish === null ? null : await printFastToken(wish);
   // Nothing is open that would have to be waited for.
-  if (wish !== null && await printFastToken(wish)) process.exit();
-  await import('./main.ts');
+  if (left === 'printed') process.exit();
+  const { runWholeCli } = await import('./whole-cli.ts');
+  await runWholeCli(left);
 }
 
 void enter();

@@ -21,6 +21,7 @@ import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
 import type { Gate } from './lifecycle.ts';
+import { Admission } from './tokens/admission.ts';
 import { Ahead } from './tokens/ahead.ts';
 import { Circuits } from './tokens/circuit.ts';
 import { Grants } from './tokens/grant-book.ts';
@@ -79,7 +80,8 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   const isLocked = (): boolean => gate.isLocked;
   const circuits = new Circuits(edges);
   const source = new TokenSource({
-    ...edges, book, revocations, circuits, fingerprints, isLocked,
+    ...edges, book, revocations, fingerprints, isLocked,
+    admission: new Admission({ ...edges, circuits }),
     serverOf: (grant) => metadata.serverOf(grant),
     onRefreshed: (profile) => {
       metadata.refreshed(profile);
@@ -151,12 +153,13 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   async function drain(reason: string): Promise<void> {
     log.info('stopping', { why: reason });
     events.emit('stopping', null, reason);
-    stopping.abort(new BrokerError('shutting_down', 'the daemon is shutting down'));
+    const why = new BrokerError('shutting_down', 'the daemon is shutting down');
+    stopping.abort(why);
     const closed = doorway.close();
     // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
     const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
-      ['logins', () => logins.stop(new BrokerError('shutting_down', 'the daemon is shutting down'))],
-      ['the wire', () => landed(Promise.all([source.idle(), revocations.idle()]), clock, log)],
+      ['logins', () => logins.stop(why)],
+      ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],
       ['grants', () => book.flush()],
       ['requests', () => closeApp(app, clock)],
       ['the socket', () => within(clock, SOCKET_MS, closed)],

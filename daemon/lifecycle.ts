@@ -104,7 +104,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   /** Sign-ins end; a refresh and a revocation on the wire are finished, and what the disk refused is tried once more. */
   async function settle(reason: BrokerError): Promise<void> {
     await logins.stop(reason);
-    await source.idle();
+    await source.settle(reason);
     await revocations.idle();
     await book.flush();
   }
@@ -178,8 +178,9 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       log.warn('purge_without_revocation', { code: cause.code });
       return { grants: [], notRevoked: cause.code };
     }
-    await logins.stop(new BrokerError('login_cancelled', 'everything is being removed'));
-    await source.idle();
+    const reason = new BrokerError('login_cancelled', 'everything is being removed');
+    await logins.stop(reason);
+    await source.settle(reason);
     const grants: Purged['grants'][number][] = [];
     for (const { profile } of book.list()) {
       const done = await signOut({ book, revocations }, profile, config.current().profiles.get(profile) ?? null);

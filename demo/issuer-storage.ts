@@ -12,8 +12,14 @@ export type IssuerStorage = {
   revokeGrantsOf(accountId: string): Promise<number>;
 };
 
-/** @param reuseGraceS - seconds in which a refresh token that was used works once more */
-export function createIssuerStorage(reuseGraceS: number): IssuerStorage {
+export type StorageRules = {
+  /** Seconds in which a refresh token that was used works once more. */
+  readonly reuseGraceS: number;
+  /** A new access token of a grant ends those that came before. */
+  readonly endsOlderTokens: boolean;
+};
+
+export function createIssuerStorage({ reuseGraceS, endsOlderTokens }: StorageRules): IssuerStorage {
   const records = new Map<string, AdapterPayload>();
   const keysOfGrant = new Map<string, Set<string>>();
   const keyOfUid = new Map<string, string>();
@@ -28,6 +34,9 @@ export function createIssuerStorage(reuseGraceS: number): IssuerStorage {
         records.set(key(id), payload);
         if (payload.grantId !== undefined && model !== 'Grant' && model !== 'Interaction') {
           const keys = keysOfGrant.get(payload.grantId) ?? new Set();
+          if (endsOlderTokens && model === 'AccessToken') {
+            for (const older of keys) if (older.startsWith('AccessToken:')) records.delete(older);
+          }
           keysOfGrant.set(payload.grantId, keys.add(key(id)));
         }
         if (model === 'Session' && payload.uid !== undefined) keyOfUid.set(payload.uid, key(id));

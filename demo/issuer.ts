@@ -50,6 +50,8 @@ export type IssuerOptions = {
   readonly rotateRefreshTokens?: boolean;
   /** Seconds in which a replaced refresh token still works, as some servers allow; Infinity: a second use is never seen. Default 0. */
   readonly reuseGraceS?: number;
+  /** A refresh ends the access token that came before, as ory/fosite, GitHub and others do. Default: it lives on. */
+  readonly endsOlderTokens?: boolean;
   /** When a refresh token is issued. Default: with the scope offline_access. */
   readonly refreshTokens?: 'offline_access' | 'always' | 'never';
   readonly par?: 'offered' | 'required' | 'none';
@@ -159,7 +161,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Embedded
   const url = `${options.publicOrigin ?? origin}${path}`;
 
   const ledger = new IssuerLedger();
-  const storage = createIssuerStorage(options.reuseGraceS ?? 0);
+  const storage = createIssuerStorage({ reuseGraceS: options.reuseGraceS ?? 0, endsOlderTokens: options.endsOlderTokens ?? false });
   const key = await makeSigningKey(options.signingAlg ?? 'ES256');
   const lifetimes: Lifetimes = { accessTokenS: 3600, refreshTokenS: 14 * 86_400, idTokenS: 3600, codeS: 60, deviceCodeS: 600, sessionS: 86_400, ...options.lifetimes };
   const registerClient = (client: IssuerClient): void => {

@@ -7,18 +7,18 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-const MAIN = /\/client\/main\.ts$/;
+const WHOLE = /\/client\/whole-cli\.ts$/;
 
 /** @param {string} file - the program to write */
 export async function buildEntry(file) {
   const bundle = await rolldown({
     input: fileURLToPath(new URL('../client/entry.ts', import.meta.url)),
     platform: 'node',
-    external: MAIN,
+    external: WHOLE,
     // A package would have to come with its licence.
     plugins: [{ name: 'own-sources-only', resolveId: (id) => { if (!/^(?:node:|[./])/.test(id)) throw new Error(`the entry imports ${id}`); } }],
   });
-  await bundle.write({ file, format: 'cjs', paths: (id) => (MAIN.test(id) ? './main.js' : id) });
+  await bundle.write({ file, format: 'cjs', paths: (id) => (WHOLE.test(id) ? './whole-cli.js' : id) });
   await bundle.close();
 }
 

@@ -1,7 +1,8 @@
 /**
  * One issuer misbehaves while somebody refreshes a profile there all the time; callers with a cached token of
  * another issuer must not notice. They come at fixed times (open loop), so that a stall counts for all whom it
- * keeps waiting. Quiet and disturbed rounds take turns.
+ * keeps waiting. Quiet and disturbed rounds take turns; in the quiet ones the same somebody asks as often, of an
+ * issuer that is well, so that what differs is the issuer and not the asking.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -77,14 +78,14 @@ async function recover(bench: Bench, { setMode }: Setting): Promise<void> {
 }
 
 /** Asks and asks, and takes whatever comes. */
-async function disturb(bench: Bench, until: Promise<unknown>): Promise<void> {
+async function askUntil(until: Promise<unknown>, request: () => Promise<unknown>): Promise<void> {
   let [isOver, open] = [false, 0];
   const over = until.finally(() => void (isOver = true));
   while (!isOver) {
     if (open < ASKS_MAX) {
       open += 1;
       // What the asker of the ill issuer is told is measured elsewhere; here it only has to ask.
-      refresh(bench).catch(() => null).finally(() => void (open -= 1));
+      request().catch(() => null).finally(() => void (open -= 1));
     }
     await Promise.race([over, sleep(ASK_EVERY_MS)]);
   }
@@ -102,6 +103,12 @@ async function cachedP99(bench: Bench, rate: number): Promise<number> {
   return new Histogram().add(buckets, maxNs).percentile(0.99) / 1e6;
 }
 
+async function p99While(bench: Bench, rate: number, request: () => Promise<unknown>): Promise<number> {
+  const measuring = cachedP99(bench, rate);
+  await askUntil(measuring, request);
+  return measuring;
+}
+
 async function underOne(bench: Bench, setting: Setting, rate: number, { mode, words }: (typeof MODES)[number]): Promise<readonly Comparison[]> {
   const by = oursBest(bench).name;
   bench.say(`  an issuer that ${words}`);
@@ -114,11 +121,9 @@ async function underOne(bench: Bench, setting: Setting, rate: number, { mode, wo
   const disturbed: number[] = [];
   for (let round = 0; round < bench.effort.rounds; round += 1) {
     await recover(bench, setting);
-    quiet.push(await cachedP99(bench, rate));
+    quiet.push(await p99While(bench, rate, () => postToken(bench.broker.socket, { profile: PROFILE }, WAIT_S * 1000)));
     await setting.setMode(mode);
-    const measuring = cachedP99(bench, rate);
-    await disturb(bench, measuring);
-    disturbed.push(await measuring);
+    disturbed.push(await p99While(bench, rate, () => refresh(bench)));
   }
   const shared = { by, unit: 'ms', what: `p99 of a cached token while another issuer ${words}` } as const;
   const ours = summarise(disturbed);

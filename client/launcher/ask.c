@@ -1,6 +1,7 @@
 /*
  * One request and one line of reply over the Unix socket. The kernel says who listens there, before anything is
- * sent to it. All of it takes ANSWER_MS at most, however slowly the bytes come.
+ * sent to it. All of it takes ANSWER_MS at most, however slowly the bytes come; where none has come by then, the
+ * connection is kept for whoever goes on waiting.
  */
 #include "launcher.h"
 
@@ -33,20 +34,22 @@ static bool is_own(int connection, uid_t uid)
   return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && size == sizeof peer && peer.uid == uid;
 }
 
-static bool read_line(int connection, struct text *reply, struct span *line)
+static enum answer read_line(int connection, struct text *reply, struct span *line)
 {
   long deadline = now_ms() + ANSWER_MS;
   for (;;) {
     ssize_t got = recv(connection, reply->at + reply->size, reply->room - reply->size, 0);
-    if (got <= 0) return false; /* closed, late, or interrupted */
+    /* Late, or interrupted; else closed. */
+    if (got < 0 && (errno == EAGAIN || errno == EINTR) && reply->size == 0) return ANSWER_LATE;
+    if (got <= 0) return ANSWER_UNUSUAL;
     char *newline = memchr(reply->at + reply->size, '\n', (size_t)got);
     reply->size += (size_t)got;
     if (newline != NULL) {
       *line = (struct span){ reply->at, (size_t)(newline - reply->at) };
-      return true;
+      return ANSWER_LINE;
     }
     long left = deadline - now_ms();
-    if (reply->size == reply->room || left <= 0 || !limit(connection, SO_RCVTIMEO, left)) return false;
+    if (reply->size == reply->room || left <= 0 || !limit(connection, SO_RCVTIMEO, left)) return ANSWER_UNUSUAL;
   }
 }
 
@@ -60,15 +63,15 @@ static enum answer converse(int connection, const char *path, uid_t uid, struct 
   }
   if (!is_own(connection, uid)) return ANSWER_FOREIGN;
   if (send(connection, request.at, request.size, MSG_NOSIGNAL) != (ssize_t)request.size) return ANSWER_UNUSUAL;
-  return read_line(connection, reply, line) ? ANSWER_LINE : ANSWER_UNUSUAL;
+  return read_line(connection, reply, line);
 }
 
-/* `path` has at most SOCKET_PATH_MAX bytes. */
-enum answer ask(const char *path, uid_t uid, struct span request, struct text *reply, struct span *line)
+/* `path` has at most SOCKET_PATH_MAX bytes. `connection` is the caller's where the answer is late. */
+enum answer ask(const char *path, uid_t uid, struct span request, struct text *reply, struct span *line, int *connection)
 {
-  int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connection < 0) return ANSWER_UNUSUAL;
-  enum answer answer = converse(connection, path, uid, request, reply, line);
-  close(connection);
+  *connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (*connection < 0) return ANSWER_UNUSUAL;
+  enum answer answer = converse(*connection, path, uid, request, reply, line);
+  if (answer != ANSWER_LATE) close(*connection);
   return answer;
 }

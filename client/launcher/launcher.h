@@ -2,8 +2,9 @@
  * valetkey, the launcher: prints a cached token in a third of a millisecond, and hands everything else to the CLI.
  *
  * Rules of these files:
- * 1. What is unusual is not handled here: the function returns false and Node runs the whole command again, so
- *    that both print the same and end with the same status. Nothing is printed before the answer is whole.
+ * 1. What is unusual is not handled here: the function returns false and Node runs the whole command, so that both
+ *    print the same and end with the same status. Nothing is printed before the answer is whole. An answer that
+ *    came, or is still to come, is handed over: one command asks once.
  * 2. No allocation on the way to a token: every buffer is static and bounded. What does not fit is unusual.
  * 3. The environment and the arguments may be anybody's; so may be what listens on the socket until it is proven ours.
  */
@@ -19,7 +20,7 @@ enum {
   REPLY_MAX = 64 * 1024,              /* a frame of the protocol */
   OUTPUT_MAX = REPLY_MAX + 1024,
   SOCKET_PATH_MAX = 107,              /* sun_path without its NUL; Node cuts longer ones */
-  ANSWER_MS = 5000,                   /* a cached token takes less than one; Node waits longer, and says for what */
+  ANSWER_MS = 5000,                   /* a cached token takes less than one; then Node goes on waiting, and says for what */
 };
 
 /* Bytes inside a buffer that somebody else owns; no NUL ends them. */
@@ -78,12 +79,14 @@ bool read_lock_record(struct span record, struct span *socket);
 enum place { PLACE_OWN, PLACE_ABSENT, PLACE_UNUSUAL };
 enum place look_at_socket(const char *path, uid_t uid);
 
-/* ask.c: one request, one line of reply. */
-enum answer { ANSWER_LINE, ANSWER_ABSENT, ANSWER_UNUSUAL, ANSWER_FOREIGN };
-enum answer ask(const char *path, uid_t uid, struct span request, struct text *reply, struct span *line);
+/* ask.c: one request, one line of reply, or the connection on which it is still to come. */
+enum answer { ANSWER_LINE, ANSWER_LATE, ANSWER_ABSENT, ANSWER_UNUSUAL, ANSWER_FOREIGN };
+enum answer ask(const char *path, uid_t uid, struct span request, struct text *reply, struct span *line, int *connection);
 
-/* run_node.c: the CLI in place of this process. Returns only where that failed. */
-void run_node(int argc, char *const argv[]);
+/* run_node.c: the CLI in place of this process, which reads the answer there unless it is NOTHING. Returns only where that failed. */
+enum { NOTHING = -1 };
+void run_node(int argc, char *const argv[], int answer);
+int keep_line(struct span line);
 void clean_environment(char **environment);
 
 #endif

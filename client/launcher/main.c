@@ -69,7 +69,8 @@ static enum delivery deliver(struct span output)
   return DELIVERED;
 }
 
-static enum answer ask_daemon(uid_t uid, const struct wish *wish, struct span request, struct text *output)
+/* `rest` is what Node goes on with where the answer is not ours to tell. */
+static enum answer ask_daemon(uid_t uid, const struct wish *wish, struct span request, struct text *output, int *rest)
 {
   static struct candidates candidates;
   static char reply_bytes[REPLY_MAX];
@@ -79,8 +80,13 @@ static enum answer ask_daemon(uid_t uid, const struct wish *wish, struct span re
     struct span line;
     enum place place = look_at_socket(candidates.path[i], uid);
     if (place == PLACE_UNUSUAL) return ANSWER_UNUSUAL;
-    enum answer answer = place == PLACE_ABSENT ? ANSWER_ABSENT : ask(candidates.path[i], uid, request, &reply, &line);
-    if (answer == ANSWER_LINE) return format_reply(line, wish, output) ? ANSWER_LINE : ANSWER_UNUSUAL;
+    int connection;
+    enum answer answer = place == PLACE_ABSENT ? ANSWER_ABSENT : ask(candidates.path[i], uid, request, &reply, &line, &connection);
+    if (answer == ANSWER_LATE) *rest = connection;
+    if (answer == ANSWER_LINE && !format_reply(line, wish, output)) {
+      *rest = keep_line(line);
+      return ANSWER_UNUSUAL;
+    }
     if (answer != ANSWER_ABSENT) return answer;
   }
   return ANSWER_ABSENT;
@@ -93,8 +99,9 @@ int main(int argc, char *argv[])
   struct wish wish;
   /* Node takes the effective user for whose home it is, and so does this. */
   uid_t uid = geteuid();
+  int rest = NOTHING;
   if (read_arguments(argc, argv, &wish, &request) && are_streams_usual()) {
-    switch (ask_daemon(uid, &wish, (struct span){ request.at, request.size }, &output)) {
+    switch (ask_daemon(uid, &wish, (struct span){ request.at, request.size }, &output, &rest)) {
       case ANSWER_LINE:
         switch (deliver((struct span){ output.at, output.size })) {
           case DELIVERED: return EXIT_OK;
@@ -109,10 +116,11 @@ int main(int argc, char *argv[])
       case ANSWER_FOREIGN: /* Node cannot look at the peer and would speak to it */
         complain("error: The socket is not this user's own (server_untrusted)\n  another user listens on it; nothing was sent\n  See who does: ss -xlp\n");
         return EXIT_DAEMON;
+      case ANSWER_LATE:
       case ANSWER_ABSENT:
       case ANSWER_UNUSUAL: break;
     }
   }
-  run_node(argc, argv);
+  run_node(argc, argv, rest);
   return EXIT_NOT_FOUND;
 }

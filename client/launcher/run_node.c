@@ -4,6 +4,7 @@
  */
 #include "launcher.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@ static const char MAIN[] = "/../client/main.js";
 static const char EXTRA_CA[] = "NODE_EXTRA_CA_CERTS=";
 static const char KEPT_EXTRA_CA[] = "VALETKEY_NODE_EXTRA_CA_CERTS=";
 
+/* PID:DESCRIPTOR, for client/handed-answer.ts; the process stays the same. */
+static const char ANSWER[] = "VALETKEY_ANSWER=";
+
 static bool begins(const char *text, const char *with)
 {
   return strncmp(text, with, strlen(with)) == 0;
@@ -29,7 +33,7 @@ static bool is_unsafe(const char *variable)
   static const char *const UNSAFE[] = {
     "NODE_OPTIONS=", "NODE_PATH=", "NODE_REPL_EXTERNAL_MODULE=", "NODE_COMPILE_CACHE=", "NODE_ICU_DATA=",
     "NODE_V8_COVERAGE=", "NODE_DEBUG=", "NODE_DEBUG_NATIVE=", "NODE_TLS_REJECT_UNAUTHORIZED=", "SSLKEYLOGFILE=",
-    "GCONV_PATH=", "GLIBC_TUNABLES=", "LD_", "DYLD_", "OPENSSL_", KEPT_EXTRA_CA,
+    "GCONV_PATH=", "GLIBC_TUNABLES=", "LD_", "DYLD_", "OPENSSL_", KEPT_EXTRA_CA, ANSWER,
   };
   for (size_t i = 0; i < sizeof UNSAFE / sizeof *UNSAFE; i++) {
     if (begins(variable, UNSAFE[i])) return true;
@@ -67,13 +71,44 @@ static bool find_main(struct text *path)
   return path->whole && access(path->at, R_OK) == 0;
 }
 
+/* Its newline is part of it. A pipe holds all of it until Node reads, or nothing is handed over. */
+int keep_line(struct span line)
+{
+  int ends[2];
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return NOTHING;
+  bool is_whole = write(ends[1], line.at, line.size + 1) == (ssize_t)line.size + 1;
+  close(ends[1]);
+  if (is_whole) return ends[0];
+  close(ends[0]);
+  return NOTHING;
+}
+
+static void put_number(struct text *text, int number)
+{
+  char digits[12], *at = digits + sizeof digits;
+  for (*--at = '\0'; number > 0 || *at == '\0'; number /= 10) *--at = (char)('0' + number % 10);
+  put(text, at);
+}
+
+/* Without it Node asks by itself. */
+static void hand_over(int answer)
+{
+  static char variable[64];
+  struct text text = TEXT_IN(variable);
+  put(&text, ANSWER);
+  put_number(&text, getpid());
+  put(&text, ":");
+  put_number(&text, answer);
+  if (fcntl(answer, F_SETFD, 0) == 0) putenv(variable);
+}
+
 static void complain(const char *words)
 {
   ssize_t written = write(STDERR_FILENO, words, strlen(words));
   (void)written; /* nobody is left to tell */
 }
 
-void run_node(int argc, char *const argv[])
+void run_node(int argc, char *const argv[], int answer)
 {
   static char main_path[PATH_MAX];
   struct text path = TEXT_IN(main_path);
@@ -90,6 +125,7 @@ void run_node(int argc, char *const argv[])
   words[1] = main_path;
   for (int i = 1; i < argc; i++) words[i + 1] = argv[i];
   clean_environment(environ);
+  if (answer != NOTHING) hand_over(answer);
   execv(NODE, words);
   execvp("node", words); /* the one of the build is gone */
   complain("error: Node was not found, and everything but a cached token needs it\n  Install Node 20.19 or newer\n");

@@ -42,9 +42,10 @@ export type IssuerTraits = {
   readonly refreshGraceS: number | null;
   /**
    * At which fraction of an access token's life it is refreshed ahead of its end, while somebody uses it; 1:
-   * never before its end, for issuers that end the older access token with the refresh.
+   * never before its end, for issuers that end the older access token with the refresh. Null: nobody knows
+   * whether this one does, so ahead comes late, and only where no caller was just given a token.
    */
-  readonly refreshAt: number;
+  readonly refreshAt: number | null;
   /** Life of an access token when the issuer does not say; null: such an answer is discarded. */
   readonly defaultExpiresInS: number | null;
   /** Whether issuers of this kind demand a client secret of installed apps. */

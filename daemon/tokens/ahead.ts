@@ -2,6 +2,9 @@
  * Refreshes ahead of expiry, so that nobody waits for one. A token is refreshed at a fraction of its life while
  * somebody uses it; each a little earlier by its own jitter, so that fifty grants of one morning do not fire
  * together. While idle nothing is sent, unless the profile says how long the sign-in is to be kept alive.
+ *
+ * Some servers end the older access token with the refresh. Where that is not known, no refresh ahead takes a token
+ * away from a caller who got it less than a minute ago, or less than the life that he asked for.
  */
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import type { TokenNeed } from '../core/grant.ts';
@@ -21,8 +24,22 @@ export type AheadDeps = {
 };
 
 /** How a token is used, and when its successor is due; by the clock that never jumps. */
-type Use = { readonly need: TokenNeed; readonly dueMs: number; readonly lifeMs: number; usedMs: number; triedMs: number };
+type Use = {
+  readonly need: TokenNeed;
+  readonly dueMs: number;
+  /** Due whoever holds a token: else the sign-in itself would end. */
+  readonly overdueMs: number;
+  readonly lifeMs: number;
+  usedMs: number;
+  /** Until then a caller may count on it: he asked for a token that lives so long. */
+  promisedMs: number;
+  triedMs: number;
+};
 
+/** Where nobody knows whether the older token lives on: so late that little of what its end was said to be is lost. */
+const LATE = 0.95;
+/** What a caller may count on who asked for less: a program fetches a token, and then it makes its calls. */
+const PROMISE_MIN_MS = 60_000;
 /** Of the life of a token: the due times of tokens that came together are spread over this. */
 const JITTER = 0.1;
 /** In use: asked for within this part of its life before it is due, and within this time. */
@@ -52,7 +69,8 @@ export class Ahead {
       this.#follow(profile, token, need, at.boottimeMs, at);
     } else {
       known.usedMs = at.boottimeMs;
-      if (at.boottimeMs >= known.dueMs) this.#refresh(profile, known, at.boottimeMs);
+      known.promisedMs = Math.max(known.promisedMs, promisedUntil(need, at.boottimeMs));
+      if (at.boottimeMs >= startOf(known, profile, known.promisedMs)) this.#refresh(profile, known, at.boottimeMs);
     }
   }
 
@@ -85,10 +103,12 @@ export class Ahead {
       const profile = profiles.get(grant.profile);
       if (profile === undefined || grant.state.kind !== 'active') continue;
       if (profile.keepAliveS !== null) this.#keepAlive(profile, grant, at);
-      for (const token of grant.state.tokens) {
-        const use = this.#uses.get(token);
-        if (use === undefined) continue;
-        if (use.dueMs > at.boottimeMs) this.#nextMs = Math.min(this.#nextMs, use.dueMs);
+      const uses = grant.state.tokens.flatMap((token) => this.#uses.get(token) ?? []);
+      // A refresh for one of them may end them all.
+      const promisedMs = Math.max(...uses.map((use) => use.promisedMs));
+      for (const use of uses) {
+        const startMs = startOf(use, profile, promisedMs);
+        if (startMs > at.boottimeMs) this.#nextMs = Math.min(this.#nextMs, startMs);
         else if (isInUse(use, profile, at.boottimeMs)) this.#refresh(profile, use, at.boottimeMs);
       }
     }
@@ -105,17 +125,21 @@ export class Ahead {
 
   #follow(profile: Profile, token: AccessToken, need: TokenNeed, usedMs: number, at: Instant): void {
     const lifeMs = token.expiresAt - token.obtainedAt;
-    const dueMs = Math.min(this.#dueByLife(profile, token, at), this.#dueByIdleLimit(profile, at));
-    this.#uses.set(token, { need: { ...need, minTtlMs: 0, notBeforeMs: null }, dueMs, lifeMs, usedMs, triedMs: -Infinity });
+    const overdueMs = this.#dueByIdleLimit(profile, at);
+    const dueMs = Math.min(this.#dueByLife(profile, token, at), overdueMs);
+    // Before the daemon was started again somebody may have got it, too.
+    const promisedMs = promisedUntil(need, at.boottimeMs);
+    this.#uses.set(token, { need: { ...need, minTtlMs: 0, notBeforeMs: null }, dueMs, overdueMs, lifeMs, usedMs, promisedMs, triedMs: -Infinity });
     if (dueMs < this.#nextMs) this.wake();
   }
 
   #dueByLife({ traits }: Profile, token: AccessToken, at: Instant): number {
-    if (traits.refreshAt >= 1) return Infinity;
+    const refreshAt = traits.refreshAt ?? LATE;
+    if (refreshAt >= 1) return Infinity;
     const lifeMs = token.expiresAt - token.obtainedAt;
     // Of an earlier boot: how old it is can only be told by the time of day.
     const bornMs = token.life?.bootId === at.bootId ? token.life.fromMs : at.boottimeMs - Math.max(0, at.now - token.obtainedAt);
-    return bornMs + lifeMs * (traits.refreshAt - JITTER * this.#deps.random.fraction());
+    return bornMs + lifeMs * (refreshAt - JITTER * this.#deps.random.fraction());
   }
 
   /** TK-10: an issuer that ends an idle sign-in says after how long; kept alive, it is used before. */
@@ -139,6 +163,15 @@ export class Ahead {
     const next = await coming;
     if (next !== null && !this.#uses.has(next)) this.#follow(profile, next, need, usedMs, instantOf(this.#deps.clock));
   }
+}
+
+function promisedUntil({ minTtlMs }: TokenNeed, nowMs: number): number {
+  return nowMs + Math.max(minTtlMs, PROMISE_MIN_MS);
+}
+
+/** @param promisedMs - until when callers may count on tokens of this grant */
+function startOf({ dueMs, overdueMs }: Use, { traits }: Profile, promisedMs: number): number {
+  return traits.refreshAt === null ? Math.min(overdueMs, Math.max(dueMs, promisedMs)) : dueMs;
 }
 
 function isInUse({ usedMs, lifeMs }: Use, { keepAliveS }: Profile, nowMs: number): boolean {

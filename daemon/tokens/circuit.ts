@@ -92,6 +92,12 @@ export class Circuits {
     for (const state of this.#states.values()) if (state.reach === 'network') state.notBeforeMs = 0;
   }
 
+  /** Nothing is sent but what looks whether it is back. */
+  isOpen(profile: Profile): boolean {
+    const state = this.#states.get(keyOf(profile));
+    return state !== undefined && isOpen(state);
+  }
+
   outages(): readonly Outage[] {
     return [...this.#states].filter(([, state]) => isOpen(state)).map(([key, state]) => this.#outage(issuerOf(key), state));
   }
@@ -141,7 +147,7 @@ function failuresAfter(before: State | undefined, reach: Transient['reach']): nu
 }
 
 /** Behind another proxy the same issuer is another road. */
-function keyOf({ issuer, proxy }: Pick<Profile, 'issuer' | 'proxy'>): string {
+export function keyOf({ issuer, proxy }: Pick<Profile, 'issuer' | 'proxy'>): string {
   return JSON.stringify([issuer, proxy]);
 }
 

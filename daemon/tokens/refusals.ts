@@ -11,6 +11,9 @@ import type { RefreshOutcome } from './refresh.ts';
 /** What came of asking for a refresh: what the issuer said, or why it was not asked. */
 export type FlightOutcome = RefreshOutcome | { readonly kind: 'outage'; readonly outage: Outage };
 
+/** Of a refresh that is on the wire for longer than anybody waits. */
+export const NO_ANSWER_YET: Transient = { kind: 'transient', answerLost: true, retryAfterMs: null, reach: 'network', cause: 'timeout', timedOut: true };
+
 /** The cause of a back-off after an answer that is no OAuth answer. */
 export const UNREADABLE = 'unreadable_answer';
 
@@ -78,11 +81,16 @@ export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage
   return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since, ...adviceOn(cause, reach, profile) });
 }
 
+export function transientError(transient: Transient, profile: Profile, retryAfterS: number): BrokerError {
+  const { cause, reach } = transient;
+  return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(transient)} the refresh (${cause})`, { retryAfterS, ...adviceOn(cause, reach, profile) });
+}
+
 /** Null where the outcome lets this caller look again, or holds its token. */
 export function failureIn(outcome: FlightOutcome, profile: Profile, retryAfterS: number): BrokerError | null {
   switch (outcome.kind) {
     case 'transient':
-      return new BrokerError('issuer_unreachable', `${profile.issuer} ${whatItDid(outcome.transient)} the refresh (${outcome.transient.cause})`, { retryAfterS, ...adviceOn(outcome.transient.cause, outcome.transient.reach, profile) });
+      return transientError(outcome.transient, profile, retryAfterS);
     case 'outage':
       return outageError(outcome.outage, profile);
     case 'parked':

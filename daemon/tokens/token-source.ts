@@ -13,19 +13,19 @@ import type { TokenNeed } from '../core/grant.ts';
 import type { Random } from '../core/ports.ts';
 import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
+import type { Admission } from './admission.ts';
 import { afterFailure, NO_BACK_OFF } from './back-off.ts';
-import type { Circuits } from './circuit.ts';
-import { Flight, NO_ANSWER_YET } from './flight.ts';
+import { Flight } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, isNoise, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, unmetScopes, UNREADABLE } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
-import type { RefreshDeps, RefreshOutcome } from './refresh.ts';
+import type { RefreshDeps } from './refresh.ts';
 
 export type SourceDeps = RefreshDeps & {
   readonly random: Random;
-  readonly circuits: Circuits;
+  readonly admission: Pick<Admission, 'through'>;
   /** A caller was given this token. */
   readonly onServed: (profile: Profile, token: AccessToken, need: TokenNeed, at: Instant) => void;
 };
@@ -115,8 +115,9 @@ export class TokenSource {
     );
   }
 
-  /** Resolves when no refresh is on the wire. */
-  idle(): Promise<void> {
+  /** Ends with this reason what still waits for its turn; resolves when no refresh is on the wire. */
+  settle(reason: BrokerError): Promise<void> {
+    for (const { flight } of this.#lines.values()) flight?.dismiss(reason);
     return this.#flying === 0 ? Promise.resolve() : new Promise((resolve) => this.#landed.push(resolve));
   }
 
@@ -178,10 +179,9 @@ export class TokenSource {
 
   /** I6: runs up to `line.flight =` without an await. */
   #fly(line: Line, grant: Grant, profile: Profile, need: TokenNeed): Flight {
-    const { circuits, clock } = this.#deps;
     this.#flying += 1;
     const { epoch } = line;
-    const outcome = this.#refresh(grant, profile, need).then((came) => {
+    const send = (waiting: AbortSignal): Promise<FlightOutcome> => this.#refresh(grant, profile, need, waiting).then((came) => {
       // What was said of an older sign-in decides nothing for a newer one.
       if (line.epoch === epoch) this.#learn(line, profile, need, came);
       return came;
@@ -190,32 +190,20 @@ export class TokenSource {
       this.#flying -= 1;
       if (this.#flying === 0) for (const resolve of this.#landed.splice(0)) resolve();
     });
-    // One hanging grant tells of its issuer: the next one is not sent into the same silence.
-    const flight = new Flight(clock, outcome, () => circuits.failed(profile, NO_ANSWER_YET));
+    const flight = new Flight(this.#deps.clock, send, () => transientError(NO_ANSWER_YET, profile, this.#retryAfterS(line)));
     line.flight = flight;
     return flight;
   }
 
-  async #refresh(grant: Grant, profile: Profile, need: TokenNeed): Promise<FlightOutcome> {
-    const { circuits } = this.#deps;
-    const outage = await circuits.admit(grant, profile);
-    if (outage !== null) return { kind: 'outage', outage };
+  #refresh(grant: Grant, profile: Profile, need: TokenNeed, waiting: AbortSignal): Promise<FlightOutcome> {
     // Where narrowing is not known to be safe all that was granted is asked for; a broader token serves as well.
     const scopes = profile.traits.narrowing === 'safe' ? need.scopes : null;
-    try {
-      // A probe may have taken a while: logout, login and lock may have come since.
+    return this.#deps.admission.through(grant, profile, waiting, async () => {
+      // A turn and a probe may have taken a while: logout, login and lock may have come since.
       const current = this.#deps.book.get(profile.name);
-      if (current?.generation !== grant.generation || this.#deps.isLocked()) {
-        circuits.unheard(profile);
-        return { kind: 'overtaken' };
-      }
-      const outcome = await refreshGrant(this.#deps, current, profile, { scopes, resource: need.resource });
-      tell(circuits, profile, outcome);
-      return outcome;
-    } catch (cause) {
-      circuits.unheard(profile);
-      throw cause;
-    }
+      if (current?.generation !== grant.generation || this.#deps.isLocked()) return { kind: 'overtaken' };
+      return refreshGrant(this.#deps, current, profile, { scopes, resource: need.resource });
+    });
   }
 
   #learn(line: Line, profile: Profile, need: TokenNeed, outcome: FlightOutcome): void {
@@ -239,12 +227,4 @@ export class TokenSource {
       line.decide(need, boottimeMs, unmetScopes(profile, need, token), lifeMs < need.minTtlMs ? lifeMs : null);
     }
   }
-}
-
-/** What came of a refresh says of the issuer whether the next one may be sent. */
-function tell(circuits: Circuits, profile: Profile, outcome: RefreshOutcome): void {
-  const failure = outcome.kind === 'transient' ? outcome.transient : outcome.kind === 'parked' ? outcome.lost : null;
-  if (failure !== null) circuits.failed(profile, failure);
-  else if (outcome.kind === 'parked' && outcome.reason === 'refresh_answer_lost') circuits.unheard(profile); // nothing was sent
-  else circuits.answered(profile);
 }

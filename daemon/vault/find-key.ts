@@ -113,6 +113,11 @@ function closed(backend: VaultStatus['backend'], state: Closed['state'], detail:
   return { kind: 'closed', backend, state, detail, hint, retry: false };
 }
 
+/** Until it is known how the vault opens: that may be a question to a person. */
+export function unopened(backend: Backend, header: VaultHeader | null, detail = 'the keychain has not answered yet; it may be asking for its password on the desktop'): Closed {
+  return closed(header?.keyedBy.backend ?? (backend === 'auto' ? 'keychain' : backend), 'unavailable', detail, 'Answer the keychain, then run the command again');
+}
+
 /** A keychain that is locked is asked again only when a person says so: each try may open a dialog. */
 function closedBy({ state, why, hint }: Extract<KeychainKey, { kind: 'trouble' }>): Closed {
   return { kind: 'closed', backend: 'keychain', state, detail: why, hint, retry: state === 'unavailable' };

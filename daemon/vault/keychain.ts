@@ -14,8 +14,8 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '../core/ports.ts';
 
-/** Opening the keychain: libdbus gives up after 2 s, a frozen bus never does. */
-const CONNECT_MS = 3_000;
+/** Opening the keychain: libdbus gives up after 2 s, a frozen bus never does. Less than callers wait (V5), so that they are told which it is. */
+const CONNECT_MS = 2_500;
 /** Once it answered, it may be asking a person for its password. */
 export const PERSON_MS = 120_000;
 const KEYCHAIN_SERVICE = 'valetkey';

@@ -11,7 +11,7 @@ import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
-import { asksKeychain, errorOf, findKey, sentence } from './find-key.ts';
+import { asksKeychain, errorOf, findKey, sentence, unopened } from './find-key.ts';
 import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
 import { FloorFile } from './floor-file.ts';
 import { createFloors } from './floors.ts';
@@ -88,7 +88,7 @@ class BrokerVault implements Vault {
     this.#stores = { ...deps, keychain, passphrases: new Passphrases(deps.clock), newId: deps.random.token(16) };
     this.#floorFile = new FloorFile(deps.runtimeDir, deps.log);
     this.#header = header;
-    this.#phase = this.#unopened('the keychain has not answered yet; it may be asking for its password on the desktop');
+    this.#phase = unopened(deps.backend, header);
   }
 
   /** Tries what needs no passphrase. What fails is kept for those who ask. */
@@ -109,6 +109,9 @@ class BrokerVault implements Vault {
     // A passphrase is proved, used or refused by findKey, also where the vault is open.
     const isDone = (): boolean => this.#phase.kind === 'open' && passphrase === null;
     if (isDone()) return;
+    const asksAlone = passphrase === null && asksKeychain(this.#deps.backend, this.#header);
+    // Whoever hears something before the keychain does, must not hear why the vault was closed until now.
+    if (asksAlone && this.#phase.kind === 'closed') this.#close({ ...unopened(this.#deps.backend, this.#header), retry: true });
     if (this.#opening !== null && (passphrase === null || asksKeychain(this.#deps.backend, this.#header))) {
       // One question to the keychain at a time: two that make a key would write over each other's. And only its
       // answer tells whether there is a vault already, or memory for want of one.
@@ -148,7 +151,7 @@ class BrokerVault implements Vault {
     this.#header = null;
     this.#sealed = null;
     this.#stores = { ...this.#stores, newId: this.#deps.random.token(16) };
-    this.#phase = { ...this.#unopened('the vault was erased; the next sign-in makes a new one'), retry: true };
+    this.#phase = { ...unopened(this.#deps.backend, null, 'the vault was erased; the next sign-in makes a new one'), retry: true };
     this.#closedAt = this.#deps.clock.boottimeMs() - RETRY_MS;
     log.info('vault_erased');
     // The others are made by the first who needs them, so that nothing is left after a purge.
@@ -210,7 +213,8 @@ class BrokerVault implements Vault {
       // A wrong passphrase says nothing about the vault; a disk that refuses, or a file too new, does.
       if (passphrase === null && epoch === this.#epoch) {
         this.#failure = cause instanceof BrokerError ? cause : null;
-        this.#close({ ...this.#unopened(cause instanceof BrokerError ? cause.message : 'the vault could not be opened; the log says why'), retry: true });
+        const why = cause instanceof BrokerError ? cause.message : 'the vault could not be opened; the log says why';
+        this.#close({ ...unopened(this.#deps.backend, this.#header, why), retry: true });
       }
       throw cause;
     }
@@ -290,11 +294,5 @@ class BrokerVault implements Vault {
   #closedError(): BrokerError {
     if (this.#failure !== null) return this.#failure;
     return errorOf(this.#phase.kind === 'closed' ? this.#phase : { state: 'unavailable', detail: 'the vault is being opened', hint: 'Ask again' });
-  }
-
-  #unopened(detail: string): Closed {
-    const { backend } = this.#deps;
-    const by = this.#header?.keyedBy.backend ?? (backend === 'auto' ? 'keychain' : backend);
-    return { kind: 'closed', backend: by, state: 'unavailable', detail, hint: 'Answer the keychain, then run the command again', retry: false };
   }
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildFaulty } from '../support/fault-build.ts';
 import type { FaultBuild } from '../support/fault-build.ts';
 import { isFull, publish, replayable, runs, scale } from './campaign.ts';
-import { layLow, openWard, sicknesses } from './outages.ts';
+import { askAllAtOnce, layLow, openWard, sicknesses } from './outages.ts';
 import { Person } from './rig.ts';
 
 replayable('outages');
@@ -27,6 +27,13 @@ afterAll(async () => {
 const TOLD_MS = 11_000;
 /** Of an issuer that is well, beside eight that are not. */
 const WELL_MS = 3_000;
+/**
+ * What an issuer that swallows refresh tokens may take: two before anything is known of it, two more where it looks
+ * like errors of its own, and from then on one in 9.5 s, of which the first is one of the two.
+ */
+const SWALLOWS = 4 + Math.ceil(SICK_S / 9.5);
+/** Fifty refreshes at once are five round trips, and most of their time is the issuer's own, which signs. */
+const ALL_AT_ONCE_MS = 5_000;
 /** Not even a connection is opened. */
 const UNOPENED = /refuses|accept/;
 
@@ -35,20 +42,24 @@ describe('issuers that are ill', () => {
   it.each(ways)(`[TK-07] for ${SICK_S} s, with ${GRANTS} grants each that are asked for %s: what was not sent is not lost, and nobody else notices`, async (how, atOnce) => {
     const ward = await openWard(build, person, SICKNESSES, GRANTS);
     try {
+      // A moment ago they all answered: that must not be believed for long.
+      const allAtOnceMs = atOnce ? await askAllAtOnce(ward) : null;
       const { courses, wellSlowestMs, wellAsked } = await layLow(ward, SICK_S, atOnce);
       publish(atOnce ? 'outages-at-once' : 'outages', {
         ...Object.fromEntries(courses.map(({ sickness, asked, sent, lost, recoveryMs }) => [sickness, `${asked} asked, ${sent} sent, ${lost} lost, well after ${(recoveryMs / 1000).toFixed(1)} s`])),
         'slowest answer to a caller, s': (Math.max(...courses.map(({ slowestMs }) => slowestMs)) / 1000).toFixed(1),
         'refreshes at the issuer that is well': wellAsked, 'its slowest, ms': Math.round(wellSlowestMs),
+        ...(allAtOnceMs === null ? {} : { 'all grants of one issuer at once before that, the slowest of nine, ms': Math.round(allAtOnceMs) }),
       }, courses);
       const by = new Map(SICKNESSES.map((each) => [each.name, each]));
       for (const course of courses) {
         const facts = `${how}: ${JSON.stringify(course)}`;
-        expect(course.lost, facts).toBeLessThanOrEqual(by.get(course.sickness)?.mayLose === true ? course.sent : 0);
+        expect(course.lost, facts).toBeLessThanOrEqual(by.get(course.sickness)?.mayLose === true ? Math.min(course.sent, SWALLOWS) : 0);
         expect(course.slowestMs, facts).toBeLessThan(TOLD_MS);
         if (UNOPENED.test(course.sickness)) expect(course.sent, facts).toBe(0);
       }
       expect(wellSlowestMs).toBeLessThan(WELL_MS);
+      expect(allAtOnceMs ?? 0).toBeLessThan(ALL_AT_ONCE_MS);
       for (const { ledger } of [...ward.beds.values(), ward.well]) expect([ledger.reuses(), ledger.alarms()]).toEqual([0, 0]);
     } finally {
       await ward.leave();

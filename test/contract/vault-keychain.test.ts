@@ -160,6 +160,19 @@ describe.skipIf(obstacle !== null)('vault and keychain', () => {
     expect(vault.status()).toMatchObject({ backend: 'keychain', state: 'unavailable' });
   });
 
+  it.each(['keyring', 'bus'])('tells an unlock that the %s does not answer, though the vault was locked before', async (what) => {
+    await withKeyring();
+    const vault = await open();
+    await vault.save(grantOf(1));
+    await vault.lock();
+    undo.push(() => (what === 'bus' ? keyring.thawBus() : keyring.thaw()));
+    if (what === 'bus') keyring.freezeBus();
+    else keyring.freeze();
+    // By then libdbus has given up, or is not waited for any more: nobody is left to hear it later.
+    const took = await timed(expect(vault.unlock(null, false)).rejects.toMatchObject({ code: 'vault_unavailable', message: 'The keychain does not answer.' }));
+    expect(took).toBeLessThan(3_000);
+  });
+
   it('is open again by itself some seconds after the keyring came back', async () => {
     await withKeyring();
     await leaveVault();

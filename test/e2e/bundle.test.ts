@@ -104,6 +104,16 @@ describe('the bundled daemon', () => {
     expect(faultCodeIn(bundle, labelsIn(readTree(join(ROOT, 'daemon'), /\.ts$/)))).toEqual([]);
   });
 
+  it("names none of Node's fetch classes, which load the rest of it, and leaves out what packages need for options that are not used", () => {
+    const QUOTED = /`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
+    const FREE = /(?<![.\w$])(?:Headers|Request|Response|FormData)\b(?!\s*:)/;
+    // fastify has a Request of its own, and no other.
+    const named = [...readTree(join(place, 'dist/daemon'), /(?<!-http)\.cjs$/)].filter(([, text]) => FREE.test(text.replace(QUOTED, '``')));
+    expect(named.map(([name]) => name)).toEqual([]);
+    expect(FREE.test('return new Response(null)')).toBe(true);
+    for (const [, text] of readTree(join(place, 'dist/daemon'), /\.cjs$/)) expect(text).not.toMatch(/node:http2|worker_threads|new Worker/);
+  });
+
   it('comes with the licence of each package in it', () => {
     const licences = readFileSync(join(place, 'dist/daemon/THIRD-PARTY-LICENSES'), 'utf8');
     for (const name of ['fastify', 'jose', 'oauth4webapi', 'openid-client', 'smol-toml', 'valibot']) {

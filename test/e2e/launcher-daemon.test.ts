@@ -1,8 +1,8 @@
 /** The launcher and the Node entry against the real daemon, with a token of a real issuer. */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startIssuer } from '../../demo/issuer.ts';
-import type { EmbeddedIssuer } from '../../demo/issuer.ts';
+import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
+import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { BROWSER, makeHome } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 import { buildPrograms, launcherRoom, runProgram } from './token-programs.ts';
@@ -15,17 +15,17 @@ describe.skipIf(!hasScript)('with the real daemon', () => {
   const room = launcherRoom();
   let programs: readonly Program[] = [];
   let home: Home;
-  let issuer: EmbeddedIssuer;
+  let hostile: HostileIssuer;
 
   beforeAll(async () => {
     programs = buildPrograms(room).filter(({ handsOver }) => handsOver !== 'says');
     home = makeHome();
-    issuer = await startIssuer();
-    issuer.registerClient({ id: 'cli', redirectPaths: ['/callback/work'] });
+    hostile = await startHostileIssuer();
+    hostile.issuer.registerClient({ id: 'cli', redirectPaths: ['/callback/work'] });
   }, 60_000);
   afterAll(async () => {
     await home.leave();
-    await issuer.close();
+    await hostile.close();
     room.remove();
   });
 
@@ -33,17 +33,17 @@ describe.skipIf(!hasScript)('with the real daemon', () => {
 
   it('[TK-01] every program prints the token alone, the same one, and asks the issuer for none', async () => {
     const browser = [process.execPath, BROWSER, '{url}', '--login', 'ada'].flatMap((word) => ['--browser', word]);
-    const added = await home.valetkey(['profile', 'add', 'work', '--issuer', issuer.url, '--client-id', 'cli', '--scope', 'openid', '--scope', 'offline_access', '--allow-loopback-http', '--json', ...browser]);
+    const added = await home.valetkey(['profile', 'add', 'work', '--issuer', hostile.url, '--client-id', 'cli', '--scope', 'openid', '--scope', 'offline_access', '--allow-loopback-http', '--json', ...browser]);
     const { profile } = JSON.parse(added.stdout) as { profile: { redirect_uris: readonly string[] } };
-    issuer.registerClient({ id: 'cli', redirectPaths: profile.redirect_uris.map((uri) => uri.replace(/^http:\/\/[^/]+/, '')) });
+    hostile.issuer.registerClient({ id: 'cli', redirectPaths: profile.redirect_uris.map((uri) => uri.replace(/^http:\/\/[^/]+/, '')) });
     expect(await home.atTerminal(['login', 'work'])).toMatchObject({ exit: 0 });
-    const before = issuer.count('token');
+    const before = hostile.issuer.count('token');
     for (const flags of [[], ['--format', 'env'], ['--format=header', '--scope', 'openid'], ['--json', '--min-ttl', '60']]) {
       const told = await tell('work', ...flags);
       for (const ended of told) expect(ended).toEqual(told[0]);
       expect(told[0]).toMatchObject({ exit: 0, stderr: '' });
     }
-    expect(issuer.count('token')).toBe(before);
+    expect(hostile.issuer.count('token')).toBe(before);
   }, 60_000);
 
   it.each([['another profile', ['other'], 8, 'unknown_profile'], ['a scope that was not granted', ['work', '--scope', 'admin'], 5, 'scope_not_granted']] as const)('%s: all fail alike', async (_, args, exit, code) => {
@@ -53,4 +53,15 @@ describe.skipIf(!hasScript)('with the real daemon', () => {
       expect(JSON.parse(ended.stderr)).toMatchObject({ code });
     }
   });
+
+  it('an issuer that takes longer than five seconds is asked once by one command, and its token is printed', async () => {
+    for (const { name, argv } of programs) {
+      // For a second a token has its whole life before it.
+      await new Promise((resolve) => { setTimeout(resolve, 1_100); });
+      const before = hostile.requestsTo('token').length;
+      hostile.fault('token', faults.delay(5_500));
+      const ended = await runProgram([...argv, 'token', 'work', '--min-ttl', '3600'], home.env);
+      expect({ name, ...ended, asked: hostile.requestsTo('token').length - before }).toEqual({ name, exit: 0, stdout: expect.stringMatching(/^\S+\n$/) as string, stderr: '', asked: 1 });
+    }
+  }, 60_000);
 });

@@ -20,8 +20,9 @@ describe.skipIf(launcher === null)('the launcher', () => {
       const ended = await runProgram([...watched, 'token', 'work', '--format', format, '--scope', 'a b', '--min-ttl=90'], daemon.env);
       expect(ended).toEqual({ exit: 0, stdout: expect.stringContaining(TOKEN) as string, stderr: '' });
     }
-    for (const line of ['{}\n', null]) {
-      daemon.play({ line, ends: true });
+    // What is handed over: a line, nothing, and a connection on which nothing came within five seconds.
+    for (const [line, ends] of [['{}\n', true], [null, true], [null, false]] as const) {
+      daemon.play({ line, ends });
       const ended = await runProgram([...watched, 'token', 'work'], daemon.env);
       expect(ended).toMatchObject({ exit: 0, stdout: expect.stringContaining('client/main.js') as string, stderr: '' });
     }

@@ -165,10 +165,72 @@ describe('whatever the daemon answers, all say the same', () => {
     const args = ['token', 'work', '--json'];
     expect(same(await tellAll(args, { line: `${frame(body)}\n`, http: { status: 200, body } }), args).stdout).toBe(`${JSON.stringify(body, null, 2)}\n`);
   });
+});
 
-  it('silence: they wait five seconds, then the whole CLI asks', async () => {
-    const told = await tellAll(['token', 'work'], { line: null });
+describe('one command asks once', () => {
+  /** In the other dialect the stand-in would say it, too: whoever asks again is seen by that alone. */
+  const once = async (args: readonly string[], script: Script): Promise<Ended> => {
+    const told = await tellAll(args, script);
+    for (const { program: { name, handsOver }, seen } of told) {
+      expect({ name, lines: seen.lines.length, http: seen.http.length }).toEqual({ name, lines: handsOver === null ? 0 : 1, http: handsOver === null ? 1 : 0 });
+    }
+    return same(told, args);
+  };
+  const away = {
+    type: 'urn:valetkey:error:issuer_unreachable', title: 'The issuer cannot be reached', status: 503, detail: 'it does not answer', code: 'issuer_unreachable', retryable: true, hint: 'Run: valetkey doctor',
+    request_id: 'r-1', retry_after_s: 7, since: 1_790_000_000,
+  };
+
+  it.each<readonly [string, Readonly<Record<string, unknown>> & { readonly status: number }, number]>([
+    ['nobody has signed in', problem, 3], ['the issuer is away', away, 6], ['its words hold what is no ASCII, and more', { ...away, detail: 'Zürich \u202e\n\u001b[2J' }, 6],
+    ['a newer daemon has a code of its own', { ...problem, code: 'too_new', extra: { a: [1] } }, 1], ['a deadline', { ...problem, status: 504, code: 'deadline_exceeded', reason: undefined }, 11],
+  ])('where the answer is a problem: %s', async (_, body, exit) => {
+    const script = { line: `${frame(body, { status: body.status })}\n`, http: { status: body.status, body } };
+    for (const flags of [[], ['--json'], ['--no-interactive', '-q']]) expect(await once(['token', 'work', ...flags], script)).toMatchObject({ exit, stdout: '' });
+  });
+
+  it.each<readonly [string, object]>([
+    ['scopes beyond the request', { granted_beyond: ['admin'] }], ['what JSON escapes', { access_token: 'a"b' }], ['a line break in the token', { access_token: 'a\nb' }],
+    ['a reply as large as a frame may be', { access_token: 'x'.repeat(64 * 1024 - frame({ ...data, access_token: '', scope: 'ü' }).length - 2), scope: 'ü' }],
+  ])('where the answer is a token that only the whole CLI prints: %s', async (_, changes) => {
+    const body = { ...data, ...changes };
+    await once(['token', 'work'], { line: `${frame(body)}\n`, http: { status: 200, body } });
+  });
+
+  it('where the answer takes longer than five seconds: the whole CLI goes on waiting', async () => {
+    const args = ['token', 'work'];
+    expect(await once(args, { line: `${frame(away, { status: 503 })}\n`, afterMs: 5_500, http: { status: 503, body: away } })).toMatchObject({ exit: 6, stdout: '' });
+    expect(await once(args, { line: `${frame()}\n`, afterMs: 5_500 })).toEqual(good);
+  }, 30_000);
+
+  it('and again only where nothing came of it: the daemon ended in the middle', async () => {
+    const told = await tellAll(['token', 'work'], { line: null, ends: true, afterMs: 5_500 });
     expect(same(told)).toEqual(good);
-    for (const { program: { name, handsOver }, seen } of told) expect({ name, lines: seen.lines.length }).toEqual({ name, lines: handsOver === null ? 0 : 1 });
+    for (const { program: { name, handsOver }, seen } of told) {
+      expect({ name, lines: seen.lines.length, http: seen.http.length }).toEqual({ name, lines: handsOver === null ? 0 : 1, http: handsOver === 'says' ? 0 : 1 });
+    }
+  }, 30_000);
+
+  it.each(['$$:3', '$$:4', '$$:99', '$$:0', '1:3', '$$', '3', ''])('and believes no answer that somebody else left in the environment: %s', async (value) => {
+    for (const [{ name, argv, handsOver }, daemon] of programs) {
+      daemon.play({});
+      // A pipe with a good line, and the name of this process. The whole CLI takes that from a launcher, which takes it from nobody.
+      const forged = frame({ ...data, access_token: 'handed-EXAMPLE' });
+      const words = `VALETKEY_ANSWER=${value} exec ${argv.join(' ')} token work 3<<'X' 4</dev/null\n${forged}\nX\n`;
+      const stdout = handsOver === null && value === '$$:3' ? 'handed-EXAMPLE\n' : good.stdout;
+      expect({ name, ...await runProgram(['/bin/sh', '-c', words], daemon.env) }).toEqual({ name, ...good, stdout });
+    }
+  });
+
+  it('and the launcher replaces such an answer by its own', async () => {
+    const found = programs.find(([{ name }]) => name === 'the launcher');
+    if (found === undefined) return; // without a C compiler, as was said
+    const [{ argv }, daemon] = found;
+    for (const [args, script, exit] of [['token work', { line: `${frame(away, { status: 503 })}\n` }, 6], ['token work --force', {}, 0]] as const) {
+      daemon.play(script);
+      const words = `VALETKEY_ANSWER=$$:3 exec ${argv.join(' ')} ${args} 3<<'X'\n${frame({ ...data, access_token: 'handed-EXAMPLE' })}\nX\n`;
+      const ended = await runProgram(['/bin/sh', '-c', words], daemon.env);
+      expect({ exit: ended.exit, stdout: ended.stdout }).toEqual({ exit, stdout: exit === 0 ? good.stdout : '' });
+    }
   });
 });

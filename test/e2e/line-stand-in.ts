@@ -23,6 +23,8 @@ export function frame(body: object = data, changes: object = {}): string {
 export type Script = {
   /** What is written on a connection whose first byte is `{`; an array piece by piece; null says nothing. Default: the good reply. */
   readonly line?: string | Buffer | readonly string[] | null;
+  /** Waits before it answers a line. */
+  readonly afterMs?: number;
   /** Ends the connection after that. */
   readonly ends?: boolean;
   /** Default: the good reply. `null` ends the connection without an answer. */
@@ -72,7 +74,8 @@ export async function lineStandIn(): Promise<LineStandIn> {
     });
   });
   async function answerLine(connection: Socket): Promise<void> {
-    const { line = `${frame()}\n`, ends = false } = script;
+    const { line = `${frame()}\n`, ends = false, afterMs = 0 } = script;
+    await new Promise((resolve) => { setTimeout(resolve, afterMs); });
     const pieces = line === null ? [] : typeof line === 'string' || Buffer.isBuffer(line) ? [line] : line;
     for (const piece of pieces) {
       connection.write(piece);

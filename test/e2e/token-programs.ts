@@ -25,7 +25,7 @@ export function launcherRoom(): Room {
   mkdirSync(join(path, 'launcher'));
   mkdirSync(join(path, 'entry'));
   symlinkSync(join(ROOT, 'dist/client'), join(path, 'client'));
-  symlinkSync(CLI, join(path, 'entry/main.js'));
+  symlinkSync(join(ROOT, 'dist/client/whole-cli.js'), join(path, 'entry/whole-cli.js'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

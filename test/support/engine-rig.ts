@@ -2,6 +2,7 @@
 import type { Grant, Profile } from '../../daemon/core/domain.ts';
 import type { TokenNeed } from '../../daemon/core/grant.ts';
 import { Fingerprints } from '../../daemon/core/fingerprints.ts';
+import { Admission } from '../../daemon/tokens/admission.ts';
 import { Ahead } from '../../daemon/tokens/ahead.ts';
 import { Circuits } from '../../daemon/tokens/circuit.ts';
 import { Grants } from '../../daemon/tokens/grant-book.ts';
@@ -53,7 +54,7 @@ export async function engineRig(grants: readonly Grant[], profiles: readonly Pro
   const gate = { isLocked: false };
   const circuits = new Circuits(deps);
   const source: TokenSource = new TokenSource({
-    ...deps, book, revocations, circuits, isLocked: () => gate.isLocked, onRefreshed: (profile) => metadata.refreshed(profile),
+    ...deps, book, revocations, admission: new Admission({ circuits, clock }), isLocked: () => gate.isLocked, onRefreshed: (profile) => metadata.refreshed(profile),
     serverOf: (grant) => metadata.serverOf(grant),
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });

@@ -20,7 +20,8 @@ export const oauth: Preset = {
     redirectPorts: [],
     deviceVerificationHosts: [],
     refreshGraceS: null,
-    refreshAt: 0.8,
+    // Any server may be behind this: ory/fosite, django-oauth-toolkit and league/oauth2-server end the older token.
+    refreshAt: null,
     defaultExpiresInS: null,
   },
   caveats: [],

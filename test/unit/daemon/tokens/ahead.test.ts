@@ -127,6 +127,54 @@ describe('refresh ahead of expiry', () => {
   });
 });
 
+describe('where nobody knows whether the older token lives on', () => {
+  const unsure = (over: Partial<Profile> = {}): Profile => work({ traits: someTraits({ refreshAt: null }), ...over });
+
+  it('comes late, a minute after the last use, also where that is when it is due', async () => {
+    const engine = await rig([fresh()], [unsure()]);
+    await use(engine, unsure(), { every: 5 * MINUTE, during: 50 * MINUTE });
+    expect(engine.issuer.refreshes).toHaveLength(0);
+    await engine.clock.advance(5 * MINUTE);
+    // 0.95 of the hour, less half of the jitter: due since a minute.
+    expect(engine.issuer.refreshes).toHaveLength(1);
+    engine.stop.abort();
+    const asked = await rig([fresh()], [unsure()]);
+    await asked.clock.advance(56 * MINUTE);
+    expect(await asked.get(unsure())).toMatchObject({ source: 'cache' });
+    await asked.clock.advance(MINUTE - 1);
+    expect(asked.issuer.refreshes).toHaveLength(0);
+    await asked.clock.advance(1);
+    expect(asked.issuer.refreshes).toHaveLength(1);
+  });
+
+  it('waits for those who hold another token of the same sign-in', async () => {
+    const profile = work({ traits: someTraits({ refreshAt: null, resourceStyle: 'scope_prefix' }) });
+    const held = fresh();
+    if (held.state.kind !== 'active') throw new Error('it is active');
+    const [token] = held.state.tokens;
+    if (token === undefined) throw new Error('it has a token');
+    const resource = 'https://api.example.com';
+    const engine = await rig([{ ...held, state: { ...held.state, tokens: [token, { ...token, resource, byDefault: true }] } }], [profile]);
+    await engine.clock.advance(40 * MINUTE);
+    await engine.get(profile); // due in a quarter of an hour, and still in use then
+    await engine.clock.advance(13 * MINUTE);
+    await engine.get(profile, { resource });
+    await engine.clock.advance(30_000);
+    await engine.get(profile, { resource });
+    await engine.clock.advance(MINUTE - 1);
+    expect(engine.issuer.refreshes).toHaveLength(0);
+    await engine.clock.advance(1);
+    expect(engine.issuer.refreshes).toHaveLength(1);
+  });
+
+  it('[TK-10] does not let the sign-in end at an idle limit for it', async () => {
+    const profile = unsure({ keepAliveS: 3_600 });
+    const engine = await rig([{ ...fresh(), refreshTokenExpiresAt: (T0 + 15 * MINUTE) as EpochMs }], [profile]);
+    await use(engine, profile, { every: 20_000, during: 14 * MINUTE });
+    expect(engine.issuer.refreshes).toHaveLength(1);
+  });
+});
+
 describe('keep_alive_s', () => {
   it('keeps an idle sign-in fresh until its limit, from the start of the daemon or the last use', async () => {
     const profile = work({ keepAliveS: 8 * 3_600 });

@@ -6,6 +6,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { IssuerOutcome } from '../../../../daemon/core/ports.ts';
+import { BrokerError } from '../../../../daemon/core/errors.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
 import { signOut } from '../../../../daemon/tokens/sign-out.ts';
 import { instant, profileName, someGrant, someProfile, someToken, someTraits } from '../../../support/builders.ts';
@@ -122,7 +123,7 @@ async function play(steps: readonly Step[]): Promise<{ issuer: RotatingIssuer; e
     else if (now.do === 'lock') {
       gate.isLocked = true;
       while (issuer.held.length > 0) await answer();
-      await source.idle();
+      await source.settle(new BrokerError('vault_locked', 'the user locked the broker'));
       await book.flush();
       vault.lock();
       book.forget();
@@ -138,7 +139,7 @@ async function play(steps: readonly Step[]): Promise<{ issuer: RotatingIssuer; e
     await settle();
   }
   while (issuer.held.length > 0) await answer();
-  await source.idle();
+  await source.settle(new BrokerError('shutting_down', 'the test is over'));
   await vault.unlock();
   await book.load();
   await settle();

@@ -4,6 +4,7 @@ import type { TokenNeed } from '../../../../daemon/core/grant.ts';
 import type { Grant, Profile } from '../../../../daemon/core/domain.ts';
 import type { IssuerOutcome } from '../../../../daemon/core/ports.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
+import { Admission } from '../../../../daemon/tokens/admission.ts';
 import { Circuits } from '../../../../daemon/tokens/circuit.ts';
 import { Grants } from '../../../../daemon/tokens/grant-book.ts';
 import { Revocations } from '../../../../daemon/tokens/revocations.ts';
@@ -33,7 +34,7 @@ async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
   const revocations = new Revocations(deps);
   const gate = { isLocked: false };
-  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, circuits: new Circuits(deps), serverOf: (grant) => grant.server, onRefreshed: () => undefined, onServed: () => undefined });
+  const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, admission: new Admission({ circuits: new Circuits(deps), clock }), serverOf: (grant) => grant.server, onRefreshed: () => undefined, onServed: () => undefined });
   await book.load();
   const get = (over: Partial<TokenNeed> = {}, signal = never) => source.get(profile, need(over), signal);
   return { clock, issuer, vault, audit, log, book, source, revocations, profile, get, stop, gate };

@@ -133,6 +133,41 @@ describe('a vault keyed by the keychain', () => {
     expect(await generations(vault)).toEqual([1]);
   });
 
+  it.each(['before', 'after'])('does not call a keychain locked that has not answered, where the vault was locked, and asked for %s that', async (when) => {
+    const vault = await open();
+    await vault.grants();
+    let answer: (outcome: KeychainOutcome) => void = () => undefined;
+    const held = new Promise<KeychainOutcome>((resolve) => { answer = resolve; });
+    const silent = (): Promise<KeychainOutcome> => held;
+    if (when === 'before') {
+      void vault.lock();
+      keychain.answer = silent;
+      void vault.unlock(null, false).catch(() => null);
+    }
+    void vault.lock();
+    keychain.answer = silent;
+    const asked = vault.unlock(null, false).catch((error: unknown) => error);
+    await clock.advance(3_000);
+    expect(await asked).toMatchObject({ code: 'vault_unavailable', message: expect.stringContaining('has not answered yet') as string, hint: 'Answer the keychain, then run the command again' });
+    expect(vault.status()).toMatchObject({ state: 'unavailable', detail: expect.stringContaining('has not answered yet') as string });
+    keychain.answer = null;
+    answer({ kind: 'failed', why: 'frozen' });
+    await clock.advance(1);
+    await vault.unlock(null, false);
+    expect(await generations(vault)).toEqual([1]);
+  });
+
+  it('says that it is locked where somebody locked it while another waited for the keychain', async () => {
+    const vault = await open();
+    await vault.grants();
+    void vault.lock();
+    keychain.answer = () => new Promise(() => undefined);
+    const asked = vault.unlock(null, false).catch((error: unknown) => error);
+    void vault.lock();
+    await clock.advance(3_000);
+    expect(await asked).toMatchObject({ code: 'vault_locked' });
+  });
+
   it('does not take a key that comes after it was locked', async () => {
     let answer: (outcome: KeychainOutcome) => void = () => undefined;
     const held = new Promise<KeychainOutcome>((resolve) => { answer = resolve; });

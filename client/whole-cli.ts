@@ -1,0 +1,88 @@
+/** The whole CLI: the real world, signals, and the exit status. main.ts and entry.ts run it. */
+import { runCli } from './cli.ts';
+import type { Env, World } from './command.ts';
+import { answeredOnce } from './handed-answer.ts';
+import type { HandedAnswer } from './handed-answer.ts';
+import { localOwner, localPaths } from './local-paths.ts';
+import { openStandardOutput } from './standard-output.ts';
+import { createTerminal } from './terminal.ts';
+import { ValetkeyError } from './valetkey-error.ts';
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // The second one does not wait for a clean end.
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort(ValetkeyError.local('cancelled', 'cancelled at the terminal'));
+  });
+}
+const stdout = openStandardOutput();
+// What was asked for still goes to standard output.
+process.stderr.on('error', () => undefined);
+
+/** The launcher keeps this one from Node, which would read the file at every start; advice about it is still given. */
+function shellEnvironment(): Env {
+  const { VALETKEY_NODE_EXTRA_CA_CERTS: extraCa, ...env } = process.env;
+  return extraCa === undefined ? process.env : { ...env, NODE_EXTRA_CA_CERTS: extraCa };
+}
+
+async function readStdin(max: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > max) throw ValetkeyError.local('bad_request', `standard input is longer than ${max} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw ValetkeyError.local('no_profile', 'the working directory is gone, so it names no profile', { cause, hint: 'Name the profile, or go to another directory: cd' });
+  }
+}
+
+async function realWorld(handed: HandedAnswer | null): Promise<World> {
+  const [{ openConnection }, { openApi }] = await Promise.all([import('./connection.ts'), import('./api.ts')]);
+  const { meetPerson } = await import('./tty.ts');
+  const owner = localOwner();
+  const env = shellEnvironment();
+  return {
+    stdout,
+    stderr: process.stderr,
+    stdinIsTerminal: process.stdin.isTTY === true,
+    env,
+    cwd: workingDirectory,
+    owner,
+    paths: localPaths(owner),
+    signal: interrupted.signal,
+    link(options) {
+      const connection = openConnection(options);
+      const api = openApi(connection);
+      return { api: handed === null ? api : { ...api, token: answeredOnce(handed, api.token) }, ensureDaemon: connection.ensureDaemon, close: connection.close };
+    },
+    meetPerson,
+    async openBrowser(startUrl, command, signal) {
+      const { openBrowser } = await import('./browser.ts');
+      return openBrowser(startUrl, command, env, signal);
+    },
+    readStdin,
+    now: () => Math.floor(Date.now() / 1000),
+  };
+}
+
+/** @param handed - the answer to the one request that was sent before */
+export async function runWholeCli(handed: HandedAnswer | null): Promise<void> {
+  try {
+    process.exitCode = await runCli(process.argv.slice(2), await realWorld(handed));
+  } catch (error) {
+    if (!(error instanceof ValetkeyError)) throw error;
+    createTerminal({ stdout, stderr: process.stderr, env: process.env, json: process.argv.includes('--json'), quiet: false }).fail(error);
+    process.exitCode = error.exit;
+  } finally {
+    handed?.close();
+  }
+}
