@@ -55,11 +55,12 @@ export async function auditVerify(context: CommandContext, options: VerifyOption
     throw ValetkeyError.local('audit_broken', `${join(paths.auditDir, verdict.file)}, line ${verdict.line}: ${verdict.why}`);
   }
   const trust = trustOf(verdict, daemon, kid);
-  const signed = verdict.signed?.seq ?? 0;
-  if (terminal.json) return terminal.document({ ...verdict, unsigned: verdict.records - signed, trust, key: daemon?.key ?? null, compared_with_daemon: daemon !== null });
+  // The record of the signature itself is neither signed nor loose.
+  const unsigned = verdict.records - (verdict.signed === null ? 0 : verdict.signed.seq + 1);
+  if (terminal.json) return terminal.document({ ...verdict, unsigned, trust, key: daemon?.key ?? null, compared_with_daemon: daemon !== null });
   terminal.line(`The chain of ${count(verdict.records, 'record')} in ${count(verdict.files, 'file')} is whole.`);
   terminal.facts([
-    ['Signed', verdict.signed === null ? TRUST.none : `up to record ${signed} of ${verdict.records}, ${timeWords(verdict.signed.at)}`],
+    ['Signed', verdict.signed === null ? TRUST.none : `${unsigned === 0 ? 'all of it' : `up to record ${verdict.signed.seq}, so the last ${count(unsigned, 'record')} not yet`}, ${timeWords(verdict.signed.at)}`],
     ...(verdict.signed === null ? [] : [['Key', `${verdict.signed.kid}, ${TRUST[trust]}`] as const]),
     ['Daemon', daemon === null ? 'none runs: records after the last signature could be missing at the end' : 'its own record of the end agrees'],
     ...(verdict.torn.length === 0 ? [] : [['Torn by crashes', `lines ${verdict.torn.join(', ')}, each closed by a record that says so`] as const]),

@@ -4,14 +4,14 @@ import { lstat, mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BrokerError } from '../core/errors.ts';
-import { AUDIT_VERSION } from '../../shared/audit-line.ts';
+import { AUDIT_VERSION, readAuditLine } from '../../shared/audit-line.ts';
 import type { AuditRecord, Head } from '../../shared/audit-line.ts';
 import { LINE_MAX, parseLine, START } from './chain.ts';
 
 const POSIX = process.platform !== 'win32';
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 /** Room for a torn line and whole ones before it; and what detectors learn from. */
-const TAIL = 16 * LINE_MAX;
+const TAIL = 8 * LINE_MAX;
 
 export async function makeAuditDir(dir: string): Promise<void> {
   await makeDir(dir);
@@ -75,7 +75,8 @@ export async function readTail(handle: FileHandle, path: string): Promise<Tail> 
   const lines = bytes.toString('latin1', 0, bytesRead).split('\n');
   const isUnfinished = lines.at(-1) !== '';
   if (!isUnfinished) lines.pop();
-  const records = lines.map((line) => parseLine(Buffer.from(line, 'latin1').toString()));
+  const texts = lines.map((line) => Buffer.from(line, 'latin1').toString());
+  const records = texts.map((text) => readAuditLine(text)?.record ?? null);
   const at = records.findLastIndex((record) => record !== null);
   const last = records[at] ?? null;
   if (last !== null && last.v > AUDIT_VERSION) {
@@ -85,7 +86,7 @@ export async function readTail(handle: FileHandle, path: string): Promise<Tail> 
     head: last === null ? START : { seq: last.seq, hash: last.hash },
     torn: at === lines.length - 1 ? null : lines.slice(at + 1).join('\n'),
     isUnfinished,
-    isAltered: last?.holds === false,
+    isAltered: last !== null && parseLine(texts[at] ?? '')?.holds !== true,
     records: records.filter((record) => record !== null),
   };
 }

@@ -129,8 +129,9 @@ export const DETECTORS: readonly Detector[] = [
     create: () => {
       const isOften = rate(DENIAL_MS, DENIALS);
       const once = oncePerWindow();
-      return ({ at, event, caller }) => {
-        const program = event === 'token_refused' ? programOf(caller) : null;
+      return ({ at, event, caller, facts }) => {
+        // Whoever asks while the user has locked the broker wants nothing forbidden.
+        const program = event === 'token_refused' && facts['rule'] !== 'user-lock' ? programOf(caller) : null;
         return program !== null && isOften(program.path, at) && once(program.path, at)
           ? { what: `${program.path} was refused ${DENIALS} times within five minutes`, facts: { path: program.path, refusals: DENIALS, within_s: DENIAL_MS / 1000 } } : null;
       };

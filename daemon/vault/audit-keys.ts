@@ -53,6 +53,11 @@ export class SealedAuditKeys implements AuditKeys {
     this.#last = last;
   }
 
+  /** For the vault that takes the place of this one. */
+  get kept(): KeptAuditKeys {
+    return { seed: this.#seed, last: this.#last };
+  }
+
   get last(): Head | null {
     return this.#last;
   }

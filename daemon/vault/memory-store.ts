@@ -5,12 +5,16 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
 import { newSeed, SealedAuditKeys } from './audit-keys.ts';
+import type { KeptAuditKeys } from './audit-keys.ts';
 import type { ClientSecret } from './records.ts';
 import type { Store } from './store.ts';
 
+/** A vault that takes over what was kept in memory; the keys of the audit too, so that its tokens can still be traced. */
+export type Heir = Store & { takeAuditKeys(kept: KeptAuditKeys): Promise<void> };
+
 export type MemoryStore = Store & {
   /** Saves everything that this holds in another store. */
-  copyTo(store: Store): Promise<void>;
+  copyTo(store: Heir): Promise<void>;
   clear(): void;
 };
 
@@ -54,10 +58,11 @@ export function createMemoryStore(): MemoryStore {
       for (const [profile, intent] of intents) await store.beginRefresh(profile, intent);
       for (const revocation of revocations.values()) await store.saveRevocation(revocation);
       for (const [profile, { digest, secret }] of secrets) await store.saveClientSecret(profile, digest, secret);
+      if (auditKeys !== null) await store.takeAuditKeys(auditKeys.kept);
     },
     clear() {
       for (const map of [grants, intents, revocations, secrets]) map.clear();
-      auditKeys?.close();
+      // Whoever still signs with them may, until the new vault's are taken up: they are the same.
       auditKeys = null;
     },
   };

@@ -220,6 +220,10 @@ export class SealedStore implements Store {
     return keys;
   }
 
+  takeAuditKeys(kept: KeptAuditKeys): Promise<void> {
+    return this.#saveAuditKeys(kept);
+  }
+
   #saveAuditKeys(kept: KeptAuditKeys): Promise<void> {
     return this.#inTurn('secrets', AUDIT_KEYS, async () => {
       const sealed = await this.#open().use((key) => seal(key, plainBinding('audit', this.#vault, AUDIT_KEYS), encodeAuditKeys(kept)));

@@ -16,7 +16,7 @@ import { someFacts } from '../support/builders.ts';
 import { collectCanaries, searchBytes } from '../support/canaries.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
-import { codeOf, readDocument, rowsOf } from '../unit/docs/markdown.ts';
+import { codeOf, readDocument, rowsOf, sectionOf } from '../unit/docs/markdown.ts';
 
 let issuer: EmbeddedIssuer;
 let vk: InProcess;
@@ -111,6 +111,22 @@ describe('the log', () => {
     expect(searchBytes('inventory', JSON.stringify(inventory), collectCanaries(issuer.minted, {}))).toEqual([]);
   });
 
+  it('[AL-06] what is unusual is a record, and stands in the status and the state of the log', async () => {
+    vk.caller = { uid: 4_242 };
+    for (let n = 0; n < 7; n += 1) expect((await vk.api('POST', '/v1/token', { profile: 'work' })).body).toMatchObject({ code: 'policy_denied' });
+    vk.caller = {};
+    expect(of('detected')).toMatchObject([{ profile: 'work', caller: { uid: 4_242 }, facts: { detector: 'repeated_denials', path: expect.any(String), refusals: 5 } }]);
+    expect((await vk.api('GET', '/v1/audit')).body.detections).toMatchObject([{ detector: 'repeated_denials', profile: 'work' }]);
+    expect((await vk.api('GET', '/v1/status')).body.warnings).toContainEqual(expect.stringMatching(/^noticed: .* was refused 5 times within five minutes/));
+    await vk.restart();
+    await vk.api('POST', '/v1/unlock', { passphrase: PASSPHRASE });
+    vk.caller = { uid: 4_242 };
+    // The window goes on: what the log ends with was learned.
+    for (let n = 0; n < 7; n += 1) await vk.api('POST', '/v1/token', { profile: 'work' });
+    vk.caller = {};
+    expect(of('detected')).toHaveLength(1);
+  });
+
   it('[AL-01] every verb leaves its event, with the facts that docs/audit.md names and no others', async () => {
     vk.facts = someFacts({ automation: 'CI' });
     await vk.api('POST', '/v1/logins', { profile: 'work' });
@@ -125,10 +141,10 @@ describe('the log', () => {
     await vk.api('DELETE', '/v1/profiles/second');
     await vk.api('DELETE', '/v1/grants/work');
     await vk.api('POST', '/v1/purge');
-    const documented = new Map(rowsOf(readDocument('docs/audit.md')).filter(([event]) => /^`[a-z_]+`$/.test(event ?? '')).map(([event, , facts]) => [codeOf(event), [...(facts ?? '').matchAll(/`([a-z_]+)`/g)].map(([, name]) => name)]));
+    const documented = new Map(rowsOf(sectionOf(readDocument('docs/audit.md'), 'What is recorded')).filter(([event]) => /^`[a-z_]+`$/.test(event ?? '')).map(([event, , facts]) => [codeOf(event), [...(facts ?? '').matchAll(/`([a-z_]+)`/g)].map(([, name]) => name)]));
     const seen = new Set(records().map(({ event }) => event));
     expect([...seen].toSorted()).toEqual([
-      'audit_checkpoint', 'config_reloaded', 'daemon_started', 'daemon_stopped', 'grant_removed', 'locked', 'login_decided', 'login_failed', 'login_finished',
+      'audit_checkpoint', 'config_reloaded', 'daemon_started', 'daemon_stopped', 'detected', 'grant_removed', 'locked', 'login_decided', 'login_failed', 'login_finished',
       'profile_added', 'profile_removed', 'purged', 'token_refreshed', 'token_refused', 'token_released', 'token_revoked', 'unlocked',
     ]);
     for (const { event, facts } of records()) {
@@ -138,7 +154,7 @@ describe('the log', () => {
     const required = { token_released: ['flow', 'tenant', 'account', 'issuer', 'client_id', 'scopes', 'resource', 'acr', 'amr', 'rule', 'token', 'signed_in_at'], login_finished: ['login', 'flow', 'reason', 'issuer', 'client_id', 'scopes', 'resource', 'tenant', 'account', 'acr', 'amr', 'signed_in_at'], login_decided: ['outcome', 'reason', 'rule', 'input', 'issuer', 'client_id', 'scopes'], token_refreshed: ['token', 'flow', 'issuer', 'scopes', 'resource', 'acr'], token_refused: ['rule', 'reason'], token_revoked: ['token', 'issuer', 'outcome'] } as const;
     for (const [event, names] of Object.entries(required)) for (const record of of(event)) expect(Object.keys(record.facts), event).toEqual(expect.arrayContaining([...names]));
     for (const event of ['token_released', 'token_refused', 'login_decided', 'login_finished', 'locked', 'profile_added', 'grant_removed', 'purged']) {
-      for (const record of of(event)) expect(record.caller, event).toMatchObject({ pid: process.pid });
+      for (const each of of(event)) expect(each.caller, event).toMatchObject({ pid: process.pid });
     }
     expect(await verifyAudit(file())).toMatchObject({ kind: 'intact' });
   });

@@ -52,7 +52,7 @@ section { padding: 20px 22px 22px; }
 .c0 { fill: var(--c0); } .c1 { fill: var(--c1); } .c2 { fill: var(--c2); } .c3 { fill: var(--c3); } .c4 { fill: var(--c4); } .c5 { fill: var(--c5); } .c6 { fill: var(--c6); }
 .refused { fill: var(--bad); } .fill { fill: var(--accent); fill-opacity: .24; stroke: var(--accent); stroke-width: 1.3; vector-effect: non-scaling-stroke; } .hit { fill: transparent; } .hit:hover { fill: var(--accent); fill-opacity: .2; }
 .tag { display: inline-block; font-size: 11.5px; line-height: 1.45; padding: 0 6px; border-radius: 5px; border: 1px solid currentColor; color: var(--soft); margin-left: 6px; white-space: nowrap; }
-.tag.agent { color: var(--c4); } .tag.workload { color: var(--c2); } .tag.bad { color: var(--bad); } .tag.warn { color: var(--warn); } .tag.good { color: var(--good); } .why .tag, time + .tag { margin-left: 0; }
+.tag.agent { color: var(--c4); } .tag.workload { color: var(--c2); } .tag.bad { color: var(--bad); } .tag.warn { color: var(--warn); } .tag.good { color: var(--good); } .tag.lone { margin-left: 0; }
 .scroll { overflow-x: auto; margin: 0 -22px; padding: 0 22px; } .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; } th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); }
 th, td { padding: 7px 18px 7px 0; border-top: 1px solid var(--grid); vertical-align: top; } thead th { border-top: 0; padding-top: 4px; white-space: nowrap; } td:last-child, th:last-child { padding-right: 0; }
@@ -61,7 +61,7 @@ td .why { display: block; color: var(--soft); font-size: 13px; max-width: 52ch; 
 .matrix td, .matrix th { text-align: center; padding: 4px 6px; min-width: 72px; font-variant-numeric: tabular-nums; } .matrix th:first-child { text-align: left; min-width: 150px; padding-left: 0; color: var(--ink); } .matrix tbody th { font-weight: 400; font-size: 14px; }
 .matrix tbody td, .matrix tbody th { vertical-align: middle; } .matrix .none { color: var(--line); } .heat { display: block; border-radius: 6px; padding: 3px 0; background: var(--grid); }
 .heat.h2 { background: color-mix(in srgb, var(--accent) 16%, var(--card)); } .heat.h3 { background: color-mix(in srgb, var(--accent) 28%, var(--card)); } .heat.h4 { background: color-mix(in srgb, var(--accent) 42%, var(--card)); font-weight: 600; }
-details { margin-top: 14px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; } summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 3px; } details .scroll { margin-top: 8px; }
+h2 + .scroll { margin-top: 8px; } details { margin-top: 14px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; } summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 3px; } details .scroll { margin-top: 8px; }
 code { font: 13px/1.5 ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: 168px 1fr; gap: 5px 16px; margin: 10px 0 0; } dt { color: var(--soft); } dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 footer { color: var(--soft); font-size: 13px; margin-top: 22px; }

@@ -68,7 +68,10 @@ function policyWarnings({ policies: { trouble } }: Broker): readonly string[] {
 
 function auditWarnings(broker: Broker): readonly string[] {
   const trouble = broker.audit.trouble();
-  return trouble === null ? [] : [`audit: ${trouble}`];
+  return [
+    ...(trouble === null ? [] : [`audit: ${trouble}`]),
+    ...broker.audit.state().detections.map(({ what }) => `noticed: ${what} (valetkey audit search --event detected)`),
+  ];
 }
 
 function grantWarnings(broker: Broker): readonly string[] {

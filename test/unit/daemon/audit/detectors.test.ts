@@ -56,6 +56,7 @@ describe('[AL-06] each scenario yields one event', () => {
     expect(names(repeat(9, 10_000, (at) => refused(at)))).toEqual(['repeated_denials']);
     expect(names(repeat(9, 2 * MINUTE, (at) => refused(at)))).toEqual([]);
     expect(names([0, 1, 2, 3, 4, 5].map((n) => refused(n, `/bin/${n}`)))).toEqual([]);
+    expect(names(repeat(9, 10_000, (at) => [at, 'token_refused', { caller: caller('/bin/a'), facts: { rule: 'user-lock' } }]))).toEqual([]);
   });
 
   it('a program that never took a token of this profile, once its users are known', () => {
