@@ -1,6 +1,6 @@
 /**
  * Who took part, from a record of any age: those of earlier versions lack what is known of callers by now, and say
- * less. What is known stands in the caller itself, or under `origin`. All of it is text that programs chose (paths, names); whoever shows it cleans or escapes it.
+ * less. All of it is text that programs chose (paths, names); whoever shows it cleans or escapes it.
  */
 import { isFacts } from '../../shared/audit-line.ts';
 import type { Facts } from '../../shared/audit-line.ts';
@@ -57,9 +57,8 @@ export function viewCaller(caller: Facts | null): CallerView | null {
     digest: textOf(origin['digest']),
     pid: numberOf(caller['pid']), uid: numberOf(caller['uid']),
     kind: textOf(origin['class']), agent: textOf(origin['agent']), unit: textOf(origin['unit']),
-    marks: ['container', 'remote', 'forwarded', 'orphan'].filter((mark) => origin[mark] === true),
-    // Records keep the names of the parents; what is not in a record yet, the parents themselves.
-    lineage: lineage.length > 0 ? lineage.map((parent) => textOf(parent['name']) ?? textOf(parent['executable']) ?? '?') : wordsOf(origin['parents']),
+    marks: [...['container', 'remote', 'forwarded'].filter((mark) => origin[mark] === true), ...(origin['isOrphan'] === true ? ['orphan'] : [])],
+    lineage: lineage.map((parent) => textOf(parent['name']) ?? '?'),
   };
 }
 

@@ -42,7 +42,7 @@ describe('the line dialect', () => {
     const [framed] = await line().ask({ type: 'token', id: 1, data: token }).wait(1);
     expect(framed?.['data']).toEqual((await vk.api('POST', '/v1/token', token)).body);
     const client = line();
-    const quiet = ['token', 'startLogin', 'login', 'cancelLogin', 'confirmLogin', 'profiles', 'addProfile', 'removeProfile', 'checkPolicy', 'explainPolicy', 'grants', 'logout', 'unlock', 'status', 'reload', 'openapi'];
+    const quiet = ['token', 'startLogin', 'login', 'cancelLogin', 'confirmLogin', 'profiles', 'addProfile', 'removeProfile', 'checkPolicy', 'explainPolicy', 'grants', 'logout', 'approvals', 'answerApproval', 'revokeApproval', 'unlock', 'status', 'whoami', 'reload', 'audit', 'trace', 'openapi'];
     for (const type of quiet) client.ask({ type, id: type, data: type === 'unlock' ? { create: 'x' } : {} });
     const replies = await client.wait(quiet.length);
     expect(replies.map(({ type }) => type).toSorted()).toEqual(quiet.toSorted());
