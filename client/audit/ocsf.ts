@@ -51,6 +51,7 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   detected: row(FINDING, 1, 'Create', SUCCESS, HIGH),
   audit_repaired: row(BASE, OTHER, 'Log Repaired', SUCCESS, MEDIUM),
   audit_checkpoint: row(BASE, OTHER, 'Log Signed'),
+  audit_unsigned: row(BASE, OTHER, 'Log Unsigned', SUCCESS, MEDIUM),
   audit_truncated: row(BASE, OTHER, 'Log Truncated', FAILURE, CRITICAL),
 };
 

@@ -14,7 +14,7 @@ const TELLING: Readonly<Record<string, readonly string[]>> = {
   login_decided: ['outcome', 'reason', 'failed_probes'], login_finished: ['flow', 'acr'], login_failed: ['flow', 'code'],
   token_released: ['source', 'scopes', 'resource', 'rule', 'more_since_last'], token_refused: ['rule', 'reason'],
   token_refreshed: ['generation', 'scopes'], refresh_failed: ['why'], grant_parked: ['reason', 'why'], token_revoked: ['token_kind', 'outcome'],
-  peer_refused: ['where', 'uid', 'reason'], detected: ['detector', 'what'], unlocked: ['backend'], audit_checkpoint: ['kid'], audit_truncated: ['signed_seq', 'found_seq'],
+  peer_refused: ['where', 'uid', 'reason'], detected: ['detector', 'what'], unlocked: ['backend'], audit_checkpoint: ['kid'], audit_truncated: ['signed_seq', 'found_seq'], audit_unsigned: ['from_seq', 'to_seq'],
 };
 
 function factWords(value: unknown): string | null {

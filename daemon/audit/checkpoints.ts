@@ -15,6 +15,8 @@ type CheckpointDeps = { readonly clock: Clock; readonly log: Log; readonly appen
 
 export class Checkpoints {
   readonly #deps: CheckpointDeps;
+  /** Where the log ended when this run began; null once it was compared. */
+  #found: Head | null;
   #keys: AuditKeys | null = null;
   #signed: Head | null = null;
   /** Records since the last signature, and when the first of them came. */
@@ -26,6 +28,7 @@ export class Checkpoints {
 
   constructor(deps: CheckpointDeps) {
     this.#deps = deps;
+    this.#found = deps.head();
   }
 
   get signed(): Head | null {
@@ -93,9 +96,16 @@ export class Checkpoints {
 
   /** The vault's word against the file's: nobody can write the first one without the vault's key. */
   #compare({ last }: AuditKeys): void {
-    const { seq, hash } = this.#deps.head();
-    if (last === null || seq > last.seq || (seq === last.seq && hash === last.hash)) return;
-    this.#deps.log.error('audit_truncated', { signed: last.seq, found: seq });
-    this.#deps.append(ownEvent('audit_truncated', { signed_seq: last.seq, signed_hash: last.hash, found_seq: seq }));
+    const found = this.#found;
+    this.#found = null;
+    if (last === null || found === null || (found.seq === last.seq && found.hash === last.hash)) return;
+    if (found.seq > last.seq) {
+      // A crash leaves such records, and so does a daemon that ended locked; but so does who writes some of his own.
+      this.#deps.log.warn('audit_unsigned', { signed: last.seq, found: found.seq });
+      this.#deps.append(ownEvent('audit_unsigned', { from_seq: last.seq + 1, to_seq: found.seq }));
+      return;
+    }
+    this.#deps.log.error('audit_truncated', { signed: last.seq, found: found.seq });
+    this.#deps.append(ownEvent('audit_truncated', { signed_seq: last.seq, signed_hash: last.hash, found_seq: found.seq }));
   }
 }

@@ -129,6 +129,21 @@ describe('checkpoints', () => {
     expect(await verifyAudit(path)).toMatchObject({ kind: 'intact' });
   });
 
+  it('what nobody had signed when the daemon came back is named before it is signed, once', async () => {
+    await write(2);
+    const signed = keys.last?.seq ?? 0;
+    // As a daemon without keys would, or anybody who can write the file.
+    const stranger = await open();
+    await stranger.append(event(66));
+    await stranger.close();
+    await write(1, 3);
+    expect(records().filter((r) => r.event === 'audit_unsigned').map(({ facts }) => facts)).toEqual([{ from_seq: signed + 1, to_seq: signed + 1 }]);
+    await write(1, 4);
+    expect(records().filter((r) => r.event === 'audit_unsigned')).toHaveLength(1);
+    expect(log.lines.filter((line) => line.event === 'audit_truncated')).toEqual([]);
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'intact' });
+  });
+
   it('are not remembered by the vault before they are on the disk', async () => {
     const audit = await open();
     await audit.append(event(1));
