@@ -4,7 +4,7 @@
  */
 import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
-import type { Caller, Profile } from '../../core/domain.ts';
+import type { Caller, Grant, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
@@ -66,7 +66,7 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
     return noteRefusal(broker, ask, profile, claimed, asked, cause);
   }
   const cached = broker.lifecycle.isOpen ? broker.source.cached(profile, need) : null;
-  return cached === null ? obtain(broker, ask, profile, need, claimed, rule) : release(broker, ask, profile, cached, claimed, rule);
+  return cached === null ? obtain(broker, ask, profile, need, claimed, rule, { policy, subject, grant }) : release(broker, ask, profile, cached, claimed, rule);
 }
 
 /** On record before it leaves (AL-01). */
@@ -76,7 +76,10 @@ function release(broker: Broker, ask: Ask, profile: Profile, { token: released, 
   return recorded === null ? encoded() : recorded.then(encoded);
 }
 
-async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed): Promise<Encoded> {
+/** What the decision was made by. */
+type Grounds = { readonly policy: Policy; readonly subject: Subject; readonly grant: Grant | null };
+
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed, { policy, subject, grant }: Grounds): Promise<Encoded> {
   const body = ask.body as Body; // parsed by this method's schema
   await broker.lifecycle.ensureOpen();
   let served: Served;
@@ -86,7 +89,9 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
     if (cause instanceof BrokerError && (cause.code === 'policy_denied' || cause.code === 'as_token_too_long')) return noteRefusal(broker, ask, profile, claimed, need, cause);
     throw await withLogin(broker, cause, profile, need, body, ask);
   }
-  return release(broker, ask, profile, served, claimed, rule);
+  // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
+  const isStale = grant === null || broker.policies.inForce() !== policy;
+  return isStale ? ruled(broker, ask, profile, claimed, broker.policies.current(), subject) : release(broker, ask, profile, served, claimed, rule);
 }
 
 async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, ruling: Ruling): Promise<never> {
