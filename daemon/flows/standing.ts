@@ -27,7 +27,7 @@ export type Standing = {
 export function standingOf(policy: Policy | null, config: Config, profile: Profile, subject: Subject, scopes: readonly string[]): Standing {
   if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
   const decision = decide(policy, subject, {
-    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, tier: profile.tier,
+    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, tier: profile.tier, isSignIn: true,
   });
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;
   return {

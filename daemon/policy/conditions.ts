@@ -77,7 +77,8 @@ function ageCondition(limitS: number, over: boolean): Condition {
 }
 
 /** All have to hold. What tells most rules apart comes first: the first `no` ends the look. */
-export function compileWhen(when: When): readonly Condition[] {
+/** @param denies - whether the rule does; what gives a tier does not */
+export function compileWhen(when: When, denies: boolean | null): readonly Condition[] {
   const made: (Condition | null)[] = [
     when.executable === null ? null : textCondition('executable', when.executable, ({ subject }) => subject.origin.program.executable ?? undefined),
     when.script === null ? null : textCondition('script', when.script, ({ subject }) => scriptOf(subject.origin)),
@@ -90,7 +91,7 @@ export function compileWhen(when: When): readonly Condition[] {
     when.terminal === null ? null : flagCondition('terminal', when.terminal, ({ subject }) => subject.terminal !== null),
     when.profile === null ? null : textCondition('profile', when.profile, ({ request }) => request.profile),
     when.issuer === null ? null : textCondition('issuer', when.issuer, ({ request }) => request.issuer),
-    when.tenant === null ? null : textCondition('tenant', when.tenant, ({ request }) => request.tenant ?? undefined),
+    when.tenant === null ? null : tenantCondition(when.tenant, denies),
     when.resource === null ? null : textCondition('resource', when.resource, ({ request }) => request.resource),
     when.flow === null ? null : textCondition('flow', when.flow, ({ request }) => request.flow ?? undefined),
     when.signedInOverS === null ? null : ageCondition(when.signedInOverS, true),
@@ -102,6 +103,12 @@ export function compileWhen(when: When): readonly Condition[] {
     when.ancestor === null ? null : ancestorCondition(when.ancestor),
   ];
   return made.filter((each) => each !== null);
+}
+
+/** A sign-in is not refused for a tenant that nobody can know yet: its tokens are, once it is known to be the wrong one. */
+function tenantCondition(patterns: readonly string[], denies: boolean | null): Condition {
+  const { holds, says } = textCondition('tenant', patterns, ({ request }) => request.tenant ?? undefined);
+  return { says, holds: (facts, tier) => (facts.request.isSignIn && facts.request.tenant === null && denies !== null ? truth(!denies) : holds(facts, tier)) };
 }
 
 function tierCondition(wanted: Tier): Condition {

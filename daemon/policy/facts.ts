@@ -21,6 +21,8 @@ export type PolicyRequest = {
   readonly signedInS: number | null;
   /** As the profile says. */
   readonly tier: Tier;
+  /** No token leaves by this decision: it is about a sign-in, of which the tenant is known at its end only. */
+  readonly isSignIn: boolean;
 };
 
 export type Facts = { readonly subject: Subject; readonly request: PolicyRequest };

@@ -28,13 +28,13 @@ export type Look = { readonly rule: string; readonly source: PolicySource; reado
 
 export function compileRules({ source, rules }: PolicyDocument): readonly CompiledRule[] {
   return rules.map(({ name, when, verdict, ceiling, reason }) => ({
-    conditions: compileWhen(when),
+    conditions: compileWhen(when, verdict.kind === 'deny'),
     hit: { rule: name, source, reason, verdict, strictness: strictnessOf(verdict), limits: limitsOf(ceiling, `${source}/${name}`) },
   }));
 }
 
 export function compileLifts(lifts: readonly Lift[]): readonly CompiledLift[] {
-  return lifts.map(({ name, when, tier }) => ({ name, conditions: compileWhen(when), rank: tierRank(tier) }));
+  return lifts.map(({ name, when, tier }) => ({ name, conditions: compileWhen(when, null), rank: tierRank(tier) }));
 }
 
 /** All conditions together: one `no` is a no, whatever else is not known. */

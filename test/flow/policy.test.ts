@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Caller, Origin } from '../../daemon/core/domain.ts';
 import { someCaller, someFacts, someOrigin } from '../support/builders.ts';
-import { startHostileIssuer } from '../support/hostile-issuer.ts';
+import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
@@ -70,6 +70,27 @@ describe('policy at every token', () => {
     await vk.daemon.reload(); // as SIGHUP does
     expect(await token()).toMatchObject({ source: 'cache' });
     expect(await warnings()).not.toContain('policy');
+  });
+
+  it('[GV-01] asks again where policy changed while a caller waited for a refresh', async () => {
+    await vk.signIn('work', 'alice');
+    hostile.fault('token', faults.delay(700));
+    const waiting = token({ force: true });
+    await expect.poll(() => hostile.requestsTo('token').length, { timeout: 3_000, interval: 5 }).toBeGreaterThan(1);
+    await vk.policy('admin', DENY);
+    await reload();
+    expect(await waiting).toMatchObject({ code: 'policy_denied', reason: 'admin/no-git' });
+    expect(audited('token_released')).toEqual([]);
+  });
+
+  it('says that nobody has signed in, also under rules about the sign-in', async () => {
+    await vk.policy('admin', 'v = 1\n[[rules]]\nname = "today"\ndecide = "deny"\nwhen = { signed_in_over = "8h" }\n[[rules]]\nname = "no-codes"\ndecide = "deny"\nwhen = { flow = "device_code" }\n');
+    await reload();
+    expect(await token()).toMatchObject({ code: 'login_required', reason: 'never_signed_in' });
+    await vk.signIn('work', 'alice');
+    expect(await token()).toMatchObject({ source: 'cache' });
+    vk.skipMs = 8 * 3_600_000 + 1_000;
+    expect(await token()).toMatchObject({ code: 'policy_denied', reason: 'admin/today' });
   });
 
   it('[GV-01] refuses as soon as the user locks, whatever the rules say', async () => {

@@ -20,7 +20,7 @@ export function someSubject(over: Partial<Subject['origin']> = {}): Subject {
 }
 
 export function someRequest(over: Partial<PolicyRequest> = {}): PolicyRequest {
-  return { profile: 'work', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'api'], flow: 'authorization_code', signedInS: 60, tier: 'normal', ...over };
+  return { profile: 'work', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'api'], flow: 'authorization_code', signedInS: 60, tier: 'normal', isSignIn: false, ...over };
 }
 
 // Few values, so that rules and requests meet.
@@ -59,7 +59,7 @@ export const subjects: fc.Arbitrary<Subject> = fc.record({
 
 export const requests: fc.Arbitrary<PolicyRequest> = fc.record({
   profile: fc.constantFrom('work', 'prod'), issuer: fc.constantFrom(...ISSUERS), tenant: nullable(fc.constantFrom('t1', 't2')), resource: nullable(fc.constantFrom(...RESOURCES)),
-  scopes: fc.subarray([...SCOPES]), flow: nullable(fc.constantFrom(...FLOWS)), signedInS: nullable(fc.constantFrom(10, 1_000, 100_000)), tier: fc.constantFrom(...TIERS),
+  scopes: fc.subarray([...SCOPES]), flow: nullable(fc.constantFrom(...FLOWS)), signedInS: nullable(fc.constantFrom(10, 1_000, 100_000)), tier: fc.constantFrom(...TIERS), isSignIn: fc.constant(false),
 });
 
 export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(

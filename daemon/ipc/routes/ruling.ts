@@ -13,7 +13,7 @@ import { rule } from '../../policy/interim.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Broker } from './broker.ts';
 
-/** What is asked for, as rules see it: the grant tells what nobody named. */
+/** What is asked for, as rules see it: the grant tells what nobody named. Without one no token can leave, and what is asked is whether a sign-in would help. */
 export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { readonly scopes: readonly string[] | null; readonly resource: string | null }, nowMs: number): PolicyRequest {
   return {
     profile: profile.name,
@@ -21,9 +21,10 @@ export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { 
     tenant: grant?.identity?.tenant ?? null,
     resource: asked.resource,
     scopes: asked.scopes ?? grant?.scopes ?? profile.scopes,
-    flow: grant?.flow ?? null,
-    signedInS: grant === null ? null : (nowMs - signedInMs(grant)) / 1000,
+    flow: grant?.flow ?? 'authorization_code',
+    signedInS: grant === null ? 0 : (nowMs - signedInMs(grant)) / 1000,
     tier: profile.tier,
+    isSignIn: grant === null,
   };
 }
 

@@ -121,6 +121,19 @@ describe('decide', () => {
     expect(decide(policy, someSubject({ isOrphan: true }), someRequest())).toMatchObject({ kind: 'deny', by: { rule: 'no-bots' } });
   });
 
+  it('lets a sign-in begin where rules ask for a tenant, and holds its tokens to it', () => {
+    const admin = someDocument('admin', [
+      someRule({ name: 'not-personal', when: { tenant: ['personal'] }, verdict: { kind: 'deny' } }), someRule({ name: 'ours', when: { tenant: ['ours'] } }), someRule({ name: 'rest', verdict: { kind: 'deny' } }),
+    ]);
+    const policy = compilePolicy({ admin, user: null });
+    const by = (tenant: string | null, isSignIn: boolean) => decide(policy, someSubject(), someRequest({ tenant, isSignIn }));
+    expect(by(null, true)).toMatchObject({ kind: 'allow', by: { rule: 'ours' } });
+    expect(by(null, false).kind).toBe('deny');
+    expect(by('personal', true)).toMatchObject({ kind: 'deny', by: { rule: 'not-personal' } });
+    expect(by('ours', false).kind).toBe('allow');
+    expect(by('theirs', false)).toMatchObject({ kind: 'deny', by: { rule: 'rest' } });
+  });
+
   it('[GV-04] refuses a program of production the profile of development, and the reverse', () => {
     const admin = someDocument('admin', [
       someRule({ name: 'prod-cli-prod-only', when: { executable: ['/opt/prod/**'], profile: ['dev*'] }, verdict: { kind: 'deny' } }),
