@@ -192,6 +192,19 @@ describe('a caller that changes in the middle of its request', () => {
     expect(events('token_released').length).toBe(before);
   });
 
+  it('gets no answer that waited behind another one', async () => {
+    // As it was for both requests, and another when the answers would leave in order.
+    let asked = 0;
+    same = () => {
+      asked += 1;
+      return asked <= 3;
+    };
+    const client = new LineClient(vk.socket).ask({ type: 'token', data: { profile: 'work', force: true } }).ask({ type: 'token', data: { profile: 'work' } });
+    expect(await client.closed()).toBe('');
+    expect(asked).toBeGreaterThan(3);
+    expect(vk.log.lines.map(({ event }) => event)).toContain('caller_changed');
+  });
+
   it('gets nothing that became another while its release was written', async () => {
     await vk.api('POST', '/v1/token', { profile: 'work', force: true });
     const released = events('token_released').length;
