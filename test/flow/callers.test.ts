@@ -26,7 +26,8 @@ let same: (() => boolean) | null = null;
 beforeAll(async () => {
   issuer = await startIssuer();
   const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
-  const session: Callers['session'] = async () => vk.facts;
+  // A desktop, but for what stands above the caller.
+  const session: Callers['session'] = async (caller) => ({ ...vk.facts, remote: (await kernel.session(caller)).remote });
   vk = await startInProcess({
     config: profileToml('work', issuer.url),
     edges: { callers: { ...kernel, session, stillSame: (caller) => same?.() ?? kernel.stillSame(caller) } },
@@ -140,6 +141,20 @@ describe('a program that connects and then becomes another', () => {
     if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
     const opener = await processes.start('python3', ['-c', OPENER, vk.socket, 'stay', dialect, command]);
     expect(await said(opener)).toContain('access_token');
+  });
+});
+
+describe('a sign-in that is asked for over SSH', () => {
+  it('[FC-04] opens nothing on the desktop that the daemon was started from', async ({ skip }) => {
+    if (spawnSync('curl', ['--version']).status !== 0) skip('there is no curl here');
+    const ask = `curl -s --unix-socket '${vk.socket}' -H 'content-type: application/json' -d '${BODY}' http://localhost/v1/logins; true`;
+    const env = { PATH: process.env['PATH'] ?? '' };
+    const remote = await said(await processes.start(processes.copy('/bin/sh', 'sshd'), ['-c', ask], { env }));
+    expect(JSON.parse(remote)).not.toHaveProperty('start_url');
+    expect(vk.audit.events.findLast(({ event }) => event === 'login_decided')).toMatchObject({ facts: { outcome: 'refuse', input: { facts: { remote: true, gui: 'active' } } } });
+    const local = JSON.parse(await said(await processes.start('sh', ['-c', ask], { env }))) as { readonly start_url: string; readonly id: string };
+    expect(local.start_url).toContain('http://127.0.0.1:'); // the control
+    await vk.api('DELETE', `/v1/logins/${local.id}`);
   });
 });
 
