@@ -36,6 +36,13 @@ export class Admission {
     return caller;
   }
 
+  /** For answers that had to wait, and may hold a token that was decided on before. */
+  isSame(caller: Caller): boolean {
+    const isSame = this.#deps.callers.stillSame(caller);
+    if (!isSame) this.#deps.log.warn('caller_changed', { pid: caller.pid });
+    return isSame;
+  }
+
   /** Counts one request. Throws where it may not go on. */
   admit(caller: Caller): void {
     if (!this.#buckets.take(caller)) {

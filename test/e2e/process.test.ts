@@ -226,6 +226,27 @@ describe.skipIf(built.obstacle !== null)('memory that another process of the sam
   it('[PH-03] is denied when hardened', async () => {
     expect(await steal(HARDEN)).toEqual(['environ EACCES', 'fd EACCES', 'mem EACCES', 'mem open EACCES']);
   });
+
+  /** As a debugger would: attaches, and copies without attaching. The iovec for the copy points nowhere, so that what was let in ends in EFAULT. */
+  const tracer = (pid: number): string => `
+    import { getSystemErrorName } from 'node:util';
+    import { loadNative } from './daemon/platform/native.js';
+    const native = loadNative();
+    const told = (result) => (result < 0 ? getSystemErrorName(result) : 'ok');
+    const iovec = () => new Uint8Array(new BigUint64Array([16n, 4n]).buffer);
+    console.log('copy', told(native.call('long process_vm_readv(int, void *, unsigned long, void *, unsigned long, unsigned long)', ${pid}, iovec(), 1, iovec(), 1, 0)));
+    console.log('attach', told(native.call('long ptrace(long, int, void *, void *)', 16, ${pid}, null, null)));
+  `;
+
+  it.each([
+    ['is traced and copied from without hardening (control)', '', ['copy EFAULT', 'attach ok']],
+    ['[PH-04] is neither traced nor copied from when hardened', HARDEN, ['copy EPERM', 'attach EPERM']],
+  ])('%s', async (_, first, told) => {
+    const child = await startVictim(first);
+    const { stdout, stderr } = await built.run(tracer(child.pid ?? 0), { env: ENV, ...UNPRIVILEGED });
+    expect(stderr).toBe('');
+    expect(stdout.trim().split('\n')).toEqual(told);
+  });
 });
 
 describe.skipIf(built.obstacle !== null)('a hardened, unprivileged process', () => {

@@ -26,7 +26,8 @@ let same: (() => boolean) | null = null;
 beforeAll(async () => {
   issuer = await startIssuer();
   const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
-  const session: Callers['session'] = async () => vk.facts;
+  // A desktop, but for what stands above the caller.
+  const session: Callers['session'] = async (caller) => ({ ...vk.facts, remote: (await kernel.session(caller)).remote });
   vk = await startInProcess({
     config: profileToml('work', issuer.url),
     edges: { callers: { ...kernel, session, stillSame: (caller) => same?.() ?? kernel.stillSame(caller) } },
@@ -143,6 +144,20 @@ describe('a program that connects and then becomes another', () => {
   });
 });
 
+describe('a sign-in that is asked for over SSH', () => {
+  it('[FC-04] opens nothing on the desktop that the daemon was started from', async ({ skip }) => {
+    if (spawnSync('curl', ['--version']).status !== 0) skip('there is no curl here');
+    const ask = `curl -s --unix-socket '${vk.socket}' -H 'content-type: application/json' -d '${BODY}' http://localhost/v1/logins; true`;
+    const env = { PATH: process.env['PATH'] ?? '' };
+    const remote = await said(await processes.start(processes.copy('/bin/sh', 'sshd'), ['-c', ask], { env }));
+    expect(JSON.parse(remote)).not.toHaveProperty('start_url');
+    expect(vk.audit.events.findLast(({ event }) => event === 'login_decided')).toMatchObject({ facts: { outcome: 'refuse', input: { facts: { remote: true, gui: 'active' } } } });
+    const local = JSON.parse(await said(await processes.start('sh', ['-c', ask], { env }))) as { readonly start_url: string; readonly id: string };
+    expect(local.start_url).toContain('http://127.0.0.1:'); // the control
+    await vk.api('DELETE', `/v1/logins/${local.id}`);
+  });
+});
+
 describe('a library', () => {
   it('[IP-09] speaks for a program into which it was loaded', async ({ skip }) => {
     const source = processes.file('loaded.c', LOADED);
@@ -190,6 +205,19 @@ describe('a caller that changes in the middle of its request', () => {
     }
     expect(events('token_refreshed').length).toBe(refreshed + 1);
     expect(events('token_released').length).toBe(before);
+  });
+
+  it('gets no answer that waited behind another one', async () => {
+    // As it was for both requests, and another when the answers would leave in order.
+    let asked = 0;
+    same = () => {
+      asked += 1;
+      return asked <= 3;
+    };
+    const client = new LineClient(vk.socket).ask({ type: 'token', data: { profile: 'work', force: true } }).ask({ type: 'token', data: { profile: 'work' } });
+    expect(await client.closed()).toBe('');
+    expect(asked).toBeGreaterThan(3);
+    expect(vk.log.lines.map(({ event }) => event)).toContain('caller_changed');
   });
 
   it('gets nothing that became another while its release was written', async () => {

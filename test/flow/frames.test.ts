@@ -1,4 +1,5 @@
 /** The line dialect on a real socket: order, ids, cancel, streams, both dialects at one door. */
+import { realpathSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -41,6 +42,9 @@ describe('the line dialect', () => {
     const token = { profile: 'work' };
     const [framed] = await line().ask({ type: 'token', id: 1, data: token }).wait(1);
     expect(framed?.['data']).toEqual((await vk.api('POST', '/v1/token', token)).body);
+    const [seen] = await line().ask({ type: 'whoami', id: 1 }).wait(1);
+    expect(seen?.['data']).toEqual((await vk.api('GET', '/v1/whoami')).body);
+    expect(seen?.['data']).toMatchObject({ pid: process.pid, executable: realpathSync(process.execPath), digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
     const client = line();
     const quiet = ['token', 'startLogin', 'login', 'cancelLogin', 'confirmLogin', 'profiles', 'addProfile', 'removeProfile', 'checkPolicy', 'explainPolicy', 'grants', 'logout', 'approvals', 'answerApproval', 'revokeApproval', 'unlock', 'status', 'whoami', 'reload', 'audit', 'trace', 'openapi'];
     for (const type of quiet) client.ask({ type, id: type, data: type === 'unlock' ? { create: 'x' } : {} });

@@ -183,9 +183,8 @@ export class Conversation implements Speaker {
     ).then((text) => this.#settle(pending, text), (cause: unknown) => this.#settle(pending, this.#problem(head, route.label, cause, request)));
   }
 
-  /** There are 64 at most. */
   #find(id: Id): Pending | undefined {
-    return this.#underWay.find(({ head }) => head.id === id);
+    return this.#underWay.find(({ head }) => head.id === id); // there are 64 at most
   }
 
   #openStream(pending: Pending): Sink {
@@ -215,7 +214,8 @@ export class Conversation implements Speaker {
     if (this.#isOver) return;
     pending.text = text;
     if (pending.head.id !== null) this.#emit(text);
-    else this.#emitLine();
+    else if (this.#deps.admission.isSame(pending.caller)) this.#emitLine();
+    else return void this.#socket.destroy(); // what waited for its turn leaves only to the program that it was meant for
     this.#go();
   }
 
