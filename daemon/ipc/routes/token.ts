@@ -4,7 +4,7 @@
  */
 import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
-import type { Caller, Grant, Profile } from '../../core/domain.ts';
+import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
@@ -50,7 +50,7 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
     return noteRefusal(broker, ask, profile, claimed, needOf(ask.body as Body, profile, 0), cause); // parsed by this method's schema
   }
   const subject = subjectFor(policy, ask.caller, broker.callers);
-  return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, policy, read)) : ruled(broker, ask, profile, claimed, policy, subject);
+  return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, broker.policies.current(), read)) : ruled(broker, ask, profile, claimed, policy, subject);
 }
 
 function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
@@ -66,7 +66,7 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
     return noteRefusal(broker, ask, profile, claimed, asked, cause);
   }
   const cached = broker.lifecycle.isOpen ? broker.source.cached(profile, need) : null;
-  return cached === null ? obtain(broker, ask, profile, need, claimed, rule, { policy, subject, grant }) : release(broker, ask, profile, cached, claimed, rule);
+  return cached === null ? obtain(broker, ask, profile, need, claimed, rule) : release(broker, ask, profile, cached, claimed, rule);
 }
 
 /** On record before it leaves (AL-01). */
@@ -76,10 +76,9 @@ function release(broker: Broker, ask: Ask, profile: Profile, { token: released, 
   return recorded === null ? encoded() : recorded.then(encoded);
 }
 
-/** What the decision was made by. */
-type Grounds = { readonly policy: Policy; readonly subject: Subject; readonly grant: Grant | null };
-
-async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed, { policy, subject, grant }: Grounds): Promise<Encoded> {
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed): Promise<Encoded> {
+  // What was just decided by.
+  const [policy, grant] = [broker.policies.inForce(), broker.book.get(profile.name)];
   const body = ask.body as Body; // parsed by this method's schema
   await broker.lifecycle.ensureOpen();
   let served: Served;
@@ -91,7 +90,7 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
   const isStale = grant === null || broker.policies.inForce() !== policy;
-  return isStale ? ruled(broker, ask, profile, claimed, broker.policies.current(), subject) : release(broker, ask, profile, served, claimed, rule);
+  return isStale ? decided(broker, ask, profile, claimed) : release(broker, ask, profile, served, claimed, rule);
 }
 
 async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, ruling: Ruling): Promise<never> {
