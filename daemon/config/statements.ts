@@ -18,6 +18,9 @@ export type Statement = {
   readonly tree: TomlTableWithoutBigInt;
 };
 
+/** For a line number nobody waits longer than a tenth of a second, whatever the text is like. */
+const LOOKED_THROUGH = 2_000_000;
+
 export type Position = { readonly line: number; readonly column: number };
 
 /** Lines with their line ends; joined they are the text again. */
@@ -53,14 +56,20 @@ function headerPath(tree: TomlTableWithoutBigInt): string[] {
   return path;
 }
 
-export function statementsOf(text: string): Statement[] {
+/** @param budget - characters to parse at most; what lies behind is left out. A statement of many lines is parsed once a line. */
+export function statementsOf(text: string, budget = Infinity): Statement[] {
   const lines = linesOf(text);
   const statements: Statement[] = [];
+  let parsed = 0;
   let table: readonly string[] = [];
   for (let start = 0; start < lines.length; ) {
     let end = start + 1;
     let tree = parseAlone(lines.slice(start, end));
+    let length = lines[start]?.length ?? 0;
     while (tree === null && end < lines.length) {
+      length += lines[end]?.length ?? 0;
+      parsed += length;
+      if (parsed > budget) return statements;
       end += 1;
       tree = parseAlone(lines.slice(start, end));
     }
@@ -89,7 +98,7 @@ export function positionOf(text: string, path: readonly string[]): Position | nu
   const lines = linesOf(text);
   const key = path.at(-1);
   if (key === undefined) return null;
-  for (const { kind, start, end, table, tree } of statementsOf(text)) {
+  for (const { kind, start, end, table, tree } of statementsOf(text, LOOKED_THROUGH)) {
     const hit = kind === 'header'
       ? startsWith(table, path)
       : kind === 'pair' && path.length > table.length && startsWith(path, table) && defines(tree, path.slice(table.length));
@@ -103,7 +112,7 @@ export function positionInList(text: string, list: string, index: number, path: 
   const lines = linesOf(text);
   let at = -1;
   let best: Position | null = null;
-  for (const { kind, start, end, table, tree } of statementsOf(text)) {
+  for (const { kind, start, end, table, tree } of statementsOf(text, LOOKED_THROUGH)) {
     const own = lines.slice(start, end);
     if (kind === 'header' && table.length === 1 && table[0] === list && (own[0] ?? '').trimStart().startsWith('[[')) at += 1;
     if (at !== index || table[0] !== list) continue;

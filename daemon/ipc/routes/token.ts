@@ -4,7 +4,7 @@
  */
 import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
-import type { Caller, Grant, Profile } from '../../core/domain.ts';
+import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { instantOf } from '../../core/time.ts';
@@ -53,7 +53,7 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
     return noteRefusal(broker, ask, profile, claimed, needOf(ask.body as Body, profile, 0), cause); // parsed by this method's schema
   }
   const subject = subjectFor(policy, ask.caller, broker.callers);
-  return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, policy, read)) : ruled(broker, ask, profile, claimed, policy, subject);
+  return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, broker.policies.current(), read)) : ruled(broker, ask, profile, claimed, policy, subject);
 }
 
 function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
@@ -61,7 +61,7 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   const ruling = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
   if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
-  return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null }, { policy, subject });
+  return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
@@ -80,10 +80,10 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   const subject = await subjectFor(policy, asker, broker.callers);
   const now = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
-  return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval }, { policy, subject });
+  return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
 }
 
-function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, { limits }: Allowing, rule: Allowed, by: Omit<Grounds, 'grant'>): Encoded | Promise<Encoded> {
+function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, { limits }: Allowing, rule: Allowed): Encoded | Promise<Encoded> {
   const grant = broker.book.get(profile.name);
   let need: TokenNeed;
   try {
@@ -92,7 +92,7 @@ function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
     return noteRefusal(broker, ask, profile, claimed, asked, cause);
   }
   const cached = broker.lifecycle.isOpen ? broker.source.cached(profile, need) : null;
-  return cached === null ? obtain(broker, ask, profile, need, claimed, rule, { ...by, grant }) : release(broker, ask, profile, cached, claimed, rule);
+  return cached === null ? obtain(broker, ask, profile, need, claimed, rule) : release(broker, ask, profile, cached, claimed, rule);
 }
 
 /** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
@@ -116,10 +116,9 @@ function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
   return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: builtIn('caller-changed', 'the asking process has ended or become another program') });
 }
 
-/** What the decision was made by. */
-type Grounds = { readonly policy: Policy; readonly subject: Subject; readonly grant: Grant | null };
-
-async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed, { policy, subject, grant }: Grounds): Promise<Encoded> {
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed): Promise<Encoded> {
+  // What was just decided by.
+  const [policy, grant] = [broker.policies.inForce(), broker.book.get(profile.name)];
   const body = ask.body as Body; // parsed by this method's schema
   await broker.lifecycle.ensureOpen();
   let served: Served;
@@ -131,7 +130,7 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
   const isStale = grant === null || broker.policies.inForce() !== policy;
-  return isStale ? ruled(broker, ask, profile, claimed, broker.policies.current(), subject) : release(broker, ask, profile, served, claimed, rule);
+  return isStale ? decided(broker, ask, profile, claimed) : release(broker, ask, profile, served, claimed, rule);
 }
 
 async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, ruling: Ruling): Promise<never> {

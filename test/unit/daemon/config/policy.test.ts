@@ -92,6 +92,13 @@ decide = "deny"
     expect(refusal('v = 1\n[device]\nsame_device = true\n')).toBe('accepted');
   });
 
+  it('is judged soon, whatever it is like: anybody of this user can send one', () => {
+    const begun = performance.now();
+    expect(refusal(`${RULE}decide = "x"\n[other]\ny = [\n${'1,\n'.repeat(18_000)}]\n`)).toContain('"other" is not a key');
+    expect(refusal(`${RULE}decide = "deny"\n[rules.x]\ny = [\n${'1,\n'.repeat(18_000)}]\n`)).toContain('"x" of [[rules]] number 1 is not a key');
+    expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+
   it('of a newer version is refused unread', () => {
     expect(refusal('v = 2\n')).toBe('file_too_new /p.toml has version 2; this build reads version 1');
   });
