@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_INTERNAL = 1, EXIT_DAEMON = 9, EXIT_NOT_FOUND = 127 }; /* shared/errors.ts, and env(1) */
@@ -92,6 +94,29 @@ static enum answer ask_daemon(uid_t uid, const struct wish *wish, struct span re
   return ANSWER_ABSENT;
 }
 
+/*
+ * The daemon answers the program that asked and no other, so this process stays, and Node reads the answer as its
+ * child. What the terminal sends goes to both; Node decides what becomes of it.
+ */
+static int stay_beside_node(int argc, char *argv[], int connection)
+{
+  pid_t self = getpid(), node = fork();
+  if (node == 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == self) run_node(argc, argv, connection);
+    _exit(EXIT_NOT_FOUND);
+  }
+  close(connection);
+  if (node < 0) return -1;
+  signal(SIGINT, SIG_IGN);
+  signal(SIGQUIT, SIG_IGN);
+  int status;
+  while (waitpid(node, &status, 0) < 0) if (errno != EINTR) return EXIT_INTERNAL;
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  signal(WTERMSIG(status), SIG_DFL);
+  raise(WTERMSIG(status));
+  return EXIT_INTERNAL;
+}
+
 int main(int argc, char *argv[])
 {
   static char request_bytes[REQUEST_MAX], output_bytes[OUTPUT_MAX];
@@ -116,7 +141,12 @@ int main(int argc, char *argv[])
       case ANSWER_FOREIGN: /* Node cannot look at the peer and would speak to it */
         complain("error: The socket is not this user's own (server_untrusted)\n  another user listens on it; nothing was sent\n  See who does: ss -xlp\n");
         return EXIT_DAEMON;
-      case ANSWER_LATE:
+      case ANSWER_LATE: {
+        int status = stay_beside_node(argc, argv, rest);
+        if (status >= 0) return status;
+        rest = NOTHING; /* no process to be had: Node asks by itself */
+        break;
+      }
       case ANSWER_ABSENT:
       case ANSWER_UNUSUAL: break;
     }
