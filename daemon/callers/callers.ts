@@ -30,7 +30,7 @@ export type CallersDeps = {
 };
 
 /** What is known of a caller besides what others need to know. Its origin is the key: copies of a caller share it. */
-type Proof = { readonly uid: number; readonly image: string | null; readonly program: Link; readonly why: string };
+type Proof = { readonly uid: number; readonly image: string | null; readonly program: Link; readonly why: string; wasAsked: boolean };
 type Parts = {
   readonly ownCli: readonly string[];
   readonly ownContainer: string | null;
@@ -116,7 +116,7 @@ async function attestOnce({ pid, uid }: Peer, stat: ProcStat, parts: Parts): Pro
   const digest = parts.digests.known(program.ancestor.pid);
   const { executable, script } = self.ancestor;
   const seen = digest === null ? origin : { ...origin, digest };
-  parts.proofs.set(seen, { uid, image: stat.image, program, why });
+  parts.proofs.set(seen, { uid, image: stat.image, program, why, wasAsked: false });
   return {
     origin: seen,
     uid,
@@ -146,9 +146,18 @@ function isStillSame({ known, proofs }: Parts, caller: Caller): boolean {
   if (held !== null) return held;
   // Its uid cannot become another without exec(), but for root, who may have anything.
   if (proof !== null && proof.uid !== caller.uid) return false;
+  // Who asks again and again on one connection is worth two descriptors.
+  const hold = proof?.wasAsked === true ? known.hold(pid) : null;
+  const isSame = runsStill(caller, proof);
+  if (hold !== null) known.keep(hold, isSame ? caller : null, proof);
+  if (proof !== null) proof.wasAsked = true;
+  return isSame;
+}
+
+function runsStill({ pid, startTime, executable }: Caller, proof: Proof | null): boolean {
   const now = readStat(pid);
-  if (now === null || now.isDead || now.startTime !== caller.startTime || (proof !== null && now.image !== proof.image)) return false;
-  return caller.executable === readTarget(`/proc/${pid}/exe`);
+  if (now === null || now.isDead || now.startTime !== startTime || (proof !== null && now.image !== proof.image)) return false;
+  return executable === readTarget(`/proc/${pid}/exe`);
 }
 
 async function digestOf(parts: Parts, caller: Caller): Promise<string | null> {

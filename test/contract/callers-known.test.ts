@@ -99,7 +99,7 @@ describe('a process that is known', () => {
 
   it('is gone when it has ended, also while nobody has collected it', async () => {
     const parent = await start('/bin/sh', ['-c', 'sh -c "echo \\$\\$ > pid; exec sleep 1000" & echo ready; exec sleep 1000']);
-    await expect.poll(() => readdirSync(dir)).toContain('pid');
+    await expect.poll(() => (readdirSync(dir).includes('pid') ? readFileSync(join(dir, 'pid'), 'utf8') : '')).toMatch(/^\d+\n$/);
     const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'));
     await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('sleep');
     await known(pid);
@@ -221,5 +221,15 @@ describe('what is known', () => {
     await once(child, 'spawn');
     for (let i = 0; i < 4; i += 1) expect(await callers.attest({ uid, pid: child.pid ?? 0 }, null)).toMatchObject({ pid: child.pid });
     expect(isKnown(child.pid ?? 0)).toBe(false);
+  });
+
+  it('is held from its second request on one connection on, and lets go of what it was when it becomes another program', async () => {
+    const child = await start('sh', [shell('again.sh', 'exec sleep 1000')]);
+    const caller = await callers.attest({ uid, pid: child.pid }, null) ?? expect.unreachable('it is gone');
+    expect([callers.stillSame(caller), callers.stillSame(caller), callers.stillSame(caller)]).toEqual([true, true, true]);
+    expect(callers.attest({ uid, pid: child.pid }, null)).toMatchObject({ pid: child.pid }); // at once
+    child.stdin?.write('go\n');
+    await expect.poll(() => callers.stillSame(caller)).toBe(false);
+    expect(callers.attest({ uid, pid: child.pid }, null)).toBeInstanceOf(Promise);
   });
 });
