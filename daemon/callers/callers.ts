@@ -142,7 +142,7 @@ function leaderOf(session: number, self: Link, above: readonly Link[]): Origin['
 function isStillSame({ known, proofs }: Parts, caller: Caller): boolean {
   const { pid } = caller;
   const proof = proofs.get(caller.origin) ?? null;
-  const held = proof === null || proof.uid !== caller.uid ? null : known.holds(pid, proof);
+  const held = proof === null || proof.uid !== caller.uid ? null : known.holds(caller, proof);
   if (held !== null) return held;
   // Its uid cannot become another without exec(), but for root, who may have anything.
   if (proof !== null && proof.uid !== caller.uid) return false;

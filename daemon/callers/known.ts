@@ -23,7 +23,10 @@ export type Standing = { readonly parent: number; readonly session: number; read
 
 /** Descriptors of one process, from before it was looked at. */
 export type Hold = { readonly pid: number; readonly stat: number; readonly environ: number; readonly image: Buffer };
-type Known = { readonly hold: Hold; readonly executable: string; readonly proof: object; standing: Standing; caller: Caller };
+type Known = { readonly hold: Hold; readonly executable: string; readonly proof: Proof; standing: Standing; caller: Caller };
+
+/** Names what was read of a process at one time; `image` are the addresses of its program, as text. */
+export type Proof = { readonly image: string | null };
 
 const KNOWN_MAX = 64;
 /** Pids that came once. */
@@ -78,7 +81,7 @@ export class KnownProcesses {
    * Takes the descriptors over. The facts count only if they were read of what is held.
    * @param proof - names these facts, for holds()
    */
-  keep(hold: Hold, caller: Caller | null, proof: object | null): void {
+  keep(hold: Hold, caller: Caller | null, proof: Proof | null): void {
     const standing = caller === null || caller.executable === null ? null : this.#look(hold);
     if (caller === null || caller.executable === null || proof === null || standing === null) return release(hold);
     const before = this.#known.get(hold.pid);
@@ -92,13 +95,13 @@ export class KnownProcesses {
    * Whether the memory that the process of these facts had is still its own: it is given up by exec() and at
    * the end. Null: they are not of a process that is held. One read of one byte, for the hottest path of all.
    */
-  holds(pid: number, proof: object): boolean | null {
-    const known = this.#known.get(pid);
-    return known === undefined || known.proof !== proof ? null : read(known.hold.environ, this.#buffer, 1) === 1;
+  holds(caller: Caller, proof: Proof): boolean | null {
+    const known = this.#known.get(caller.pid);
+    return known === undefined || !isOf(known, caller, proof) ? null : read(known.hold.environ, this.#buffer, 1) === 1;
   }
 
   /** What was learned of it since. */
-  renew(caller: Caller, proof: object): void {
+  renew(caller: Caller, proof: Proof): void {
     const known = this.#known.get(caller.pid);
     if (known?.proof === proof) known.caller = { ...caller, terminal: known.caller.terminal };
   }
@@ -152,6 +155,12 @@ function standingIn(text: Buffer, length: number): Standing {
   const session = next();
   const terminal = next();
   return { parent, session, group, terminal, foregroundGroup: next() };
+}
+
+/** Each connection of a process may have been looked at by itself: they are of one program all the same. */
+function isOf(known: Known, { startTime, executable }: Caller, proof: Proof): boolean {
+  return known.proof === proof
+    || (proof.image !== null && proof.image === known.proof.image && startTime === known.caller.startTime && executable === known.executable);
 }
 
 /** It was left behind, or left its session: where it comes from has to be read again. */

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -221,6 +221,25 @@ describe('what is known', () => {
     await once(child, 'spawn');
     for (let i = 0; i < 4; i += 1) expect(await callers.attest({ uid, pid: child.pid ?? 0 }, null)).toMatchObject({ pid: child.pid });
     expect(isKnown(child.pid ?? 0)).toBe(false);
+  });
+
+  it('is held once, however many of its connections were looked at by themselves', async () => {
+    const child = await start('/bin/sleep', ['1000'], false);
+    const held = (): number => readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`/proc/${child.pid}/`);
+      } catch {
+        return false;
+      }
+    }).length;
+    const looks = await Promise.all([1, 2, 3].map(() => callers.attest({ uid, pid: child.pid }, null)));
+    const descriptors = new Set<string>();
+    for (let round = 0; round < 6; round += 1) {
+      for (const caller of looks) expect(callers.stillSame(caller ?? expect.unreachable('it is gone'))).toBe(true);
+      descriptors.add(readdirSync('/proc/self/fd').filter((fd) => existsSync(`/proc/self/fd/${fd}`)).join());
+    }
+    expect(held()).toBe(2);
+    expect(descriptors.size).toBeLessThan(4); // not opened anew each time
   });
 
   it('is held from its second request on one connection on, and lets go of what it was when it becomes another program', async () => {
