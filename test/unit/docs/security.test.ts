@@ -13,7 +13,7 @@ describe('SECURITY.md', () => {
     }
   });
 
-  it.each(THREATS.map(([threat = '', answer = '', proof = '']) => [threat, answer, proof] as const))('names a test that exists: %s', (threat, answer, proof) => {
+  it.each(THREATS.map(([threat = '', answer = '', proof = '']) => [threat, answer, proof] as const))('[GV-02] names a test that exists: %s', (threat, answer, proof) => {
     expect(threat).not.toBe('');
     expect(answer).not.toBe('');
     const [, file = '', title = ''] = /^`(test\/[^`]+\.test\.ts)`: (.{4,})$/.exec(proof) ?? [];
