@@ -11,7 +11,7 @@ import type { ProfileName } from '../../shared/names.ts';
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
-import { bindingKey, programKey, wishKey } from './consent-key.ts';
+import { bindingKey, programKey, programLabel, wishKey } from './consent-key.ts';
 import type { Binding, Wish } from './consent-key.ts';
 import { whyNotApprove } from './may-approve.ts';
 
@@ -146,7 +146,7 @@ export class Approvals {
     });
     const open: Open = { pending, program, answered, answer, waiters: 0 };
     this.#open.set(key, open);
-    this.#deps.log.info('approval_asked', { id: pending.id, profile: pending.profile, by: pending.asker.label, rule: pending.rule });
+    this.#deps.log.info('approval_asked', { id: pending.id, profile: pending.profile, by: programLabel(pending.asker), rule: pending.rule });
     this.#deps.onAsked(pending);
     return open;
   }
@@ -173,7 +173,7 @@ export class Approvals {
     if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
     this.#consents.set(id, {
       program, wish: wishKey(pending), bound, expiresAtMs,
-      active: { id, profile, resource, scopes, label: asker.label, binding, rule, givenBy: answerer.label, untilMs: isEach ? null : expiresAtMs },
+      active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy: answerer.label, untilMs: isEach ? null : expiresAtMs },
     });
   }
 

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { ProfileName, Scope } from '../../shared/names.ts';
 import type { Caller } from '../core/domain.ts';
+import { cleanText } from '../core/text.ts';
 
 /** `program`: wherever it runs. `session`: in this terminal session. `run`: this process, or the agent it belongs to. */
 export type Binding = 'program' | 'session' | 'run';
@@ -21,6 +22,13 @@ export type Wish = {
 export function programKey({ origin }: Caller, digest: string | null): string {
   const { executable, script } = origin.program;
   return join([executable ?? '', digest ?? '', script ?? '', origin.agent ?? '']);
+}
+
+/** For people: the program that they think of, and not what it asked by. Of a script its folder as well, since many are called cli.js. */
+export function programLabel({ origin: { program }, label, pid }: Caller): string {
+  const { executable, script } = program;
+  const path = script?.split('/').slice(-2).join('/') ?? executable?.slice(executable.lastIndexOf('/') + 1) ?? '';
+  return path === '' ? label : `${cleanText(path, 60)} (pid ${pid})`;
 }
 
 export function wishKey({ profile, resource, scopes }: Wish): string {

@@ -2,6 +2,7 @@ import type * as v from 'valibot';
 import type { approvalAnswer, ApprovalsReply } from '../../../shared/approval-schemas.ts';
 import type { OkReply } from '../../../shared/schemas.ts';
 import type { Active, Pending } from '../../approvals/approvals.ts';
+import { programLabel } from '../../approvals/consent-key.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
@@ -19,7 +20,7 @@ export async function answerApproval({ approvals: held, audit, events }: Broker,
   const answered = held.answer(ask.params['id'] ?? '', ask.caller, allow ? { allow, binding, ms: for_s === undefined ? null : for_s * 1000 } : { allow });
   await audit.append({
     event: allow ? 'approval_given' : 'approval_denied', profile: answered.profile, caller: ask.caller, request: ask.requestId,
-    facts: { approval: answered.id, asker: answered.asker.label, rule: answered.rule, resource: answered.resource, scopes: answered.scopes, ...(allow ? { binding, for_s: for_s ?? null } : {}) },
+    facts: { approval: answered.id, asker: programLabel(answered.asker), rule: answered.rule, resource: answered.resource, scopes: answered.scopes, ...(allow ? { binding, for_s: for_s ?? null } : {}) },
   });
   events.emit('approval_answered', answered.profile, answered.id);
   return { ok: true };
@@ -35,7 +36,7 @@ export async function revokeApproval({ approvals: held, audit }: Broker, ask: As
 function pendingView({ id, profile, resource, scopes, asker, claimed, rule, asking, askedAt, expiresAtMs }: Pending, epochOf: (boottimeMs: number) => number): ApprovalsReply['pending'][number] {
   const { program, agent, lineage } = asker.origin;
   return {
-    id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: asker.label, executable: program.executable, script: program.script, agent,
+    id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: programLabel(asker), executable: program.executable, script: program.script, agent,
     lineage: lineage.map(({ name, pid }) => `${name} (pid ${pid})`),
     claimed: claimed === null ? null : { name: claimed.name ?? null, reason: claimed.reason ?? null }, rule,
     may_hold_s: asking.kind === 'each' ? null : Math.floor(asking.ms / 1000), asked_at: Math.floor(askedAt / 1000), expires_at: epochOf(expiresAtMs),

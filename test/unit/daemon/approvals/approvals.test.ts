@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Approvals } from '../../../../daemon/approvals/approvals.ts';
 import type { Question } from '../../../../daemon/approvals/approvals.ts';
+import { programLabel } from '../../../../daemon/approvals/consent-key.ts';
 import type { Caller } from '../../../../daemon/core/domain.ts';
 import { profileName, scopes } from '../../../support/builders.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
@@ -122,6 +123,16 @@ describe('a question', () => {
     await settle();
     expect(approvals.pending()).toHaveLength(64);
     expect(await admit({ asker: someAsker({}, { program: { executable: '/bin/last', script: null } }) })).toBe('approval_required');
+  });
+});
+
+describe('the name of who asks', () => {
+  it('is that of the program that people think of', () => {
+    const labelled = (program: { executable: string | null; script: string | null }): string => programLabel(someAsker({ label: 'valetkey (pid 5100)' }, { program }));
+    expect(labelled({ executable: '/usr/bin/curl', script: null })).toBe('curl (pid 5100)');
+    expect(labelled({ executable: '/usr/bin/node', script: '/opt/claude-code/cli.js' })).toBe('claude-code/cli.js (pid 5100)');
+    expect(labelled({ executable: '/tmp/a\u001b[31mb', script: null })).not.toContain('\u001b');
+    expect(labelled({ executable: null, script: null })).toBe('valetkey (pid 5100)');
   });
 });
 
