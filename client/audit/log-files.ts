@@ -26,7 +26,7 @@ export async function* rawLines(path: string): AsyncGenerator<string, void, unde
   const input = createReadStream(path, { encoding: 'latin1' });
   // An error of the file would else be an event that nobody listens to.
   const failed = new Promise<never>((_, reject) => input.once('error', (cause) => reject(unreadable(path, cause))));
-  failed.catch(() => undefined);
+  failed.catch(() => undefined); // told by the race below
   const lines = createInterface({ input, crlfDelay: Infinity });
   try {
     const each = lines[Symbol.asyncIterator]();

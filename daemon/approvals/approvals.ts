@@ -55,7 +55,7 @@ const LATE_MS = 120_000;
 
 type Outcome = 'yes' | 'no' | 'nobody answered';
 type Open = { readonly pending: Pending; readonly program: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
-type Consent = { readonly active: Active; readonly program: string; readonly wish: string; readonly bound: string; readonly expiresAtMs: number };
+type Consent = { readonly active: Active; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
 
 export class Approvals {
   readonly #deps: ApprovalsDeps;
@@ -77,7 +77,8 @@ export class Approvals {
     this.#sweep();
     const given = this.#find(program, question);
     if (given !== null) return given;
-    const key = `${program}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
+    // A rule that came since asks anew.
+    const key = `${program}/${question.rule}/${question.asking.kind}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
     if ((this.#refused.get(key) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
     const open = this.#open.get(key) ?? this.#ask(key, program, question);
     open.waiters += 1;
@@ -155,6 +156,7 @@ export class Approvals {
     const wish = wishKey(question);
     for (const [id, consent] of this.#consents) {
       if (consent.program !== program || consent.wish !== wish || bindingKey(consent.active.binding, question.asker) !== consent.bound) continue;
+      if (!isEnough(consent, question, this.#now())) continue;
       if (consent.active.untilMs === null) this.#consents.delete(id);
       return id;
     }
@@ -172,7 +174,7 @@ export class Approvals {
     const { id, asker, rule, profile, resource, scopes } = pending;
     if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
     this.#consents.set(id, {
-      program, wish: wishKey(pending), bound, expiresAtMs,
+      program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
       active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy: answerer.label, untilMs: isEach ? null : expiresAtMs },
     });
   }
@@ -211,4 +213,10 @@ export class Approvals {
   #now(): number {
     return this.#deps.clock.boottimeMs();
   }
+}
+
+/** A yes to what one rule asked is none to what another asks, nor to one that asks more often by now. */
+function isEnough({ active, givenAtMs }: Consent, { rule, asking }: Question, nowMs: number): boolean {
+  if (active.rule !== rule) return false;
+  return asking.kind === 'each' ? active.untilMs === null : nowMs < givenAtMs + asking.ms;
 }

@@ -167,7 +167,7 @@ async function digestOf(parts: Parts, caller: Caller): Promise<string | null> {
   if (proof === undefined) return null;
   const { ancestor: { pid }, stat } = proof.program;
   const done = new AbortController();
-  const late = sleep(DIGEST_MS, null, { signal: done.signal, ref: false }).catch(() => null);
+  const late = sleep(DIGEST_MS, null, { signal: done.signal, ref: false }).catch(() => null); // done first
   const digest = await Promise.race([parts.digests.compute(pid), late]);
   done.abort();
   // The file was opened between the look that made the link and this one.

@@ -49,7 +49,7 @@ export class Digests {
 
   #enqueue(key: string, file: FileHandle): Promise<string | null> {
     const working = this.#queue.then(() => this.#hash(key, file)).finally(() => this.#underWay.delete(key));
-    this.#queue = working.catch(() => undefined);
+    this.#queue = working.catch(() => undefined); // told to whoever asked for it
     this.#underWay.set(key, working);
     return working;
   }

@@ -165,7 +165,7 @@ function isKnown({ stat: before }: Link, stat: ProcStat): boolean {
 
 async function readCommand(pid: number): Promise<readonly string[] | null> {
   const done = new AbortController();
-  const late = sleep(COMMAND_MS, null, { signal: done.signal, ref: false }).catch(() => null);
+  const late = sleep(COMMAND_MS, null, { signal: done.signal, ref: false }).catch(() => null); // done first
   const argv = await Promise.race([readStrings(`/proc/${pid}/cmdline`, MAX_COMMAND_BYTES), late]);
   done.abort();
   return argv;

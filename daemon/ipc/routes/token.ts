@@ -80,6 +80,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   const subject = await subjectFor(policy, asker, broker.callers);
   const now = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
+  if (now.kind === 'ask' && ruleText(now.decision.by) !== rule) return askPerson(broker, ask, profile, claimed, asked, now.decision);
   return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
 }
 

@@ -174,6 +174,23 @@ describe('a consent', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('[GV-01] is not enough for another rule, nor where the rule asks more often by now', async () => {
+    void admit();
+    await approve('id-1');
+    void admit({ rule: 'stricter' });
+    await settle();
+    expect(asked).toHaveLength(2);
+    void admit({ asking: { kind: 'each' } });
+    await settle();
+    expect(asked).toHaveLength(3);
+    await clock.advance(60_000);
+    expect(await admit()).toBe('yes');
+    void admit({ asking: { kind: 'for', ms: 60_000 } });
+    await settle();
+    expect(await admit({ asking: { kind: 'for', ms: 61_000 } })).toBe('yes');
+    expect(asked).toHaveLength(4);
+  });
+
   it('to each request is used up by it, and serves all who waited', async () => {
     const each = { asking: { kind: 'each' } } as const;
     const two = Promise.all([admit(each), admit(each)]);
