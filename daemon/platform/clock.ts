@@ -48,7 +48,8 @@ function bootClock(native: Native): () => number {
     if (result < 0 || seconds === undefined || nanoseconds === undefined) {
       throw new BrokerError('platform_unsupported', `there is no clock that counts suspend: ${getSystemErrorName(result)}`);
     }
-    return Number(seconds) * 1000 + Number(nanoseconds) / 1e6;
+    // Whole milliseconds: a span that is added to a fraction and taken away again is not always the same.
+    return Number(seconds) * 1000 + Math.floor(Number(nanoseconds) / 1e6);
   };
 }
 

@@ -13,6 +13,15 @@ describe('the clock of this machine', () => {
     expect(Math.abs(createClock().now() - Date.now())).toBeLessThan(1000);
   });
 
+  it('counts whole milliseconds, so that a span which begins now is as long as it was made', () => {
+    const { boottimeMs } = createClock();
+    for (let look = 0; look < 50; look += 1) {
+      const from = boottimeMs();
+      expect(from + 3_600_000 - from).toBe(3_600_000);
+      expect(Number.isInteger(from)).toBe(true);
+    }
+  });
+
   it('says so where the system has no such clock', () => {
     expect(() => createClock({ platform: 'linux', call: () => -22 }).boottimeMs()).toThrow(/EINVAL/);
   });
