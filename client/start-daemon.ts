@@ -17,7 +17,10 @@ import { findUserUnit } from './user-unit.ts';
 import type { UserUnit } from './user-unit.ts';
 import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 
-export const START_TIMEOUT_MS = 5_000;
+/** From when nothing is on its way any more. */
+const ANSWER_MS = 5_000;
+/** One that is still loading is waited for: a machine at its login, or under fifty of these, is slow and not broken. */
+const START_MS = 20_000;
 /** Whoever held the lock should answer by now; if not, it was a daemon on its way out, and ours may live. */
 const LOST_AGAIN_MS = 1_500;
 const STDERR_MAX = 64 * 1024;
@@ -117,7 +120,7 @@ function watch(child: ChildProcess): Attempt {
 }
 
 /**
- * Starts the daemon unless one answers, and waits at most 5 s for it.
+ * Starts the daemon unless one answers, and waits for it: 20 s while it is silently on its way, else 5 s.
  * @returns the path of the live socket.
  * @throws ValetkeyError what the daemon said, or `daemon_start_failed`
  */
@@ -129,7 +132,8 @@ export async function startDaemon(options: StartOptions): Promise<string> {
   const begin = () => watch(launch(main, options.label, owner.home, unit));
   let attempt = begin();
   let hasLost = false;
-  const deadline = performance.now() + START_TIMEOUT_MS;
+  const begun = performance.now();
+  let deadline = begun + ANSWER_MS;
   try {
     for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
       const socket = await findLiveSocket(paths, owner.uid);
@@ -137,6 +141,7 @@ export async function startDaemon(options: StartOptions): Promise<string> {
       const ending = attempt.ending();
       if (ending.kind === 'failed') throw ending.error;
       hasLost ||= ending.kind === 'lost';
+      if (ending.kind === 'running' && !hasLost && attempt.problem() === null) deadline = Math.min(performance.now() + ANSWER_MS, begun + START_MS);
       if (performance.now() > deadline) {
         const said = attempt.problem();
         // That another holds the lock is no failure of the daemon, which ends with 0. That nobody answers is one of this command.
@@ -145,7 +150,7 @@ export async function startDaemon(options: StartOptions): Promise<string> {
         const problem = isOther ? null : said;
         // One that is only slow goes on, and the next command finds it.
         if (problem !== null) attempt.kill();
-        throw problem ?? (hasLost ? socketGone(paths, owner.uid) : null) ?? ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`);
+        throw problem ?? (hasLost ? socketGone(paths, owner.uid) : null) ?? ValetkeyError.local('daemon_start_failed', `the daemon did not answer within ${Math.round((performance.now() - begun) / 1000)} s`);
       }
       if (ending.kind === 'lost' && performance.now() - ending.atMs > LOST_AGAIN_MS) {
         attempt.letGo();

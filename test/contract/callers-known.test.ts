@@ -185,7 +185,7 @@ describe('a process that is known', () => {
     const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'));
     expect((await known(pid)).terminal).toMatchObject({ foreground: true });
     process.kill(pid, 'SIGSTOP'); // the shell takes the terminal back
-    await expect.poll(async () => (await callers.attest({ uid, pid }, null))?.terminal?.foreground, { timeout: 3_000 }).toBe(false);
+    await expect.poll(async () => (await callers.attest({ uid, pid }, null))?.terminal?.foreground).toBe(false);
     process.kill(pid, 'SIGKILL');
     await kill(terminal);
   });

@@ -152,7 +152,7 @@ describe('a crowd', () => {
     const path = new URL(rig.listener.startUrl).pathname;
     const waiting = Array.from({ length: 8 }, () => rig.get(path));
     // All eight hang until arm().
-    await vi.waitFor(() => expect(rig.lookups).toBe(8));
+    await vi.waitFor(() => expect(rig.lookups).toBe(8), { timeout: 15_000 });
     expect((await rig.get('/')).status).toBe(503);
     rig.arm();
     expect((await Promise.all(waiting)).map(({ status }) => status).sort()).toEqual([302, 404, 404, 404, 404, 404, 404, 404]);

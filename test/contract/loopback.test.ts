@@ -119,7 +119,7 @@ describe('the one-time link', () => {
     const rig = await rigOf();
     const path = new URL(rig.listener.startUrl).pathname;
     const gone = connect(rig.listener.port, '127.0.0.1', () => gone.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${rig.listener.port}\r\n\r\n`));
-    await vi.waitFor(() => expect(rig.lookups).toBe(1));
+    await vi.waitFor(() => expect(rig.lookups).toBe(1), { timeout: 15_000 });
     gone.resetAndDestroy();
     await delay(50); // until the kernel has told
     rig.arm();
@@ -171,7 +171,7 @@ describe('the callback', () => {
       rig.until = known.promise;
       rig.lookups = 0;
       const both = [request(), request()];
-      await vi.waitFor(() => expect(rig.lookups).toBe(2));
+      await vi.waitFor(() => expect(rig.lookups).toBe(2), { timeout: 15_000 });
       known.resolve();
       return Promise.all(both);
     };
@@ -189,7 +189,7 @@ describe('the callback', () => {
     const known = deferred<void>();
     rig.until = known.promise;
     const callback = rig.get(rig.callbackPath(), { Cookie: cookie }).catch(() => null);
-    await vi.waitFor(() => expect(rig.lookups).toBe(2));
+    await vi.waitFor(() => expect(rig.lookups).toBe(2), { timeout: 15_000 });
     const closed = rig.listener.close();
     known.resolve();
     await closed;

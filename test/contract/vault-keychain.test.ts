@@ -207,11 +207,11 @@ describe.skipIf(obstacle !== null)('vault and keychain', () => {
     await firstLine(daemon);
     const children = (): readonly string[] => readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').split(' ').filter(Boolean);
     // The dialog is asked for, and nobody answers.
-    await expect.poll(() => keyring.hasDialogOpen(), { timeout: 5_000 }).toBe(true);
+    await expect.poll(() => keyring.hasDialogOpen()).toBe(true);
     const [asking] = children();
     expect(readFileSync(`/proc/${asking}/cmdline`, 'utf8').split('\0').slice(1)).toEqual(['-', '']);
     await kill(daemon);
-    await expect.poll(() => existsSync(`/proc/${asking}`), { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => existsSync(`/proc/${asking}`)).toBe(false);
   });
 
   it('never judges files by the wrong key', async () => {

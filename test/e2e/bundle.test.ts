@@ -48,7 +48,7 @@ async function start(backend: string, env: Readonly<Record<string, string>> = {}
   const browser = `browser = ["${process.execPath}", "${BROWSER}", "--login", "alice", "{url}"]`;
   writeFileSync(join(config, 'config.toml'), `[vault]\nbackend = "${backend}"\n${profileToml('work', issuer.url, browser)}`, { mode: 0o600 });
   daemon = spawn(process.execPath, [join(place, 'dist/daemon/valetkeyd.cjs')], { env: { ...home.env, ...env }, cwd: '/', stdio: 'ignore' });
-  await expect.poll(() => existsSync(socket()), { timeout: 8_000 }).toBe(true);
+  await expect.poll(() => existsSync(socket())).toBe(true);
 }
 
 async function signInAndStop(): Promise<void> {

@@ -104,11 +104,11 @@ describe('one daemon', () => {
     running.push(login);
     let shown = '';
     login.stdout.setEncoding('utf8').on('data', (text: string) => { shown += text; });
-    await expect.poll(() => /http:\/\/127\.0\.0\.1:\d+\/start\/\S+/.exec(shown)?.[0] ?? '', { timeout: 8_000 }).not.toBe('');
+    await expect.poll(() => /http:\/\/127\.0\.0\.1:\d+\/start\/\S+/.exec(shown)?.[0] ?? '').not.toBe('');
     expect(listeners(child.pid)).toMatch(/^LISTEN\s+\d+\s+\d+\s+127\.0\.0\.1:\d+/);
     expect(listeners(child.pid).split('\n')).toHaveLength(1);
     await followLogin(/http:\/\/127\.0\.0\.1:\d+\/start\/[\w-]+/.exec(shown)?.[0] ?? '', { login: 'alice' });
-    await expect.poll(() => listeners(child.pid), { timeout: 1_000, interval: 50 }).toBe('');
+    await expect.poll(() => listeners(child.pid), { interval: 50 }).toBe('');
     expect(await token()).toMatchObject({ source: 'cache' });
   });
 });
@@ -189,9 +189,9 @@ describe('a reader of its log', () => {
     expect(stderr()).not.toMatch(/ debug +request /);
     configure('[log]\nlevel = "debug"\nformat = "json"\n');
     child.kill('SIGHUP');
-    await expect.poll(stderr, { timeout: 5_000 }).toMatch(/log_changes_at_next_start keys=\["format"\]/);
+    await expect.poll(stderr).toMatch(/log_changes_at_next_start keys=\["format"\]/);
     await callApi(socket(), 'GET', '/v1/status');
-    await expect.poll(stderr, { timeout: 5_000 }).toMatch(/ debug +request /);
+    await expect.poll(stderr).toMatch(/ debug +request /);
   });
 });
 
@@ -259,7 +259,7 @@ describe('its privacy', () => {
   it('[IP-02] without a runtime directory uses one under the state directory, never /tmp', async () => {
     launch({ XDG_RUNTIME_DIR: '' });
     const fallback = join(home.base, 'state/valetkey/run/socket');
-    await expect.poll(() => existsSync(fallback), { timeout: 8_000 }).toBe(true);
+    await expect.poll(() => existsSync(fallback)).toBe(true);
     expect(lstatSync(join(home.base, 'state/valetkey/run')).mode & 0o777).toBe(0o700);
     expect(existsSync('/tmp/valetkey')).toBe(false);
     expect((await home.valetkey(['status', '--json'], { env: { XDG_RUNTIME_DIR: '' } })).exit).toBe(0);

@@ -43,7 +43,7 @@ describe.each(FILES)('test/vectors/%s', (file) => {
     const client = new LineClient(vk.socket);
     if (after === undefined) return { client, since: () => client.text };
     client.send(bytesOf(after.send));
-    await expect.poll(() => client.text, { timeout: 4_000, interval: 10 }).toMatch(patternOf(after.receive));
+    await expect.poll(() => client.text, { interval: 10 }).toMatch(patternOf(after.receive));
     const from = client.text.length;
     return { client, since: () => client.text.slice(from) };
   }
@@ -54,7 +54,7 @@ describe.each(FILES)('test/vectors/%s', (file) => {
     client.send(bytesOf(vector.send));
     if (vector.half_close === true) client.socket.end();
     try {
-      await expect.poll(since, { timeout: 4_000, interval: 10 }).toMatch(pattern);
+      await expect.poll(since, { interval: 10 }).toMatch(pattern);
       if (vector.closes) await client.closed(2_000);
       else await sleep(20); // nothing more may come
       expect(since()).toMatch(pattern);
@@ -72,7 +72,7 @@ describe.each(FILES)('test/vectors/%s', (file) => {
       client.send(bytes.subarray(at, at + step));
       await sleep(0);
     }
-    await expect.poll(since, { timeout: 6_000, interval: 10 }).toMatch(patternOf(vector.receive));
+    await expect.poll(since, { interval: 10 }).toMatch(patternOf(vector.receive));
     client.leave();
   });
 });

@@ -216,7 +216,7 @@ describe('events', () => {
       expect(one).toEqual({ at: 1 });
       break;
     }
-    await vi.waitFor(() => expect(closed).toEqual(['/v1/events']));
+    await vi.waitFor(() => expect(closed).toEqual(['/v1/events']), { timeout: 15_000 });
     const error = await failure((async () => { for await (const _ of client.events()) break; })());
     expect(error.code).toBe('protocol_mismatch');
   });

@@ -71,7 +71,7 @@ describe('login', () => {
       else reply(response, verb === 'POST' ? login : { ok: true });
     });
     await expect(client.login('work', { openBrowser: () => undefined, signal: controller.signal })).rejects.toBe(reason);
-    await vi.waitFor(() => expect(verbs()?.at(-1)).toBe(`DELETE /v1/logins/${login.id}`));
+    await vi.waitFor(() => expect(verbs()?.at(-1)).toBe(`DELETE /v1/logins/${login.id}`), { timeout: 15_000 });
     client.close();
   });
 });

@@ -91,7 +91,8 @@ describe('startDaemon', () => {
     expect(findUserUnit(owner, process.env, systemctl)).toEqual({ file: systemctl, args: ['--user', '--quiet', 'start', 'valetkeyd.service'] });
     expect(findUserUnit(owner, process.env, join(base, 'no-systemctl'))).toBeNull();
     expect(await startDaemon({ label: 'x', main: join(base, 'is-not-run.mjs'), systemctl })).toBe(join(base, 'runtime/valetkey/socket'));
-    expect(readFileSync(join(base, 'asked'), 'utf8')).toBe('--user --quiet start valetkeyd.service\n');
+    // On a busy machine more than once: the manager takes that for one.
+    expect(new Set(readFileSync(join(base, 'asked'), 'utf8').trimEnd().split('\n'))).toEqual(new Set(['--user --quiet start valetkeyd.service']));
   });
 
   it('of a dozen started at once one lives, and all find it', async () => {
@@ -124,7 +125,7 @@ describe('startDaemon', () => {
     writeFileSync(main, `import { writeFileSync } from 'node:fs'; process.on('SIGTERM', () => {}); writeFileSync(${JSON.stringify(file)}, String(process.pid)); console.error(${JSON.stringify(JSON.stringify(problem))}); setTimeout(() => {}, 20_000);`);
     await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'config_invalid', detail: 'config.toml:3:1 unknown key' });
     const pid = Number(readFileSync(file, 'utf8'));
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'));
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), { timeout: 15_000 });
   }, 10_000);
 
   it.skipIf(process.platform !== 'linux')('says that a daemon lives whose socket is gone, and how to end it', async () => {
@@ -158,12 +159,18 @@ describe('startDaemon', () => {
     connection.close();
   });
 
-  it('waits 5 s at most', async () => {
+  it('waits 5 s for whoever held the lock, and no longer', async () => {
     writeFileSync(main, 'process.exit(0)');
     const before = performance.now();
     await expect(startDaemon({ label: 'x', main })).rejects.toMatchObject({ code: 'daemon_start_failed' });
     expect(performance.now() - before).toBeGreaterThan(4_900);
-    expect(performance.now() - before).toBeLessThan(7_000);
+    expect(performance.now() - before).toBeLessThan(15_000);
+  });
+
+  it('waits longer for one that is slow to start, and has not said why', async () => {
+    writeFileSync(main, `setTimeout(() => import('./slow.mjs'), 6_000)`);
+    writeFileSync(join(base, 'slow.mjs'), PROGRAM);
+    expect(await startDaemon({ label: 'x', main })).toBe(join(base, 'runtime/valetkey/socket'));
   });
 });
 

@@ -448,7 +448,7 @@ describe('a vault keyed by a passphrase', () => {
     await vault.save(grantOf(1));
     await vault.unlock(PASSPHRASE, false);
     const wrong = vault.unlock(new Secret('wrong passphrase EXAMPLE'), false).catch((error: unknown) => error);
-    await expect.poll(() => clock.sleepers, { interval: 5, timeout: 5_000 }).toBe(1);
+    await expect.poll(() => clock.sleepers, { interval: 5 }).toBe(1);
     expect(await generations(vault)).toEqual([1]);
     await clock.advance(500);
     expect(await wrong).toMatchObject({ code: 'passphrase_wrong', hint: expect.stringContaining('if it is forgotten: valetkey purge') });
@@ -473,7 +473,7 @@ describe('a vault keyed by a passphrase', () => {
     vault.lock();
     for (const delayMs of [500, 1_000, 2_000, 4_000, 8_000, 8_000]) {
       const wrong = vault.unlock(new Secret('wrong passphrase EXAMPLE'), false).then(() => 'opened', (error: { code: string }) => error.code);
-      await expect.poll(() => clock.sleepers, { interval: 5, timeout: 5_000 }).toBe(1);
+      await expect.poll(() => clock.sleepers, { interval: 5 }).toBe(1);
       await clock.advance(delayMs - 1);
       expect(clock.sleepers).toBe(1);
       await clock.advance(1);
@@ -491,7 +491,7 @@ describe('a vault keyed by a passphrase', () => {
     const refused = (await Promise.all(attempts.slice(4)));
     expect(refused).toEqual(Array(4).fill('too_many_requests'));
     for (let i = 0; i < 4; i += 1) {
-      await expect.poll(() => clock.sleepers, { interval: 5, timeout: 5_000 }).toBe(1);
+      await expect.poll(() => clock.sleepers, { interval: 5 }).toBe(1);
       await clock.advance(8_000);
     }
     expect(await Promise.all(attempts.slice(0, 4))).toEqual(Array(4).fill('passphrase_wrong'));
@@ -534,7 +534,7 @@ describe('a vault keyed by a passphrase', () => {
       writeFileSync(at('vault.json'), JSON.stringify(changed));
       const next = await open('passphrase');
       const outcome = next.unlock(PASSPHRASE, false).then(() => 'opened', (error: { code: string }) => error.code);
-      const settled = await Promise.race([outcome, expect.poll(() => clock.sleepers, { interval: 5, timeout: 5_000 }).toBe(1).then(() => null, () => null)]);
+      const settled = await Promise.race([outcome, expect.poll(() => clock.sleepers, { interval: 5 }).toBe(1).then(() => null, () => null)]);
       if (settled === null) await clock.advance(500);
       expect(['passphrase_wrong', 'vault_unavailable']).toContain(await outcome);
       expect(tree(at('grants'))).toEqual(['work.jwe']);
