@@ -3,8 +3,8 @@
  * in their order, and of nothing else: the same log gives the same findings. What it remembers is bounded, the
  * longest unseen goes first. The same thing is found once in a window.
  */
-import { isFacts } from '../../shared/audit-line.ts';
 import type { Facts } from '../../shared/audit-line.ts';
+import { isJsonObject } from '../../shared/json-object.ts';
 
 export const WINDOW_MS = 3_600_000;
 const KEPT = 512;
@@ -67,10 +67,10 @@ const text = (value: unknown): string | null => (typeof value === 'string' ? val
 
 /** Whom people think of, where the record tells it; else what runs. */
 function programOf(caller: object | null): { readonly path: string; readonly digest: string | null } | null {
-  const facts = isFacts(caller) ? caller : null;
+  const facts = isJsonObject(caller) ? caller : null;
   if (facts === null) return null;
-  const origin = isFacts(facts['origin']) ? facts['origin'] : facts;
-  const program = isFacts(origin['program']) ? origin['program'] : facts;
+  const origin = isJsonObject(facts['origin']) ? facts['origin'] : facts;
+  const program = isJsonObject(origin['program']) ? origin['program'] : facts;
   const executable = text(program['executable']);
   const script = text(program['script']);
   const path = script ?? executable;

@@ -2,12 +2,12 @@
  * From the domain to the wire. The only place that turns a Secret into bytes for a caller, and the only
  * secret that it knows of is an access token: nothing here takes a grant's refresh token.
  */
-import { inspect } from 'node:util';
 import type { EpochMs, Scope } from '../../shared/names.ts';
 import type { ProfileView } from '../../shared/profile-schemas.ts';
 import type { GrantView, LogoutReply, TokenReply } from '../../shared/schemas.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { expiryAsOf } from '../core/grant.ts';
+import { Unprinted } from '../core/secret.ts';
 import type { Instant } from '../core/time.ts';
 import type { Revoked } from '../tokens/revocations.ts';
 
@@ -16,27 +16,16 @@ const secondsOrNull = (ms: number | null): number | null => (ms === null ? null 
 const joined = (scopes: readonly Scope[]): string => scopes.join(' ');
 
 /** A reply that is text already, and a secret: it can be printed no more than the token in it. */
-export class Encoded {
+export class Encoded extends Unprinted {
   readonly #json: string;
 
   constructor(json: string) {
+    super();
     this.#json = json;
   }
 
   static textOf(encoded: Encoded): string {
     return encoded.#json;
-  }
-
-  toString(): string {
-    return '[secret]';
-  }
-
-  toJSON(): string {
-    return '[secret]';
-  }
-
-  [inspect.custom](): string {
-    return '[secret]';
   }
 }
 
