@@ -1,14 +1,13 @@
 /** What every vault does, wherever it keeps its key: memory, passphrase, and a real gnome-keyring. */
 import { existsSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Revocation } from '../../daemon/core/domain.ts';
 import type { Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { openVault } from '../../daemon/vault/open-vault.ts';
 import { profileName, someServer, T0 } from '../support/builders.ts';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
-import { keyringObstacle, startKeyring } from '../support/keyring.ts';
-import type { Keyring } from '../support/keyring.ts';
+import { keyringObstacle, useKeyring } from '../support/keyring.ts';
 import { clear, grantOf, makeStateDir, modes, PASSPHRASE, vaultDeps } from '../support/vault-rig.ts';
 import type { StateDir } from '../support/vault-rig.ts';
 
@@ -44,20 +43,10 @@ describe.each<{ backend: VaultStatus['backend'] }>([
 ])('vault on $backend', ({ backend }) => {
   const skipped = backend === 'keychain' && obstacle !== null;
   const persists = backend !== 'memory';
-  let keyring: Keyring | null = null;
-  let leave = (): void => undefined;
   let dir: StateDir;
   let vault: Vault;
 
-  beforeAll(async () => {
-    if (backend !== 'keychain' || skipped) return;
-    keyring = await startKeyring();
-    leave = keyring.use();
-  });
-  afterAll(async () => {
-    leave();
-    await keyring?.stop();
-  });
+  useKeyring(backend === 'keychain' && !skipped);
   beforeEach(async () => {
     dir = makeStateDir();
     if (!skipped) vault = await open();
