@@ -11,6 +11,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import { readRawFacts } from '../../daemon/callers/raw-facts.ts';
 import type { Caller, SessionFacts } from '../../daemon/core/domain.ts';
 import { buildPlatform, firstLine, kill, UNPRIVILEGED } from '../support/built-platform.ts';
+import { pidOf } from '../support/processes.ts';
 import type { Built } from '../support/built-platform.ts';
 
 const uid = process.getuid?.() ?? -1;
@@ -119,7 +120,7 @@ describe('attest', () => {
       terminal.stdout?.on('data', (data) => { text += String(data); if (text.split('\n').length > 2) { lines.push(...text.split(/\s+/)); resolve(); } });
     });
     const [behind, front] = [Number(lines[0]), Number(lines[1])];
-    strays.push(behind, front);
+    strays.push(pidOf(behind), pidOf(front));
     const inFront = (await attested(front)).terminal;
     expect(inFront).toEqual({ device: expect.any(Number), foreground: true });
     expect((await attested(behind)).terminal).toEqual({ device: inFront?.device, foreground: false });
@@ -178,7 +179,7 @@ describe('session', () => {
     symlinkSync('/bin/sh', join(dir, 'sshd'));
     const sshd = await start(join(dir, 'sshd'), ['-c', 'env -i sh -c "sleep 1000 & echo \\$!; wait"; true']);
     const pid = Number(await firstLine(sshd));
-    strays.push(pid);
+    strays.push(pidOf(pid));
     expect(await callers.session(await attested(pid))).toMatchObject({ remote: true });
   });
 

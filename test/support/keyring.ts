@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll } from 'vitest';
+import { pidOf } from './processes.ts';
 
 const PASSWORD = 'keyring-password-EXAMPLE';
 const LOGIN = '/org/freedesktop/secrets/collection/login';
@@ -116,7 +117,7 @@ export async function startKeyring({ isBare = false, hasDialog = false }: Keyrin
     async stop() {
       await end(keyring);
       await end(bus);
-      if (existsSync(dialog)) process.kill(Number(readFileSync(dialog, 'utf8')), 'SIGKILL');
+      if (existsSync(dialog)) process.kill(pidOf(readFileSync(dialog, 'utf8')), 'SIGKILL');
       rmSync(dir, { recursive: true, force: true });
     },
   };
