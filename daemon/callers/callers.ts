@@ -59,6 +59,7 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
       parts.lineage.close();
     },
     stillSame,
+    lookOnce: (work) => known.lookOnce(work),
     digestOf: (caller) => digestOf(parts, caller),
     classReason: ({ origin }) => proofs.get(origin)?.why ?? '',
     async session(caller) {

@@ -31,6 +31,8 @@ type Known = { readonly hold: Hold; readonly executable: string; readonly proof:
 export type Proof = { readonly image: string | null };
 
 const KNOWN_MAX = 64;
+/** What is answered by one look leaves within a millisecond of it. */
+const ANSWERS_A_LOOK = 64;
 /** Pids that came once. */
 const SEEN_MAX = 256;
 const byte = Buffer.allocUnsafeSlow(1);
@@ -39,6 +41,8 @@ export class KnownProcesses {
   /** The one that came last is the last. */
   readonly #known = new Map<number, Known>();
   readonly #seen = new Set<number>();
+  /** Answers that may leave by a look that was made in this piece of work; null: there is none. */
+  #looked: Map<Known, number> | null = null;
 
   /** Its facts, if it is proved to be the process and the program that they were read of. */
   find(peer: Peer, terminalOf: (stat: ProcStat) => Caller['terminal']): Caller | null {
@@ -93,9 +97,25 @@ export class KnownProcesses {
   holds(caller: Caller, proof: Proof): boolean | null {
     const known = this.#known.get(caller.pid);
     if (known === undefined || !isOf(known, caller, proof)) return null;
+    const left = this.#looked?.get(known) ?? 0;
+    if (left > 0) {
+      this.#looked?.set(known, left - 1);
+      return true;
+    }
     const holds = hasMemory(known.hold);
     if (known.isBrief) this.#forget(known);
+    else if (holds) this.#looked?.set(known, ANSWERS_A_LOOK - 1);
     return holds;
+  }
+
+  /** Within `work` a process is looked at once for all that holds() is asked of it. */
+  lookOnce(work: () => void): void {
+    this.#looked = new Map();
+    try {
+      work();
+    } finally {
+      this.#looked = null;
+    }
   }
 
   /** What was learned of it since. */
