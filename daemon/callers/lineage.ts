@@ -4,15 +4,15 @@
  * descriptor names the process, and the addresses of its image the program. A parent is never younger
  * than its child: where it seems so, the pid has been used again, and the chain ends there.
  */
-import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ancestor } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 import { agentOf } from './agents.ts';
 import { isOldestIn, parseCgroup } from './cgroup.ts';
 import type { Cgroup } from './cgroup.ts';
+import { HeldStat } from './held-stat.ts';
 import { CONTAINER_RUNTIME, DESKTOP_SERVICE, GIT_PARTS, HOME, LOGIN_LEADER, OWN_PROGRAMS, REMOTE_LOGIN, SCHEDULER, SSH_PROGRAMS } from './programs.ts';
-import { openStat, readSmall, readStat, readStatAt, readStrings, readTarget } from './proc.ts';
+import { readSmall, readStat, readStrings, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { isInterpreter, runsCommand, scriptOf } from './script.ts';
 
@@ -54,11 +54,22 @@ const COMMAND_MS = 500;
 /** Null where the pid is another process or program by the time that all is read. */
 export async function readLink(pid: number, stat: ProcStat): Promise<Link | null> {
   const executable = readTarget(`/proc/${pid}/exe`);
-  const argv = executable !== null && isInterpreter(executable) ? await readCommand(pid) : null;
+  if (executable === null || !isInterpreter(executable)) return linkOf(pid, stat, executable, null);
+  const argv = await readCommand(pid);
+  const link = linkOf(pid, stat, executable, argv);
+  const now = argv === null ? stat : readStat(pid);
+  return now === null || !isSameProgram(now, stat) ? null : link;
+}
+
+/** Null where its command line has to be waited for. */
+export function readLinkAtOnce(pid: number, stat: ProcStat): Link | null {
+  const executable = readTarget(`/proc/${pid}/exe`);
+  return executable !== null && isInterpreter(executable) ? null : linkOf(pid, stat, executable, null);
+}
+
+function linkOf(pid: number, stat: ProcStat, executable: string | null, argv: readonly string[] | null): Link {
   const script = executable === null || argv === null ? null : scriptOf(executable, argv, readTarget(`/proc/${pid}/cwd`));
   const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
-  const now = argv === null ? stat : readStat(pid);
-  if (now === null || !isSameProgram(now, stat)) return null;
   const ancestor = { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script };
   const name = nameOf(ancestor);
   return {
@@ -95,23 +106,34 @@ export function isSameProgram(one: ProcStat, other: ProcStat): boolean {
   return one.startTime === other.startTime && one.image === other.image && !one.isDead;
 }
 
-type Kept = { readonly link: Link; readonly descriptor: number };
+type Kept = { readonly link: Link; readonly held: HeldStat };
 
 export class Lineage {
   /** What came first is the first. */
   readonly #kept = new Map<number, Kept>();
 
   /** The nearest first. */
-  async above({ parent, startTime }: ProcStat): Promise<readonly Link[]> {
+  async above(stat: ProcStat): Promise<readonly Link[]> {
     const chain: Link[] = [];
-    let youngest = Number(startTime);
-    for (let pid = parent; pid > 0 && chain.length < MAX_ANCESTORS; ) {
+    for (let child = stat; child.parent > 0 && chain.length < MAX_ANCESTORS; ) {
       // Waited for only where it has to be read: most chains are there at once.
-      const link = this.#find(pid) ?? await this.#read(pid);
-      if (link === null || Number(link.stat.startTime) > youngest) break;
+      const link = this.#find(child.parent) ?? await this.#read(child.parent);
+      if (link === null || isYounger(link.stat, child)) break;
       chain.push(link);
-      youngest = Number(link.stat.startTime);
-      pid = link.stat.parent;
+      child = link.stat;
+    }
+    return chain;
+  }
+
+  /** Null where one of them has to be read. */
+  aboveAtOnce(stat: ProcStat): readonly Link[] | null {
+    const chain: Link[] = [];
+    for (let child = stat; child.parent > 0 && chain.length < MAX_ANCESTORS; ) {
+      const link = this.#find(child.parent);
+      if (link === null) return null;
+      if (isYounger(link.stat, child)) break;
+      chain.push(link);
+      child = link.stat;
     }
     return chain;
   }
@@ -123,23 +145,27 @@ export class Lineage {
 
   #find(pid: number): Link | null {
     const kept = this.#kept.get(pid);
-    const stat = kept === undefined ? null : readStatAt(kept.descriptor);
-    if (kept === undefined || stat === null || !isKnown(kept.link, stat)) return null;
-    return stat.parent === kept.link.stat.parent && stat.session === kept.link.stat.session ? kept.link : { ...kept.link, stat };
+    const stat = kept?.held.read() ?? null;
+    if (kept === undefined || stat === null) return null;
+    if (stat === kept.link.stat) return kept.link;
+    if (!isKnown(kept.link, stat)) return null;
+    const link = { ...kept.link, stat };
+    this.#kept.set(pid, { ...kept, link });
+    return link;
   }
 
   async #read(pid: number): Promise<Link | null> {
     this.#forget(pid);
-    const descriptor = openStat(pid);
-    if (descriptor === null) return null;
+    const held = HeldStat.open(pid);
+    if (held === null) return null;
     let link: Link | null = null;
     try {
-      const stat = readStatAt(descriptor);
+      const stat = held.read();
       link = stat === null ? null : await readLink(pid, stat);
     } finally {
       // Another may have read it meanwhile.
-      if (link === null || this.#kept.has(pid)) closeSync(descriptor);
-      else this.#keep(pid, { link, descriptor });
+      if (link === null || this.#kept.has(pid)) held.close();
+      else this.#keep(pid, { link, held });
     }
     return link;
   }
@@ -154,8 +180,12 @@ export class Lineage {
     const kept = this.#kept.get(pid);
     if (kept === undefined) return;
     this.#kept.delete(pid);
-    closeSync(kept.descriptor);
+    kept.held.close();
   }
+}
+
+function isYounger(parent: ProcStat, child: ProcStat): boolean {
+  return Number(parent.startTime) > Number(child.startTime);
 }
 
 /** Its name changes with exec(), or by the process's own wish: that is read anew as well. */

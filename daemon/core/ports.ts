@@ -154,6 +154,8 @@ export type Callers = {
   attest(peer: Peer, pin: PinPeer | null): Caller | null | Promise<Caller | null>;
   /** Still the same process, running the same program: pid, start time, uid, image. A token leaves only then. */
   stillSame(caller: Caller): boolean;
+  /** Within `work`, which waits for nothing, one look at a process is enough for all that it asked for before. */
+  lookOnce(work: () => void): void;
   /** SHA-256 of the executable of the caller's program, hex; null where it cannot be read. Takes its time: off the hot path. */
   digestOf(caller: Caller): Promise<string | null>;
   /** Why it has its class, for people. */
