@@ -5,7 +5,7 @@
  * I12 A token that somebody wanted revoked is either dead, named to the caller as alive, or in a tombstone.
  */
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
-import type { AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
+import type { AccessToken, AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Audit, Clock, Issuer, Log, Random, RevokeOutcome, TokenSet, Vault } from '../core/ports.ts';
@@ -120,6 +120,15 @@ export class Revocations {
     ];
     for (const revocation of all) await this.#seal(revocation);
     await this.send(all);
+  }
+
+  /** Of access that was never in the vault: its tokens are not put there at its end either. They are tried again while this run lasts. */
+  async revokeUnsealed(profile: Profile, server: AuthorizationServer, { refreshToken, token }: { readonly refreshToken: Secret | null; readonly token: AccessToken }): Promise<void> {
+    const of = { profile: profile.name, clientId: profile.clientId, server };
+    await this.send([
+      ...(refreshToken === null ? [] : [this.#make(of, profile, refreshToken, 'refresh_token', null)]),
+      this.#make(of, profile, token.value, 'access_token', token.expiresAt),
+    ]);
   }
 
   #make({ profile, clientId, server }: Owner, way: Way, token: Secret, tokenKind: Revocation['tokenKind'], expiresAt: EpochMs | null): Revocation {

@@ -7,6 +7,7 @@ import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, Policy
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Policy } from '../../policy/decide.ts';
+import type { JustInTime } from '../../tokens/just-in-time.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
@@ -22,6 +23,7 @@ export type Broker = {
   readonly circuits: Pick<Circuits, 'outages'>;
   readonly metadata: Pick<Metadata, 'moved'>;
   readonly logins: Logins;
+  readonly justInTime: JustInTime;
   readonly revocations: Revocations;
   readonly releases: Releases;
   readonly approvals: Approvals;

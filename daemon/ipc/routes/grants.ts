@@ -21,6 +21,7 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
   }
   await broker.logins.stopOf(name, new BrokerError('login_cancelled', `profile ${name} was logged out`));
   broker.approvals.forget(name);
+  broker.justInTime.end(name, 'logout');
   const done = await signOut(broker, name, profile ?? null);
   if (done === null) return { profile: name, revoked: [] };
   const { grant, revoked } = done;
