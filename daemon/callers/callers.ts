@@ -104,9 +104,9 @@ async function attest(peer: Peer, parts: Parts): Promise<Caller | null> {
 async function attestOnce({ pid, uid }: Peer, stat: ProcStat, parts: Parts): Promise<Caller | null> {
   const self = await readLink(pid, stat);
   if (self === null) return null;
-  const above = await parts.lineage.above(stat);
+  const { links: above, isWhole } = await parts.lineage.above(stat);
   const { origin, why, program } = judgeOrigin({
-    self, above,
+    self, above, isWhole,
     sessionLeader: leaderOf(stat.session, self, above),
     ownContainer: parts.ownContainer,
     isInOtherNamespace: isInOtherNamespace(pid),

@@ -44,6 +44,8 @@ export type Roles = {
 
 /** Deeper chains are cut: nobody's login session is that deep. */
 const MAX_ANCESTORS = 64;
+/** Programs that start others change once, by exec(). */
+const LOOKS = 3;
 /** Each holds a descriptor. */
 const KEPT = 64;
 /** Enough for the options of any interpreter and a path. */
@@ -95,25 +97,39 @@ export function isSameProgram(one: ProcStat, other: ProcStat): boolean {
   return one.startTime === other.startTime && one.image === other.image && !one.isDead;
 }
 
+/** The nearest first. `isWhole`: up to the first of the machine, or the last that can be seen; else somebody may stand above who is not there. */
+export type Above = { readonly links: readonly Link[]; readonly isWhole: boolean };
+
 type Kept = { readonly link: Link; readonly descriptor: number };
 
 export class Lineage {
   /** What came first is the first. */
   readonly #kept = new Map<number, Kept>();
 
-  /** The nearest first. */
-  async above({ parent, startTime }: ProcStat): Promise<readonly Link[]> {
-    const chain: Link[] = [];
+  async above({ parent, startTime }: ProcStat): Promise<Above> {
+    const links: Link[] = [];
     let youngest = Number(startTime);
-    for (let pid = parent; pid > 0 && chain.length < MAX_ANCESTORS; ) {
+    for (let pid = parent; pid > 0; ) {
+      if (links.length >= MAX_ANCESTORS) return { links, isWhole: false };
       // Waited for only where it has to be read: most chains are there at once.
-      const link = this.#find(pid) ?? await this.#read(pid);
-      if (link === null || Number(link.stat.startTime) > youngest) break;
-      chain.push(link);
+      const link = this.#find(pid) ?? await this.#readSteady(pid);
+      // Below a /proc that hides other users' processes a chain ends where theirs begin.
+      if (link === null) return { links, isWhole: true };
+      if (link === 'unsteady' || Number(link.stat.startTime) > youngest) return { links, isWhole: false };
+      links.push(link);
       youngest = Number(link.stat.startTime);
       pid = link.stat.parent;
     }
-    return chain;
+    return { links, isWhole: true };
+  }
+
+  /** A parent that becomes one program after the other is not looked past: what stands above it would be hidden. */
+  async #readSteady(pid: number): Promise<Link | 'unsteady' | null> {
+    for (let look = 0; look < LOOKS; look += 1) {
+      const link = await this.#read(pid);
+      if (link !== 'unsteady') return link;
+    }
+    return 'unsteady';
   }
 
   /** Closes all descriptors. */
@@ -128,7 +144,8 @@ export class Lineage {
     return stat.parent === kept.link.stat.parent && stat.session === kept.link.stat.session ? kept.link : { ...kept.link, stat };
   }
 
-  async #read(pid: number): Promise<Link | null> {
+  /** Null: there is no such process, as far as can be seen. */
+  async #read(pid: number): Promise<Link | 'unsteady' | null> {
     this.#forget(pid);
     const descriptor = openStat(pid);
     if (descriptor === null) return null;
@@ -141,7 +158,7 @@ export class Lineage {
       if (link === null || this.#kept.has(pid)) closeSync(descriptor);
       else this.#keep(pid, { link, descriptor });
     }
-    return link;
+    return link ?? 'unsteady';
   }
 
   #keep(pid: number, kept: Kept): void {
