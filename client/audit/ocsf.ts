@@ -57,6 +57,7 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   audit_repaired: row(BASE, OTHER, 'Log Repaired', SUCCESS, MEDIUM),
   audit_checkpoint: row(BASE, OTHER, 'Log Signed'),
   audit_unsigned: row(BASE, OTHER, 'Log Unsigned', SUCCESS, MEDIUM),
+  audit_tampered: row(BASE, OTHER, 'Log Tampered With', FAILURE, CRITICAL),
   audit_truncated: row(BASE, OTHER, 'Log Truncated', FAILURE, CRITICAL),
 };
 
