@@ -23,6 +23,7 @@ import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
 import type { Gate } from './lifecycle.ts';
 import { openPolicies } from './policies.ts';
+import { withContext } from './records.ts';
 import { Admission } from './tokens/admission.ts';
 import { Ahead } from './tokens/ahead.ts';
 import { Circuits } from './tokens/circuit.ts';
@@ -72,11 +73,12 @@ const SOCKET_MS = 6_000;
 const CLOSE_STEP_MS = 20;
 const CLOSE_ROUNDS = 100;
 
-export async function startDaemon(edges: Edges): Promise<Daemon> {
-  const { clock, log, vault, audit, config } = edges;
+export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const policies = await openPolicies(edges);
+  const policies = await openPolicies(outside);
+  const edges: Edges = { ...outside, audit: withContext(outside.audit, policies, outside.machine) };
+  const { clock, log, vault, audit, config } = edges;
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
@@ -136,7 +138,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
+  const broker: Broker = { ...edges, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints }), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

@@ -36,7 +36,7 @@ export type LifecycleDeps = {
   readonly justInTime: Pick<JustInTime, 'end'>;
   readonly revocations: Revocations;
   readonly config: ConfigStore;
-  readonly policies: Pick<Policies, 'reload' | 'inForce'>;
+  readonly policies: Pick<Policies, 'reload'>;
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
   readonly log: Log;
@@ -155,7 +155,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
-      await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed, policy: digestsOf(policies) });
+      await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
       events.emit('config_reloaded', null, changed.join(' '));
       if (ruled.status === 'rejected') throw ruled.reason;
       return changed;
@@ -202,10 +202,4 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     }
     return { grants, notRevoked: null };
   }
-}
-
-/** Which policy is in force from here on; null where there is no such file, or nothing may be decided. */
-function digestsOf(policies: Pick<Policies, 'inForce'>): Readonly<Record<'admin' | 'user', string | null>> {
-  const documents = policies.inForce()?.documents;
-  return { admin: documents?.admin?.digest ?? null, user: documents?.user?.digest ?? null };
 }

@@ -10,11 +10,12 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Caller, Grant, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import type { Fingerprints } from '../core/fingerprints.ts';
 import { findToken } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
-import type { Fingerprints } from '../core/fingerprints.ts';
+import { grantFacts } from '../core/grant-facts.ts';
 import type { Audit, Clock, Log } from '../core/ports.ts';
-import { Secret } from '../core/secret.ts';
+import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
 import { loginRequired } from './login-required.ts';
 import { refuseLongLife, refuseOutOfBounds } from './refusals.ts';
@@ -83,6 +84,10 @@ export class JustInTime {
     return this.#fitting(profile, need)?.grant ?? null;
   }
 
+  holds(grant: Grant): boolean {
+    return this.#held.some((access) => access.grant === grant);
+  }
+
   /** Throws login_required, or as_token_too_long. */
   serve(profile: Profile, need: TokenNeed): Served {
     const access = this.#fitting(profile, need);
@@ -117,19 +122,17 @@ export class JustInTime {
     this.#held = this.#held.filter((each) => each !== access);
     const { log, revocations } = this.#deps;
     const failed = (what: string) => (cause: unknown): void => log.error(what, { profile: access.profile.name }, cause);
-    revocations.revokeUnsealed(access.profile, access.grant.server, access).catch(failed('revocation_failed'));
+    revocations.revokeUnsealed(access.profile, access.grant, access).catch(failed('revocation_failed'));
     this.#record('jit_ended', access, { why }).catch(failed('audit_failed'));
   }
 
   #record(event: 'jit_granted' | 'jit_ended', { profile, grant, token, login, caller }: Granted, more: Readonly<Record<string, unknown>>): Promise<void> {
     const { audit, fingerprints } = this.#deps;
-    const { flow, identity, signedInAt } = grant;
     return audit.append({
       event, profile: profile.name, caller, request: null,
       facts: {
-        login, ...more, token: fingerprints.of(token.value), flow, issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
-        tenant: identity?.tenant ?? null, account: identity === null ? null : fingerprints.of(new Secret(identity.sub)), acr: token.acr, amr: identity?.amr ?? [],
-        signed_in_at: signedInAt, expires_at: Math.floor(token.expiresAt / 1000),
+        login, ...more, token: fingerprints.of(token.value), ...grantFacts(grant, fingerprints), scopes: token.scopes, resource: token.resource,
+        expires_at: Math.floor(token.expiresAt / 1000),
       },
     });
   }

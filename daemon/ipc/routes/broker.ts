@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../../shared/errors.ts';
 import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
+import type { Fingerprints } from '../../core/fingerprints.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
 import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
@@ -30,6 +31,7 @@ export type Broker = {
   readonly vault: Vault;
   readonly issuer: Issuer;
   readonly audit: Audit;
+  readonly fingerprints: Fingerprints;
   readonly clock: Clock;
   readonly log: Log;
   readonly uid: number;

@@ -7,6 +7,7 @@ import type { tokenRequest } from '../../../shared/schemas.ts';
 import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
+import { grantFacts } from '../../core/grant-facts.ts';
 import { instantOf } from '../../core/time.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
@@ -137,12 +138,18 @@ async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 /** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
-  const recorded = broker.releases.record(profile, served.token, served.source, ask, claimed, rule);
+  const recorded = broker.releases.record(profile, served, ask, claimed, rule);
   return recorded === null ? encode(broker, profile, served, rule) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
 }
 
 async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, recorded: Promise<void>): Promise<Encoded> {
+  const policy = broker.policies.inForce();
   await recorded;
+  // A disk may take its time: a lock, a logout or another policy that came meanwhile is not outrun (GV-01).
+  const denied = builtInDenial(broker, ask.caller);
+  if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
+  const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
+  if (!isHeld || broker.policies.inForce() !== policy) return decided(broker, ask, profile, claimed);
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule) : refuseChanged(broker, ask, profile, claimed);
 }
 
@@ -176,7 +183,10 @@ async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claim
   const { decision } = ruling;
   await broker.audit.append({
     event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
-    facts: { rule: ruleText(decision.by), reason: decision.reason, decision: ruling.kind, tier: decision.tier, ...(claimed === null ? {} : { claimed }) },
+    facts: {
+      ...standingFacts(broker, profile), rule: ruleText(decision.by), reason: decision.reason, decision: ruling.kind, tier: decision.tier, ...wantedFacts(needOf(ask.body as Body, profile, 0)), // parsed by this method's schema
+      ...(claimed === null ? {} : { claimed }),
+    },
   });
   throw refusalOf(ruling, profile.name) ?? new BrokerError('internal', 'a request that is allowed was refused');
 }
@@ -186,10 +196,20 @@ async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: 
   if (cause instanceof BrokerError) {
     await broker.audit.append({
       event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
-      facts: { rule: cause.facts.reason ?? null, reason: cause.message, code: cause.code, scopes, resource, ...(claimed === null ? {} : { claimed }) },
+      facts: { ...standingFacts(broker, profile), rule: cause.facts.reason ?? null, reason: cause.message, code: cause.code, scopes, resource, ...(claimed === null ? {} : { claimed }) },
     });
   }
   throw cause;
+}
+
+/** Of the sign-in that is there, if there is one. */
+function standingFacts({ book, fingerprints }: Broker, { name, issuer, clientId }: Profile): Readonly<Record<string, unknown>> {
+  const grant = book.get(name);
+  return grant === null ? { flow: null, issuer, client_id: clientId, tenant: null, account: null, acr: null, amr: [], signed_in_at: null } : grantFacts(grant, fingerprints);
+}
+
+function wantedFacts({ scopes, resource }: TokenNeed): Pick<TokenNeed, 'scopes' | 'resource'> {
+  return { scopes, resource };
 }
 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
