@@ -25,3 +25,12 @@ export function parseResource(text: string): string {
   if (isResourceUri(text)) return text;
   throw ValetkeyError.local('bad_request', '--resource takes an absolute URI without fragment, such as https://api.example.com (RFC 8707)');
 }
+
+export const REASON_MAX = 256;
+
+/** Why, in the words of a person. */
+export function parseReason(flag: string): string {
+  const reason = flag.trim();
+  if (reason === '' || reason.length > REASON_MAX) throw ValetkeyError.local('bad_request', `--reason takes 1 to ${REASON_MAX} characters`);
+  return reason;
+}

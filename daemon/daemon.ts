@@ -23,10 +23,12 @@ import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
 import type { Gate } from './lifecycle.ts';
 import { openPolicies } from './policies.ts';
+import { withContext } from './records.ts';
 import { Admission } from './tokens/admission.ts';
 import { Ahead } from './tokens/ahead.ts';
 import { Circuits } from './tokens/circuit.ts';
 import { Grants } from './tokens/grant-book.ts';
+import { JustInTime } from './tokens/just-in-time.ts';
 import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
@@ -71,11 +73,12 @@ const SOCKET_MS = 6_000;
 const CLOSE_STEP_MS = 20;
 const CLOSE_ROUNDS = 100;
 
-export async function startDaemon(edges: Edges): Promise<Daemon> {
-  const { clock, log, vault, audit, config } = edges;
+export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const policies = await openPolicies(edges);
+  const policies = await openPolicies(outside);
+  const edges: Edges = { ...outside, audit: withContext(outside.audit, policies, outside.machine) };
+  const { clock, log, vault, audit, config } = edges;
   const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
@@ -101,8 +104,10 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
       .catch((cause: unknown) => log.error('audit_failed', { event: 'peer_refused' }, cause));
   };
   const loopback = edges.createLoopback(({ reason, uid }) => noteRefusal({ where: 'loopback', reason, uid }));
+  const justInTime = new JustInTime({ ...edges, fingerprints, revocations, isLocked });
   const logins = new Logins({
     ...edges,
+    justInTime,
     config: () => config.current(),
     policy: () => policies.inForce(),
     loopback,
@@ -129,11 +134,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, approvals, policies, book, source, logins, revocations, events, fingerprints,
+    ...edges, gate, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
+  const broker: Broker = { ...edges, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints }), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -168,6 +173,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
     const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
       ['logins', () => logins.stop(why)],
+      ['privileged access', async () => justInTime.end(null, 'stopped')],
       ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],
       ['grants', () => book.flush()],
       ['requests', () => closeApp(app, clock)],

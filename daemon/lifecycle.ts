@@ -12,6 +12,7 @@ import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
 import type { Events, Facts, Lifecycle, Policies, Purged } from './ipc/routes/broker.ts';
 import type { Grants } from './tokens/grant-book.ts';
+import type { JustInTime } from './tokens/just-in-time.ts';
 import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
@@ -32,9 +33,10 @@ export type LifecycleDeps = {
   readonly book: Grants;
   readonly source: TokenSource;
   readonly logins: Logins;
+  readonly justInTime: Pick<JustInTime, 'end'>;
   readonly revocations: Revocations;
   readonly config: ConfigStore;
-  readonly policies: Pick<Policies, 'reload' | 'inForce'>;
+  readonly policies: Pick<Policies, 'reload'>;
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
   readonly log: Log;
@@ -43,7 +45,7 @@ export type LifecycleDeps = {
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle {
-  const { gate, approvals, clock, vault, book, source, logins, revocations, config, policies, audit, fingerprints, log, events } = deps;
+  const { gate, approvals, clock, vault, book, source, logins, justInTime, revocations, config, policies, audit, fingerprints, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
   /** Everything was read, and nothing was forgotten since. */
@@ -124,6 +126,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
       approvals.forget(null);
+      justInTime.end(null, 'locked');
       locksAsked += 1;
       // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
@@ -152,7 +155,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
-      await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed, policy: digestsOf(policies) });
+      await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
       events.emit('config_reloaded', null, changed.join(' '));
       if (ruled.status === 'rejected') throw ruled.reason;
       return changed;
@@ -161,6 +164,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       const wasLocked = gate.isLocked;
       gate.isLocked = true; // nothing is issued any more while it goes on
       approvals.forget(null);
+      justInTime.end(null, 'purged');
       try {
         const purged = await signOutAll();
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
@@ -198,10 +202,4 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     }
     return { grants, notRevoked: null };
   }
-}
-
-/** Which policy is in force from here on; null where there is no such file, or nothing may be decided. */
-function digestsOf(policies: Pick<Policies, 'inForce'>): Readonly<Record<'admin' | 'user', string | null>> {
-  const documents = policies.inForce()?.documents;
-  return { admin: documents?.admin?.digest ?? null, user: documents?.user?.digest ?? null };
 }

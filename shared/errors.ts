@@ -65,6 +65,7 @@ export const ERRORS = {
   flow_timeout: row(410, EXIT.deadline, false, 'Nobody finished the sign-in in time', 'Run: valetkey login PROFILE'),
   flow_refused: row(403, EXIT.denied, false, 'No sign-in flow may be used here', 'See the reason'),
   access_denied: row(403, EXIT.denied, false, 'The sign-in was refused at the issuer', 'Sign in again with an account that may use this client'),
+  reason_required: row(403, EXIT.denied, false, 'Privileged access takes a reason', 'Run: valetkey login PROFILE --reason "why"'),
   approval_required: row(403, EXIT.denied, true, 'A person has to agree first', 'Run in another terminal: valetkey approvals'),
   approval_denied: row(403, EXIT.denied, false, 'A person said no', 'Ask that person; after a minute the question may be asked again'),
   approval_refused: row(403, EXIT.denied, false, 'This process may not approve', 'Approve from a terminal that was open before the question, and is not that of the program which asks'),
@@ -97,6 +98,7 @@ export const ERRORS = {
   vault_unavailable: row(503, EXIT.locked, true, 'The vault\'s key store does not answer', 'Run: valetkey doctor'),
   vault_unwritable: row(507, EXIT.locked, true, 'The vault cannot be written', 'Free space on the disk that is named, and check its permissions'),
   audit_broken: row(500, EXIT.config, false, 'The audit log is not what was written', 'Keep the files as they are, and compare them with a copy elsewhere'),
+  audit_unwritable: row(507, EXIT.locked, true, 'The audit log cannot be written', 'Free space on the disk that is named, and check its permissions'),
   vault_corrupt: row(500, EXIT.locked, false, 'A sealed file cannot be opened', 'It was set aside; run: valetkey login PROFILE'),
   passphrase_wrong: row(403, EXIT.locked, false, 'The passphrase is wrong', 'Run: valetkey unlock'),
 
@@ -121,7 +123,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Why a person has to sign in: `reason` of `login_required`. */
 export const LOGIN_REASONS = [
   'never_signed_in', 'expired', 'no_refresh_token', 'revoked_or_reused', 'refresh_answer_lost', 'rolled_back', 'grant_rebound',
-  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'flow',
+  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'flow', 'privileged',
 ] as const;
 export type LoginReason = (typeof LOGIN_REASONS)[number];
 

@@ -42,6 +42,8 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   grant_parked: row(AUTHENTICATION, OTHER, 'Grant Parked', FAILURE),
   grant_removed: row(AUTHENTICATION, 2, 'Logoff'),
   token_revoked: row(AUTHENTICATION, OTHER, 'Token Revocation'),
+  jit_granted: row(AUTHENTICATION, 1, 'Logon'),
+  jit_ended: row(AUTHENTICATION, 2, 'Logoff'),
   peer_refused: row(AUTHENTICATION, OTHER, 'Peer Refused', FAILURE),
   approval_given: row(AUTHENTICATION, OTHER, 'Approval'),
   approval_denied: row(AUTHENTICATION, OTHER, 'Approval', FAILURE),
@@ -55,6 +57,7 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   audit_repaired: row(BASE, OTHER, 'Log Repaired', SUCCESS, MEDIUM),
   audit_checkpoint: row(BASE, OTHER, 'Log Signed'),
   audit_unsigned: row(BASE, OTHER, 'Log Unsigned', SUCCESS, MEDIUM),
+  audit_tampered: row(BASE, OTHER, 'Log Tampered With', FAILURE, CRITICAL),
   audit_truncated: row(BASE, OTHER, 'Log Truncated', FAILURE, CRITICAL),
 };
 

@@ -28,7 +28,7 @@ function grantOf({ profile, facts }: AuditRecord): string | null {
 }
 
 export async function traceToken(fingerprint: string, lines: AsyncIterable<Line>): Promise<Traced> {
-  /** The last decision and sign-in of each profile: a token is released after both. */
+  /** The last decision and sign-in of each profile, and each sign-in: a token is released after both. */
   const decided = new Map<string, AuditRecord>();
   const logins = new Map<string, Login>();
   const releases: AuditRecord[] = [];
@@ -39,11 +39,15 @@ export async function traceToken(fingerprint: string, lines: AsyncIterable<Line>
   for await (const { record } of lines) {
     const { event, profile, facts } = record;
     if (profile !== null && event === 'login_decided') decided.set(profile, record);
-    if (profile !== null && event === 'login_finished') logins.set(profile, { decided: decided.get(profile) ?? null, login: record });
+    if (profile !== null && event === 'login_finished') {
+      const login = { decided: decided.get(profile) ?? null, login: record };
+      for (const key of [profile, grantOf(record)]) if (key !== null) logins.set(key, login);
+    }
     if (facts['token'] !== fingerprint) continue;
-    const login = logins.get(profile ?? '');
     // Of a grant that says when it was signed in, only that sign-in is its own.
-    if (from === null && login !== undefined && [null, grantOf(login.login)].includes(grantOf(record))) from = login;
+    const last = logins.get(profile ?? '');
+    const own = grantOf(record);
+    from ??= (own === null ? last : logins.get(own) ?? (last !== undefined && grantOf(last.login) === null ? last : undefined)) ?? null;
     if (event === 'token_refreshed') minted = record;
     if (event === 'token_revoked') revoked.push(record);
     if (event !== 'token_released') continue;

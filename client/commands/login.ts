@@ -2,7 +2,7 @@ import type { LoginRequest, LoginView } from '../../shared/schemas.ts';
 import { collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { createLoginScreen, subjectName } from '../login-screen.ts';
-import { parseScopeFlags } from '../parse-flags.ts';
+import { parseReason, parseScopeFlags, REASON_MAX } from '../parse-flags.ts';
 import { withProfile } from '../pick-profile.ts';
 import { signIn } from '../sign-in.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
@@ -12,10 +12,34 @@ type Options = {
   readonly browser: boolean;
   readonly loginHint?: string;
   readonly scope?: readonly string[];
+  readonly reason?: string;
 };
 
-/** Signs in with a person at this terminal; `token` uses it too. */
+/** Signs in with a person at this terminal, who says why where that is needed; `token` uses it too. */
 export async function signInHere(context: CommandContext, request: LoginRequest, openBrowser: boolean): Promise<LoginView> {
+  try {
+    return await signInFor(context, request, openBrowser);
+  } catch (error) {
+    if (!(error instanceof ValetkeyError) || error.code !== 'reason_required') throw error;
+    const reason = await askReason(context, error);
+    return signInFor(context, { ...request, claimed: { ...request.claimed, reason } }, openBrowser);
+  }
+}
+
+async function askReason(context: CommandContext, why: ValetkeyError): Promise<string> {
+  const person = context.isInteractive ? context.meetPerson() : null;
+  if (person === null) throw why;
+  try {
+    person.show(['', why.detail]);
+    const typed = (await person.ask('Reason:', { signal: context.signal }))?.trim() ?? '';
+    if (typed === '') throw why;
+    return typed.slice(0, REASON_MAX);
+  } finally {
+    person.close();
+  }
+}
+
+async function signInFor(context: CommandContext, request: LoginRequest, openBrowser: boolean): Promise<LoginView> {
   const { screen, close } = createLoginScreen(context, { openBrowser });
   try {
     return await signIn(context.daemon.api, request, screen, context.signal);
@@ -46,6 +70,7 @@ async function login(context: CommandContext, argument: string | undefined, opti
     ...(options.device === undefined ? {} : { flow: 'device' as const }),
     ...(options.loginHint === undefined ? {} : { login_hint: options.loginHint }),
     ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
+    ...(options.reason === undefined ? {} : { claimed: { reason: parseReason(options.reason) } }),
   };
   const view = await withProfile(context, argument, async ({ profile }) => signInHere(context, { profile, ...wanted }, options.browser));
   const { terminal } = context;
@@ -62,6 +87,7 @@ export const declare: Declare = (command, context) => {
     .option('--no-browser', 'print the link to open on this machine, instead of opening it')
     .option('--login-hint <WHO>', 'whom the issuer should offer to sign in, e.g. an e-mail address')
     .option('--scope <SCOPE>', 'ask for this scope instead of the profile\'s; may be repeated', collect)
-    .addHelpText('after', examples('valetkey login work', 'valetkey login work --no-browser', 'valetkey login work --login-hint me@example.com'))
+    .option('--reason <TEXT>', 'why: for privileged access, which is had for a quarter of an hour and never stored')
+    .addHelpText('after', examples('valetkey login work', 'valetkey login work --no-browser', 'valetkey login work --login-hint me@example.com', 'valetkey login prod --scope admin:all --reason "restore the backup, ticket 4711"'))
     .action(async (argument: string | undefined, options: Options) => login(context, argument, options));
 };

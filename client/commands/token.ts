@@ -3,7 +3,7 @@ import { choice, collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { FORMATS, formatToken } from '../format-token.ts';
 import type { Format } from '../format-token.ts';
-import { parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
+import { parseReason, parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
 import { withProfile } from '../pick-profile.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
@@ -15,6 +15,7 @@ type Options = {
   readonly format?: Format;
   readonly interactive?: boolean;
   readonly why?: true;
+  readonly reason?: string;
 };
 
 function printable(reply: TokenReply, format: Exclude<Format, 'json'>): string {
@@ -36,8 +37,8 @@ async function askForToken(context: CommandContext, request: TokenRequest, inter
     if (!interactive || !(error instanceof ValetkeyError) || error.code !== 'login_required') throw error;
     context.terminal.note(`A person has to sign in: ${error.reason ?? error.detail}`);
     const { signInHere } = await import('./login.ts');
-    const { profile, scopes } = request;
-    await signInHere(context, { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }) }, true);
+    const { profile, scopes, claimed } = request;
+    await signInHere(context, { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }), ...(claimed === undefined ? {} : { claimed }) }, true);
     // What was just signed in is fresh; a forced refresh would only spend it.
     const { force: _force, ...again } = request;
     return api.token(again, signal);
@@ -52,6 +53,7 @@ async function token(context: CommandContext, argument: string | undefined, opti
     ...(options.resource === undefined ? {} : { resource: parseResource(options.resource) }),
     ...(options.minTtl === undefined ? {} : { min_ttl_s: parseWhole('--min-ttl', options.minTtl, { unit: 'seconds', min: 0, max: 86_400 }) }),
     ...(options.force === undefined ? {} : { force: true }),
+    ...(options.reason === undefined ? {} : { claimed: { reason: parseReason(options.reason) } }),
     interaction: 'never',
   };
   const reply = await withProfile(context, argument, async ({ profile, because }) => {
@@ -74,6 +76,7 @@ export const declare: Declare = (command, context) => {
     .addOption(choice('--format <FORMAT>', 'how to print it (default: raw)', FORMATS))
     .option('--interactive', 'sign in where it is needed (default at a terminal)')
     .option('--no-interactive', 'never start a sign-in (default without a terminal, and in CI)')
+    .option('--reason <TEXT>', 'why it is needed: shown to whoever is asked, recorded, and required for privileged access')
     .option('--why', 'say on standard error which rule chose the profile')
     .addHelpText('after', examples(
       'TOKEN=$(valetkey token work)',

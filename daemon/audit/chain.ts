@@ -19,7 +19,7 @@ export const START: Head = { seq: 0, hash: GENESIS };
 
 /** What the log says of itself. */
 export type OwnEvent = {
-  readonly event: 'audit_repaired' | 'audit_checkpoint' | 'audit_truncated' | 'audit_unsigned' | 'detected';
+  readonly event: 'audit_repaired' | 'audit_checkpoint' | 'audit_truncated' | 'audit_unsigned' | 'audit_tampered' | 'detected';
   readonly profile: AuditEvent['profile'];
   readonly caller: AuditEvent['caller'];
   readonly request: string | null;

@@ -7,6 +7,7 @@
  *     Beyond that append() rejects. A record that was half written is continued where it broke off.
  * A4  While the vault is open, what is in the file is signed every ten minutes or 256 records, and at lock and stop.
  * A5  A file that is full is kept under another name, and the chain goes on in the next one.
+ * A6  A file that is moved, replaced or cut while it is written to is noticed within a second and said.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ import { appendTo, ownEvent, sha256 } from './chain.ts';
 import type { OwnEvent } from './chain.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Detectors } from './detectors.ts';
+import { Guard } from './guard.ts';
 import { writeHead } from './head.ts';
 import { FULL_BYTES, isFull, openBook, turnPage } from './rotation.ts';
 import type { Book } from './rotation.ts';
@@ -102,6 +104,8 @@ class AuditLog implements Audit {
   readonly #syncing: Promise<void>;
   readonly #checkpoints: Checkpoints;
   readonly #detectors: Detectors;
+  readonly #guard: Guard;
+  #isLookDue = false;
   #book: Book;
   /** The end of the chain, records that wait included. */
   #head: Head;
@@ -130,6 +134,7 @@ class AuditLog implements Audit {
     const own = (event: OwnEvent): void => void this.add(event).catch((cause: unknown) => log.warn('audit_not_recorded', { event: event.event, why: String(cause) }));
     this.#checkpoints = new Checkpoints({ clock, log, append: own, head: () => this.#head });
     this.#detectors = new Detectors({ log, append: own }, past);
+    this.#guard = new Guard({ clock, log, dir, path });
     this.#syncing = this.#syncEverySecond();
   }
 
@@ -143,7 +148,7 @@ class AuditLog implements Audit {
   }
 
   state(): AuditState {
-    return { file: this.#path, head: this.#written, signed: this.#checkpoints.signed, key: this.#checkpoints.key, detections: this.#detectors.active(this.#clock.now()) };
+    return { file: this.#path, head: this.#written, signed: this.#checkpoints.signed, key: this.#checkpoints.key, detections: [...this.#guard.seen(), ...this.#detectors.active(this.#clock.now())] };
   }
 
   async useKeys(keys: AuditKeys | null): Promise<void> {
@@ -199,12 +204,23 @@ class AuditLog implements Audit {
   /** Resolves when nothing waits any more, or the disk refused. */
   async #writeAll(): Promise<void> {
     try {
+      if (this.#isLookDue) await this.#look();
       await this.#writeBatches();
     } catch (cause) {
       this.#fail('write', cause);
     }
     // In the same turn in which nothing was left, so that the next record starts a writer of its own.
     this.#writing = null;
+  }
+
+  /** A6. As part of the writing, so that the file is never changed under a write. */
+  async #look(): Promise<void> {
+    this.#isLookDue = false;
+    const found = await this.#guard.look(this.#book, this.#written.seq + 1);
+    if (found === null) return;
+    this.#book = found.book;
+    if (found.isUnfinished && this.#isWhole) this.#bytes = Buffer.concat([Buffer.from('\n'), this.#bytes]);
+    void this.add(ownEvent('audit_tampered', { what: found.what, after_seq: this.#written.seq }));
   }
 
   async #writeBatches(): Promise<void> {
@@ -257,7 +273,8 @@ class AuditLog implements Audit {
         throw cause;
       }
       // A refused record is tried again here, so that none waits for the next one.
-      if (this.#bytes.length > 0) this.#write();
+      this.#isLookDue = true;
+      this.#write();
       await this.#writing;
       await this.#sync();
       this.#checkpoints.signIfDue();

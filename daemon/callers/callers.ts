@@ -14,7 +14,7 @@ import { Digests } from './digests.ts';
 import { sessionFactsFrom } from './facts.ts';
 import { KnownProcesses, release } from './known.ts';
 import { isSameProgram, Lineage, readLink, readLinkAtOnce } from './lineage.ts';
-import type { Link } from './lineage.ts';
+import type { Above, Link } from './lineage.ts';
 import type { Loginctl } from './logind.ts';
 import { Look } from './look.ts';
 import { isInOtherNamespace } from './namespaces.ts';
@@ -119,7 +119,7 @@ async function attestInTime(peer: Peer, pin: Pin | null, parts: Parts): Promise<
   }
 }
 
-type Chain = { readonly self: Link; readonly above: readonly Link[] };
+type Chain = { readonly self: Link; readonly above: Above };
 
 /** Null where it was not the same from the beginning to the end. */
 function conclude(look: Look, peer: Peer, chain: Chain, pin: Pin | null, parts: Parts): Caller | null {
@@ -127,9 +127,9 @@ function conclude(look: Look, peer: Peer, chain: Chain, pin: Pin | null, parts: 
   return look.proves(caller, proof, pin) ? caller : null;
 }
 
-function judge({ pid, uid }: Peer, stat: ProcStat, { self, above }: Chain, parts: Parts): { readonly caller: Caller; readonly proof: Proof } {
+function judge({ pid, uid }: Peer, stat: ProcStat, { self, above: { links: above, isWhole } }: Chain, parts: Parts): { readonly caller: Caller; readonly proof: Proof } {
   const { origin, why, program } = judgeOrigin({
-    self, above,
+    self, above, isWhole,
     sessionLeader: leaderOf(stat.session, self, above),
     ownContainer: parts.ownContainer,
     isInOtherNamespace: isInOtherNamespace(pid),

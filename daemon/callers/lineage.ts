@@ -44,6 +44,8 @@ export type Roles = {
 
 /** Deeper chains are cut: nobody's login session is that deep. */
 const MAX_ANCESTORS = 64;
+/** Programs that start others change once, by exec(). */
+const LOOKS = 3;
 /** Each holds a descriptor. */
 const KEPT = 64;
 /** Enough for the options of any interpreter and a path. */
@@ -106,36 +108,49 @@ export function isSameProgram(one: ProcStat, other: ProcStat): boolean {
   return one.startTime === other.startTime && one.image === other.image && !one.isDead;
 }
 
+/** The nearest first. `isWhole`: up to the first of the machine, or the last that can be seen; else somebody may stand above who is not there. */
+export type Above = { readonly links: readonly Link[]; readonly isWhole: boolean };
+
 type Kept = { readonly link: Link; readonly held: HeldStat };
 
 export class Lineage {
   /** What came first is the first. */
   readonly #kept = new Map<number, Kept>();
 
-  /** The nearest first. */
-  async above(stat: ProcStat): Promise<readonly Link[]> {
-    const chain: Link[] = [];
-    for (let child = stat; child.parent > 0 && chain.length < MAX_ANCESTORS; ) {
+  async above(stat: ProcStat): Promise<Above> {
+    const links: Link[] = [];
+    for (let child = stat; child.parent > 0; ) {
       // Waited for only where it has to be read: most chains are there at once.
-      const link = this.#find(child.parent) ?? await this.#read(child.parent);
-      if (link === null || isYounger(link.stat, child)) break;
-      chain.push(link);
+      const link = this.#find(child.parent) ?? await this.#readSteady(child.parent);
+      // Below a /proc that hides other users' processes a chain ends where theirs begin.
+      if (link === null) return { links, isWhole: true };
+      if (link === 'unsteady' || links.length >= MAX_ANCESTORS || isYounger(link.stat, child)) return { links, isWhole: false };
+      links.push(link);
       child = link.stat;
     }
-    return chain;
+    return { links, isWhole: true };
   }
 
   /** Null where one of them has to be read. */
-  aboveAtOnce(stat: ProcStat): readonly Link[] | null {
-    const chain: Link[] = [];
-    for (let child = stat; child.parent > 0 && chain.length < MAX_ANCESTORS; ) {
+  aboveAtOnce(stat: ProcStat): Above | null {
+    const links: Link[] = [];
+    for (let child = stat; child.parent > 0; ) {
       const link = this.#find(child.parent);
       if (link === null) return null;
-      if (isYounger(link.stat, child)) break;
-      chain.push(link);
+      if (links.length >= MAX_ANCESTORS || isYounger(link.stat, child)) return { links, isWhole: false };
+      links.push(link);
       child = link.stat;
     }
-    return chain;
+    return { links, isWhole: true };
+  }
+
+  /** A parent that becomes one program after the other is not looked past: what stands above it would be hidden. */
+  async #readSteady(pid: number): Promise<Link | 'unsteady' | null> {
+    for (let look = 0; look < LOOKS; look += 1) {
+      const link = await this.#read(pid);
+      if (link !== 'unsteady') return link;
+    }
+    return 'unsteady';
   }
 
   /** Closes all descriptors. */
@@ -154,7 +169,8 @@ export class Lineage {
     return link;
   }
 
-  async #read(pid: number): Promise<Link | null> {
+  /** Null: there is no such process, as far as can be seen. */
+  async #read(pid: number): Promise<Link | 'unsteady' | null> {
     this.#forget(pid);
     const held = HeldStat.open(pid);
     if (held === null) return null;
@@ -167,7 +183,7 @@ export class Lineage {
       if (link === null || this.#kept.has(pid)) held.close();
       else this.#keep(pid, { link, held });
     }
-    return link;
+    return link ?? 'unsteady';
   }
 
   #keep(pid: number, kept: Kept): void {

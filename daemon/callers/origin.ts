@@ -15,6 +15,8 @@ export type OriginFacts = {
   readonly self: Link;
   /** The nearest first. */
   readonly above: readonly Link[];
+  /** False: more processes may stand above it than are named. */
+  readonly isWhole: boolean;
   readonly sessionLeader: Origin['sessionLeader'];
   /** Of the daemon: what both are in sets nobody apart. */
   readonly ownContainer: string | null;
@@ -25,10 +27,11 @@ export type OriginFacts = {
 
 /** @returns the origin without its digest, why it has its class, and which process its program is. */
 export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; readonly why: string; readonly program: Link } {
-  const { self, above } = facts;
+  const { self, above, isWhole } = facts;
   const { cgroup } = self;
   const chain = [self, ...above];
-  const isOrphan = chain.some((link, at) => isLeftBehind(link, chain[at + 1]));
+  // What stands above a chain that ends too soon may be anything, an agent as well.
+  const isOrphan = !isWhole || chain.some((link, at) => isLeftBehind(link, chain[at + 1]));
   const agentLink = chain.find((link) => link.agent !== null) ?? null;
   const agent = agentLink?.agent ?? null;
   const program = programIn(facts);
@@ -69,7 +72,7 @@ function classOf(facts: OriginFacts, { agent, isOrphan }: { readonly agent: stri
   const { self, above } = facts;
   const { unit, isLoginSession } = self.cgroup;
   if (agent !== null) return { class: 'agent', why: self.agent === null ? `${agent} stands above it` : `it is ${agent}` };
-  if (isOrphan) return { class: 'workload', why: 'what started it has ended, so nobody knows where it began' };
+  if (isOrphan) return { class: 'workload', why: facts.isWhole ? 'what started it has ended, so nobody knows where it began' : 'not all that stands above it can be seen, so nobody knows where it began' };
   const scheduler = above.find(({ roles }) => roles.isScheduler);
   if (scheduler !== undefined) return { class: 'workload', why: `${scheduler.name} stands above it` };
   if (unit !== null && unit.endsWith('.service') && !DESKTOP_SERVICE.test(unit)) return { class: 'workload', why: `it belongs to the service ${unit}` };

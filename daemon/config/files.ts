@@ -24,7 +24,8 @@ export const readTextFile: ReadFile = async (path) => {
     // Without O_NONBLOCK a FIFO in the place of the file would hold the daemon for ever.
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return null;
+    // A link that leads nowhere is no absence: what it stood for may have been stricter than nothing.
+    if (errnoOf(error) === 'ENOENT' && !(await isThere(path))) return null;
     throw new BrokerError('config_invalid', `${path} cannot be read (${errnoOf(error)})`, { cause: error });
   }
   try {
@@ -40,6 +41,13 @@ export const readTextFile: ReadFile = async (path) => {
     await handle.close();
   }
 };
+
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(() => true, (error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw new BrokerError('config_invalid', `${path} cannot be read (${errnoOf(error)})`, { cause: error });
+  });
+}
 
 /** Temporary file, fsync, rename, fsync of the directory. A new file is 0600 in a 0700 directory; an old one keeps its mode. */
 export async function writeConfigFile(path: string, text: string): Promise<void> {

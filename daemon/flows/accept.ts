@@ -9,11 +9,13 @@ import { BrokerError, discardedAnswer } from '../core/errors.ts';
 import { acceptToken, endsSaid } from '../core/grant.ts';
 import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
 import { instantOf } from '../core/time.ts';
+import type { JustInTime } from '../tokens/just-in-time.ts';
 import type { Login } from './login.ts';
 
 export type AcceptDeps = {
   readonly clock: Clock;
   readonly book: GrantBook;
+  readonly justInTime: Pick<JustInTime, 'hold'>;
   /** Whether the profile is still there. */
   readonly isConfigured: (login: Login) => boolean;
   /** Revokes tokens that nobody will hold. */
@@ -29,27 +31,42 @@ export async function acceptSignIn(deps: AcceptDeps, login: Login, server: Autho
   }
 }
 
-async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, server: AuthorizationServer, set: TokenSet): Promise<Identity | null> {
-  const { profile, scopes, flow } = login.facts;
+async function store({ clock, book, justInTime, isConfigured }: AcceptDeps, login: Login, server: AuthorizationServer, set: TokenSet): Promise<Identity | null> {
+  const { profile, scopes, flow, justInTime: privilege } = login.facts;
   // Cancelled while the code was being redeemed, which nothing may interrupt.
   login.abort.signal.throwIfAborted();
   const at = instantOf(clock);
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
-  const asked = { scopes: [...scopes, ...offline], byDefault: true, resource: profile.resource, acr: set.identity?.acr ?? null };
+  const asked = { scopes: [...scopes, ...offline], byDefault: privilege?.byDefault ?? true, resource: profile.resource, acr: set.identity?.acr ?? null };
   const accepted = acceptToken(set, asked, profile, at);
   if (accepted.kind === 'discard') {
     throw discardedAnswer(profile, accepted);
   }
+  if (privilege === null) refusePrivileged(login, accepted.token.scopes);
   await confirmSubject(book, login, set.identity);
   if (!isConfigured(login)) throw new BrokerError('unknown_profile', `profile ${profile.name} was removed while somebody signed in; nothing was stored`);
   const grant: Grant = {
     profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
     generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),
     resource: profile.resource, identity: set.identity, signedInAt: clock.now(), refreshedAt: null, rotates: null, ...endsSaid(set, at, null),
-    state: { kind: 'active', refreshToken: set.refreshToken, tokens: [accepted.token] },
+    state: { kind: 'active', refreshToken: privilege === null ? set.refreshToken : null, tokens: [accepted.token] },
   };
+  login.signedInAt = grant.signedInAt;
+  if (privilege !== null) {
+    await justInTime.hold({ profile, grant: { ...grant, generation: 0 }, token: accepted.token, refreshToken: set.refreshToken, login: login.facts.id, caller: login.facts.owner, reason: privilege.reason });
+    return set.identity;
+  }
   await book.commit(grant, null);
   return set.identity;
+}
+
+/** AU-08: an issuer that gives more than was asked for does not bring privileged scopes into a grant that is kept. */
+function refusePrivileged({ facts: { profile, privilegedOf } }: Login, granted: readonly Scope[]): void {
+  const privileged = privilegedOf(granted);
+  if (privileged.length === 0) return;
+  throw new BrokerError('issuer_response_invalid', `${profile.issuer} granted what is privileged and was not asked for: ${privileged.join(' ')}; nothing was stored`, {
+    hint: `Ask for it by itself: valetkey login ${profile.name} --scope "${privileged.join(' ')}" --reason "why"`,
+  });
 }
 
 /** The slot of a profile belongs to issuer and sub, never to an email. Who does not say who they are is another. */

@@ -5,6 +5,7 @@ import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Loopback } from '../core/loopback-port.ts';
 import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
 import type { Policy } from '../policy/decide.ts';
+import type { JustInTime } from '../tokens/just-in-time.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
 import type { StartLimit } from './start-limit.ts';
@@ -15,6 +16,8 @@ export type LoginAsk = {
   readonly manualOpen: boolean;
   readonly scopes: readonly Scope[] | null;
   readonly loginHint: string | null;
+  /** Why, in the words of who asks; cleaned. */
+  readonly reason: string | null;
   readonly stepUp: StepUp;
   readonly consent: { readonly challenge: string; readonly code: string } | null;
 };
@@ -29,6 +32,7 @@ export type StartDeps = {
   readonly callers: Callers;
   readonly consent: Consent;
   readonly book: GrantBook;
+  readonly justInTime: Pick<JustInTime, 'hold'>;
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
   readonly clock: Clock;

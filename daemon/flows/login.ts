@@ -28,6 +28,10 @@ export type LoginFacts = {
   readonly owner: Caller;
   readonly scopes: readonly Scope[];
   readonly expiresAt: EpochMs;
+  /** Privileged access, which is never stored (AU-08), and why, in the words of its starter; null: it is not. */
+  readonly justInTime: { readonly reason: string; readonly byDefault: boolean } | null;
+  /** Which of these are privileged by the policy that it was started under. */
+  readonly privilegedOf: (scopes: readonly Scope[]) => readonly Scope[];
 };
 
 export class Login {
@@ -40,6 +44,8 @@ export class Login {
   /** A browser fetched the one-time link: somebody is signing in. */
   isUnderWay = false;
   device: DevicePrompt | null = null;
+  /** When its grant was made; null: not yet. */
+  signedInAt: EpochMs | null = null;
   /** Processes that wait for it besides the owner. */
   readonly joined = new Map<string, Caller>();
   #state: LoginState = { kind: 'pending' };

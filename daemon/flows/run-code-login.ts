@@ -29,7 +29,7 @@ export async function runCodeLogin(deps: StartDeps, login: Login, client: Client
     try {
       const set = await finishCodeFlow(flow, request);
       void login.changed.then(() => showQuestion(login, listener));
-      const identity = await acceptSignIn({ clock: deps.clock, book: deps.book, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
+      const identity = await acceptSignIn({ clock: deps.clock, book: deps.book, justInTime: deps.justInTime, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
       listener.finish(pageOf(login, identity, null));
       return identity;
     } catch (cause) {

@@ -22,7 +22,7 @@ export async function runDeviceLogin(deps: StartDeps, login: Login, client: Clie
   return async () => {
     void watchProcesses(deps, login);
     const set = await pollDeviceFlow(flow, started, login.abort.signal);
-    return acceptSignIn({ clock: deps.clock, book: deps.book, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
+    return acceptSignIn({ clock: deps.clock, book: deps.book, justInTime: deps.justInTime, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
   };
 }
 

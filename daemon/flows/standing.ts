@@ -9,6 +9,7 @@ import type { Tier } from '../core/policy-rules.ts';
 import { decide, ruleText } from '../policy/decide.ts';
 import type { Policy } from '../policy/decide.ts';
 import type { Subject } from '../policy/facts.ts';
+import { signInRequest } from '../policy/privilege.ts';
 import { NO_LIMITS } from '../policy/strictness.ts';
 import type { Limits } from '../policy/strictness.ts';
 
@@ -26,9 +27,7 @@ export type Standing = {
 /** @param policy - null: it is closed, and nothing is allowed */
 export function standingOf(policy: Policy | null, config: Config, profile: Profile, subject: Subject, scopes: readonly string[]): Standing {
   if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
-  const decision = decide(policy, subject, {
-    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, tier: profile.tier, isSignIn: true,
-  });
+  const decision = decide(policy, subject, signInRequest(profile, scopes));
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;
   return {
     trusted: true,

@@ -11,13 +11,18 @@ import type { AuditEvent, ClientAt } from '../core/ports.ts';
 import { chooseFlow } from '../policy/chooser.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
 import { subjectFor } from '../policy/facts.ts';
+import { scopesOfSignIn } from '../policy/privilege.ts';
 import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';
 import { Login } from './login.ts';
+import type { LoginFacts } from './login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
 import { failureOf } from './outcome-error.ts';
+import { asPrivileged, privilegedOf, reasonFor } from './privileged-login.ts';
 import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
 import { standingOf, stepUpWithin } from './standing.ts';
+
+type Privilege = Pick<LoginFacts, 'justInTime' | 'privilegedOf'>;
 
 /** design.md, section 7: five minutes end it and free the port. */
 export const LOGIN_LIFE_MS = 300_000;
@@ -27,11 +32,14 @@ export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller
   const { profile } = wish;
   const policy = deps.policy();
   const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
-  const standing = standingOf(policy, deps.config(), profile, subject, wish.scopes ?? profile.scopes);
-  const ask: LoginAsk = { ...wish, stepUp: stepUpWithin(wish.stepUp, standing.limits) };
+  const scopes = policy === null ? wish.scopes ?? profile.scopes : scopesOfSignIn(policy, subject, profile, wish.scopes);
+  const standing = standingOf(policy, deps.config(), profile, subject, scopes);
+  const within = { ...wish, scopes, stepUp: stepUpWithin(wish.stepUp, standing.limits) };
+  const ask: LoginAsk = standing.risk === 'privileged' ? asPrivileged(within) : within;
   const facts = await deps.callers.session(caller);
   const first = chooserInput(standing, profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
   await refuseIfRefused(deps, first, profile, caller, standing.rule);
+  const privilege: Privilege = { justInTime: standing.risk === 'privileged' ? { reason: reasonFor(wish, deps.audit), byDefault: wish.scopes === null } : null, privilegedOf: privilegedOf(policy, subject, profile) };
   // Before any request to the issuer (DG-08); the code flow needs none.
   if (chooseFlow(first).outcome === 'device') demandConsent(deps, ask, caller);
   const found = await deps.issuer.discover(profile);
@@ -45,7 +53,7 @@ export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller
     const choice = await refuseIfRefused(deps, input, profile, caller, standing.rule, true);
     if (choice.outcome === 'device' && chooseFlow(first).outcome !== 'device') demandConsent(deps, ask, caller);
     deps.starts.count(profile, choice.outcome === 'device' ? 'device_code' : 'authorization_code');
-    return await launch(deps, ask, caller, found.server, choice, listener, signal);
+    return await launch(deps, ask, caller, found.server, choice, listener, privilege, signal);
   } catch (cause) {
     await listener?.close();
     throw cause;
@@ -84,7 +92,7 @@ async function bind(deps: StartDeps, profile: Profile): Promise<LoopbackListener
   }
 }
 
-async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null, signal: AbortSignal): Promise<Login> {
+async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null, privilege: Privilege, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name, profile.digest);
   if (profile.clientAuth !== 'none' && clientSecret === null) {
@@ -95,7 +103,7 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({
     id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: choice.reason,
-    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
+    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs, ...privilege,
   });
   const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask);
   signal.throwIfAborted();
@@ -123,7 +131,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
         login: login.facts.id, flow: login.facts.flow, reason: login.facts.reason, issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
         scopes: login.facts.scopes, resource: login.facts.profile.resource, tenant: identity?.tenant ?? null,
         account: identity === null ? null : deps.fingerprints.of(new Secret(identity.sub)), sub: identity?.sub ?? null,
-        acr: identity?.acr ?? null, amr: identity?.amr ?? [], signed_in_at: deps.book.get(name)?.signedInAt ?? null,
+        acr: identity?.acr ?? null, amr: identity?.amr ?? [], signed_in_at: login.signedInAt,
       },
     });
   } catch (cause) {

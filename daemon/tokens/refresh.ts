@@ -9,6 +9,7 @@ import type { AccessToken, AuthorizationServer, Grant, Profile } from '../core/d
 import { unreachable } from '../core/errors.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
+import { grantFacts } from '../core/grant-facts.ts';
 import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
 import type { Audit, ClientAt, Clock, GrantBook, Issuer, IssuerOutcome, Log, TokenSet, Transient, Vault } from '../core/ports.ts';
@@ -106,7 +107,7 @@ async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: Ref
   // @fault refresh.saved
   deps.onRefreshed(grant.profile);
   await record(deps, grant, 'token_refreshed', {
-    token: token === null ? null : deps.fingerprints.of(token.value), flow: next.flow, signed_in_at: next.signedInAt, generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource,
+    token: token === null ? null : deps.fingerprints.of(token.value), generation: next.generation, rotated: next.rotates, scopes: token?.scopes ?? [], resource: want.resource,
     acr: token?.acr ?? null, expires_at: token === null ? null : Math.floor(token.expiresAt / 1000),
   });
   // @fault refresh.audited
@@ -147,5 +148,5 @@ async function giveUp(deps: RefreshDeps, grant: Grant, intent: Intent, outcome: 
 }
 
 function record(deps: RefreshDeps, grant: Grant, event: 'token_refreshed' | 'refresh_failed' | 'grant_parked', facts: Readonly<Record<string, unknown>>): Promise<void> {
-  return deps.audit.append({ event, profile: grant.profile, caller: null, request: null, facts: { issuer: grant.issuer, ...facts } });
+  return deps.audit.append({ event, profile: grant.profile, caller: null, request: null, facts: { ...grantFacts(grant, deps.fingerprints), ...facts } });
 }

@@ -5,11 +5,13 @@
  * I12 A token that somebody wanted revoked is either dead, named to the caller as alive, or in a tombstone.
  */
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
-import type { AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
+import type { AccessToken, AuthorizationServer, Grant, Profile, Revocation } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Audit, Clock, Issuer, Log, Random, RevokeOutcome, TokenSet, Vault } from '../core/ports.ts';
 import { isSurelyOver } from '../core/grant.ts';
+import { grantFacts } from '../core/grant-facts.ts';
+import type { GrantFacts } from '../core/grant-facts.ts';
 import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
 
@@ -50,6 +52,8 @@ const CLOCK_MARGIN_MS = 86_400_000;
 export class Revocations {
   readonly #deps: RevocationDeps;
   readonly #pending = new Map<string, Pending>();
+  /** Of the sign-in behind a token, as long as this run knows it: a tombstone does not hold it. */
+  readonly #facts = new WeakMap<Revocation, GrantFacts>();
   #isWorking = false;
   #sending = 0;
   readonly #landed: (() => void)[] = [];
@@ -91,7 +95,10 @@ export class Revocations {
       ...(refreshToken === null ? [] : [this.#make(grant, way, refreshToken, 'refresh_token', null)]),
       ...tokens.filter((token) => !isSurelyOver(token, at)).map((t) => this.#make(grant, way, t.value, 'access_token', t.expiresAt)),
     ];
-    for (const revocation of all) await this.#seal(revocation);
+    for (const revocation of all) {
+      this.#facts.set(revocation, grantFacts(grant, this.#deps.fingerprints));
+      await this.#seal(revocation);
+    }
     return all;
   }
 
@@ -119,6 +126,16 @@ export class Revocations {
       this.#make(of, profile, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs),
     ];
     for (const revocation of all) await this.#seal(revocation);
+    await this.send(all);
+  }
+
+  /** Of access that was never in the vault: its tokens are not put there at its end either. They are tried again while this run lasts. */
+  async revokeUnsealed(profile: Profile, grant: Grant, { refreshToken, token }: { readonly refreshToken: Secret | null; readonly token: AccessToken }): Promise<void> {
+    const all = [
+      ...(refreshToken === null ? [] : [this.#make(grant, profile, refreshToken, 'refresh_token', null)]),
+      this.#make(grant, profile, token.value, 'access_token', token.expiresAt),
+    ];
+    for (const revocation of all) this.#facts.set(revocation, grantFacts(grant, this.#deps.fingerprints));
     await this.send(all);
   }
 
@@ -156,7 +173,7 @@ export class Revocations {
       log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
       await audit.append({
         event: 'token_revoked', profile: revocation.profile, caller: null, request: null,
-        facts: { token: fingerprints.of(revocation.token), token_kind: revocation.tokenKind, outcome: outcome.kind, issuer: revocation.server.issuer },
+        facts: { token: fingerprints.of(revocation.token), token_kind: revocation.tokenKind, outcome: outcome.kind, ...(this.#facts.get(revocation) ?? { issuer: revocation.server.issuer, client_id: revocation.clientId }) },
       });
       if (outcome.kind === 'transient') return { kind: 'later', retryAfterMs: outcome.retryAfterMs ?? 0 };
       // Our own secret is missing: that is no word of the issuer's.

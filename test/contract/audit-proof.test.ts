@@ -1,7 +1,7 @@
 /** What the signed checkpoints and the turned pages of the audit log prove, on a real disk (AL-05). */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { compactVerify, importJWK } from 'jose';
@@ -11,7 +11,7 @@ import type { AuditEvent } from '../../daemon/core/ports.ts';
 import { Checkpoints } from '../../daemon/audit/checkpoints.ts';
 import { auditPath, openAudit } from '../../daemon/audit/open-audit.ts';
 import { newSeed, SealedAuditKeys } from '../../daemon/vault/audit-keys.ts';
-import { GENESIS } from '../../shared/audit-line.ts';
+import { GENESIS, readAuditLine } from '../../shared/audit-line.ts';
 import { profileName, someCaller } from '../support/builders.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { LogSink } from '../support/fakes.ts';
@@ -264,5 +264,62 @@ describe('turning the page', () => {
     copyFileSync(path, join(parent, 'copy'));
     truncateSync(path, lines().slice(0, 2).join('\n').length + 1);
     expect(await verifyAudit(path)).toMatchObject({ kind: 'broken', why: 'records 3 to 4 are missing at the end' });
+  });
+});
+
+describe('a file that somebody touches while it is written to', () => {
+  /** The disk takes its own time between two seconds. */
+  const passes = (look: () => unknown) => expect.poll(async () => {
+    await clock.advance(1_000);
+    return look();
+  });
+  const whole = () => lines().flatMap((line) => readAuditLine(line)?.record ?? []);
+  it.each([
+    ['moved away', () => renameSync(path, `${path}.gone`), 'moved'],
+    ['replaced by an old copy', () => { renameSync(`${path}.old`, path); }, 'moved'],
+    ['cut in the middle of a line', () => truncateSync(path, 700), 'cut'],
+    ['taken away with its directory', () => renameSync(dir, `${dir}.gone`), 'moved'],
+  ] as const)('[AL-05] is noticed within a second, said and recorded: %s', async (_what, touch, what) => {
+    const audit = await open();
+    for (let n = 1; n <= 3; n += 1) await audit.append(event(n));
+    copyFileSync(path, `${path}.old`);
+    await audit.append(event(4));
+    await clock.advance(1_000);
+    expect(audit.state().detections).toEqual([]);
+    touch();
+    await passes(() => audit.state().detections.map(({ detector }) => detector)).toEqual(['audit_tampered']);
+    await audit.append(event(5));
+    expect(whole().filter((record) => record.event === 'audit_tampered')).toMatchObject([{ facts: { what } }]);
+    expect(whole().slice(-2)).toContainEqual(expect.objectContaining({ event: 'token_released', facts: { n: 5 } }));
+    expect(log.lines.map((line) => line.event)).toContain('audit_tampered');
+    await audit.close();
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'broken' });
+  });
+
+  it('is neither written to nor followed where a link stands in its place, and that is a disk that refuses', async () => {
+    const audit = await open();
+    await audit.append(event(1));
+    const stranger = join(parent, 'stranger');
+    writeFileSync(stranger, '');
+    rmSync(path);
+    symlinkSync(stranger, path);
+    await passes(() => audit.trouble()).toContain('refuses');
+    await audit.append(event(2));
+    expect(readFileSync(stranger, 'utf8')).toBe('');
+    rmSync(path);
+    await passes(() => existsSync(path) && records().at(-1)?.event).toBe('audit_tampered');
+    expect(audit.trouble()).toBeNull();
+    await audit.close();
+  });
+
+  it('is left alone where the daemon itself turns the page', async () => {
+    const audit = await open(3_000);
+    for (let n = 1; n <= 20; n += 1) {
+      await audit.append(event(n));
+      await clock.advance(1_000);
+    }
+    expect(audit.state().detections).toEqual([]);
+    await audit.close();
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'intact' });
   });
 });

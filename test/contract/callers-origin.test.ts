@@ -50,7 +50,7 @@ describe('lineage', () => {
   it('is cut at 64 of two hundred parents, and is read in no time', async () => {
     const script = processes.file('deep.sh', 'if [ "$1" -gt 0 ]; then sh "$0" $(($1 - 1)); else sleep 1000 & echo $!; wait; fi; true\n');
     const pid = await processes.startAbove('sh', [script, '200']);
-    expect((await attested(pid)).origin.lineage).toHaveLength(64);
+    expect((await attested(pid)).origin).toMatchObject({ lineage: { length: 64 }, isOrphan: true, class: 'workload' });
     const again = processes.stray((await processes.start('/bin/sleep', ['1000'])).pid);
     const before = process.hrtime.bigint();
     await attested(again);
@@ -94,6 +94,30 @@ describe('lineage', () => {
     expect(origin.sessionLeader).toEqual({ pid: leader.pid, startTime: origin.lineage[0]?.startTime });
     leader.kill('SIGKILL');
     await expect.poll(async () => (await attested(pid)).origin.sessionLeader).toBeNull();
+  });
+});
+
+describe('an agent', () => {
+  const DEEP = 'if [ "$1" -gt 0 ]; then sh "$0" $(($1 - 1)); else sleep 1000 & echo $!; wait; fi; true\n';
+
+  it('[IP-10] does not get out of sight by starting one shell below the other', async () => {
+    const agent = processes.copy('/bin/sh', 'claude');
+    const script = processes.file('deep.sh', DEEP);
+    expect((await attested(await processes.startAbove(agent, ['-c', `sh ${script} 5; true`]))).origin).toMatchObject({ class: 'agent' });
+    const { origin } = await attested(await processes.startAbove(agent, ['-c', `sh ${script} 70; true`]));
+    expect(origin).toMatchObject({ agent: null, isOrphan: true, class: 'workload' });
+  });
+
+  it('[IP-10] does not get out of sight behind a parent that becomes one program after the other', async () => {
+    const agent = processes.copy('/bin/sh', 'claude');
+    const restless = processes.file('restless.sh', '[ "$1" = first ] && { sleep 1000 & echo $!; }\nexec sh "$0" again >&- 2>&-\n');
+    const pid = await processes.startAbove(agent, ['-c', `sh ${restless} first; true`]);
+    processes.stray(Number(/\) \w (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]));
+    for (let look = 0; look < 100; look += 1) {
+      callers.close(); // nothing of it is known from before
+      const { origin } = await attested(pid);
+      expect(origin.agent === 'Claude Code' || origin.isOrphan, JSON.stringify(origin)).toBe(true);
+    }
   });
 });
 

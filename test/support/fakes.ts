@@ -151,8 +151,10 @@ export class FakeAudit implements Audit {
   async append(event: AuditEvent): Promise<void> {
     this.events.push(event);
   }
-  trouble(): null {
-    return null;
+  /** What is wrong with its disk. */
+  wrong: string | null = null;
+  trouble(): string | null {
+    return this.wrong;
   }
   keys: AuditKeys | null = null;
   async useKeys(keys: AuditKeys | null): Promise<void> {

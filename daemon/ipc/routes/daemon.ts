@@ -2,8 +2,9 @@ import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
 import type { OkReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
-import type { Grant } from '../../core/domain.ts';
+import type { Caller, Grant } from '../../core/domain.ts';
 import { missingScopes } from '../../core/grant.ts';
+import { scopesOfSignIn } from '../../policy/privilege.ts';
 import type { Ask } from '../dispatch.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
@@ -14,7 +15,7 @@ const LONG_LIVED_MS = 3_600_000;
 /** A working day ahead, and less for sign-ins that are short themselves. */
 const SOON_MS = 28_800_000;
 
-export async function status(broker: Broker): Promise<StatusReply> {
+export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
   const { facts, locked } = broker.lifecycle;
   const config = broker.config.current();
   return {
@@ -32,7 +33,7 @@ export async function status(broker: Broker): Promise<StatusReply> {
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, ask.caller)],
     environment: facts.environment,
   };
 }
@@ -74,13 +75,13 @@ function auditWarnings(broker: Broker): readonly string[] {
   ];
 }
 
-function grantWarnings(broker: Broker): readonly string[] {
+function grantWarnings(broker: Broker, caller: Caller): readonly string[] {
   return broker.book.list().flatMap((grant) => {
     if (grant.state.kind !== 'active') return [];
     const long = grant.state.tokens.find((t) => t.expiresAt - t.obtainedAt > LONG_LIVED_MS);
     return [
       ...(long === undefined ? [] : [`${grant.profile}: the issuer's access tokens live ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 60 is long for a token that leaves the daemon`]),
-      ...notGranted(broker, grant),
+      ...notGranted(broker, grant, caller),
       ...endingSoon(broker, grant),
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
@@ -100,11 +101,14 @@ function endingSoon({ clock }: Broker, { profile, authorizationExpiresAt, refres
     : `${profile}: the sign-in ${when} unless it is used before (keep_alive_s in the profile keeps it)`];
 }
 
-function notGranted(broker: Broker, grant: Grant): readonly string[] {
+function notGranted(broker: Broker, grant: Grant, caller: Caller): readonly string[] {
   const profile = broker.config.current().profiles.get(grant.profile);
   if (profile === undefined) return [];
   const { offlineScope, scopeAliases } = profile.traits;
-  const missing = missingScopes(grant, profile.scopes.filter((scope) => scope !== offlineScope), scopeAliases);
+  const policy = broker.policies.inForce();
+  // What is privileged is not asked for with the rest (AU-08).
+  const asked = policy === null ? profile.scopes : scopesOfSignIn(policy, caller, profile, null);
+  const missing = missingScopes(grant, asked.filter((scope) => scope !== offlineScope), scopeAliases);
   return missing.length === 0 ? [] : [`${grant.profile}: the issuer did not grant: ${missing.join(' ')}`];
 }
 

@@ -1,6 +1,7 @@
 import type { GrantsReply, LogoutReply } from '../../../shared/schemas.ts';
 import { parseProfileName } from '../../../shared/names.ts';
 import { BrokerError } from '../../core/errors.ts';
+import { grantFacts } from '../../core/grant-facts.ts';
 import type { Ask } from '../dispatch.ts';
 import { signOut } from '../../tokens/sign-out.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
@@ -21,9 +22,10 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
   }
   await broker.logins.stopOf(name, new BrokerError('login_cancelled', `profile ${name} was logged out`));
   broker.approvals.forget(name);
+  broker.justInTime.end(name, 'logout');
   const done = await signOut(broker, name, profile ?? null);
   if (done === null) return { profile: name, revoked: [] };
   const { grant, revoked } = done;
-  await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { generation: grant.generation, sub: grant.identity?.sub ?? null } });
+  await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { reason: 'logout', ...grantFacts(grant, broker.fingerprints), scopes: grant.scopes, resource: grant.resource, generation: grant.generation, sub: grant.identity?.sub ?? null } });
   return { profile: name, revoked: encodeRevoked(revoked) };
 }

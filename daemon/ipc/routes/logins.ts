@@ -5,6 +5,7 @@ import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
+import { claimedOf } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
 
 export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
@@ -20,6 +21,7 @@ export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
     loginHint: body.login_hint ?? null,
     stepUp: { acrValues: body.acr_values ?? [], maxAgeS: body.max_age_s ?? null },
     consent: body.consent ?? null,
+    reason: claimedOf(body.claimed)?.reason ?? null,
   }, ask.caller);
 }
 

@@ -15,7 +15,8 @@ import { withinLimits } from '../../tokens/bounds.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
-import { builtInDenial, policyRequestOf, refusalOf } from './ruling.ts';
+import { groundOf, refuseWithout } from './privileged.ts';
+import { builtInDenial, refusalOf } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Draft = NonNullable<v.InferOutput<typeof policyCheckRequest>['draft']>;
@@ -36,15 +37,15 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
   const profile = pickProfile(broker.config.current(), body.profile);
   const policy = body.draft === undefined ? broker.policies.current() : drafted(broker, body.draft);
   const { subject, label } = await whoOf(broker, policy, body.pid, body.caller, ask.caller);
-  const grant = broker.book.get(profile.name);
   const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);
-  const known = policyRequestOf(profile, grant, need, broker.clock.now());
-  const request = { ...known, flow: body.flow ?? known.flow, signedInS: body.signed_in_s ?? known.signedInS };
+  const ground = groundOf(broker, policy, subject, profile, need, { ...(body.flow === undefined ? {} : { flow: body.flow }), ...(body.signed_in_s === undefined ? {} : { signedInS: body.signed_in_s }) });
+  const { grant, request } = ground;
   const looks: Look[] = [];
   const denied = builtInDenial(broker, subject);
   const decision = denied ?? decideAloud(policy, subject, request, looks);
   const ruling = rule(policy, decision);
-  const refusal = refusalOf(ruling, profile.name) ?? boundaryRefusal(() => {
+  // In the order in which a request meets them.
+  const refusal = (ruling.kind === 'deny' ? null : boundaryRefusal(() => refuseWithout(broker, ground, profile))) ?? refusalOf(ruling, profile.name) ?? boundaryRefusal(() => {
     if (ruling.kind === 'allow') withinLimits(profile, grant, need, ruling.decision.limits);
   });
   return {

@@ -1,12 +1,14 @@
 /**
  * The audit of tokens that leave (AL-01 as decided): the first release of a token to a caller is written
  * before it leaves; later ones to the same caller are counted, one record a minute, so that the hot path
- * waits for no disk. The same caller is the same executable and script.
+ * waits for no disk. The same caller is the same bytes and script in the same session. Until the bytes are known
+ * it is the same process: nobody waits for them to be read, and nobody passes for another meanwhile.
  */
-import type { AccessToken, Caller, Profile } from '../../core/domain.ts';
+import type { Caller, Profile } from '../../core/domain.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
-import type { Audit, AuditEvent, Clock, GrantBook } from '../../core/ports.ts';
-import { Secret } from '../../core/secret.ts';
+import { grantFacts } from '../../core/grant-facts.ts';
+import type { Audit, AuditEvent, Callers, Clock } from '../../core/ports.ts';
+import type { Served } from '../../tokens/token-source.ts';
 import type { Claimed } from './claimed.ts';
 
 /** Whom the token is for, and the name of the request; that is made where a record is written. */
@@ -26,27 +28,29 @@ export class Releases {
   readonly #clock: Clock;
   readonly #seen = new Map<string, Seen>();
   readonly #fingerprints: Fingerprints;
-  readonly #book: Pick<GrantBook, 'get'>;
+  readonly #callers: Pick<Callers, 'digestOf'>;
 
-  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly book: Pick<GrantBook, 'get'> }) {
+  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly callers: Pick<Callers, 'digestOf'> }) {
     this.#fingerprints = deps.fingerprints;
-    this.#book = deps.book;
+    this.#callers = deps.callers;
     this.#audit = deps.audit;
     this.#clock = deps.clock;
   }
 
   /** Null: the token may leave. Else it may when this resolves; where it rejects nothing was recorded. */
-  record(profile: Profile, token: AccessToken, source: string, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
+  record(profile: Profile, { grant, token, source }: Served, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
     const { caller } = request;
     const name = this.#fingerprints.of(token.value);
-    const key = `${name}/${rule.name}/${caller.executable ?? ''}/${caller.script ?? ''}`;
+    const what = `${name}/${rule.name}/`;
+    const key = what + identityOf(caller, caller.origin.digest);
     const nowMs = this.#clock.boottimeMs();
     const seen = this.#seen.get(key);
     if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
+      if (caller.origin.digest === null) this.#learn(what, caller);
       return this.#write(key, nowMs, {
         event: 'token_released', profile: profile.name, caller, request: request.requestId,
         facts: {
-          token: name, source, ...this.#grantFacts(profile), issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
+          token: name, source, ...grantFacts(grant, this.#fingerprints), generation: grant.generation, scopes: token.scopes, resource: token.resource,
           acr: token.acr, expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
           ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
@@ -73,19 +77,22 @@ export class Releases {
     }
   }
 
-  /** What leads from the release to the sign-in (AL-02); the account by a name that says nothing to others (AL-01). */
-  #grantFacts({ name }: Profile): AuditEvent['facts'] {
-    const grant = this.#book.get(name);
-    if (grant === null) return {};
-    const { flow, identity, generation, signedInAt } = grant;
-    return {
-      flow, tenant: identity?.tenant ?? null, account: identity === null ? null : this.#fingerprints.of(new Secret(identity.sub)),
-      amr: identity?.amr ?? [], generation, signed_in_at: signedInAt,
-    };
+  /** Off the hot path, and for the next one: what this process has counts for its bytes. */
+  #learn(what: string, caller: Caller): void {
+    void this.#callers.digestOf(caller).then((digest) => {
+      const seen = this.#seen.get(what + identityOf(caller, null));
+      const key = what + identityOf(caller, digest);
+      if (digest !== null && seen !== undefined && !this.#seen.has(key)) this.#seen.set(key, seen);
+    });
   }
 
   #forgetTo(key: string, before: Seen | undefined): void {
     if (before === undefined) this.#seen.delete(key);
     else this.#seen.set(key, before);
   }
+}
+
+function identityOf({ origin: { program, sessionLeader }, pid, startTime }: Caller, digest: string | null): string {
+  const session = sessionLeader === null ? '' : `${sessionLeader.pid}:${sessionLeader.startTime}`;
+  return digest === null ? `${pid}:${startTime}` : `${digest}/${session}/${program.script ?? ''}`;
 }

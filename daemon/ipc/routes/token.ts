@@ -7,6 +7,7 @@ import type { tokenRequest } from '../../../shared/schemas.ts';
 import type { Caller, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
+import { grantFacts } from '../../core/grant-facts.ts';
 import { instantOf } from '../../core/time.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
@@ -23,8 +24,10 @@ import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
 import { pickProfile } from './pick-profile.ts';
+import { groundOf, refuseWithout } from './privileged.ts';
+import type { Ground } from './privileged.ts';
 import type { Allowed } from './releases.ts';
-import { askingOf, builtIn, builtInDenial, policyRequestOf, refusalOf, rulingOn } from './ruling.ts';
+import { askingOf, builtIn, builtInDenial, refusalOf, rulingOn } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -58,10 +61,17 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
 
 function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
   const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
-  const ruling = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
+  const ground = groundOf(broker, policy, subject, profile, asked);
+  const ruling = rulingOn(broker, policy, subject, ground.request);
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
+  try {
+    // Before anybody is asked: a yes is of no use where nothing can be given.
+    refuseWithout(broker, ground, profile);
+  } catch (cause) {
+    return stopped(broker, ask, profile, claimed, asked, cause);
+  }
   if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
-  return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
+  return serve(broker, ask, profile, claimed, asked, ground, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
@@ -78,33 +88,68 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   await broker.lifecycle.ensureOpen();
   const policy = broker.policies.current();
   const subject = await subjectFor(policy, asker, broker.callers);
-  const now = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
+  const ground = groundOf(broker, policy, subject, profile, asked);
+  const now = rulingOn(broker, policy, subject, ground.request);
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
   if (now.kind === 'ask' && ruleText(now.decision.by) !== rule) return askPerson(broker, ask, profile, claimed, asked, now.decision);
-  return serve(broker, ask, profile, claimed, asked, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
+  return serve(broker, ask, profile, claimed, asked, ground, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
 }
 
-function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, { limits }: Allowing, rule: Allowed): Encoded | Promise<Encoded> {
-  const grant = broker.book.get(profile.name);
+function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, ground: Ground, { limits }: Allowing, rule: Allowed): Encoded | Promise<Encoded> {
+  const { grant } = ground;
   let need: TokenNeed;
   try {
     need = withinLimits(profile, grant, asked, limits);
   } catch (cause) {
     return noteRefusal(broker, ask, profile, claimed, asked, cause);
   }
+  if (ground.isPrivileged) return serveInTime(broker, ask, profile, need, claimed, ground, rule);
   const cached = broker.lifecycle.isOpen ? broker.source.cached(profile, need) : null;
-  return cached === null ? obtain(broker, ask, profile, need, claimed, rule) : release(broker, ask, profile, cached, claimed, rule);
+  return cached === null ? obtain(broker, ask, profile, need, claimed, ground, rule) : releaseOrdinary(broker, ask, profile, cached, claimed, ground, rule);
+}
+
+function releaseOrdinary(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, ground: Ground, rule: Allowed): Encoded | Promise<Encoded> {
+  try {
+    ground.check(served.token);
+  } catch (cause) {
+    return noteRefusal(broker, ask, profile, claimed, { scopes: served.token.scopes, resource: served.token.resource }, cause);
+  }
+  return release(broker, ask, profile, served, claimed, rule);
+}
+
+/** Nothing is refreshed: what is there is given, or a person signs in again. */
+function serveInTime(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Encoded | Promise<Encoded> {
+  let served: Served;
+  try {
+    refuseWithout(broker, ground, profile); // since somebody was asked
+    served = broker.justInTime.serve(profile, need);
+  } catch (cause) {
+    return stopped(broker, ask, profile, claimed, need, cause);
+  }
+  return release(broker, ask, profile, served, claimed, rule);
+}
+
+/** What a sign-in mends is no refusal. */
+async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, need: TokenNeed, cause: unknown): Promise<never> {
+  if (cause instanceof BrokerError && cause.code === 'login_required') throw await withLogin(broker, cause, profile, need, ask.body as Body, ask); // parsed by this method's schema
+  return noteRefusal(broker, ask, profile, claimed, need, cause);
 }
 
 /** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
-  const recorded = broker.releases.record(profile, served.token, served.source, ask, claimed, rule);
+  const recorded = broker.releases.record(profile, served, ask, claimed, rule);
   return recorded === null ? encode(broker, profile, served, rule) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
 }
 
 async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, recorded: Promise<void>): Promise<Encoded> {
+  const policy = broker.policies.inForce();
   await recorded;
+  // A disk may take its time: a lock, a logout or another policy that came meanwhile is not outrun (GV-01).
+  const denied = builtInDenial(broker, ask.caller);
+  if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
+  const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
+  if (!isHeld || broker.policies.inForce() !== policy) return decided(broker, ask, profile, claimed);
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule) : refuseChanged(broker, ask, profile, claimed);
 }
 
@@ -117,7 +162,7 @@ function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
   return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: builtIn('caller-changed', 'the asking process has ended or become another program') });
 }
 
-async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, rule: Allowed): Promise<Encoded> {
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Promise<Encoded> {
   // What was just decided by.
   const [policy, grant] = [broker.policies.inForce(), broker.book.get(profile.name)];
   const body = ask.body as Body; // parsed by this method's schema
@@ -131,39 +176,52 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
   const isStale = grant === null || broker.policies.inForce() !== policy;
-  return isStale ? decided(broker, ask, profile, claimed) : release(broker, ask, profile, served, claimed, rule);
+  return isStale ? decided(broker, ask, profile, claimed) : releaseOrdinary(broker, ask, profile, served, claimed, ground, rule);
 }
 
 async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, ruling: Ruling): Promise<never> {
   const { decision } = ruling;
   await broker.audit.append({
     event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
-    facts: { rule: ruleText(decision.by), reason: decision.reason, decision: ruling.kind, tier: decision.tier, ...(claimed === null ? {} : { claimed }) },
+    facts: {
+      ...standingFacts(broker, profile), rule: ruleText(decision.by), reason: decision.reason, decision: ruling.kind, tier: decision.tier, ...wantedFacts(needOf(ask.body as Body, profile, 0)), // parsed by this method's schema
+      ...(claimed === null ? {} : { claimed }),
+    },
   });
   throw refusalOf(ruling, profile.name) ?? new BrokerError('internal', 'a request that is allowed was refused');
 }
 
 /** A ceiling that refuses is on record like a rule that does. */
-async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, { scopes, resource }: TokenNeed, cause: unknown): Promise<never> {
+async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, { scopes, resource }: Pick<TokenNeed, 'scopes' | 'resource'>, cause: unknown): Promise<never> {
   if (cause instanceof BrokerError) {
     await broker.audit.append({
       event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
-      facts: { rule: cause.facts.reason ?? null, reason: cause.message, code: cause.code, scopes, resource, ...(claimed === null ? {} : { claimed }) },
+      facts: { ...standingFacts(broker, profile), rule: cause.facts.reason ?? null, reason: cause.message, code: cause.code, scopes, resource, ...(claimed === null ? {} : { claimed }) },
     });
   }
   throw cause;
 }
 
+/** Of the sign-in that is there, if there is one. */
+function standingFacts({ book, fingerprints }: Broker, { name, issuer, clientId }: Profile): Readonly<Record<string, unknown>> {
+  const grant = book.get(name);
+  return grant === null ? { flow: null, issuer, client_id: clientId, tenant: null, account: null, acr: null, amr: [], signed_in_at: null } : grantFacts(grant, fingerprints);
+}
+
+function wantedFacts({ scopes, resource }: TokenNeed): Pick<TokenNeed, 'scopes' | 'resource'> {
+  return { scopes, resource };
+}
+
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
 async function withLogin(broker: Broker, cause: unknown, profile: Profile, need: TokenNeed, body: Body, ask: Ask): Promise<unknown> {
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
-  const login = body.interaction === 'allowed' ? await started(broker, profile, need, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
+  const login = body.interaction === 'allowed' ? await started(broker, profile, need, body, cause.facts.reason === 'privileged', ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
   return login === null ? cause : new BrokerError('login_required', cause.message, { ...cause.facts, login });
 }
 
-/** What policy demands of the sign-in is added where it starts. */
-function started(broker: Broker, profile: Profile, { acrValues, maxAgeS }: TokenNeed, caller: Caller): ReturnType<Broker['logins']['start']> {
+/** What policy demands of the sign-in is added where it starts. One for privileged access is for what was asked, and no more. */
+function started(broker: Broker, profile: Profile, { acrValues, maxAgeS }: TokenNeed, { scopes, claimed }: Body, isForThis: boolean, caller: Caller): ReturnType<Broker['logins']['start']> {
   return broker.logins.start({
-    profile, preference: 'auto', manualOpen: false, scopes: null, loginHint: null, consent: null, stepUp: { acrValues, maxAgeS },
+    profile, preference: 'auto', manualOpen: false, scopes: isForThis && scopes !== undefined && scopes.length > 0 ? scopes : null, loginHint: null, consent: null, reason: claimedOf(claimed)?.reason ?? null, stepUp: { acrValues, maxAgeS },
   }, caller);
 }

@@ -177,13 +177,15 @@ describe('trace', () => {
 
   it('takes only the sign-in that the grant came of', async () => {
     const line = (over: Partial<AuditRecord>) => ({ text: '', record: record(over) });
+    // Privileged access is signed in to beside the grant of the same profile.
     async function* lines() {
       yield line({ seq: 1, event: 'login_finished', facts: { signed_in_at: 100 } });
       yield line({ seq: 2, event: 'login_finished', facts: { signed_in_at: 200 } });
-      yield line({ seq: 3, facts: { token: 'fp', signed_in_at: 100 } });
-      yield line({ seq: 4, facts: { token: 'fp', signed_in_at: 200 } });
+      yield line({ seq: 3, facts: { token: 'one', signed_in_at: 100 } });
+      yield line({ seq: 4, facts: { token: 'two', signed_in_at: 200 } });
     }
-    expect((await traceToken('fp', lines())).login?.seq).toBe(2);
+    expect((await traceToken('one', lines())).login?.seq).toBe(1);
+    expect((await traceToken('two', lines())).login?.seq).toBe(2);
     async function* ofAnEarlierOne() {
       yield line({ seq: 1, event: 'login_finished', facts: { signed_in_at: 200 } });
       yield line({ seq: 2, facts: { token: 'fp', signed_in_at: 100 } });

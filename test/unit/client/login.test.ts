@@ -183,3 +183,45 @@ describe('valetkey login by device code', () => {
     expect((await run(['login', 'work'], { api: { startLogin: () => login, login: () => complete } })).opened).toHaveLength(1);
   });
 });
+
+describe('[AU-08] privileged access at the terminal', () => {
+  const asks = (request: { readonly claimed?: { readonly reason?: string | undefined } | undefined }) => {
+    if (request.claimed?.reason === undefined) throw ValetkeyError.local('reason_required', 'admin:all of profile work is privileged: say why it is needed');
+    return login;
+  };
+
+  it('takes the reason from the flag, or asks the person for it', async () => {
+    for (const [flags, person] of [[['--reason', ' ticket 4711 '], undefined], [[], ['ticket 4711']]] as const) {
+      const { exit, calls } = await run(['login', 'work', '--scope', 'admin:all', ...flags], { terminal: true, ...(person === undefined ? {} : { person }), api: { startLogin: asks, login: () => complete } });
+      expect(exit).toBe(0);
+      expect(calls.findLast(([name]) => name === 'startLogin')).toEqual(['startLogin', { profile: 'work', scopes: ['admin:all'], claimed: { reason: 'ticket 4711' } }]);
+    }
+  });
+
+  it.each([[{ terminal: true, person: [' '] }], [{ terminal: true }], [{ person: ['never asked'] }]])('says what is missing where nobody gives one: %j', async (world) => {
+    const { exit, stderr } = await run(['login', 'work', '--scope', 'admin:all'], { ...world, api: { startLogin: asks } });
+    expect(exit).toBe(5);
+    expect(stderr).toContain('(reason_required)');
+  });
+
+  it('refuses an empty reason without asking the daemon', async () => {
+    for (const verb of ['login', 'token']) expect(await run([verb, 'work', '--reason', ' '], {})).toMatchObject({ exit: 2, calls: [] });
+  });
+
+  it('is had by token in one command', async () => {
+    let isSignedIn = false;
+    const { exit, stdout, calls } = await run(['token', 'work', '--scope', 'admin:all', '--reason', 'ticket 4711', '--interactive'], {
+      terminal: true,
+      api: {
+        token: () => {
+          if (!isSignedIn) throw ValetkeyError.local('login_required', 'privileged', { reason: 'privileged' });
+          return { profile: 'work', access_token: 'at-EXAMPLE', token_type: 'bearer', expires_at: NOW + 300, scope: 'admin:all', resource: null, source: 'cache', granted_beyond: [], rule: 'shipped/privileged-each' };
+        },
+        startLogin: asks,
+        login: () => { isSignedIn = true; return complete; },
+      },
+    });
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'at-EXAMPLE\n' });
+    expect(calls.find(([name]) => name === 'startLogin')?.[1]).toEqual({ profile: 'work', scopes: ['admin:all'], claimed: { reason: 'ticket 4711' } });
+  });
+});

@@ -36,7 +36,7 @@ const app = (unit: string): string => `${USER}/user@1000.service/app.slice/${uni
 function judge([self, ...above]: readonly Link[], over: Partial<OriginFacts> = {}): { readonly origin: Origin; readonly why: string } {
   if (self === undefined) return expect.unreachable('an empty chain');
   return judgeOrigin({
-    self, above, sessionLeader: { pid: 2, startTime: '2' }, ownContainer: null, isInOtherNamespace: false, ownScripts: [], hasTerminal: false, ...over,
+    self, above, isWhole: true, sessionLeader: { pid: 2, startTime: '2' }, ownContainer: null, isInOtherNamespace: false, ownScripts: [], hasTerminal: false, ...over,
   });
 }
 

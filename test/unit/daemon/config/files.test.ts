@@ -27,7 +27,9 @@ describe('reading', () => {
     writeFileSync(join(dir, 'latin'), Buffer.from([0x76, 0xfc, 0x0a]));
     writeFileSync(join(dir, 'large'), 'a'.repeat(1024 * 1024 + 1));
     execFileSync('mkfifo', [join(dir, 'fifo')]);
-    for (const [path, why] of [[join(dir, 'latin'), 'is not UTF-8 text'], [join(dir, 'large'), 'is larger than 1024 KiB'], [join(dir, 'fifo'), 'is not a regular file'], [dir, 'is not a regular file'], [join(dir, 'latin', 'x'), 'cannot be read (ENOTDIR)']] as const) {
+    // What it leads to may have been stricter than nothing.
+    symlinkSync(join(dir, 'gone'), join(dir, 'dangling'));
+    for (const [path, why] of [[join(dir, 'dangling'), 'cannot be read (ENOENT)'], [join(dir, 'latin'), 'is not UTF-8 text'], [join(dir, 'large'), 'is larger than 1024 KiB'], [join(dir, 'fifo'), 'is not a regular file'], [dir, 'is not a regular file'], [join(dir, 'latin', 'x'), 'cannot be read (ENOTDIR)']] as const) {
       await expect(readTextFile(path), path).rejects.toMatchObject({ code: 'config_invalid', message: `${path} ${why}` });
     }
   });

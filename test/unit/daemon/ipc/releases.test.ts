@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Fingerprints } from '../../../../daemon/core/fingerprints.ts';
+import type { Caller } from '../../../../daemon/core/domain.ts';
 import { BrokerError } from '../../../../daemon/core/errors.ts';
-import type { AuditEvent } from '../../../../daemon/core/ports.ts';
+import type { AuditEvent, Callers } from '../../../../daemon/core/ports.ts';
 import { Releases } from '../../../../daemon/ipc/routes/releases.ts';
-import { someCaller, someGrant, someProfile, someToken } from '../../../support/builders.ts';
+import { someCaller, someOrigin, someGrant, someProfile, someToken } from '../../../support/builders.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 
 /** Appends when it is told to. */
@@ -27,14 +28,14 @@ class SlowAudit {
   }
 }
 
-function rig() {
+function rig(digestOf: Callers['digestOf'] = async () => null) {
   const audit = new SlowAudit();
   const clock = new FakeClock();
-  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), book: { get: () => someGrant() } });
+  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), callers: { digestOf } });
   const token = someToken();
   const left: string[] = [];
-  const take = (name: string, claimed: { readonly name: string } | null = null): void => {
-    Promise.resolve(releases.record(someProfile(), token, 'cache', { caller: someCaller(), requestId: 'r' }, claimed, { name: 'shipped/login-session', isUnasked: false, approval: null })).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
+  const take = (name: string, claimed: { readonly name: string } | null = null, caller: Caller = someCaller()): void => {
+    Promise.resolve(releases.record(someProfile(), { grant: someGrant(), token, source: 'cache' }, { caller, requestId: 'r' }, claimed, { name: 'shipped/login-session', isUnasked: false, approval: null })).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
   };
   return { audit, clock, left, take };
 }
@@ -90,5 +91,52 @@ describe('[AL-01] the first release of a token', () => {
     take('a', { name: 'deploy' });
     await audit.write();
     expect(audit.records[0]).toMatchObject({ caller: someCaller(), facts: { claimed: { name: 'deploy' } } });
+  });
+});
+
+describe('[AL-01] the same caller', () => {
+  const DIGEST = 'ab'.repeat(32);
+  const asker = (over: Partial<Caller>, origin: Parameters<typeof someOrigin>[0] = {}): Caller => ({ ...someCaller(over), origin: someOrigin({ digest: DIGEST, ...origin }) });
+
+  it('is the same bytes, script and session, whatever its pid', async () => {
+    const { audit, take } = rig();
+    take('first', null, asker({ pid: 1 }));
+    await audit.write();
+    for (const pid of [2, 3, 4]) take('again', null, asker({ pid }));
+    await audit.write();
+    expect(audit.records).toHaveLength(1);
+    take('other bytes', null, asker({}, { digest: 'cd'.repeat(32) }));
+    take('other script', null, asker({}, { program: { executable: '/usr/bin/git', script: '/home/u/a.py' } }));
+    take('other session', null, asker({}, { sessionLeader: { pid: 99, startTime: '1' } }));
+    await audit.write();
+    expect(audit.records).toHaveLength(4);
+  });
+
+  it('is not another program that valetkey stands below as well', async () => {
+    const { audit, take } = rig();
+    for (const [executable, digest] of [['/usr/bin/git', DIGEST], ['/usr/bin/gh', 'cd'.repeat(32)]] as const) {
+      take(executable, null, asker({ executable: '/usr/bin/node', script: '/opt/valetkey.cjs' }, { digest, program: { executable, script: null } }));
+    }
+    await audit.write();
+    expect(audit.records).toHaveLength(2);
+  });
+
+  it('is the same process until its bytes are known, and counts for them from then on', async () => {
+    let learn: (digest: string) => void = () => undefined;
+    const { audit, take } = rig(() => new Promise((resolve) => { learn = resolve; }));
+    const unknown = (pid: number): Caller => asker({ pid }, { digest: null });
+    take('a', null, unknown(1));
+    take('b', null, unknown(2));
+    await audit.write();
+    expect(audit.records).toHaveLength(2);
+    learn(DIGEST);
+    await settle();
+    for (const pid of [3, 4]) take('c', null, asker({ pid }));
+    await audit.write();
+    expect(audit.records).toHaveLength(2);
+    // The file was replaced: nobody has read what is there now.
+    take('d', null, unknown(5));
+    await audit.write();
+    expect(audit.records).toHaveLength(3);
   });
 });

@@ -1,0 +1,42 @@
+/**
+ * By which sign-in a request is decided, and of which its token comes: the grant of the profile, or for what policy
+ * calls privileged the one that was made for it, just in time (AU-08). Token requests and explain ask the same.
+ */
+import type { AccessToken, Grant, Profile } from '../../core/domain.ts';
+import type { TokenNeed } from '../../core/grant.ts';
+import type { Policy } from '../../policy/decide.ts';
+import type { PolicyRequest, Subject } from '../../policy/facts.ts';
+import { isPrivileged } from '../../policy/privilege.ts';
+import { refuseUnrecorded } from '../../tokens/just-in-time.ts';
+import { loginRequired } from '../../tokens/login-required.ts';
+import type { Broker } from './broker.ts';
+import { policyRequestOf } from './ruling.ts';
+
+export type Ground = {
+  readonly grant: Grant | null;
+  readonly isPrivileged: boolean;
+  /** What rules look at, with the facts of that grant. */
+  readonly request: PolicyRequest;
+  /** Throws login_required: a token that holds more than was asked for may be privileged for what it holds. */
+  readonly check: (token: AccessToken) => void;
+};
+
+/** @param over - what the asker wants it to be, in the place of what is known of the grant */
+export function groundOf({ book, clock, justInTime }: Pick<Broker, 'book' | 'clock' | 'justInTime'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
+  const now = clock.now();
+  const kept = book.get(profile.name);
+  const request = { ...policyRequestOf(profile, kept, asked, now), ...over };
+  const check = (token: AccessToken): void => {
+    if (isPrivileged(policy, subject, { ...request, scopes: token.scopes })) throw loginRequired(profile, 'privileged');
+  };
+  if (!isPrivileged(policy, subject, request)) return { grant: kept, isPrivileged: false, request, check };
+  const grant = justInTime.find(profile, asked);
+  return { grant, isPrivileged: true, request: { ...policyRequestOf(profile, grant, asked, now), ...over }, check: () => undefined };
+}
+
+/** Throws what keeps a privileged request from going on, whatever the rules say. */
+export function refuseWithout({ audit }: Pick<Broker, 'audit'>, { grant, isPrivileged: is }: Ground, profile: Profile): void {
+  if (!is) return;
+  refuseUnrecorded(audit);
+  if (grant === null) throw loginRequired(profile, 'privileged');
+}
