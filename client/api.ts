@@ -8,7 +8,7 @@ import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
-  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
+  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -48,6 +48,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
+    panic: (signal?: AbortSignal) => call<PanicReply>('POST', '/v1/panic', null, { signal, timeoutMs: 25_000 }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),

@@ -43,6 +43,7 @@ export const METHODS = {
   revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
+  panic: method('POST', '/v1/panic', 'End every grant, revoke all tokens, and issue nothing until a person comes back', null, s.panicReply, 15_000),
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),
   whoami: method('GET', '/v1/whoami', 'What the daemon sees of the process that asks', null, s.whoamiReply, 15_000),
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),

@@ -3,7 +3,7 @@ import type { Handler, Handlers } from '../dispatch.ts';
 import { answerApproval, approvals, revokeApproval } from './approvals.ts';
 import type { Broker } from './broker.ts';
 import { audit, trace } from './audit.ts';
-import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
+import { lock, panic, purge, reload, shutdown, status, unlock } from './daemon.ts';
 import { events } from './events.ts';
 import { grants, logout } from './grants.ts';
 import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
@@ -24,7 +24,7 @@ export function createHandlers(broker: Broker): Handlers {
     grants: on(grants), logout: on(logout),
     approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
-    lock: on(lock), unlock: on(unlock), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    lock: on(lock), unlock: on(unlock), panic: on(panic), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     audit: on(audit), trace: on(trace),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),
