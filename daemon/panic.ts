@@ -36,11 +36,11 @@ export type PanicDeps = {
   readonly mark: LockoutMark;
   readonly clock: Clock;
   readonly log: Log;
-  readonly vault: Vault;
-  readonly config: ConfigStore;
+  readonly vault: Pick<Vault, 'unlock'>;
+  readonly config: Pick<ConfigStore, 'current'>;
   readonly book: Grants;
-  readonly source: TokenSource;
-  readonly logins: Logins;
+  readonly source: Pick<TokenSource, 'settle'>;
+  readonly logins: Pick<Logins, 'abortAll' | 'stop'>;
   readonly revocations: Revocations;
   readonly signal: AbortSignal;
   /** Grants and tombstones, without looking at the gate. */
