@@ -8,7 +8,7 @@ import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, LockoutMark, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
@@ -30,6 +30,7 @@ import { Grants } from './tokens/grant-book.ts';
 import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
+import { Screen } from './screen.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
 
@@ -52,6 +53,7 @@ export type Edges = {
   readonly audit: Audit;
   readonly issuer: Issuer;
   readonly callers: Callers;
+  readonly loginSessions: LoginSessions;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
@@ -134,9 +136,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   });
   const lifecycle = createLifecycle({
     ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, logins, revocations, events, fingerprints,
+    onPolicy: () => screen.follow(),
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
+  const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
   const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
@@ -152,6 +156,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   });
   const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await lifecycle.takeUp();
+  await screen.follow();
   await doorway.open();
   // Not before: whose lock file was unlinked finds another daemon here, and its audit log is not to be written to.
   await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
@@ -159,6 +164,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
   void doorway.watch();
   void ahead.run();
   void watchTime({ clock, log, signal, onResume: () => {
+    screen.resumed();
     circuits.wake();
     ahead.wake();
   } });

@@ -17,6 +17,7 @@ export class Gate {
   get shut(): Shut | null {
     if (this.lockedOutSince !== null) return 'panic';
     if (this.isLocked) return 'user-lock';
-    return this.screen === 'locked' ? 'screen-lock' : null;
+    if (this.screen === 'locked') return 'screen-lock';
+    return this.screen === 'screen_lock_unheard' ? 'screen-unheard' : null;
   }
 }

@@ -41,6 +41,8 @@ export type LifecycleDeps = {
   readonly log: Log;
   readonly events: Events;
   readonly shutdown: (reason: string) => void;
+  /** Another policy may be in force. */
+  readonly onPolicy: () => Promise<void>;
 };
 
 export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
@@ -213,6 +215,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       const { changed } = configured.value;
       await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed, policy: digestsOf(policies) });
       events.emit('config_reloaded', null, changed.join(' '));
+      await deps.onPolicy();
       if (ruled.status === 'rejected') throw ruled.reason;
       return changed;
     },

@@ -95,6 +95,16 @@ export type Vault = {
   erase(): Promise<void>;
 };
 
+// ---- the desktop
+
+/** `screen`: of this user's desktop sessions one is locked, or none is. `sleep`: the machine is about to. */
+export type SessionNews = { readonly kind: 'screen'; readonly isLocked: boolean } | { readonly kind: 'sleep' } | { readonly kind: 'unheard'; readonly why: string };
+
+export type LoginSessions = {
+  /** Tells how it is as soon as it knows, and what changes, until the signal ends; while nobody tells, that. */
+  watch(onNews: (news: SessionNews) => void, signal: AbortSignal): Promise<void>;
+};
+
 // ---- the mark of a panic
 
 export type Lockout = {

@@ -35,8 +35,8 @@ export type Broker = {
   readonly lifecycle: Lifecycle;
 };
 
-/** The user's own lock; everything was ended; the screen is locked and policy asks for it. */
-export type Shut = 'user-lock' | 'panic' | 'screen-lock';
+/** The user's own lock; everything was ended; the screen is locked, or nobody can tell, and policy asks for it. */
+export type Shut = 'user-lock' | 'panic' | 'screen-lock' | 'screen-unheard';
 
 export type Policies = {
   readonly files: PolicyFiles;
@@ -102,7 +102,8 @@ export type Lifecycle = {
   /** For a sign-in, which a person may begin behind a panic: it is what ends it. Throws locked_out for any other caller. */
   ensureOpenFor(caller: Caller): Promise<void>;
   panic(caller: Caller): Promise<Panicked>;
-  lock(caller: Caller): Promise<void>;
+  /** The caller is null where policy asks for it, at a locked screen or before suspend. */
+  lock(caller: Caller | null): Promise<void>;
   unlock(caller: Caller, passphrase: string | null, create: boolean): Promise<void>;
   /** The caller is null for a signal. */
   reload(caller: Caller | null): Promise<readonly ProfileName[]>;

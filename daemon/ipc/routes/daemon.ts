@@ -34,7 +34,7 @@ export async function status(broker: Broker): Promise<StatusReply> {
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker)],
     environment: facts.environment,
   };
 }
@@ -54,6 +54,10 @@ function issuerViews(broker: Broker): StatusReply['issuers'] {
       retry_after_s: outage?.retryAfterS ?? null,
     };
   });
+}
+
+function screenWarnings({ lifecycle }: Broker): readonly string[] {
+  return lifecycle.screen === 'screen_lock_unheard' ? ['screen_lock_unheard: policy lets no token out while the screen is locked, and logind cannot be heard on the system bus; nothing is handed out'] : [];
 }
 
 function unsavedWarnings(broker: Broker): readonly string[] {
