@@ -8,7 +8,7 @@ import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
-  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
+  EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -40,6 +40,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
     grants: (signal?: AbortSignal) => call<GrantsReply>('GET', '/v1/grants', null, { signal }),
     logout: (profile: string, signal?: AbortSignal) => call<LogoutReply>('DELETE', `/v1/grants/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
+    endSession: (profile: string, request: EndSessionRequest, signal?: AbortSignal) => call<EndSessionReply>('POST', `/v1/grants/${name(profile)}/end-session`, request, { signal, timeoutMs: 40_000 }),
     // A question ends with its daemon: another daemon is not started to be asked about it.
     approvals: (signal?: AbortSignal) => call<ApprovalsReply>('GET', '/v1/approvals', null, { signal, startDaemon: false }),
     answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, startDaemon: false }),

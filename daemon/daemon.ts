@@ -12,6 +12,7 @@ import type { Audit, Callers, Clock, ConfigStore, Issuer, LockoutMark, LoginSess
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
+import { EndSessions } from './flows/end-session.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
 import { Gate } from './gate.ts';
@@ -141,7 +142,8 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
   const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
-  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
+  const endSessions = new EndSessions({ ...edges, loopback, signal });
+  const broker: Broker = { ...edges, endSessions, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

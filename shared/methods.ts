@@ -36,6 +36,7 @@ export const METHODS = {
   removeProfile: method('DELETE', '/v1/profiles/{profile}', 'Remove a profile from the configuration', null, s.okReply),
   grants: method('GET', '/v1/grants', 'The grants: claims and times, no tokens', null, s.grantsReply),
   logout: method('DELETE', '/v1/grants/{profile}', 'Forget the grant of a profile and revoke its tokens', null, s.logoutReply, 40_000),
+  endSession: method('POST', '/v1/grants/{profile}/end-session', 'A link by which the browser is signed out at the issuer', s.endSessionRequest, s.endSessionReply, 30_000),
   checkPolicy: method('POST', '/v1/policy/check', 'Whether a text, or the files in their places, are a policy', q.policyCheckRequest, q.policyCheckReply),
   explainPolicy: method('POST', '/v1/policy/explain', 'Which rule decides on a request, and why not those before it', q.policyExplainRequest, q.policyExplainReply),
   approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, approval.approvalsReply),

@@ -176,6 +176,21 @@ export const logoutReply = v.object({
 });
 export type LogoutReply = v.InferOutput<typeof logoutReply>;
 
+// ---- POST /v1/grants/{profile}/end-session
+/** `returns`: the issuer sends the browser back; the redirect URI has to be registered for that as well. */
+export const endSessionRequest = v.strictObject({ returns: v.optional(v.boolean()) });
+export type EndSessionRequest = v.InferInput<typeof endSessionRequest>;
+export const endSessionReply = v.object({
+  profile: v.string(),
+  issuer_host: v.string(),
+  /** The one-time URL for a browser of this machine. */
+  start_url: v.string(),
+  /** As in a login. */
+  browser: v.nullable(v.array(v.string())),
+  expires_at: epoch,
+});
+export type EndSessionReply = v.InferOutput<typeof endSessionReply>;
+
 /** One entry a grant that was there. `not_revoked`: the code of why the vault could not be opened, so that nothing was revoked. */
 export const purgeReply = v.object({ grants: v.array(logoutReply), not_revoked: v.nullable(v.string()) });
 export type PurgeReply = v.InferOutput<typeof purgeReply>;

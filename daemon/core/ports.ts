@@ -207,7 +207,7 @@ export type PolicyFiles = {
 export type AuditEvent = {
   readonly event:
     | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
-    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed'
+    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
     | 'token_revoked' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged';
   readonly profile: ProfileName | null;
   readonly caller: Caller | null;

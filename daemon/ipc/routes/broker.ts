@@ -5,6 +5,7 @@ import type { Caller } from '../../core/domain.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
 import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
+import type { EndSessions } from '../../flows/end-session.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Policy } from '../../policy/decide.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
@@ -22,6 +23,7 @@ export type Broker = {
   readonly circuits: Pick<Circuits, 'outages'>;
   readonly metadata: Pick<Metadata, 'moved'>;
   readonly logins: Logins;
+  readonly endSessions: Pick<EndSessions, 'start'>;
   readonly revocations: Revocations;
   readonly releases: Releases;
   readonly approvals: Approvals;
