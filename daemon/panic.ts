@@ -81,7 +81,7 @@ export class Panic {
 
   /** Resolves when none goes on. */
   async over(): Promise<void> {
-    await this.#running;
+    await this.#running?.catch(() => null); // told to who asked for it
   }
 
   /** I18: right after the vault was read, and before anything of it is used. Throws where the disk keeps what has to go. */
