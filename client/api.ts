@@ -8,7 +8,7 @@ import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
-  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
+  EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -40,6 +40,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
     grants: (signal?: AbortSignal) => call<GrantsReply>('GET', '/v1/grants', null, { signal }),
     logout: (profile: string, signal?: AbortSignal) => call<LogoutReply>('DELETE', `/v1/grants/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
+    endSession: (profile: string, request: EndSessionRequest, signal?: AbortSignal) => call<EndSessionReply>('POST', `/v1/grants/${name(profile)}/end-session`, request, { signal, timeoutMs: 40_000 }),
     // A question ends with its daemon: another daemon is not started to be asked about it.
     approvals: (signal?: AbortSignal) => call<ApprovalsReply>('GET', '/v1/approvals', null, { signal, startDaemon: false }),
     answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, startDaemon: false }),
@@ -48,6 +49,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
+    panic: (signal?: AbortSignal) => call<PanicReply>('POST', '/v1/panic', null, { signal, timeoutMs: 25_000 }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),

@@ -21,6 +21,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'policy', summary: 'Check, explain, test or learn who may have which token', load: () => import('./commands/policy.ts') },
   { name: 'lock', summary: 'Stop handing out tokens until unlock', load: () => import('./commands/lock.ts') },
   { name: 'unlock', summary: 'Open the vault again', load: () => import('./commands/unlock.ts') },
+  { name: 'panic', summary: 'End everything at once: revoke all tokens, and hand out none until you come back', load: () => import('./commands/panic.ts') },
   { name: 'daemon', summary: 'Start, stop, reload or look at the daemon', load: () => import('./commands/daemon.ts') },
   { name: 'audit', summary: 'Read, prove and export the audit log, and trace a token', load: () => import('./commands/audit.ts') },
   { name: 'inventory', summary: 'List all grants, who uses them, and those that nobody uses', load: () => import('./commands/inventory.ts') },

@@ -8,12 +8,14 @@ import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
+import { EndSessions } from './flows/end-session.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
+import { Gate } from './gate.ts';
 import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
@@ -21,7 +23,6 @@ import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
-import type { Gate } from './lifecycle.ts';
 import { openPolicies } from './policies.ts';
 import { withContext } from './records.ts';
 import { Admission } from './tokens/admission.ts';
@@ -32,6 +33,7 @@ import { JustInTime } from './tokens/just-in-time.ts';
 import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
+import { Screen } from './screen.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
 
@@ -50,9 +52,11 @@ export type Edges = {
   readonly config: ConfigStore;
   readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
+  readonly lockout: LockoutMark;
   readonly audit: Audit;
   readonly issuer: Issuer;
   readonly callers: Callers;
+  readonly loginSessions: LoginSessions;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
@@ -84,8 +88,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const fingerprints = new Fingerprints();
   const revocations = new Revocations({ ...edges, fingerprints, signal });
-  const gate: Gate = { isLocked: false };
-  const isLocked = (): boolean => gate.isLocked;
+  const gate = new Gate();
+  const isLocked = (): boolean => gate.shut !== null;
   const circuits = new Circuits(edges);
   const source = new TokenSource({
     ...edges, book, revocations, fingerprints, isLocked,
@@ -104,7 +108,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       .catch((cause: unknown) => log.error('audit_failed', { event: 'peer_refused' }, cause));
   };
   const loopback = edges.createLoopback(({ reason, uid }) => noteRefusal({ where: 'loopback', reason, uid }));
-  const justInTime = new JustInTime({ ...edges, fingerprints, revocations, isLocked });
+  const justInTime = new JustInTime({ ...edges, fingerprints, revocations, isLocked: () => gate.isLocked });
   const logins = new Logins({
     ...edges,
     justInTime,
@@ -115,9 +119,12 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
-    isLocked,
+    // A person may sign in behind a panic, which is how it ends; the route looks at who asks.
+    isLocked: () => gate.isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
     onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),
+    // One that was ended meanwhile came too late to end anything.
+    onSignedIn: async ({ abort }) => (abort.signal.aborted ? undefined : lifecycle.signedIn()),
     onFinished: ({ facts, state }) => {
       if (state.kind === 'complete') source.forget(facts.profile.name);
       events.emit('login_finished', facts.profile.name, state.kind);
@@ -134,11 +141,14 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
+    ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
+    onPolicy: () => screen.follow(),
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints }), approvals, events, lifecycle };
+  const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
+  const endSessions = new EndSessions({ ...edges, loopback, signal });
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints }), approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -152,6 +162,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     take: (socket, peer, pin) => app.take(socket, peer, pin),
   });
   const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
+  await lifecycle.takeUp();
+  await screen.follow();
   await doorway.open();
   // Not before: whose lock file was unlinked finds another daemon here, and its audit log is not to be written to.
   await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
@@ -159,6 +171,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   void doorway.watch();
   void ahead.run();
   void watchTime({ clock, log, signal, onResume: () => {
+    screen.resumed();
     circuits.wake();
     ahead.wake();
   } });

@@ -22,10 +22,12 @@ import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
+import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
+import { createLockoutMark } from './vault/lockout-mark.ts';
 import { openVault } from './vault/open-vault.ts';
 
 export type World = {
@@ -74,7 +76,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }), audit, issuer, callers, loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }), peerOf, pinOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),

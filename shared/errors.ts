@@ -95,6 +95,8 @@ export const ERRORS = {
 
   // The vault.
   vault_locked: row(423, EXIT.locked, false, 'The vault is locked', 'Run: valetkey unlock'),
+  locked_out: row(423, EXIT.locked, false, 'Everything was ended by valetkey panic', 'In your own terminal, run: valetkey login PROFILE'),
+  session_locked: row(423, EXIT.locked, true, 'The screen is locked', 'Unlock the screen, then run the command again'),
   vault_unavailable: row(503, EXIT.locked, true, 'The vault\'s key store does not answer', 'Run: valetkey doctor'),
   vault_unwritable: row(507, EXIT.locked, true, 'The vault cannot be written', 'Free space on the disk that is named, and check its permissions'),
   audit_broken: row(500, EXIT.config, false, 'The audit log is not what was written', 'Keep the files as they are, and compare them with a copy elsewhere'),

@@ -176,9 +176,37 @@ export const logoutReply = v.object({
 });
 export type LogoutReply = v.InferOutput<typeof logoutReply>;
 
+// ---- POST /v1/grants/{profile}/end-session
+/** `returns`: the issuer sends the browser back; the redirect URI has to be registered for that as well. */
+export const endSessionRequest = v.strictObject({ returns: v.optional(v.boolean()) });
+export type EndSessionRequest = v.InferInput<typeof endSessionRequest>;
+export const endSessionReply = v.object({
+  profile: v.string(),
+  issuer_host: v.string(),
+  /** The one-time URL for a browser of this machine. */
+  start_url: v.string(),
+  /** As in a login. */
+  browser: v.nullable(v.array(v.string())),
+  expires_at: epoch,
+});
+export type EndSessionReply = v.InferOutput<typeof endSessionReply>;
+
 /** One entry a grant that was there. `not_revoked`: the code of why the vault could not be opened, so that nothing was revoked. */
 export const purgeReply = v.object({ grants: v.array(logoutReply), not_revoked: v.nullable(v.string()) });
 export type PurgeReply = v.InferOutput<typeof purgeReply>;
+
+/** One entry a grant that was ended. What is not `revoked` may live on until `until`; null: until its issuer ends it. */
+export const panicReply = v.object({
+  locked_out_since: epoch,
+  grants: v.array(v.object({ profile: v.string(), issuer: v.string(), revoked: logoutReply.entries.revoked })),
+  /** Why grants that are sealed in the vault could not be reached: the code of an error. They end before it is used again. */
+  not_reached: v.nullable(v.string()),
+  /** Why the block is not on the disk, so that it ends with the daemon: the code of an error. */
+  not_durable: v.nullable(v.string()),
+  logins_ended: v.number(),
+  took_ms: v.number(),
+});
+export type PanicReply = v.InferOutput<typeof panicReply>;
 
 // ---- the daemon
 export const unlockRequest = v.strictObject({ passphrase: v.optional(text(1024)), create: v.optional(v.boolean()) });
@@ -203,6 +231,10 @@ export const statusReply = v.object({
   vault: vaultView,
   /** The user's `valetkey lock`; nothing is issued until `valetkey unlock`. */
   locked: v.boolean(),
+  /** Since when `valetkey panic` blocks everything; null: it does not. */
+  locked_out_since: v.nullable(epoch),
+  /** What is known of the screen where policy asks for it: `screen_lock_unheard`: it is not, and policy cannot be kept. */
+  screen: v.picklist(['not_asked', 'unlocked', 'locked', 'screen_lock_unheard']),
   grants: v.array(grantView),
   logins: v.array(v.object({ id: v.string(), profile: v.string(), flow: v.string(), expires_at: epoch })),
   pending_revocations: v.number(),
@@ -248,7 +280,7 @@ export type OkReply = v.InferOutput<typeof okReply>;
 /** One server-sent event of GET /v1/events: its `event` name and this as `data`. */
 export const brokerEvent = v.object({
   at: epoch,
-  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'stopping']),
+  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'locked_out', 'session_locked', 'session_unlocked', 'stopping']),
   profile: v.nullable(v.string()),
   detail: v.nullable(v.string()),
 });

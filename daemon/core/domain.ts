@@ -115,6 +115,8 @@ export type AuthorizationServer = {
   readonly tokenEndpoint: string;
   readonly revocationEndpoint: string | null;
   readonly deviceAuthorizationEndpoint: string | null;
+  /** RP-Initiated Logout 1.0; null: none is named, or none that a browser may be sent to. */
+  readonly endSessionEndpoint: string | null;
   readonly pushedAuthorizationRequestEndpoint: string | null;
   readonly requirePushedAuthorizationRequests: boolean;
   readonly jwksUri: string | null;

@@ -90,7 +90,13 @@ export type PolicyDocument = {
     /** Also where a browser of the same machine would work (FC-06). The admin's file alone can say so. */
     readonly sameDevice: boolean;
   };
+  readonly session: SessionDemand;
 };
+
+/** What a locked screen and suspend are to do. `hold`: no token leaves meanwhile; `lock`: as valetkey lock, besides. */
+export type SessionDemand = { readonly screenLock: 'hold' | 'lock' | null; readonly locksOnSuspend: boolean };
+
+export const NO_DEMAND: SessionDemand = { screenLock: null, locksOnSuspend: false };
 
 /** What was read of both files: null where a file is not there. */
 export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly user: PolicyDocument | null };

@@ -95,6 +95,33 @@ export type Vault = {
   erase(): Promise<void>;
 };
 
+// ---- the desktop
+
+/** `screen`: of this user's desktop sessions one is locked, or none is. `sleep`: the machine is about to. */
+export type SessionNews = { readonly kind: 'screen'; readonly isLocked: boolean } | { readonly kind: 'sleep' } | { readonly kind: 'unheard'; readonly why: string };
+
+export type LoginSessions = {
+  /** Tells how it is as soon as it knows, and what changes, until the signal ends; while nobody tells, that. */
+  watch(onNews: (news: SessionNews) => void, signal: AbortSignal): Promise<void>;
+};
+
+// ---- the mark of a panic
+
+export type Lockout = {
+  readonly at: EpochMs;
+  /** Everything that was in the vault has ended; false: it has to, before the vault is used again. */
+  readonly isSwept: boolean;
+};
+
+/** It is no secret, so that it can be read and written whatever became of the vault. */
+export type LockoutMark = {
+  /** Null: there is none. One that cannot be read counts as one after which nothing was ended. */
+  read(): Promise<Lockout | null>;
+  /** Durable when it resolves. Throws vault_unwritable. */
+  write(lockout: Lockout): Promise<void>;
+  remove(): Promise<void>;
+};
+
 // ---- grants in memory, over the vault
 
 /** The one holder of grants. Writers of one profile are serialised; the generation decides who wins. */
@@ -182,8 +209,8 @@ export type PolicyFiles = {
 export type AuditEvent = {
   readonly event:
     | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
-    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed'
-    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'peer_refused' | 'locked' | 'unlocked' | 'profile_added' | 'profile_removed' | 'purged';
+    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
+    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged';
   readonly profile: ProfileName | null;
   readonly caller: Caller | null;
   readonly request: string | null;

@@ -45,6 +45,8 @@ async function store({ clock, book, justInTime, isConfigured }: AcceptDeps, logi
   if (privilege === null) refusePrivileged(login, accepted.token.scopes);
   await confirmSubject(book, login, set.identity);
   if (!isConfigured(login)) throw new BrokerError('unknown_profile', `profile ${profile.name} was removed while somebody signed in; nothing was stored`);
+  // Nothing is waited for from here to the commit: what ended the sign-in meanwhile finds no grant of it later.
+  login.abort.signal.throwIfAborted();
   const grant: Grant = {
     profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
     generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),

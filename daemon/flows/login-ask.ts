@@ -47,5 +47,7 @@ export type StartDeps = {
   readonly discard: (profile: Profile, server: AuthorizationServer, set: TokenSet) => Promise<void>;
   /** It has something to show and runs from here on. */
   readonly onStarted: (login: Login) => void;
+  /** Somebody signed in; before anybody is told. */
+  readonly onSignedIn: (login: Login) => Promise<void>;
   readonly onFinished: (login: Login) => void;
 };

@@ -82,6 +82,13 @@ export class Logins {
     return [...this.#logins.values()].filter((login) => !login.isOver);
   }
 
+  /** Ends all before anything else happens. @returns how many there were */
+  abortAll(reason: BrokerError): number {
+    const pending = this.list();
+    for (const { abort } of [...this.#starting.values(), ...pending]) abort.abort(reason);
+    return this.#starting.size + pending.length;
+  }
+
   /** Ends all, also those that are only just starting; resolves when every port is closed. */
   async stop(reason: BrokerError): Promise<void> {
     const names = new Set([...this.#starting.keys(), ...this.list().map((login) => login.facts.profile.name)]);

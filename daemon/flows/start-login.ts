@@ -124,6 +124,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   );
   try {
     const identity = await run();
+    await deps.onSignedIn(login);
     login.complete(identity);
     await note({
       ...base, event: 'login_finished',

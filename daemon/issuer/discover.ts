@@ -73,6 +73,7 @@ function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Profil
     return rejected('as_metadata_invalid', `the metadata of ${profile.issuer} requires pushed requests and has no endpoint for them`);
   }
   const jwksUri = text('jwks_uri');
+  const endSession = text('end_session_endpoint');
   const idTokenSigningAlgs = listOf(metadata, 'id_token_signing_alg_values_supported');
   return {
     kind: 'server',
@@ -82,6 +83,7 @@ function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Profil
       tokenEndpoint: text('token_endpoint') ?? '',
       revocationEndpoint: text('revocation_endpoint'),
       deviceAuthorizationEndpoint: text('device_authorization_endpoint'),
+      endSessionEndpoint: endSession === null || refusedUrl(endSession, profile.allowLoopbackHttp) !== null ? null : endSession,
       pushedAuthorizationRequestEndpoint,
       requirePushedAuthorizationRequests,
       jwksUri,
@@ -125,6 +127,7 @@ function writtenServer(profile: Profile): ServerOutcome {
     tokenEndpoint: endpoints.token,
     revocationEndpoint: endpoints.revocation,
     deviceAuthorizationEndpoint: endpoints.deviceAuthorization,
+    endSessionEndpoint: null,
     pushedAuthorizationRequestEndpoint: null,
     requirePushedAuthorizationRequests: false,
     jwksUri: null,

@@ -3,7 +3,7 @@
  * get tokens of ordinary profiles, everything else is asked about once, and what can do most harm more often.
  * docs/policy.md shows it as a file; a test holds the two equal.
  */
-import { NO_CEILING, NO_CONDITIONS } from '../core/policy-rules.ts';
+import { NO_CEILING, NO_CONDITIONS, NO_DEMAND } from '../core/policy-rules.ts';
 import type { Ceiling, PolicyDocument, Tier } from '../core/policy-rules.ts';
 
 export const SHIPPED: PolicyDocument = {
@@ -28,6 +28,7 @@ export const SHIPPED: PolicyDocument = {
   ],
   lifts: [],
   device: { issuers: null, sameDevice: false },
+  session: NO_DEMAND,
 };
 
 /** A higher tier never allows more than a lower one. */

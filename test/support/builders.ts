@@ -32,7 +32,7 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
 export function someServer(over: Partial<AuthorizationServer> = {}): AuthorizationServer {
   return {
     issuer: 'https://issuer.example', authorizationEndpoint: 'https://issuer.example/auth', tokenEndpoint: 'https://issuer.example/token',
-    revocationEndpoint: 'https://issuer.example/revoke', deviceAuthorizationEndpoint: 'https://issuer.example/device',
+    revocationEndpoint: 'https://issuer.example/revoke', deviceAuthorizationEndpoint: 'https://issuer.example/device', endSessionEndpoint: null,
     pushedAuthorizationRequestEndpoint: null, requirePushedAuthorizationRequests: false, jwksUri: 'https://issuer.example/jwks',
     issParameterSupported: true, idTokenSigningAlgs: ['RS256'], scopesSupported: null, isOpenIdProvider: true, ...over,
   };

@@ -22,6 +22,7 @@ import { peerOf, pinOf } from '../../daemon/platform/peer.ts';
 import { ensurePrivateDir } from '../../daemon/platform/private-dir.ts';
 import { createRandom } from '../../daemon/platform/random.ts';
 import { ownerOf } from '../../daemon/platform/tcp-owner.ts';
+import { createLockoutMark } from '../../daemon/vault/lockout-mark.ts';
 import { openVault } from '../../daemon/vault/open-vault.ts';
 import { followLogin } from '../../demo/browser.ts';
 import type { BrowseOptions, Visit } from '../../demo/browser.ts';
@@ -118,6 +119,8 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
+      loginSessions: { watch: async () => undefined },
+      lockout: createLockoutMark({ stateDir, clock, random, log }),
       audit: options.keepsAudit === true ? await openAudit({ dir: join(stateDir, 'audit'), clock, log }) : self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       facts: { pid: process.pid, startedAtMs: clock.now(), startedBy: 'a test', socket: self.socket, stateDir, warnings: [], environment: {} },

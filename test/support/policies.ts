@@ -1,7 +1,7 @@
 /** Policy for tests: documents and requests by hand, and generators of all of it for properties. */
 import fc from 'fast-check';
 import type { Ancestor, FlowKind } from '../../daemon/core/domain.ts';
-import { NO_CEILING, NO_CONDITIONS, TIERS } from '../../daemon/core/policy-rules.ts';
+import { NO_CEILING, NO_CONDITIONS, NO_DEMAND, TIERS } from '../../daemon/core/policy-rules.ts';
 import type { Ceiling, Lift, PolicyDocument, PolicySource, Rule, Verdict, When } from '../../daemon/core/policy-rules.ts';
 import type { PolicyRequest, Subject } from '../../daemon/policy/facts.ts';
 import { someOrigin } from './builders.ts';
@@ -12,7 +12,7 @@ export function someRule(over: Partial<Omit<Rule, 'when' | 'ceiling'>> & { reado
 }
 
 export function someDocument(source: PolicySource, rules: readonly Rule[], lifts: readonly Lift[] = []): PolicyDocument {
-  return { source, file: `/${source}/policy.toml`, digest: 'd'.repeat(64), rules, lifts, device: { issuers: null, sameDevice: false } };
+  return { source, file: `/${source}/policy.toml`, digest: 'd'.repeat(64), rules, lifts, device: { issuers: null, sameDevice: false }, session: NO_DEMAND };
 }
 
 export function someSubject(over: Partial<Subject['origin']> = {}): Subject {

@@ -15,7 +15,7 @@ import type { Fault } from '../fault.ts';
 import { isTable, shapeFault, unknownKey } from '../shape.ts';
 import { positionInList, positionOf } from '../statements.ts';
 import { parseToml } from '../toml.ts';
-import { CEILING, DEVICE, POLICY, POLICY_VERSION, RULE, SCOPES, TIER, WHEN } from './schema.ts';
+import { CEILING, DEVICE, POLICY, POLICY_VERSION, RULE, SCOPES, SESSION, TIER, WHEN } from './schema.ts';
 
 /** Throws BrokerError policy_invalid or file_too_new. */
 export function parsePolicy(text: string, file: string, source: 'admin' | 'user'): PolicyDocument {
@@ -53,22 +53,23 @@ function faultError({ path, problem }: Fault, text: string, file: string): Broke
   return new BrokerError('policy_invalid', `${file}${at}: ${what} ${problem}`);
 }
 
-type Parsed = Pick<PolicyDocument, 'rules' | 'lifts' | 'device'>;
+type Parsed = Pick<PolicyDocument, 'rules' | 'lifts' | 'device' | 'session'>;
 
 function documentOf(document: TomlTableWithoutBigInt, source: 'admin' | 'user'): Parsed | Fault {
   const unknown = unknownKey(document, Object.keys(POLICY.entries), []);
   if (unknown !== null) return unknown;
   if (document['v'] !== POLICY_VERSION) return { path: ['v'], problem: document['v'] === undefined ? `is missing: the file begins with v = ${POLICY_VERSION}` : `must be ${POLICY_VERSION}` };
   const device = document['device'] === undefined ? null : shapeFault(DEVICE, document['device'], ['device']);
-  const wrong = device ?? shapeFault(POLICY, document, []);
+  const session = document['session'] === undefined ? null : shapeFault(SESSION, document['session'], ['session']);
+  const wrong = device ?? session ?? shapeFault(POLICY, document, []);
   if (wrong !== null) return wrong;
-  const { rules = [], tiers = [], device: written = {} } = v.parse(POLICY, document);
+  const { rules = [], tiers = [], device: written = {}, session: asked = {} } = v.parse(POLICY, document);
   if (written.same_device !== undefined && source === 'user') return { path: ['device', 'same_device'], problem: 'can be said in the admin\'s file only' };
   const madeRules = eachOf('rules', rules, ruleOf);
   if (isFault(madeRules)) return madeRules;
   const madeLifts = eachOf('tiers', tiers, liftOf);
   if (isFault(madeLifts)) return madeLifts;
-  return { rules: madeRules, lifts: madeLifts, device: { issuers: written.issuers ?? null, sameDevice: written.same_device ?? false } };
+  return { rules: madeRules, lifts: madeLifts, device: { issuers: written.issuers ?? null, sameDevice: written.same_device ?? false }, session: { screenLock: asked.screen_lock ?? null, locksOnSuspend: asked.suspend !== undefined } };
 }
 
 function eachOf<T extends { readonly name: string }>(list: string, tables: readonly unknown[], make: (table: unknown, path: readonly string[]) => T | Fault): readonly T[] | Fault {

@@ -74,9 +74,15 @@ export const DEVICE = v.strictObject({
   same_device: v.optional(v.boolean()),
 });
 
+export const SESSION = v.strictObject({
+  screen_lock: v.optional(v.picklist(['hold', 'lock'])),
+  suspend: v.optional(v.picklist(['lock'])),
+});
+
 export const POLICY = v.strictObject({
   v: v.literal(POLICY_VERSION),
   rules: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   tiers: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   device: v.optional(DEVICE),
+  session: v.optional(SESSION),
 });

@@ -1,6 +1,6 @@
 import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
-import type { OkReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
+import type { OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Caller, Grant } from '../../core/domain.ts';
 import { missingScopes } from '../../core/grant.ts';
@@ -16,7 +16,7 @@ const LONG_LIVED_MS = 3_600_000;
 const SOON_MS = 28_800_000;
 
 export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
-  const { facts, locked } = broker.lifecycle;
+  const { facts, locked, lockedOutSince } = broker.lifecycle;
   const config = broker.config.current();
   return {
     version: BUILD_VERSION,
@@ -29,11 +29,13 @@ export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
     config: { file: config.file, loaded_at: seconds(config.loadedAt), profiles: config.profiles.size },
     vault: broker.vault.status(),
     locked,
+    locked_out_since: lockedOutSince === null ? null : seconds(lockedOutSince),
+    screen: broker.lifecycle.screen,
     grants: broker.book.list().map(encodeGrant),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, ask.caller)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, ask.caller)],
     environment: facts.environment,
   };
 }
@@ -53,6 +55,10 @@ function issuerViews(broker: Broker): StatusReply['issuers'] {
       retry_after_s: outage?.retryAfterS ?? null,
     };
   });
+}
+
+function screenWarnings({ lifecycle }: Broker): readonly string[] {
+  return lifecycle.screen === 'screen_lock_unheard' ? ['screen_lock_unheard: policy lets no token out while the screen is locked, and logind cannot be heard on the system bus; nothing is handed out'] : [];
 }
 
 function unsavedWarnings(broker: Broker): readonly string[] {
@@ -127,6 +133,15 @@ export async function unlock(broker: Broker, ask: Ask): Promise<VaultView> {
   const body = ask.body as v.InferOutput<typeof unlockRequest>; // parsed by this method's schema
   await broker.lifecycle.unlock(ask.caller, body.passphrase ?? null, body.create ?? false);
   return broker.vault.status();
+}
+
+export async function panic(broker: Broker, ask: Ask): Promise<PanicReply> {
+  const { lockedOutSince, grants, notReached, notDurable, loginsEnded, tookMs } = await broker.lifecycle.panic(ask.caller);
+  return {
+    locked_out_since: seconds(lockedOutSince),
+    grants: grants.map(({ profile, issuer, revoked }) => ({ profile, issuer, revoked: encodeRevoked(revoked) })),
+    not_reached: notReached, not_durable: notDurable, logins_ended: loginsEnded, took_ms: tookMs,
+  };
 }
 
 export async function shutdown(broker: Broker): Promise<OkReply> {

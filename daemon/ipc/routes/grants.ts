@@ -1,4 +1,5 @@
-import type { GrantsReply, LogoutReply } from '../../../shared/schemas.ts';
+import type * as v from 'valibot';
+import type { endSessionRequest, EndSessionReply, GrantsReply, LogoutReply } from '../../../shared/schemas.ts';
 import { parseProfileName } from '../../../shared/names.ts';
 import { BrokerError } from '../../core/errors.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
@@ -6,6 +7,7 @@ import type { Ask } from '../dispatch.ts';
 import { signOut } from '../../tokens/sign-out.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
+import { pickProfile } from './pick-profile.ts';
 
 export async function grants(broker: Broker): Promise<GrantsReply> {
   await broker.lifecycle.ensureOpen();
@@ -28,4 +30,13 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
   const { grant, revoked } = done;
   await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { reason: 'logout', ...grantFacts(grant, broker.fingerprints), scopes: grant.scopes, resource: grant.resource, generation: grant.generation, sub: grant.identity?.sub ?? null } });
   return { profile: name, revoked: encodeRevoked(revoked) };
+}
+
+/** Who is meant is known while the grant is there; without one the issuer asks, or takes whoever is signed in. */
+export async function endSession(broker: Broker, ask: Ask): Promise<EndSessionReply> {
+  const { returns = false } = ask.body as v.InferOutput<typeof endSessionRequest>; // parsed by this method's schema
+  const profile = pickProfile(broker.config.current(), parseProfileName(ask.params['profile'] ?? '') ?? undefined);
+  if (broker.lifecycle.shut === null) await broker.lifecycle.ensureOpen();
+  const { startUrl, endsAt } = await broker.endSessions.start(profile, broker.book.get(profile.name), returns, ask.caller);
+  return { profile: profile.name, issuer_host: new URL(profile.issuer).host, start_url: startUrl, browser: profile.browser === null ? null : [...profile.browser], expires_at: Math.floor(endsAt / 1000) };
 }

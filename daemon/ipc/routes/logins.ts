@@ -12,7 +12,7 @@ export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
   const body = ask.body as v.InferOutput<typeof loginRequest>; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile);
   if (broker.lifecycle.locked) throw new BrokerError('vault_locked', 'the user locked the broker');
-  await broker.lifecycle.ensureOpen();
+  await broker.lifecycle.ensureOpenFor(ask.caller);
   return broker.logins.start({
     profile,
     preference: body.flow ?? 'auto',

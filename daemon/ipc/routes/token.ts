@@ -27,7 +27,7 @@ import { pickProfile } from './pick-profile.ts';
 import { groundOf, refuseWithout } from './privileged.ts';
 import type { Ground } from './privileged.ts';
 import type { Allowed } from './releases.ts';
-import { askingOf, builtIn, builtInDenial, refusalOf, rulingOn } from './ruling.ts';
+import { askingOf, builtIn, builtInDenial, refusalOf, rulingOn, shutError } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -83,7 +83,8 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   try {
     approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), claimed }, waitMs, ask.signal);
   } catch (cause) {
-    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+    // A lock and a panic take every question back.
+    return noteRefusal(broker, ask, profile, claimed, asked, shutError(broker) ?? cause);
   }
   await broker.lifecycle.ensureOpen();
   const policy = broker.policies.current();
@@ -171,11 +172,13 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
   try {
     served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
   } catch (cause) {
+    const shut = shutError(broker);
+    if (shut !== null) throw shut;
     if (cause instanceof BrokerError && (cause.code === 'policy_denied' || cause.code === 'as_token_too_long')) return noteRefusal(broker, ask, profile, claimed, need, cause);
     throw await withLogin(broker, cause, profile, need, body, ask);
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
-  const isStale = grant === null || broker.policies.inForce() !== policy;
+  const isStale = grant === null || broker.lifecycle.shut !== null || broker.policies.inForce() !== policy;
   return isStale ? decided(broker, ask, profile, claimed) : releaseOrdinary(broker, ask, profile, served, claimed, ground, rule);
 }
 

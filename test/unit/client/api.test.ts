@@ -12,7 +12,7 @@ it('calls each method of the protocol by its verb and path', async () => {
     api.token({}), api.startLogin({}), api.login('{id}', 1), api.cancelLogin('{id}'), api.confirmLogin('{id}', true), api.profiles(),
     api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'),
     api.approvals(), api.answerApproval('{id}', { allow: false }), api.revokeApproval('{id}'), api.lock(), api.checkPolicy({}), api.explainPolicy({ profile: 'a' }),
-    api.unlock({}), api.status(), api.whoami(), api.reload(), api.shutdown(), api.purge(), api.audit(), api.trace('t'),
+    api.unlock({}), api.status(), api.whoami(), api.reload(), api.shutdown(), api.purge(), api.audit(), api.trace('t'), api.panic(), api.endSession('{profile}', {}),
   ]);
   const expected = Object.entries(METHODS).filter(([name]) => name !== 'events' && name !== 'openapi').map(([, { verb, path }]) => `${verb} ${path}`);
   expect(called.map((line) => decodeURIComponent(line)).sort()).toEqual(expected.sort());

@@ -299,6 +299,63 @@ describe('logout', () => {
   });
 });
 
+describe('logout --browser', () => {
+  const reply = { profile: 'work', revoked: [{ token: 'refresh_token' as const, outcome: 'revoked' as const, until: null }] };
+  const link = { profile: 'work', issuer_host: 'login.example.com', start_url: 'http://127.0.0.1:4711/start/NONCE', browser: null, expires_at: NOW + 300 };
+
+  it('asks for the link while somebody is signed in, signs out, and opens the browser', async () => {
+    const { calls, opened, stderr, stdout } = await run(['logout', 'work', '--browser', '--return'], { api: { logout: () => reply, endSession: () => link } });
+    expect(calls).toEqual([['endSession', 'work', { returns: true }], ['logout', 'work']]);
+    expect(opened).toEqual([{ url: link.start_url, command: null }]);
+    expect(stdout).toBe('Signed out of work.\n');
+    expect(stderr).toContain('Finish in the browser: login.example.com asks there whether to sign out.');
+    const json = await run(['logout', 'work', '--browser', '--json'], { api: { logout: () => reply, endSession: () => link } });
+    expect(JSON.parse(json.stdout)).toEqual({ ...reply, end_session: { issuer_host: 'login.example.com', opened: true } });
+  });
+
+  it('signs out here also where the issuer has no such place, and says that', async () => {
+    const none = (): never => { throw ValetkeyError.local('issuer_refused', 'https://x names no place where its browser session ends'); };
+    const { exit, calls, stdout, stderr } = await run(['logout', 'work', '--browser'], { api: { logout: () => reply, endSession: none } });
+    expect([exit, calls.map(([name]) => name), stdout]).toEqual([7, ['endSession', 'logout'], 'Signed out of work.\n']);
+    expect(stderr).toContain('names no place where its browser session ends');
+  });
+
+  it('is of one profile, and --return goes with it', async () => {
+    expect((await run(['logout', '--all', '--browser'])).exit).toBe(2);
+    expect((await run(['logout', 'work', '--return'])).exit).toBe(2);
+  });
+});
+
+describe('panic', () => {
+  const dead = { token: 'refresh_token' as const, outcome: 'revoked' as const, until: null };
+  const grantEnd = { profile: 'work', issuer: 'https://login.example.com', revoked: [dead] };
+  const done = { locked_out_since: NOW, grants: [grantEnd], not_reached: null, not_durable: null, logins_ended: 1, took_ms: 420 };
+
+  it('asks nothing, and says what was ended and how to come back', async () => {
+    const { exit, calls, questions, stdout, stderr } = await run(['panic'], { api: { panic: () => done } });
+    expect([exit, calls, questions]).toEqual([0, [['panic']], []]);
+    expect(stdout).toBe('Ended 1 grant and 1 sign-in in 0.4 s. No token is handed out until you come back: valetkey login PROFILE, or valetkey unlock.\n');
+    expect(stderr).toBe('work at https://login.example.com: The refresh token was revoked.\n');
+    expect(JSON.parse((await run(['panic', '--json'], { api: { panic: () => done } })).stdout)).toEqual(done);
+  });
+
+  it.each([
+    ['a token that lives on', { grants: [{ ...grantEnd, revoked: [dead, { token: 'access_token' as const, outcome: 'pending' as const, until: NOW + 600 }] }] }, 7, 'work at https://login.example.com: The access token will be revoked as soon as the issuer can be reached. It may live on for 10 min.'],
+    ['a vault that does not open', { grants: [], not_reached: 'vault_unavailable' }, 4, 'The vault could not be used (vault_unavailable)'],
+    ['a disk that refuses', { not_durable: 'vault_unwritable' }, 4, 'the block ends with the daemon. Free space, then run: valetkey panic'],
+  ])('tells of %s, by the exit status as well', async (_what, over, status, words) => {
+    for (const argv of [['panic'], ['panic', '--json']]) expect((await run(argv, { api: { panic: () => ({ ...done, ...over }) } })).exit).toBe(status);
+    expect((await run(['panic'], { api: { panic: () => ({ ...done, ...over }) } })).stderr).toContain(words);
+  });
+
+  it('is what status tells of, until somebody comes back', async () => {
+    const { stdout } = await run(['status'], { api: { status: () => ({ ...status, grants: [], locked_out_since: NOW - 120, screen: 'locked' as const }) } });
+    expect(stdout).toMatch(/Locked out +by valetkey panic, 2 min ago; nothing is handed out\./);
+    expect(stdout).toMatch(/Screen +locked; policy lets no token out/);
+    expect(stdout).toContain('Everything was ended by valetkey panic. Run: valetkey login PROFILE');
+  });
+});
+
 describe('lock and unlock', () => {
   const vault = { backend: 'passphrase' as const, state: 'open' as const, detail: '' };
   const api = { status: () => ({ ...status, vault: { ...vault, state: 'locked' as const } }), unlock: () => vault, lock: () => ({ ...vault, state: 'locked' as const }) };

@@ -1,7 +1,7 @@
 /** docs/policy.md against the schema, the tiers and the policy that ships. */
 import { describe, expect, it } from 'vitest';
 import { parsePolicy } from '../../../daemon/config/policy/parse.ts';
-import { CEILING, DEVICE, POLICY, RULE, TIER, WHEN } from '../../../daemon/config/policy/schema.ts';
+import { CEILING, DEVICE, POLICY, RULE, SESSION, TIER, WHEN } from '../../../daemon/config/policy/schema.ts';
 import { TIERS } from '../../../daemon/core/policy-rules.ts';
 import { SHIPPED, TIER_CEILINGS } from '../../../daemon/policy/shipped.ts';
 import { blocksOf, codeOf, readDocument, rowsOf, sectionOf } from './markdown.ts';
@@ -10,12 +10,12 @@ const TEXT = readDocument('docs/policy.md');
 const keysOf = (heading: string): readonly string[] => rowsOf(sectionOf(TEXT, heading)).map(([cell]) => codeOf(cell));
 
 describe('docs/policy.md', () => {
-  it.each([['`[[rules]]`', RULE], ['`when`', WHEN], ['`ceiling`', CEILING], ['`[[tiers]]`', TIER], ['`[device]`', DEVICE]] as const)('has every key of %s, in its order', (heading, schema) => {
+  it.each([['`[[rules]]`', RULE], ['`when`', WHEN], ['`ceiling`', CEILING], ['`[[tiers]]`', TIER], ['`[device]`', DEVICE], ['`[session]`', SESSION]] as const)('has every key of %s, in its order', (heading, schema) => {
     expect(keysOf(heading)).toEqual(Object.keys(schema.entries));
   });
 
   it('has every table of the file', () => {
-    expect(keysOf('The file').slice(0, 4)).toEqual(Object.keys(POLICY.entries));
+    expect(keysOf('The file').slice(0, 5)).toEqual(Object.keys(POLICY.entries));
   });
 
   it('shows the policy that ships as it is', () => {
