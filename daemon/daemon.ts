@@ -14,6 +14,7 @@ import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
+import { Unproved } from './flows/unproved.ts';
 import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
@@ -53,6 +54,8 @@ export type Edges = {
   readonly callers: Callers;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
+  /** Whether another broker answers where ssh, or a container, would have put its socket. */
+  readonly isBrokerForwarded: () => Promise<boolean>;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
 };
 
@@ -110,6 +113,7 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
+    unproved: new Unproved(clock),
     isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
     onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),

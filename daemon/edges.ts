@@ -22,6 +22,7 @@ import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
+import { isSocketAnswered } from './platform/forwarded-socket.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
@@ -75,6 +76,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
       log,
       edges: {
         clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf,
+        isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
