@@ -106,11 +106,11 @@ const RULES: readonly Rule[] = [
   rule('1', 'refuse', (i) => i.server?.fault ?? 'as_metadata_invalid', (i) => i.server !== null && i.server.fault !== null),
   rule('2', 'refuse', 'run_as_root', (i) => i.caller.foreignRoot),
   rule('2', 'refuse', 'uid_mismatch', (i) => !i.caller.sameUser),
+  // What is seen of a forwarded connection is ssh's own session: who asks is elsewhere.
+  rule('10', 'refuse', 'caller_elsewhere', (i) => i.facts.forwarded),
   rule('3', 'refuse', 'human_flow_in_automation', (i) => i.facts.automation !== null || (!i.facts.tty && i.facts.gui === 'none')),
   rule('3b', 'refuse', 'no_interactive_session', (i) => i.facts.serviceSession && !i.facts.tty),
   rule('4', 'refuse', 'tenant_not_allowed', (i) => !i.policy.issuerAllowed),
-  // What is seen of a forwarded connection is ssh's own session: who asks is elsewhere.
-  rule('10', 'refuse', 'caller_elsewhere', (i) => i.facts.forwarded),
   rule('5', 'forward_broker', 'forwarded_broker', (i) => i.probes.forwardedBroker),
   rule('5b', 'pkce_loopback', 'browser_configured', (i) => i.browserConfigured && !i.facts.remote && i.preference !== 'device' && mayBind(i)),
   rule('6', 'pkce_loopback', 'local_gui_ok', (i) => plainDesktop(i) && hasBrowser(i) && !i.manualOpen && mayBind(i) && i.preference !== 'device'),
