@@ -3,24 +3,30 @@ import { loginWait } from '../../../shared/schemas.ts';
 import type { confirmRequest, loginRequest } from '../../../shared/schemas.ts';
 import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
+import type { LoginAsk } from '../../flows/login-ask.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
 
 export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
   const body = ask.body as v.InferOutput<typeof loginRequest>; // parsed by this method's schema
-  const profile = pickProfile(broker.config.current(), body.profile);
+  pickProfile(broker.config.current(), body.profile);
   if (broker.lifecycle.locked) throw new BrokerError('vault_locked', 'the user locked the broker');
   await broker.lifecycle.ensureOpen();
-  return broker.logins.start({
-    profile,
+  return broker.logins.start(loginAskOf(broker, body), ask.caller);
+}
+
+/** @throws BrokerError unknown_profile, no_profile */
+export function loginAskOf(broker: Broker, body: v.InferOutput<typeof loginRequest>): LoginAsk {
+  return {
+    profile: pickProfile(broker.config.current(), body.profile),
     preference: body.flow ?? 'auto',
     manualOpen: body.browser === 'manual',
     scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
     loginHint: body.login_hint ?? null,
     stepUp: { acrValues: body.acr_values ?? [], maxAgeS: body.max_age_s ?? null },
     consent: body.consent ?? null,
-  }, ask.caller);
+  };
 }
 
 export async function login(broker: Broker, ask: Ask): Promise<LoginView> {
