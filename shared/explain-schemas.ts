@@ -1,5 +1,9 @@
 /** POST /v1/logins/explain: which sign-in it would be, and what would change it. Nothing is started or asked of an issuer. */
 import * as v from 'valibot';
+import { loginRequest } from './schemas.ts';
+
+export const loginQuestion = v.omit(loginRequest, ['consent', 'claimed']);
+export type LoginQuestion = v.InferInput<typeof loginQuestion>;
 
 const outcome = v.picklist(['pkce_loopback', 'pkce_ssh_forward', 'device', 'forward_broker', 'refuse']);
 const choice = {

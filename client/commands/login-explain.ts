@@ -1,6 +1,5 @@
 /** `login --explain`: which sign-in it would be and why, and what would change it. Starts none, and asks no issuer. */
-import type { LoginExplanation } from '../../shared/explain-schemas.ts';
-import type { LoginRequest } from '../../shared/schemas.ts';
+import type { LoginExplanation, LoginQuestion } from '../../shared/explain-schemas.ts';
 import type { CommandContext } from '../command.ts';
 import { changeWords, factRows, outcomeWords } from '../explain-words.ts';
 import type { Terminal } from '../terminal.ts';
@@ -10,12 +9,24 @@ const heading = (terminal: Terminal, text: string): void => {
   terminal.line(text);
 };
 
-/** Alike ends together, in the order in which they first come up: what a person can change is first. */
+/** With the label in front, a line stays within 80 columns. */
+const ROOM = 68;
+
+/** Rows of one label. */
+function wrapped(label: string, text: string): readonly (readonly [string, string])[] {
+  const lines = text.split(' ').reduce<readonly string[]>((before, word) => {
+    const last = before.at(-1);
+    return last === undefined || last.length + 1 + word.length > ROOM ? [...before, word] : [...before.slice(0, -1), `${last} ${word}`];
+  }, []);
+  return lines.map((line, at) => [at === 0 ? label : '', line]);
+}
+
+/** Alike ends together, ways to sign in before refusals, else in the order in which a person could change them. */
 function byEnd(changes: LoginExplanation['changes']): ReadonlyMap<string, readonly string[]> {
   const groups = new Map<string, string[]>();
-  for (const change of changes) {
-    const end = `${outcomeWords(change)}${change.outcome === 'refuse' ? `: ${change.reason}` : ''}`;
-    groups.set(end, [...(groups.get(end) ?? []), changeWords(change)]);
+  for (const change of [...changes.filter(({ outcome }) => outcome !== 'refuse'), ...changes.filter(({ outcome }) => outcome === 'refuse')]) {
+    const end = outcomeWords(change);
+    groups.set(end, [...(groups.get(end) ?? []), `${changeWords(change)}${change.outcome === 'refuse' ? ` (${change.reason})` : ''}`]);
   }
   return groups;
 }
@@ -26,7 +37,7 @@ export function showExplanation(terminal: Terminal, told: LoginExplanation): voi
     ['Sign-in', outcomeWords(told)],
     ['Because', `rule ${told.rule}, ${told.reason}`],
     ...(told.policy_rule === null ? [] : [['Policy', `rule ${told.policy_rule}`] as const]),
-    ...(told.hint === null ? [] : [['Next', told.hint] as const]),
+    ...(told.hint === null ? [] : wrapped('Next', told.hint)),
   ]);
   heading(terminal, 'What is seen of this session');
   terminal.facts(factRows(told.input).map(([name, value]) => [`  ${name}`, value]));
@@ -37,7 +48,7 @@ export function showExplanation(terminal: Terminal, told: LoginExplanation): voi
   }
 }
 
-export async function explainLogin({ daemon, terminal, signal }: CommandContext, request: LoginRequest): Promise<void> {
+export async function explainLogin({ daemon, terminal, signal }: CommandContext, request: LoginQuestion): Promise<void> {
   const told = await daemon.api.explainLogin(request, signal);
   if (terminal.json) terminal.document(told);
   else showExplanation(terminal, told);

@@ -16,6 +16,17 @@ function fact<K extends keyof ChooserInput['facts']>(name: K, values: readonly C
   return { field: `facts.${name}`, values, now: ({ facts }) => facts[name], set: (input, value: ChooserInput['facts'][K]) => ({ ...input, facts: { ...input.facts, [name]: value } }) };
 }
 
+/** With a terminal or a desktop, what was taken for automation for want of one is none. */
+function attended<K extends 'tty' | 'gui'>(name: K, values: readonly ChooserInput['facts'][K][]): Field {
+  const { set, ...field } = fact(name, values);
+  return { ...field, set: (input, value: never) => {
+    const changed = set(input, value);
+    const { automation, tty, gui } = changed.facts;
+    const isForWant = automation === 'no_human_channel' && (tty || gui !== 'none');
+    return isForWant || (automation === 'workload' && tty) ? { ...changed, facts: { ...changed.facts, automation: null } } : changed;
+  } };
+}
+
 function part<P extends 'policy' | 'probes', K extends keyof ChooserInput[P] & string>(of: P, name: K, values: readonly ChooserInput[P][K][]): Field {
   return { field: `${of}.${name}`, values, now: (input) => input[of][name], set: (input, value: ChooserInput[P][K]) => ({ ...input, [of]: { ...input[of], [name]: value } }) };
 }
@@ -30,7 +41,7 @@ const FIELDS: readonly Field[] = [
   part('probes', 'startHit', BOTH), part('probes', 'forwardedBroker', BOTH), part('probes', 'hostBroker', BOTH),
   part('policy', 'deviceAllowed', BOTH), part('policy', 'issuerAllowed', BOTH), part('policy', 'deviceOverride', BOTH), part('policy', 'sshForward', BOTH),
   own('risk', ['normal', 'high', 'privileged']),
-  fact('tty', BOTH), fact('gui', ['active', 'inactive', 'none']), fact('browser', ['graphical', 'none']), fact('remote', BOTH), fact('container', BOTH),
+  attended('tty', BOTH), attended('gui', ['active', 'inactive', 'none']), fact('browser', ['graphical', 'none']), fact('remote', BOTH), fact('container', BOTH),
   fact('ide', BOTH), fact('automation', [null, 'CI']), fact('wsl', [null, { interop: true }, { interop: false }]), fact('vdi', BOTH), fact('sharedHost', BOTH),
   fact('serviceSession', BOTH), fact('forwarded', BOTH),
   part('probes', 'bind', [false, 'ports_taken']), own('server', [{ fault: 'as_no_s256', hasDeviceEndpoint: true }, { fault: null, hasDeviceEndpoint: false }]),

@@ -1,7 +1,6 @@
 /** POST /v1/logins/explain: made by the functions that choose, so that it cannot differ from what would be done. */
 import type * as v from 'valibot';
-import type { LoginExplanation } from '../../../shared/explain-schemas.ts';
-import type { loginRequest } from '../../../shared/schemas.ts';
+import type { LoginExplanation, loginQuestion } from '../../../shared/explain-schemas.ts';
 import { remedyOf } from '../../policy/chooser.ts';
 import type { Choice } from '../../policy/chooser.ts';
 import { whatIf } from '../../policy/what-if.ts';
@@ -10,7 +9,7 @@ import type { Broker } from './broker.ts';
 import { loginAskOf } from './logins.ts';
 
 export async function explainLogin(broker: Broker, ask: Ask): Promise<LoginExplanation> {
-  const wish = loginAskOf(broker, ask.body as v.InferOutput<typeof loginRequest>); // parsed by this method's schema
+  const wish = loginAskOf(broker, ask.body as v.InferOutput<typeof loginQuestion>); // parsed by this method's schema
   const { input, choice, rule } = await broker.logins.consider(wish, ask.caller);
   return {
     profile: wish.profile.name,
