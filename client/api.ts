@@ -5,6 +5,7 @@
  */
 import type { ApprovalAnswer, ApprovalsReply } from '../shared/approval-schemas.ts';
 import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
+import type { LoginExplanation, LoginQuestion } from '../shared/explain-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
@@ -30,6 +31,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     token: (request: TokenRequest, signal?: AbortSignal) =>
       call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
     startLogin: (request: LoginRequest, signal?: AbortSignal) => call<LoginView>('POST', '/v1/logins', request, { signal, timeoutMs: 40_000 }),
+    explainLogin: (request: LoginQuestion, signal?: AbortSignal) => call<LoginExplanation>('POST', '/v1/logins/explain', request, { signal, timeoutMs: 20_000 }),
     // A login ends with its daemon: another daemon is not started to be asked about it.
     login: (id: string, waitS: number, signal?: AbortSignal) =>
       call<LoginView>('GET', `/v1/logins/${name(id)}?wait_s=${waitS}`, null, { signal, timeoutMs: waitS * 1000 + MARGIN_MS, startDaemon: false }),

@@ -85,6 +85,10 @@ async function openSystemBrowser(startUrl: string, login: LoginView): Promise<vo
   if (opening.kind === 'failed') throw ValetkeyError.local('browser_failed', opening.why);
 }
 
+function unreachableBrowser(): never {
+  throw ValetkeyError.local('flow_refused', 'this is an SSH session, and the browser is on another machine', { hint: 'Run in a terminal: valetkey login PROFILE' });
+}
+
 function undisplayable(): never {
   throw ValetkeyError.local('flow_refused', 'the device flow needs showDevice, to show the code to the person');
 }
@@ -111,6 +115,9 @@ export function connect(options: ConnectionOptions = {}): Client {
       const screen = {
         openBrowser: (login: LoginView, startUrl: string) => (openBrowser ?? openSystemBrowser)(startUrl, login),
         askConsent: askConsent ?? (async () => null),
+        // Whoever gave an opener is told of the tunnel in `login`.
+        showTunnel: (login: LoginView, startUrl: string) => (openBrowser ?? unreachableBrowser)(startUrl, login),
+        leftAlone: () => undefined,
         showDevice: showDevice ?? undisplayable,
         confirmSubject: confirmSubject ?? (async () => false),
         joined: () => undefined,

@@ -15,6 +15,7 @@ import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
+import { Unproved } from './flows/unproved.ts';
 import { Gate } from './gate.ts';
 import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
@@ -59,6 +60,8 @@ export type Edges = {
   readonly loginSessions: LoginSessions;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
+  /** Whether another broker answers where ssh, or a container, would have put its socket. */
+  readonly isBrokerForwarded: () => Promise<boolean>;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
 };
 
@@ -119,6 +122,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
+    unproved: new Unproved(clock),
     // A person may sign in behind a panic, which is how it ends; the route looks at who asks.
     isLocked: () => gate.isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import * as approval from './approval-schemas.ts';
 import * as a from './audit-schemas.ts';
+import * as e from './explain-schemas.ts';
 import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
@@ -28,6 +29,7 @@ const method = (verb: Method['verb'], path: string, summary: string, request: v.
 export const METHODS = {
   token: method('POST', '/v1/token', 'An access token of a profile', s.tokenRequest, s.tokenReply, 330_000),
   startLogin: method('POST', '/v1/logins', 'Start a sign-in, or join the one in progress', s.loginRequest, s.loginView, 30_000),
+  explainLogin: method('POST', '/v1/logins/explain', 'Which sign-in it would be, and what would change it', e.loginQuestion, e.loginExplanation),
   login: { ...method('GET', '/v1/logins/{id}', 'Follow a sign-in; ?wait_s= waits for a change of state', null, s.loginView, 330_000), query: { wait_s: s.loginWait } },
   cancelLogin: method('DELETE', '/v1/logins/{id}', 'Cancel a sign-in', null, s.okReply),
   confirmLogin: method('POST', '/v1/logins/{id}/confirm', 'Accept or refuse that another account signed in', s.confirmRequest, s.loginView),

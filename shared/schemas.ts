@@ -131,6 +131,8 @@ export const loginView = v.object({
   /** The profile's browser command; `{url}` stands for the URL, else it is appended. Null: the system's default. */
   browser: v.optional(v.nullable(v.array(v.string()))),
   device: v.optional(devicePrompt),
+  /** Until a browser fetched `start_url` through `ssh -L port:127.0.0.1:port`. `otherwise`: what is left if none does. */
+  tunnel: v.optional(v.object({ port: v.number(), until: epoch, otherwise: v.picklist(['device', 'refuse']) })),
   /** Who signed in: with `complete` and `confirm_subject`. */
   subject: v.optional(v.nullable(subjectView)),
   previous_subject: v.optional(v.nullable(subjectView)),

@@ -9,6 +9,7 @@ import type { JustInTime } from '../tokens/just-in-time.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
 import type { StartLimit } from './start-limit.ts';
+import type { Unproved } from './unproved.ts';
 
 export type LoginAsk = {
   readonly profile: Profile;
@@ -41,6 +42,9 @@ export type StartDeps = {
   readonly uid: number;
   readonly machine: string;
   readonly starts: StartLimit;
+  readonly unproved: Unproved;
+  /** Whether another broker answers where ssh, or a container, would have put its socket. */
+  readonly isBrokerForwarded: () => Promise<boolean>;
   /** The user's own lock. */
   readonly isLocked: () => boolean;
   /** Revokes tokens that nobody will hold. */
@@ -51,3 +55,6 @@ export type StartDeps = {
   readonly onSignedIn: (login: Login) => Promise<void>;
   readonly onFinished: (login: Login) => void;
 };
+
+/** What it takes to say which flow it would be. */
+export type ConsiderDeps = Pick<StartDeps, 'policy' | 'config' | 'callers' | 'book' | 'uid' | 'unproved' | 'isBrokerForwarded' | 'audit' | 'random' | 'machine'>;

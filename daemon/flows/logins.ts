@@ -13,7 +13,8 @@ import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
-import { LOGIN_LIFE_MS, startLogin } from './start-login.ts';
+import type { Choice, ChooserInput } from '../policy/chooser.ts';
+import { considerLogin, LOGIN_LIFE_MS, startLogin } from './start-login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
 
 /** Ended logins are kept so long that a caller between two polls still learns the end. */
@@ -47,6 +48,12 @@ export class Logins {
     this.#starting.set(name, { login: mine, abort });
     const login = await mine;
     return viewLogin(login, caller, this.#deps.machine);
+  }
+
+  /** What start() would choose; nothing is started, and no issuer is asked. */
+  async consider(ask: LoginAsk, caller: Caller): Promise<{ readonly input: ChooserInput; readonly choice: Choice; readonly rule: string | null }> {
+    const { decision, rule } = await considerLogin(this.#deps, ask, caller);
+    return { input: decision.input, choice: decision.choice, rule };
   }
 
   /** The pending login of a profile, as this caller may see it. */

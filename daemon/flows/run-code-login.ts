@@ -8,13 +8,15 @@ import type { ClientAt, TokenSet } from '../core/ports.ts';
 import { acceptSignIn } from './accept.ts';
 import { finishCodeFlow, prepareCodeFlow } from './authorization-code.ts';
 import type { CodeFlow } from './authorization-code.ts';
+import { standForBrowser } from './await-proof.ts';
+import type { Decision } from './decision.ts';
 import type { Login } from './login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
 
-export async function runCodeLogin(deps: StartDeps, login: Login, client: ClientAt, listener: LoopbackListener, ask: LoginAsk): Promise<() => Promise<Identity | null>> {
+export async function runCodeLogin(deps: StartDeps, login: Login, client: ClientAt, listener: LoopbackListener, ask: LoginAsk, decision: Decision): Promise<() => Promise<Identity | null>> {
   const { profile, scopes } = login.facts;
   const discard = (set: TokenSet): Promise<void> => deps.discard(profile, client.server, set);
-  const flow: CodeFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, listener, want: { scopes, resource: profile.resource }, stepUp: ask.stepUp, discard };
+  const flow: CodeFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, listener, want: { scopes, resource: profile.resource }, stepUp: ask.stepUp, beforeStart: () => standForBrowser(login, decision), discard };
   const request = await prepareCodeFlow(flow, ask.loginHint);
   login.startUrl = listener.startUrl;
   void listener.started.then(() => {

@@ -18,6 +18,7 @@ export type Standing = {
   readonly issuerAllowed: boolean;
   readonly deviceAllowed: boolean;
   readonly deviceOverride: boolean;
+  readonly sshForward: boolean;
   readonly risk: Tier;
   readonly limits: Limits;
   /** The rule that decided; null: there is no policy to decide by. */
@@ -26,7 +27,7 @@ export type Standing = {
 
 /** @param policy - null: it is closed, and nothing is allowed */
 export function standingOf(policy: Policy | null, config: Config, profile: Profile, subject: Subject, scopes: readonly string[]): Standing {
-  if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
+  if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, sshForward: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
   const decision = decide(policy, subject, signInRequest(profile, scopes));
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;
   return {
@@ -34,6 +35,7 @@ export function standingOf(policy: Policy | null, config: Config, profile: Profi
     issuerAllowed: decision.kind !== 'deny',
     deviceAllowed: isDeviceIssuer(policy, config, profile) && (limits.flows === null || limits.flows.includes('device_code')),
     deviceOverride: policy.documents.admin?.device.sameDevice === true && isDeviceIssuer(policy, config, profile),
+    sshForward: limits.flows === null || limits.flows.includes('authorization_code'),
     risk: decision.tier,
     limits,
     rule: ruleText(decision.by),

@@ -208,9 +208,9 @@ describe('where no person or browser is', () => {
       outcomes.push(reply.reason ?? reply.code);
       if (reply.id !== undefined) await vk.api('DELETE', `/v1/logins/${reply.id}`);
     }
-    expect(outcomes).toEqual(['local_gui_ok', 'consent_required', 'consent_required', 'human_flow_in_automation']);
+    expect(outcomes).toEqual(['local_gui_ok', 'start_awaited', 'consent_required', 'human_flow_in_automation']);
     const records = vk.audit.events.filter((e) => e.event === 'login_decided');
-    expect(records).toHaveLength(2); // two never became logins: nobody confirmed them
+    expect(records).toHaveLength(3); // one never became a login: nobody confirmed it
     for (const { facts } of records) {
       const choice = chooseFlow(facts['input'] as ChooserInput);
       expect({ outcome: choice.outcome, reason: choice.reason }).toEqual({ outcome: facts['outcome'], reason: facts['reason'] });

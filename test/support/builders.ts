@@ -75,7 +75,7 @@ export function someCaller(over: Partial<Caller> = {}): Caller {
 export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
   return {
     automation: null, remote: false, container: false, wsl: null, vdi: false, sharedHost: false, gui: 'active', browser: 'graphical',
-    tty: true, serviceSession: false, ...over,
+    tty: true, serviceSession: false, ide: false, forwarded: false, ...over,
   };
 }
 

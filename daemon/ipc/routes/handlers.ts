@@ -4,6 +4,8 @@ import { answerApproval, approvals, revokeApproval } from './approvals.ts';
 import type { Broker } from './broker.ts';
 import { audit, trace } from './audit.ts';
 import { lock, panic, purge, reload, shutdown, status, unlock } from './daemon.ts';
+import { explainLogin } from './explain-login.ts';
+import { fromHereOnly } from './elsewhere.ts';
 import { events } from './events.ts';
 import { endSession, grants, logout } from './grants.ts';
 import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
@@ -17,14 +19,15 @@ const openApiModule = later(() => import('../openapi.ts'));
 /** A handler for each method of shared/methods.ts. */
 export function createHandlers(broker: Broker): Handlers {
   const on = (handler: (broker: Broker, ask: Parameters<Handler>[0]) => unknown): Handler => (ask) => handler(broker, ask);
+  const here = (handler: Parameters<typeof on>[0]): Handler => fromHereOnly(on(handler));
   return {
     token: on(token),
-    startLogin: on(startLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
-    profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
+    startLogin: on(startLogin), explainLogin: on(explainLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
+    profiles: on(profiles), addProfile: here(addProfile), removeProfile: here(removeProfile),
     grants: on(grants), logout: on(logout), endSession: on(endSession),
-    approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
+    approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: here(revokeApproval),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
-    lock: on(lock), unlock: on(unlock), panic: on(panic), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
+    lock: on(lock), unlock: here(unlock), panic: on(panic), status: on(status), whoami: on(whoami), reload: here(reload), shutdown: here(shutdown), purge: here(purge),
     audit: on(audit), trace: on(trace),
     events: on(events),
     openapi: async () => (await openApiModule()).openApi(),

@@ -3,6 +3,7 @@ import { loginWait } from '../../../shared/schemas.ts';
 import type { confirmRequest, loginRequest } from '../../../shared/schemas.ts';
 import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
+import type { LoginAsk } from '../../flows/login-ask.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
@@ -10,11 +11,16 @@ import { pickProfile } from './pick-profile.ts';
 
 export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
   const body = ask.body as v.InferOutput<typeof loginRequest>; // parsed by this method's schema
-  const profile = pickProfile(broker.config.current(), body.profile);
+  pickProfile(broker.config.current(), body.profile);
   if (broker.lifecycle.locked) throw new BrokerError('vault_locked', 'the user locked the broker');
   await broker.lifecycle.ensureOpenFor(ask.caller);
-  return broker.logins.start({
-    profile,
+  return broker.logins.start(loginAskOf(broker, body), ask.caller);
+}
+
+/** @throws BrokerError unknown_profile, no_profile */
+export function loginAskOf(broker: Broker, body: v.InferOutput<typeof loginRequest>): LoginAsk {
+  return {
+    profile: pickProfile(broker.config.current(), body.profile),
     preference: body.flow ?? 'auto',
     manualOpen: body.browser === 'manual',
     scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
@@ -22,7 +28,7 @@ export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
     stepUp: { acrValues: body.acr_values ?? [], maxAgeS: body.max_age_s ?? null },
     consent: body.consent ?? null,
     reason: claimedOf(body.claimed)?.reason ?? null,
-  }, ask.caller);
+  };
 }
 
 export async function login(broker: Broker, ask: Ask): Promise<LoginView> {

@@ -156,8 +156,14 @@ describe('the policy that ships', () => {
     for (const tier of ['low', 'normal'] as const) expect(decide(policy, someSubject(), someRequest({ tier }))).toMatchObject({ kind: 'allow', by: { rule: 'login-session', source: 'shipped' } });
   });
 
-  it.each([[{ class: 'agent', agent: 'claude' }], [{ class: 'workload' }], [{ container: true }], [{ forwarded: true }], [{ isOrphan: true }]] as const)('asks once about %j', (over) => {
+  it.each([[{ class: 'agent', agent: 'claude' }], [{ class: 'workload' }], [{ isOrphan: true }]] as const)('asks once about %j', (over) => {
     expect(decide(policy, someSubject(over), someRequest())).toMatchObject({ kind: 'confirm', ask: { kind: 'once' }, by: { rule: 'asked-once' } });
+  });
+
+  it.each(['low', 'normal', 'high', 'privileged'] as const)('[IP-12] asks at each request that comes over a forwarded socket or out of a container: %s', (tier) => {
+    for (const over of [{ container: true }, { forwarded: true }]) {
+      expect(decide(policy, someSubject(over), someRequest({ tier }))).toMatchObject({ kind: 'confirm', ask: { kind: 'each' } });
+    }
   });
 
   it('asks more often where more harm can be done, and whoever asks', () => {
