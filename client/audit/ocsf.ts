@@ -46,6 +46,8 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   approval_given: row(AUTHENTICATION, OTHER, 'Approval'),
   approval_denied: row(AUTHENTICATION, OTHER, 'Approval', FAILURE),
   approval_revoked: row(AUTHENTICATION, OTHER, 'Approval Revoked'),
+  pin_refused: row(AUTHENTICATION, OTHER, 'Approval PIN', FAILURE),
+  pin_changed: row(ENTITY, 3, 'Update'),
   locked: row(ENTITY, 3, 'Update'),
   unlocked: row(ENTITY, 3, 'Update'),
   profile_added: row(ENTITY, 1, 'Create'),
