@@ -3,7 +3,7 @@
  * whose protocol version was compared; they are not validated a second time, so that the library loads
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
-import type { ApprovalAnswer, ApprovalsReply } from '../shared/approval-schemas.ts';
+import type { ApprovalAnswer, ApprovalPinRequest, ApprovalsReply, RevokedApprovals } from '../shared/approval-schemas.ts';
 import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
@@ -42,8 +42,10 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     logout: (profile: string, signal?: AbortSignal) => call<LogoutReply>('DELETE', `/v1/grants/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
     // A question ends with its daemon: another daemon is not started to be asked about it.
     approvals: (signal?: AbortSignal) => call<ApprovalsReply>('GET', '/v1/approvals', null, { signal, startDaemon: false }),
-    answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, startDaemon: false }),
+    answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, timeoutMs: 40_000, startDaemon: false }),
     revokeApproval: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/approvals/${name(id)}`, null, { signal, startDaemon: false }),
+    revokeApprovals: (signal?: AbortSignal) => call<RevokedApprovals>('DELETE', '/v1/approvals', null, { signal, startDaemon: false }),
+    setApprovalPin: (request: ApprovalPinRequest, signal?: AbortSignal) => call<OkReply>('POST', '/v1/approval-pin', request, { signal, timeoutMs: 40_000 }),
     checkPolicy: (request: PolicyCheckRequest, signal?: AbortSignal) => call<PolicyCheckReply>('POST', '/v1/policy/check', request, { signal }),
     explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),

@@ -1,4 +1,5 @@
-import type { ApprovalAnswer, PendingApproval } from '../../shared/approval-schemas.ts';
+import type { ApprovalAnswer, ApprovalsReply, PendingApproval } from '../../shared/approval-schemas.ts';
+import { askHidden } from '../ask-hidden.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
@@ -17,8 +18,7 @@ function secondsOf(text: string): number {
 }
 
 /** @throws ValetkeyError not_found, bad_request */
-async function pick({ runningDaemon: { api }, signal }: CommandContext, id: string | undefined): Promise<PendingApproval> {
-  const { pending } = await api.approvals(signal);
+function pick({ pending }: ApprovalsReply, id: string | undefined): PendingApproval {
   const [only] = pending;
   const found = id === undefined && pending.length === 1 ? only : pending.find((each) => each.id === id);
   if (found !== undefined) return found;
@@ -37,10 +37,13 @@ function answerOf({ deny = false, for: time, exeOnly = false, thisTerminal = fal
 async function approve(context: CommandContext, id: string | undefined, options: Options): Promise<void> {
   const { terminal, runningDaemon: { api }, signal, now } = context;
   const answer = answerOf(options);
-  const pending = await pick(context, id);
+  const reply = await api.approvals(signal);
+  const pending = pick(reply, id);
   // Seen before it is agreed to: what was named by its id alone, and what was the only one.
   if (!terminal.json && !terminal.quiet) terminal.facts(pendingFacts(pending, now()));
-  await api.answerApproval(pending.id, answer, signal);
+  // Without a PIN, and where this terminal may say nothing, the daemon's refusal says what to do.
+  const asksPin = answer.allow && pending.pin_needed && reply.channels.pin === 'set' && reply.channels.terminal === null;
+  await api.answerApproval(pending.id, asksPin ? { ...answer, pin: await askHidden(context, 'Approval PIN:') } : answer, signal);
   if (terminal.json) terminal.document({ id: pending.id, ...answer });
   else terminal.note(answer.allow ? `Agreed, for ${BINDING_WORDS[answer.binding ?? 'session']}. Take it back by: valetkey approvals revoke ${pending.id}` : 'Refused.');
 }

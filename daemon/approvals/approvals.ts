@@ -10,10 +10,11 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import type { Tier } from '../core/policy-rules.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
 import { bindingKey, programKey, programLabel, wishKey } from './consent-key.ts';
 import type { Binding, Wish } from './consent-key.ts';
-import { whyNotApprove } from './may-approve.ts';
+import { whyNotApprove, whyNotDisplay } from './may-approve.ts';
 
 /** How often a rule wants a person: of each request, or until a time is over. */
 export type Asking = { readonly kind: 'each' } | { readonly kind: 'for'; readonly ms: number };
@@ -22,6 +23,8 @@ export type Question = Wish & {
   readonly asker: Caller;
   readonly rule: string;
   readonly asking: Asking;
+  /** Of what is privileged a yes needs the approval PIN, which whoever passes the answer on has proved. */
+  readonly tier: Tier;
   /** What the asker says of itself. */
   readonly claimed: { readonly name?: string; readonly reason?: string } | null;
 };
@@ -33,6 +36,9 @@ export type Active = Wish & {
   readonly untilMs: number | null;
 };
 
+/** Where the answer is given: at a terminal, or in a dialog that this process shows. */
+export type Channel = 'terminal' | 'dialog';
+
 export type Verdict = { readonly allow: false } | { readonly allow: true; readonly binding: Binding; readonly ms: number | null };
 
 export type ApprovalsDeps = {
@@ -42,6 +48,8 @@ export type ApprovalsDeps = {
   /** SHA-256 of the asker's program; null where it cannot be read. */
   readonly digestOf: (asker: Caller) => Promise<string | null>;
   readonly onAsked: (pending: Pending) => void;
+  /** It was answered, taken back, or nobody did in time. */
+  readonly onEnded: (pending: Pending) => void;
 };
 
 const PENDING_MAX = 64;
@@ -102,21 +110,23 @@ export class Approvals {
     return [...this.#consents.values()].map(({ active }) => active);
   }
 
-  /** Throws not_found; approval_refused where this caller may not answer. */
-  answer(id: string, answerer: Caller, verdict: Verdict): Pending {
-    this.#sweep();
-    const found = [...this.#open].find(([, { pending }]) => pending.id === id);
-    if (found === undefined) throw new BrokerError('not_found', 'no question of this id is open', { hint: 'Run: valetkey approvals' });
-    const [key, open] = found;
-    const { pending } = open;
-    const whyNot = whyNotApprove(answerer, pending.asker, pending.askedAtMs);
-    // Anybody who could have asked may say no.
-    if (whyNot !== null && verdict.allow) throw new BrokerError('approval_refused', `this process may not approve: it ${whyNot}`);
-    this.#open.delete(key);
-    if (verdict.allow) this.#remember(open, answerer, verdict);
-    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
-    open.answer(verdict.allow ? 'yes' : 'no');
+  /** The question, where this caller may say yes to it. Throws as answer(). */
+  approvable(id: string, answerer: Caller, channel: Channel): Pending {
+    const [, { pending }] = this.#named(id);
+    const whyNot = channel === 'terminal' ? whyNotApprove(answerer, pending.asker, pending.askedAtMs) : whyNotDisplay(answerer, pending.asker, pending.askedAtMs);
+    if (whyNot !== null) throw new BrokerError('approval_refused', `this process may not approve: it ${whyNot}`);
     return pending;
+  }
+
+  /** Throws not_found; approval_refused where this caller may not answer. */
+  answer(id: string, answerer: Caller, verdict: Verdict, channel: Channel = 'terminal'): Pending {
+    const [key, open] = this.#named(id);
+    // Anybody who could have asked may say no.
+    if (verdict.allow) this.approvable(id, answerer, channel);
+    if (verdict.allow) this.#remember(open, channel === 'terminal' ? answerer.label : `a dialog of ${answerer.label}`, verdict);
+    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
+    this.#end(key, open, verdict.allow ? 'yes' : 'no');
+    return open.pending;
   }
 
   /** False where there is no such consent. */
@@ -124,14 +134,33 @@ export class Approvals {
     return this.#consents.delete(id);
   }
 
+  /** Takes all consents back; what is asked stays asked. @returns their ids */
+  revokeAll(): readonly string[] {
+    const ids = this.active().map(({ id }) => id);
+    this.#consents.clear();
+    return ids;
+  }
+
   /** Everything of a profile, or all there is: at logout, lock and panic. Who waits is told no. */
   forget(profile: ProfileName | null): void {
     for (const [id, { active }] of this.#consents) if (profile === null || active.profile === profile) this.#consents.delete(id);
     for (const [key, open] of this.#open) {
       if (profile !== null && open.pending.profile !== profile) continue;
-      this.#open.delete(key);
-      open.answer('no');
+      this.#end(key, open, 'no');
     }
+  }
+
+  #named(id: string): readonly [string, Open] {
+    this.#sweep();
+    const found = [...this.#open].find(([, { pending }]) => pending.id === id);
+    if (found === undefined) throw new BrokerError('not_found', 'no question of this id is open', { hint: 'Run: valetkey approvals' });
+    return found;
+  }
+
+  #end(key: string, open: Open, outcome: Outcome): void {
+    this.#open.delete(key);
+    open.answer(outcome);
+    this.#deps.onEnded(open.pending);
   }
 
   #ask(key: string, program: string, question: Question): Open {
@@ -163,7 +192,7 @@ export class Approvals {
     return null;
   }
 
-  #remember({ pending, program, waiters }: Open, answerer: Caller, { binding, ms }: Verdict & { readonly allow: true }): void {
+  #remember({ pending, program, waiters }: Open, givenBy: string, { binding, ms }: Verdict & { readonly allow: true }): void {
     const isEach = pending.asking.kind === 'each';
     // Those who wait have it; what each request is asked about is not remembered beyond.
     if (isEach && waiters > 0) return;
@@ -175,7 +204,7 @@ export class Approvals {
     if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
     this.#consents.set(id, {
       program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
-      active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy: answerer.label, untilMs: isEach ? null : expiresAtMs },
+      active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy, untilMs: isEach ? null : expiresAtMs },
     });
   }
 
@@ -183,8 +212,7 @@ export class Approvals {
     const now = this.#now();
     for (const [key, open] of this.#open) {
       if (open.pending.expiresAtMs > now) continue;
-      this.#open.delete(key);
-      open.answer('nobody answered');
+      this.#end(key, open, 'nobody answered');
     }
     for (const [id, { expiresAtMs }] of this.#consents) if (expiresAtMs <= now) this.#consents.delete(id);
     for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);

@@ -111,7 +111,7 @@ describe('a rule that wants a person', () => {
     await answer(await question());
     expect((await approvals()).active).toHaveLength(1);
     await act();
-    expect(await approvals()).toEqual({ pending: [], active: [] });
+    expect(await approvals()).toMatchObject({ pending: [], active: [] });
   });
 
   it('asks nobody who is not meant, and refuses where a rule says no by the time of the answer', async () => {

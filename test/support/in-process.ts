@@ -27,7 +27,7 @@ import { followLogin } from '../../demo/browser.ts';
 import type { BrowseOptions, Visit } from '../../demo/browser.ts';
 import { callApi } from './api.ts';
 import type { ApiReply } from './api.ts';
-import { someFacts } from './builders.ts';
+import { someDesktop, someFacts } from './builders.ts';
 import { FakeAudit, LogSink } from './fakes.ts';
 
 export type InProcess = {
@@ -115,7 +115,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, desktop: someDesktop(), peerOf, pinOf, issuer,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       audit: options.keepsAudit === true ? await openAudit({ dir: join(stateDir, 'audit'), clock, log }) : self.audit,

@@ -3,7 +3,7 @@ import type { ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
-import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Policy } from '../../policy/decide.ts';
@@ -25,6 +25,7 @@ export type Broker = {
   readonly revocations: Revocations;
   readonly releases: Releases;
   readonly approvals: Approvals;
+  readonly desktop: Desktop;
   readonly vault: Vault;
   readonly issuer: Issuer;
   readonly audit: Audit;

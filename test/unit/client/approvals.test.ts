@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
-import type { ActiveApproval, PendingApproval } from '../../../shared/approval-schemas.ts';
+import type { ActiveApproval, ApprovalChannels, PendingApproval } from '../../../shared/approval-schemas.ts';
 import { NOW, run } from './fake-world.ts';
 
 const pending: PendingApproval = {
   id: 'k3Jd9sQx', profile: 'work', resource: null, scopes: null, caller: 'curl (pid 5100)', executable: '/usr/bin/curl', script: null, agent: 'claude-code',
-  lineage: ['sh (pid 5050)', 'node (pid 5000)'], claimed: { name: 'deploy', reason: 'to ship it' }, rule: 'agents', may_hold_s: 3_600, asked_at: NOW - 10, expires_at: NOW + 290,
+  lineage: ['sh (pid 5050)', 'node (pid 5000)'], claimed: { name: 'deploy', reason: 'to ship it' }, rule: 'agents', may_hold_s: 3_600, pin_needed: false, asked_at: NOW - 10, expires_at: NOW + 290,
 };
 const active: ActiveApproval = {
   id: 'zz19', profile: 'prod', resource: 'https://api.example', scopes: ['read', 'write'], caller: 'terraform (pid 1)', binding: 'program', rule: 'high', given_by: 'valetkey (pid 2)', expires_at: NOW + 3_000,
 };
-const api = { approvals: () => ({ pending: [pending], active: [active] }), answerApproval: () => ({ ok: true } as const), revokeApproval: () => ({ ok: true } as const) };
+const channels: ApprovalChannels = { terminal: null, dialog: null, no_dialog_because: 'the screen is locked', notifications: false, pin: 'set' };
+const api = { approvals: () => ({ pending: [pending], active: [active], channels }), answerApproval: () => ({ ok: true } as const), revokeApproval: () => ({ ok: true } as const) };
 
 describe('approvals', () => {
   it('shows who asks, above what, for what, what it claims, and how to answer; then what was agreed to', async () => {
@@ -25,7 +26,7 @@ describe('approvals', () => {
   it('is a document with --json, and says so where there is nothing', async () => {
     expect(JSON.parse((await run(['approvals', '--json'], { api })).stdout)).toEqual(api.approvals());
     expect(JSON.parse((await run(['approvals', '--active', '--json'], { api })).stdout)).toEqual({ active: [active] });
-    const none = { approvals: () => ({ pending: [], active: [] }) };
+    const none = { approvals: () => ({ pending: [], active: [], channels }) };
     expect((await run(['approvals'], { api: none })).stderr).toContain('Nothing waits for your word.');
     expect((await run(['approvals', '--active'], { api: none })).stderr).toContain('You agreed to nothing that still holds.');
   });
@@ -33,7 +34,7 @@ describe('approvals', () => {
   it('revoke takes one back by its id', async () => {
     expect((await run(['approvals', 'revoke', 'zz19'], { api })).calls).toEqual([['revokeApproval', 'zz19']]);
     expect(await run(['approvals', 'revoke'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('approvals --active') as string });
-    expect(await run(['approvals', 'drop'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('there is: revoke') as string });
+    expect(await run(['approvals', 'drop'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('there are: revoke, pin') as string });
   });
 });
 
@@ -68,9 +69,9 @@ describe('approve', () => {
   });
 
   it('does not guess which one is meant', async () => {
-    const two = { ...api, approvals: () => ({ pending: [pending, { ...pending, id: 'second' }], active: [] }) };
+    const two = { ...api, approvals: () => ({ pending: [pending, { ...pending, id: 'second' }], active: [], channels }) };
     expect(await run(['approve'], { api: two })).toMatchObject({ exit: 2, stderr: expect.stringContaining('more than one question') as string });
-    expect(await run(['approve'], { api: { approvals: () => ({ pending: [], active: [] }) } })).toMatchObject({ exit: 2, stderr: expect.stringContaining('nothing waits') as string });
+    expect(await run(['approve'], { api: { approvals: () => ({ pending: [], active: [], channels }) } })).toMatchObject({ exit: 2, stderr: expect.stringContaining('nothing waits') as string });
   });
 
   it('[IP-10] says why this process may not', async () => {

@@ -15,22 +15,25 @@ const never = new AbortController().signal;
 let clock: FakeClock;
 let digests: Map<string, string>;
 let asked: string[];
+let ended: string[];
 let approvals: Approvals;
 
 beforeEach(() => {
   clock = new FakeClock();
   digests = new Map();
   asked = [];
+  ended = [];
   let ids = 0;
   approvals = new Approvals({
     clock, log: new LogSink(), random: { token: () => `id-${(ids += 1)}` },
     digestOf: async (asker) => digests.get(asker.origin.program.executable ?? '') ?? null,
     onAsked: ({ id }) => void asked.push(id),
+    onEnded: ({ id }) => void ended.push(id),
   });
 });
 
 const question = (over: Partial<Question> = {}): Question => ({
-  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, claimed: null, ...over,
+  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, tier: 'normal', claimed: null, ...over,
 });
 const admit = (over: Partial<Question> = {}, waitMs = WAIT_MS): Promise<unknown> => approvals.admit(question(over), waitMs, never).then(() => 'yes', (cause: unknown) => (cause as { code?: string }).code);
 const approver = (): Caller => someApprover();
