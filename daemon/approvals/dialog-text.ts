@@ -28,7 +28,7 @@ export function dialogText(pending: Pending, pinError: string | null): DialogTex
     asking.kind === 'each' ? 'A yes is for this request.' : `A yes holds for ${lifeWords(asking.ms)} at most.`,
   ].map(plain);
   if (facts.some((line) => line.length > LINE_MAX)) return null;
-  const parents = lineage.slice(0, PARENTS_MAX).map(({ name, pid }) => `${name} (pid ${pid})`).join(' < ');
+  const parents = lineage.slice(0, PARENTS_MAX).map(({ name, pid }) => `${name} (pid ${pid})`).join(' ‹ ');
   const says = [claimed?.name, claimed?.reason].filter((word) => word !== undefined).map((word) => cleanText(word, CLAIM_MAX)).join(': ');
   return {
     title: 'Valetkey',

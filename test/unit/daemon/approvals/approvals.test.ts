@@ -79,6 +79,18 @@ describe('a question', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('says that it ended, however it did', async () => {
+    for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
+    await approve('id-1');
+    approvals.answer('id-2', question().asker, { allow: false });
+    approvals.forget(null);
+    void admit({ profile: profileName('d') });
+    await settle();
+    await clock.advance(300_000);
+    approvals.pending();
+    expect(ended).toEqual(['id-1', 'id-2', 'id-3', 'id-4']);
+  });
+
   it('ends after five minutes, and may be asked anew', async () => {
     void admit({}, 1);
     await settle();
@@ -136,6 +148,15 @@ describe('the name of who asks', () => {
     expect(labelled({ executable: '/usr/bin/node', script: '/opt/claude-code/cli.js' })).toBe('claude-code/cli.js (pid 5100)');
     expect(labelled({ executable: '/tmp/a\u001b[31mb', script: null })).not.toContain('\u001b');
     expect(labelled({ executable: null, script: null })).toBe('valetkey (pid 5100)');
+  });
+});
+
+describe('all consents', () => {
+  it('are taken back together, and what is asked stays asked', async () => {
+    for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
+    await approve('id-1');
+    await approve('id-2');
+    expect([approvals.revokeAll(), approvals.active(), approvals.pending().length]).toEqual([['id-1', 'id-2'], [], 1]);
   });
 });
 
