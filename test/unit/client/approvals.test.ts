@@ -79,3 +79,64 @@ describe('approve', () => {
     expect(await run(['approve'], { api: { ...api, answerApproval: refuse } })).toMatchObject({ exit: 5, stderr: expect.stringContaining('started by claude-code') as string });
   });
 });
+
+describe('approvals revoke --all', () => {
+  it.each([
+    [['a', 'b'], '2 consents taken back'],
+    [[], 'You agreed to nothing'],
+  ])('says what it took back: %j', async (revoked, said) => {
+    const { calls, stderr } = await run(['approvals', 'revoke', '--all'], { api: { revokeApprovals: () => ({ ok: true, revoked }) } });
+    expect([calls, stderr]).toEqual([[['revokeApprovals']], expect.stringContaining(said) as string]);
+  });
+
+  it('takes no id besides', async () => {
+    expect(await run(['approvals', 'revoke', 'zz19', '--all'], { api })).toMatchObject({ exit: 2, calls: [] });
+  });
+});
+
+describe('the approval PIN', () => {
+  const privileged = { ...api, approvals: () => ({ pending: [{ ...pending, pin_needed: true, may_hold_s: null }], active: [], channels }) };
+  const pinApi = (pin: ApprovalChannels['pin'], over: Partial<ApprovalChannels> = {}) => ({ approvals: () => ({ pending: [], active: [], channels: { ...channels, pin, ...over } }), setApprovalPin: () => ({ ok: true } as const) });
+
+  it('[IP-10] is asked at /dev/tty, unseen, for what is privileged, and is in no output', async () => {
+    const { calls, questions, stdout, stderr } = await run(['approve'], { api: privileged, person: ['471100'], stdin: 'not-this' });
+    expect(calls.at(-1)).toEqual(['answerApproval', 'k3Jd9sQx', { allow: true, pin: '471100' }]);
+    expect(questions).toEqual([{ question: 'Approval PIN:', hidden: true }]);
+    expect(stdout).toContain('Needs        the approval PIN\n');
+    expect(stdout + stderr).not.toContain('471100');
+    expect((await run(['approve', '--json'], { api: privileged, person: ['471100'] })).stdout).not.toContain('471100');
+  });
+
+  it('is not asked for a no, nor where the daemon would refuse anyway', async () => {
+    expect((await run(['approve', '--deny'], { api: privileged })).calls.at(-1)).toEqual(['answerApproval', 'k3Jd9sQx', { allow: false }]);
+    const unset = { ...privileged, approvals: () => ({ ...privileged.approvals(), channels: { ...channels, pin: 'not_set' as const } }), answerApproval: () => { throw ValetkeyError.local('pin_required', 'none is set'); } };
+    expect(await run(['approve'], { api: unset })).toMatchObject({ exit: 5, questions: [], stderr: expect.stringContaining('valetkey approvals pin set') as string });
+  });
+
+  it('without a terminal is not asked at all', async () => {
+    expect(await run(['approve'], { api: privileged, stdin: '471100\n' })).toMatchObject({ exit: 5, stderr: expect.stringContaining('Run it at a terminal') as string, calls: [['approvals']] });
+  });
+
+  it.each([
+    ['set', 'not_set', ['471100', '471100'], { pin: '471100' }],
+    ['change', 'set', ['471100', '999999', '999999'], { pin: '999999', old: '471100' }],
+    ['remove', 'set', ['471100'], { pin: null, old: '471100' }],
+  ] as const)('is %s', async (action, before, person, request) => {
+    const { calls, questions, exit } = await run(['approvals', 'pin', action], { api: pinApi(before), person });
+    expect([exit, calls.at(-1), questions.every(({ hidden }) => hidden)]).toEqual([0, ['setApprovalPin', request], true]);
+  });
+
+  it.each([
+    [['set'], 'set', [], {}, 'is set already'],
+    [['change'], 'not_set', [], {}, 'no approval PIN is set'],
+    [['remove'], 'not_set', [], {}, 'no approval PIN is set'],
+    [['set'], 'not_set', ['471100', '471101'], {}, 'not the same'],
+    [['set'], 'not_set', [''], {}, 'nothing was typed'],
+    [['set'], 'not_set', ['471100'], { terminal: 'was started by codex' }, 'it was started by codex'],
+    [['show'], 'set', [], {}, 'set, change or remove'],
+    [[], 'set', [], {}, 'set, change or remove'],
+  ] as const)('is left as it is: %j, %s, %j %j', async (words, before, person, over, why) => {
+    const { calls, stderr, exit } = await run(['approvals', 'pin', ...words], { api: pinApi(before, over), person });
+    expect([exit === 0, calls.some(([name]) => name === 'setApprovalPin'), stderr]).toEqual([false, false, expect.stringContaining(why) as string]);
+  });
+});
