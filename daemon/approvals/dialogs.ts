@@ -4,7 +4,7 @@
  * it decides nothing, since every program of the user can press its buttons.
  *
  * Q5  Only a dialog that the daemon started, shown by a display that whyNotDisplay() lets pass, says yes.
- * Q6  A yes that comes faster than anybody reads was a key that was meant for another window, and is none.
+ * Q6  An answer that comes faster than anybody reads was a key that was meant for another window, and is none.
  */
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
@@ -101,11 +101,11 @@ export class Dialogs {
 
   /** What to show with the dialog when it comes up again; null: it does not. */
   async #take(pending: Pending, server: Caller, answer: Exclude<DialogAnswer, { kind: 'none' }>): Promise<string | null> {
+    if (answer.afterMs < READING_MS) return 'That was too fast to have been read.';
     if (answer.kind === 'no') {
       this.#answer(pending, server, { allow: false });
       return null;
     }
-    if (answer.afterMs < READING_MS) return 'That was too fast to have been read.';
     const refusal = pending.tier === 'privileged' ? await this.#refusePin(pending, server, answer.pin) : null;
     if (refusal === null) this.#answer(pending, server, { allow: true, binding: pending.asker.origin.sessionLeader === null ? 'run' : 'session', ms: null });
     return refusal === '' ? null : refusal;

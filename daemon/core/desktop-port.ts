@@ -37,7 +37,7 @@ export type DialogText = {
 export type DialogAnswer =
   /** The PIN is null where none was asked for. */
   | { readonly kind: 'yes'; readonly pin: Secret | null; readonly afterMs: number }
-  | { readonly kind: 'no' }
+  | { readonly kind: 'no'; readonly afterMs: number }
   /** Nobody answered, or the dialog could not be shown, or failed. For the log. */
   | { readonly kind: 'none'; readonly why: string };
 

@@ -82,20 +82,20 @@ async function converse({ clock }: PinentryDeps, { text }: Run, steps: readonly 
   }
   const askedAtMs = clock.boottimeMs();
   const answer = await talk.say(commandLine(text.pin === null ? 'CONFIRM' : 'GETPIN', null));
-  if (answer.kind === 'error') return errorAnswer(answer.code);
   const afterMs = clock.boottimeMs() - askedAtMs;
+  if (answer.kind === 'error') return errorAnswer(answer.code, afterMs);
   if (text.pin === null) return answer.kind === 'ok' ? { kind: 'yes', pin: null, afterMs } : none('it answered a question that was not asked');
   // GETPIN: the line with the PIN, then the OK. Without a line it is empty.
   if (answer.kind !== 'bytes') return answer.kind === 'ok' ? { kind: 'yes', pin: new Secret(''), afterMs } : none('it answered a question that was not asked');
   return (await talk.reply()).kind === 'ok' ? { kind: 'yes', pin: new Secret(answer.text), afterMs } : none('it did not end its answer');
 }
 
-function errorAnswer(code: number): DialogAnswer {
+function errorAnswer(code: number, afterMs: number): DialogAnswer {
   switch (code) {
     case GPG_ERR.CANCELED:
     case GPG_ERR.NOT_CONFIRMED:
     case GPG_ERR.FULLY_CANCELED:
-      return { kind: 'no' };
+      return { kind: 'no', afterMs };
     case GPG_ERR.TIMEOUT:
       return none('nobody answered');
     default:

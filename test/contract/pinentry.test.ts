@@ -34,6 +34,7 @@ const ask = (manner: Manner, over: Partial<Run> = {}, signal = never, clock: Par
 /** Revealed for the comparison. */
 const opened = async (answer: ReturnType<typeof runPinentry>) => {
   const got = await answer;
+  if (got.kind === 'no') return { kind: got.kind };
   return got.kind === 'yes' ? { kind: got.kind, pin: got.pin?.reveal() ?? null } : got;
 };
 

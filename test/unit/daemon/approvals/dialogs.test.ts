@@ -14,6 +14,7 @@ import { someApprover, someAsker } from '../../../support/parties.ts';
 const SEAT: Seat = { servers: [{ uid: 1000, pid: 800 }], display: { x11: ':0', wayland: null, xauthority: null, type: 'x11', desktop: '' } };
 const someServer = (over: Partial<Caller> = {}, origin: object = {}): Caller =>
   someCaller({ pid: 800, startTime: '60', executable: '/usr/lib/xorg/Xorg', terminal: null, label: 'Xorg (pid 800)', origin: someOrigin({ lineage: [], sessionLeader: null, ...origin }), ...over });
+const no = (afterMs = 4_000): DialogAnswer => ({ kind: 'no', afterMs });
 const yes = (afterMs = 4_000, pin: string | null = null): DialogAnswer => ({ kind: 'yes', pin: pin === null ? null : new Secret(pin), afterMs });
 
 let clock: FakeClock;
@@ -76,7 +77,7 @@ describe('a dialog', () => {
 
   it('that is refused refuses, and one that nobody answers leaves the question to a terminal', async () => {
     const refused = await admit();
-    await answer(0, { kind: 'no' });
+    await answer(0, no());
     expect([await refused.outcome, answered]).toEqual(['approval_denied', [['id-1', 800, false]]]);
     const open = await admit({ profile: profileName('prod') });
     await answer(1, { kind: 'none', why: 'it ended' });
@@ -85,9 +86,9 @@ describe('a dialog', () => {
     expect([await open.outcome, told[0]?.signal.aborted]).toEqual(['yes', true]);
   });
 
-  it('[IP-10] is answered by nobody faster than it can be read: three keys meant for another window are no yes', async () => {
+  it('[IP-10] is answered by nobody faster than it can be read: three keys meant for another window are no answer', async () => {
     await admit();
-    for (const at of [0, 1, 2]) await answer(at, yes(900));
+    for (const [at, given] of [yes(900), no(900), yes(10)].entries()) await answer(at, given);
     expect([shown.length, answered, approvals.pending().length]).toEqual([3, [], 1]);
   });
 
@@ -110,7 +111,7 @@ describe('a dialog', () => {
       for (let i = 0; i < 6; i += 1) await admit({ profile: profileName(`p${i}`), asker: someAsker({}, { program: { executable: `/bin/p${program}`, script: null } }) });
     }
     expect(approvals.pending()).toHaveLength(18);
-    for (let at = 0; at < 18; at += 1) await answer(at, { kind: 'no' });
+    for (let at = 0; at < 18; at += 1) await answer(at, no());
     expect([shown.length, approvals.pending().length]).toEqual([8, 10]);
     dialogs.stop();
   });
