@@ -10,7 +10,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
-import type { SessionFacts } from '../../daemon/core/domain.ts';
+import type { Caller, SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Clock } from '../../daemon/core/ports.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
@@ -107,7 +107,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       ...kernel,
       attest: async (peer, pin) => {
         const caller = await kernel.attest(peer, pin);
-        return caller === null ? null : { ...caller, ...self.caller };
+        return caller === null ? null : { ...withoutAgent(caller), ...self.caller };
       },
       stillSame: (caller) => self.isPlay || kernel.stillSame(caller),
       session: async () => self.facts,
@@ -126,6 +126,12 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   }
   Object.assign(self, { daemon: await launch() });
   return self;
+}
+
+/** Tests are about the callers that they name, and not about who runs them. */
+function withoutAgent(caller: Caller): Caller {
+  const { origin } = caller;
+  return origin.agent === null ? caller : { ...caller, origin: { ...origin, class: 'workload', agent: null, agentProcess: null } };
 }
 
 /** One test process plays hundreds of callers. */
