@@ -1,6 +1,6 @@
 /** The bodies of the questions that a person answers, and of the consents that were given. */
 import * as v from 'valibot';
-import { epoch, seconds, text } from './schema-parts.ts';
+import { epoch, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 const binding = v.picklist(['program', 'session', 'run']);
 const wish = { profile: v.string(), resource: v.nullable(v.string()), scopes: v.nullable(v.array(v.string())) };
@@ -26,7 +26,7 @@ const pendingView = v.object({
 });
 export type PendingApproval = v.InferOutput<typeof pendingView>;
 
-const activeView = v.object({ id: v.string(), ...wish, caller: v.string(), binding, rule: v.string(), given_by: v.string(), expires_at: v.nullable(epoch) });
+export const activeView = v.object({ id: v.string(), ...wish, caller: v.string(), binding, rule: v.string(), given_by: v.string(), expires_at: v.nullable(epoch) });
 export type ActiveApproval = v.InferOutput<typeof activeView>;
 
 const channelsView = v.object({
@@ -59,3 +59,17 @@ export type RevokedApprovals = v.InferOutput<typeof revokedApprovals>;
 /** `pin` null: remove it. `old` is the one before, where one is set. */
 export const approvalPinRequest = v.strictObject({ pin: v.nullable(text(128)), old: v.optional(text(128)) });
 export type ApprovalPinRequest = v.InferInput<typeof approvalPinRequest>;
+
+/** A consent before anybody asks: of a program by its file as it is now. */
+export const approvalGrant = v.strictObject({
+  /** Absolute; links are followed. */
+  executable: text(4096),
+  /** Of an interpreter: its script, as an absolute path. */
+  script: v.optional(text(4096)),
+  profile: profileName,
+  scopes: v.optional(scopes),
+  resource: v.optional(resource),
+  for_s: v.optional(seconds(31_536_000)),
+  pin: v.optional(text(128)),
+});
+export type ApprovalGrant = v.InferInput<typeof approvalGrant>;

@@ -8,7 +8,7 @@
  * Q4  Consents live in memory: they end with the daemon, at lock, panic and logout.
  */
 import type { ProfileName } from '../../shared/names.ts';
-import type { Caller } from '../core/domain.ts';
+import type { Caller, Program } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Tier } from '../core/policy-rules.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
@@ -52,10 +52,14 @@ export type ApprovalsDeps = {
   readonly onEnded: (pending: Pending) => void;
 };
 
+/** Of a consent that was given before any rule asked. */
+const ANY_RULE = 'any';
 const PENDING_MAX = 64;
 const PENDING_OF_ONE_PROGRAM = 8;
 const ACTIVE_MAX = 512;
 const QUESTION_MS = 300_000;
+/** A consent that nobody remembers is none. */
+const STANDING_MS = 30 * 86_400_000;
 /** After a no, the same question is answered by it. */
 const NO_HOLDS_MS = 60_000;
 /** An answer that came when nobody waited any more is for the one who comes again within this time. */
@@ -63,7 +67,7 @@ const LATE_MS = 120_000;
 
 type Outcome = 'yes' | 'no' | 'nobody answered';
 type Open = { readonly pending: Pending; readonly program: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
-type Consent = { readonly active: Active; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
+type Consent = { readonly active: Active; readonly isStanding: boolean; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
 
 export class Approvals {
   readonly #deps: ApprovalsDeps;
@@ -81,7 +85,8 @@ export class Approvals {
    * @throws BrokerError approval_denied; approval_required, which names the question; the signal's reason
    */
   async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
-    const program = programKey(question.asker, await this.#deps.digestOf(question.asker));
+    const { origin } = question.asker;
+    const program = programKey(origin.program, origin.agent, await this.#deps.digestOf(question.asker));
     this.#sweep();
     const given = this.#find(program, question);
     if (given !== null) return given;
@@ -127,6 +132,19 @@ export class Approvals {
     else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
     this.#end(key, open, verdict.allow ? 'yes' : 'no');
     return open.pending;
+  }
+
+  /**
+   * A person's word for a program before it asks: for what rules ask about once, or for a time, and never for what is
+   * privileged. Whoever passes it on has proved the approval PIN, since no question tells whose terminal was there first.
+   */
+  grant({ executable, script, digest }: Program & { readonly digest: string }, wish: Wish, givenBy: string, ms: number | null): Active {
+    const now = this.#now();
+    const expiresAtMs = now + Math.min(ms ?? STANDING_MS, STANDING_MS);
+    const label = [executable, script].filter((path) => path !== null).join(' ');
+    const active: Active = { ...wish, id: this.#deps.random.token(6), label, binding: 'program', rule: ANY_RULE, givenBy, untilMs: expiresAtMs };
+    this.#keep({ active, isStanding: true, program: programKey({ executable, script }, null, digest), wish: wishKey(wish), bound: 'anywhere', givenAtMs: now, expiresAtMs });
+    return active;
   }
 
   /** False where there is no such consent. */
@@ -201,11 +219,15 @@ export class Approvals {
     const most = pending.asking.kind === 'each' ? LATE_MS : pending.asking.ms;
     const expiresAtMs = this.#now() + Math.min(ms ?? most, most);
     const { id, asker, rule, profile, resource, scopes } = pending;
-    if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
-    this.#consents.set(id, {
-      program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
+    this.#keep({
+      isStanding: false, program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
       active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy, untilMs: isEach ? null : expiresAtMs },
     });
+  }
+
+  #keep(consent: Consent): void {
+    if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
+    this.#consents.set(consent.active.id, consent);
   }
 
   #sweep(): void {
@@ -244,7 +266,8 @@ export class Approvals {
 }
 
 /** A yes to what one rule asked is none to what another asks, nor to one that asks more often by now. */
-function isEnough({ active, givenAtMs }: Consent, { rule, asking }: Question, nowMs: number): boolean {
+function isEnough({ active, isStanding, givenAtMs }: Consent, { rule, asking, tier }: Question, nowMs: number): boolean {
+  if (isStanding) return tier !== 'privileged' && asking.kind === 'for' && nowMs < givenAtMs + asking.ms;
   if (active.rule !== rule) return false;
   return asking.kind === 'each' ? active.untilMs === null : nowMs < givenAtMs + asking.ms;
 }

@@ -238,6 +238,34 @@ describe('the desktop', () => {
   });
 });
 
+describe('a consent beforehand', () => {
+  const grant = { executable: process.execPath, profile: 'work', pin: '471100' };
+  const asPerson = async (path: string, body: object) => {
+    vk.caller = own(someApprover());
+    const { status, body: reply } = await vk.api('POST', path, body);
+    vk.caller = {};
+    return { status, ...reply };
+  };
+
+  it('[IP-10] is given with the PIN by a person, and by no script', async () => {
+    await vk.policy('user', 'v = 1\n[[rules]]\nname = "jobs"\ndecide = "confirm"\nask = "once"\n');
+    await vk.api('POST', '/v1/reload');
+    expect((await vk.api('POST', '/v1/approvals', grant)).body).toMatchObject({ code: 'approval_refused', detail: expect.stringContaining('started by claude-code') as string });
+    expect(await asPerson('/v1/approvals', { ...grant, pin: undefined })).toMatchObject({ code: 'pin_required' });
+    expect(await asPerson('/v1/approvals', grant)).toMatchObject({ code: 'pin_required', hint: 'Run: valetkey approvals pin set' });
+    await asPerson('/v1/approval-pin', { pin: '471100' });
+    expect(await asPerson('/v1/approvals', { ...grant, pin: '000000' })).toMatchObject({ code: 'pin_wrong' });
+    for (const wrong of [{ executable: 'node' }, { executable: '/nonexistent' }, { executable: '/tmp' }, { script: 'x.py' }]) expect(await asPerson('/v1/approvals', { ...grant, ...wrong })).toMatchObject({ code: 'bad_request' });
+    expect(await asPerson('/v1/approvals', { ...grant, profile: 'none' })).toMatchObject({ code: 'unknown_profile' });
+    // The program that asks is this test's own, as the kernel tells.
+    const { program } = (await vk.api('GET', '/v1/whoami')).body;
+    expect(await asPerson('/v1/approvals', { ...grant, executable: program.executable, ...(program.script === null ? {} : { script: program.script }) })).toMatchObject({ status: 200, binding: 'program', rule: 'any' });
+    expect(await token()).toMatchObject({ access_token: expect.any(String) as string, rule: 'shipped/asked-once' });
+    expect(audited('approval_given').at(-1)?.facts).toMatchObject({ channel: 'beforehand', executable: program.executable, digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+    expect(audited('token_released').at(-1)?.facts).toMatchObject({ approval: (await approvals()).active[0].id });
+  });
+});
+
 describe('all consents', () => {
   it('are taken back by one request, each on record', async () => {
     void token();

@@ -1,6 +1,6 @@
 import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
-import { answerApproval, approvals, revokeApproval, revokeApprovals, setApprovalPin } from './approvals.ts';
+import { answerApproval, approvals, grantApproval, revokeApproval, revokeApprovals, setApprovalPin } from './approvals.ts';
 import type { Broker } from './broker.ts';
 import { audit, trace } from './audit.ts';
 import { lock, purge, reload, shutdown, status, unlock } from './daemon.ts';
@@ -22,7 +22,7 @@ export function createHandlers(broker: Broker): Handlers {
     startLogin: on(startLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
     profiles: on(profiles), addProfile: on(addProfile), removeProfile: on(removeProfile),
     grants: on(grants), logout: on(logout),
-    approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval), revokeApprovals: on(revokeApprovals), setApprovalPin: on(setApprovalPin),
+    approvals: on(approvals), answerApproval: on(answerApproval), grantApproval: on(grantApproval), revokeApproval: on(revokeApproval), revokeApprovals: on(revokeApprovals), setApprovalPin: on(setApprovalPin),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
     lock: on(lock), unlock: on(unlock), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     audit: on(audit), trace: on(trace),

@@ -140,3 +140,26 @@ describe('the approval PIN', () => {
     expect([exit === 0, calls.some(([name]) => name === 'setApprovalPin'), stderr]).toEqual([false, false, expect.stringContaining(why) as string]);
   });
 });
+
+describe('approve --caller-exe', () => {
+  const given: ActiveApproval = { ...active, caller: '/usr/bin/restic', scopes: null, resource: null, profile: 'backup', rule: 'any', expires_at: NOW + 7_200 };
+  const grantApi = (over: Partial<ApprovalChannels> = {}) => ({ approvals: () => ({ pending: [], active: [], channels: { ...channels, ...over } }), grantApproval: () => given });
+  const words = ['approve', '--caller-exe', '/usr/bin/restic', '--profile', 'backup'];
+
+  it('[IP-10] agrees to a program before it asks, with the PIN', async () => {
+    const { calls, stderr } = await run([...words, '--scope', 'a', '--scope', 'b', '--for', '2h'], { api: grantApi(), person: ['471100'] });
+    expect(calls.at(-1)).toEqual(['grantApproval', { executable: '/usr/bin/restic', profile: 'backup', scopes: ['a', 'b'], for_s: 7_200, pin: '471100' }]);
+    expect(stderr).toContain('Agreed: /usr/bin/restic may use backup: its usual scopes, for 2 h, as long as its file stays as it is.');
+    expect((await run([...words, '--caller-script', '/x.py'], { api: grantApi({ pin: 'not_set' }) })).calls.at(-1)).toEqual(['grantApproval', { executable: '/usr/bin/restic', profile: 'backup', script: '/x.py' }]);
+    expect(JSON.parse((await run([...words, '--json'], { api: grantApi(), person: ['471100'] })).stdout)).toEqual(given);
+  });
+
+  it.each([
+    [['approve', '--profile', 'backup'], 'names a program and a profile'],
+    [['approve', '--caller-exe', '/usr/bin/restic'], 'names a program and a profile'],
+    [[...words, '--deny'], 'answers no question'],
+    [['approve', 'k3Jd9sQx', ...words.slice(1)], 'answers no question'],
+  ])('asks the daemon nothing by %j', async (argv, why) => {
+    expect(await run(argv, { api: grantApi() })).toMatchObject({ exit: 2, calls: [], stderr: expect.stringContaining(why) as string });
+  });
+});

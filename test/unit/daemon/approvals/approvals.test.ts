@@ -151,6 +151,47 @@ describe('the name of who asks', () => {
   });
 });
 
+describe('a consent beforehand', () => {
+  const CURL = { executable: '/usr/bin/curl', script: null, digest: 'aaaa' };
+  const wish = { profile: profileName('work'), resource: null, scopes: null };
+  const workload = (origin: object = {}) => ({ asker: someAsker({}, { class: 'workload', agent: null, agentProcess: null, ...origin }) });
+
+  beforeEach(() => void digests.set('/usr/bin/curl', 'aaaa'));
+
+  it('[IP-10] is of this file for this wish, wherever it runs, and asks nobody', async () => {
+    approvals.grant(CURL, wish, 'valetkey (pid 1)', null);
+    expect([await admit(workload()), await admit(workload({ sessionLeader: null })), asked]).toEqual(['yes', 'yes', []]);
+    expect(approvals.active()).toMatchObject([{ label: '/usr/bin/curl', binding: 'program', rule: 'any' }]);
+  });
+
+  it.each([
+    ['its bytes changed', () => { digests.set('/usr/bin/curl', 'bbbb'); return workload(); }],
+    ['it runs a script', () => workload({ program: { executable: '/usr/bin/curl', script: '/tmp/x' } })],
+    ['an agent runs it', () => ({})],
+    ['it wants another profile', () => ({ ...workload(), profile: profileName('prod') })],
+    ['it wants other scopes', () => ({ ...workload(), scopes: scopes('admin') })],
+    ['it is privileged', () => ({ ...workload(), tier: 'privileged' as const })],
+    ['the rule asks each time', () => ({ ...workload(), asking: { kind: 'each' as const } })],
+  ])('[IP-10] is none where %s', async (_what, over) => {
+    approvals.grant(CURL, wish, 'valetkey (pid 1)', null);
+    void admit(over());
+    await settle();
+    expect(asked).toHaveLength(1);
+  });
+
+  it('holds as long as was said, at most a month, and no longer than the rule lets a yes hold', async () => {
+    approvals.grant(CURL, wish, 'valetkey (pid 1)', 90 * 24 * HOUR_MS);
+    expect(await admit(workload())).toBe('yes');
+    await clock.advance(HOUR_MS);
+    void admit(workload());
+    await settle();
+    expect(asked).toHaveLength(1);
+    expect(await admit({ ...workload(), asking: { kind: 'for', ms: 30 * 24 * HOUR_MS }, rule: 'once' })).toBe('yes');
+    await clock.advance(30 * 24 * HOUR_MS);
+    expect(approvals.active()).toEqual([]);
+  });
+});
+
 describe('all consents', () => {
   it('are taken back together, and what is asked stays asked', async () => {
     for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
