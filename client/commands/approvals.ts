@@ -31,7 +31,7 @@ export function pendingFacts(pending: PendingApproval, now: number): readonly (r
   ];
 }
 
-function show({ terminal, now }: CommandContext, { pending, active }: ApprovalsReply, onlyActive: boolean): void {
+function show({ terminal, now }: CommandContext, { pending, active, channels }: ApprovalsReply, onlyActive: boolean): void {
   if (!onlyActive) {
     for (const each of pending) {
       terminal.facts(pendingFacts(each, now()));
@@ -39,6 +39,7 @@ function show({ terminal, now }: CommandContext, { pending, active }: ApprovalsR
       terminal.line('');
     }
     if (pending.length === 0) terminal.note('Nothing waits for your word.');
+    else if (channels.terminal !== null) terminal.note(`A yes is not taken from here: this process ${channels.terminal}.`);
   }
   if (active.length > 0) {
     terminal.table(['ID', 'PROGRAM', 'MAY USE', 'AS', 'ENDS'], active.map((each) => [

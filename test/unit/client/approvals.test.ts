@@ -20,6 +20,8 @@ describe('approvals', () => {
     expect(stdout).toContain('Program      curl (pid 5100)\nFile         /usr/bin/curl\nAgent        claude-code\nStarted by   sh (pid 5050) < node (pid 5000)\nWants        work: its usual scopes\nSays         deploy: to ship it\n');
     expect(stdout).toContain('A yes holds  at most 60 min\nAsked        10 s ago, open for 5 min\n');
     expect(stdout).toContain('valetkey approve k3Jd9sQx');
+    const elsewhere = { approvals: () => ({ pending: [pending], active: [], channels: { ...channels, terminal: 'was started by codex' } }) };
+    expect((await run(['approvals'], { api: elsewhere })).stderr).toContain('A yes is not taken from here: this process was started by codex.');
     expect(stdout).toMatch(/zz19 +terraform \(pid 1\) +prod: read write for https:\/\/api\.example +this program, wherever it runs +in 50 min/);
   });
 
