@@ -1,5 +1,5 @@
 /** The desktop as the daemon finds it: programs that only root could have put there, the seat as logind and the kernel tell it, and a notification on a real session bus. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
@@ -113,6 +113,37 @@ describe.skipIf(!isLinux)('a dialog on the desktop', () => {
     const seat = await here.find();
     if (typeof seat === 'string') throw new Error(seat);
     expect([await here.state(), await here.ask(seat, TEXT, 60_000, never)]).toMatchObject([{ dialogs: null, why: expect.stringContaining('no pinentry') as string }, { kind: 'none' }]);
+  });
+});
+
+const window = ['Xvfb', 'pinentry-gtk-2', 'xdotool'].every((name) => existsSync(`/usr/bin/${name}`)) ? null : 'no Xvfb, pinentry-gtk-2 or xdotool on this machine';
+if (window !== null) process.stderr.write(`desktop.test: ${window}; no dialog is shown on a real display\n`);
+
+describe.skipIf(window !== null)('a real dialog on a real display', () => {
+  it.each([
+    ['Return, on the button that has the focus', ['Return'], { kind: 'no' }],
+    ['the other button', ['Tab', 'Return'], { kind: 'yes', pin: null }],
+  ] as const)('[IP-10] is answered by %s, and the kernel names who shows it', async (_what, keys, expected) => {
+    const x = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '800x600x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const number = Number(await firstLine(x));
+      const here = desktop(session(number), { folders: ['/usr/bin'], trusted: rootsProgram });
+      const seat = await here.find();
+      if (typeof seat === 'string') throw new Error(seat);
+      expect(seat.servers.map(({ pid }) => pid)).toContain(x.pid);
+      // The one of GTK 2, whichever others are there.
+      const answer = createDesktop({
+        uid: process.getuid?.() ?? 0, clock: createClock(), peerOf, platform: 'linux', folders: ['/usr/bin'], loginctl: async () => null,
+        trusted: async (path) => (path.endsWith('/pinentry-gtk-2') ? rootsProgram(path) : null),
+      }).ask(seat, TEXT, 60_000, never);
+      const env = { PATH: '/usr/bin:/bin', DISPLAY: `:${number}` };
+      await expect.poll(() => spawnSync('xdotool', ['search', '--onlyvisible', '--class', 'pinentry'], { env }).status, { interval: 200 }).toBe(0);
+      // The window is there a moment before it takes keys.
+      const press = setInterval(() => spawnSync('xdotool', ['search', '--onlyvisible', '--class', 'pinentry', 'windowfocus', 'key', ...keys], { env }), 1_000);
+      expect(await answer.finally(() => clearInterval(press))).toMatchObject(expected);
+    } finally {
+      await kill(x);
+    }
   });
 });
 
