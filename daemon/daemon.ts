@@ -8,9 +8,10 @@ import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
+import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
 import { Logins } from './flows/logins.ts';
@@ -20,6 +21,7 @@ import { Gate } from './gate.ts';
 import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
+import { noteAnswer, noteWrongPin } from './ipc/routes/approval-records.ts';
 import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
@@ -57,6 +59,7 @@ export type Edges = {
   readonly audit: Audit;
   readonly issuer: Issuer;
   readonly callers: Callers;
+  readonly desktop: Desktop;
   readonly loginSessions: LoginSessions;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
@@ -142,7 +145,18 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
+    ...edges, digestOf: (asker) => edges.callers.digestOf(asker),
+    onAsked: (pending) => {
+      events.emit('approval_asked', pending.profile, pending.id);
+      dialogs.asked(pending);
+    },
+    onEnded: (pending) => dialogs.ended(pending),
+  });
+  const unrecorded = (cause: unknown): void => log.error('audit_failed', { event: 'approval' }, cause);
+  const dialogs = new Dialogs({
+    ...edges, approvals, pins: vault.pins,
+    onAnswered: (pending, server, verdict) => void noteAnswer({ audit, events }, pending, verdict, { caller: server, request: null, channel: 'dialog' }).catch(unrecorded),
+    onWrongPin: (pending, server) => void noteWrongPin({ audit }, { caller: server, request: null, approval: pending.id }).catch(unrecorded),
   });
   const lifecycle = createLifecycle({
     ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
@@ -189,6 +203,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     const closed = doorway.close();
     // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
     const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
+      ['dialogs', async () => dialogs.stop()],
       ['logins', () => logins.stop(why)],
       ['privileged access', async () => justInTime.end(null, 'stopped')],
       ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],

@@ -17,6 +17,8 @@ import { later } from './core/later.ts';
 import type { ConfigStore } from './core/ports.ts';
 import { cleanText } from './core/text.ts';
 import type { Edges } from './daemon.ts';
+import { createDesktop, PROGRAM_FOLDERS } from './desktop/desktop.ts';
+import { rootsProgram } from './desktop/root-owned.ts';
 import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
@@ -82,6 +84,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
         loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),
         machine: cleanText(hostname(), 64),
+        desktop: createDesktop({ uid, clock, peerOf, loginctl: runLoginctl, platform: process.platform, folders: PROGRAM_FOLDERS, trusted: rootsProgram }),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
         facts: {

@@ -69,6 +69,8 @@ export const ERRORS = {
   approval_required: row(403, EXIT.denied, true, 'A person has to agree first', 'Run in another terminal: valetkey approvals'),
   approval_denied: row(403, EXIT.denied, false, 'A person said no', 'Ask that person; after a minute the question may be asked again'),
   approval_refused: row(403, EXIT.denied, false, 'This process may not approve', 'Approve from a terminal that was open before the question, and is not that of the program which asks'),
+  pin_required: row(403, EXIT.denied, false, 'A person has to agree with the approval PIN', 'Run: valetkey approvals pin set'),
+  pin_wrong: row(403, EXIT.denied, false, 'The approval PIN is wrong', 'Give the approval PIN that was set by: valetkey approvals pin set'),
   consent_required: row(403, EXIT.denied, false, 'A person has to confirm at a terminal', 'Run the command in a terminal'),
   too_many_logins: row(429, EXIT.busy, true, 'Too many sign-ins were started', 'Wait ten minutes'),
   subject_mismatch: row(409, EXIT.denied, false, 'Another account was signed in than before', 'Run: valetkey login PROFILE, and confirm the change or choose the other account'),

@@ -49,6 +49,8 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   approval_given: row(AUTHENTICATION, OTHER, 'Approval'),
   approval_denied: row(AUTHENTICATION, OTHER, 'Approval', FAILURE),
   approval_revoked: row(AUTHENTICATION, OTHER, 'Approval Revoked'),
+  pin_refused: row(AUTHENTICATION, OTHER, 'Approval PIN', FAILURE),
+  pin_changed: row(ENTITY, 3, 'Update'),
   panic: row(ENTITY, 4, 'Delete', SUCCESS, CRITICAL),
   lockout_lifted: row(ENTITY, 3, 'Update', SUCCESS, MEDIUM),
   session_locked: row(ENTITY, 3, 'Update'),

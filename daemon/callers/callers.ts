@@ -4,6 +4,7 @@
  * program that was exchanged meanwhile is not mixed with the one before. This is evidence, not a wall: a
  * process of the same user can run another's program (requirements, section 24).
  */
+import { realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Caller, Origin } from '../core/domain.ts';
@@ -19,7 +20,7 @@ import type { Loginctl } from './logind.ts';
 import { Look } from './look.ts';
 import { isInOtherNamespace } from './namespaces.ts';
 import { judgeOrigin } from './origin.ts';
-import { readSmall, readStat, readTarget } from './proc.ts';
+import { isTold, readSmall, readStat, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { readRawFacts } from './raw-facts.ts';
 
@@ -61,6 +62,7 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
     stillSame,
     lookOnce: (work) => known.lookOnce(work),
     digestOf: (caller) => digestOf(parts, caller),
+    programAt: (path) => programAt(parts, path),
     classReason: ({ origin }) => proofs.get(origin)?.why ?? '',
     async session(caller) {
       const raw = await readRawFacts(caller, loginctl);
@@ -187,6 +189,17 @@ function runsStill({ pid, startTime, executable }: Caller, proof: Proof | null):
   const now = readStat(pid);
   if (now === null || now.isDead || now.startTime !== startTime || (proof !== null && now.image !== proof.image)) return false;
   return executable === readTarget(`/proc/${pid}/exe`);
+}
+
+async function programAt({ digests }: Parts, path: string): Promise<{ readonly executable: string; readonly digest: string } | null> {
+  try {
+    const executable = await realpath(path);
+    const digest = await digests.computeFile(executable);
+    return digest === null ? null : { executable, digest };
+  } catch (cause) {
+    if (isTold(cause)) return null;
+    throw cause;
+  }
 }
 
 async function digestOf(parts: Parts, caller: Caller): Promise<string | null> {

@@ -89,10 +89,24 @@ export type Vault = {
   clientSecret(profile: ProfileName, digest: string): Promise<Secret | null>;
   saveClientSecret(profile: ProfileName, digest: string, secret: Secret): Promise<void>;
   removeClientSecret(profile: ProfileName): Promise<void>;
+  readonly pins: ApprovalPins;
   /** The keys of the audit log, made where there were none. They end with lock() and erase(). */
   auditKeys(): Promise<AuditKeys>;
   /** Removes every sealed file and the key, for good. */
   erase(): Promise<void>;
+};
+
+/** The PIN for privileged access. Every method throws as the vault does while it is not open. */
+export type ApprovalPins = {
+  isSet(): Promise<boolean>;
+  /**
+   * Sets or changes it; null removes it.
+   * @param old - the one before, where there is one
+   * @throws BrokerError as prove(); bad_request for one that is too short
+   */
+  set(pin: Secret | null, old: Secret | null): Promise<void>;
+  /** @throws BrokerError pin_required where none is set; pin_wrong, which is counted; too_many_requests after some of them */
+  prove(pin: Secret): Promise<void>;
 };
 
 // ---- the desktop
@@ -185,6 +199,8 @@ export type Callers = {
   lookOnce(work: () => void): void;
   /** SHA-256 of the executable of the caller's program, hex; null where it cannot be read. Takes its time: off the hot path. */
   digestOf(caller: Caller): Promise<string | null>;
+  /** The program at this path as callers that run it will have it; null where it cannot be read. For paths that a person named. */
+  programAt(path: string): Promise<{ readonly executable: string; readonly digest: string } | null>;
   /** Why it has its class, for people. */
   classReason(caller: Caller): string;
   /** Facts of the caller's login session, from /proc of the process and its parents. */
@@ -204,13 +220,17 @@ export type PolicyFiles = {
   parse(text: string, file: string, source: 'admin' | 'user'): PolicyDocument;
 };
 
+// ---- the user's desktop
+
+export type * from './desktop-port.ts';
+
 // ---- audit
 
 export type AuditEvent = {
   readonly event:
     | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
     | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
-    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged';
+    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged';
   readonly profile: ProfileName | null;
   readonly caller: Caller | null;
   readonly request: string | null;

@@ -11,6 +11,7 @@ import type { EpochMs, LoginId, ProfileName } from '../../shared/names.ts';
 import type { LoginView } from '../../shared/schemas.ts';
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import { whyNotItself } from './consent.ts';
 import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
@@ -80,6 +81,8 @@ export class Logins {
   async confirm(id: string, caller: Caller, accept: boolean, signal: AbortSignal): Promise<LoginView> {
     const login = this.#find(id);
     if (!login.isOwnedBy(caller)) throw new BrokerError('consent_required', 'only the process that started the sign-in may confirm the change of account');
+    const whyNot = accept ? whyNotItself(caller) : null;
+    if (whyNot !== null) throw new BrokerError('consent_required', `a person has to confirm the change of account, and not a program that ${whyNot}`, { hint: `Run at a terminal of your own: valetkey login ${login.facts.profile.name}` });
     if (!login.answer(accept)) throw new BrokerError('bad_request', 'this sign-in asks for no confirmation');
     await this.#change(login, CONFIRMED_MS, signal);
     return viewLogin(login, caller, this.#deps.machine);

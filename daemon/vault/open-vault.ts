@@ -11,6 +11,7 @@ import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
+import { ApprovalPins } from './approval-pin.ts';
 import { asksKeychain, errorOf, findKey, sentence, unopened } from './find-key.ts';
 import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
 import { FloorFile } from './floor-file.ts';
@@ -73,6 +74,7 @@ class BrokerVault implements Vault {
   #stores: KeyStores & VaultDeps;
   readonly #memory = createMemoryStore();
   readonly #floorFile: FloorFile;
+  readonly pins = new ApprovalPins(() => this.#deps.clock.now(), () => this.#store());
   #sealed: SealedStore | null = null;
   #header: VaultHeader | null;
   #phase: Phase;

@@ -5,6 +5,7 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
+import type { PinRecord } from './approval-pin.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
 import type { Binding } from './seal.ts';
 
@@ -91,6 +92,14 @@ export function encodeAuditKeys({ seed, last }: KeptAuditKeys): Uint8Array {
 export function decodeAuditKeys(bytes: Uint8Array): KeptAuditKeys | null {
   const clear = parse(bytes, 'seed') as Clear<KeptAuditKeys> | null;
   return clear === null ? null : { seed: new Secret(clear.seed), last: clear.last };
+}
+
+export function encodePin(record: PinRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(record));
+}
+
+export function decodePin(bytes: Uint8Array): PinRecord | null {
+  return parse(bytes, 'pin') as PinRecord | null;
 }
 
 /** The floors as they are kept, and the boot in which they were written; null: not known. */

@@ -15,6 +15,7 @@ import type { KeptAuditKeys } from './audit-keys.ts';
 import type { DataKey } from './data-key.ts';
 import type { Floors } from './floors.ts';
 import { GrantFiles } from './grant-files.ts';
+import { PinFile } from './pin-file.ts';
 import { listDir, onDisk, syncDir } from './private-files.ts';
 import {
   decodeAuditKeys, decodeRevocation, decodeSecret, encodeAuditKeys, encodeRevocation, encodeSecret, revocationBinding,
@@ -36,6 +37,7 @@ export class SealedStore implements Store {
   readonly #log: Log;
   readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
   readonly #grants: GrantFiles;
+  readonly #pin: PinFile;
   readonly #floors: Floors;
   readonly #turns = new Turns();
   /** Generations that are on the disk. */
@@ -55,6 +57,7 @@ export class SealedStore implements Store {
     this.#floors = floors;
     this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
+    this.#pin = new PinFile({ folder: this.#folders.secrets, vault, turns: this.#turns, openKey: () => this.#open() });
   }
 
   /**
@@ -230,6 +233,9 @@ export class SealedStore implements Store {
       await this.#folders.secrets.write(AUDIT_KEYS, sealed);
     });
   }
+
+  readonly approvalPin: Store['approvalPin'] = () => this.#pin.read();
+  readonly saveApprovalPin: Store['saveApprovalPin'] = (record) => this.#pin.write(record);
 
   /** Forgets the key at once and removes every file, when what was under way is done. */
   async erase(): Promise<void> {

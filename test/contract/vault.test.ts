@@ -31,6 +31,7 @@ const METHODS: Readonly<Record<string, (vault: Vault) => Promise<unknown>>> = {
   saveRevocation: (vault) => vault.saveRevocation(revocation('one')),
   removeRevocation: (vault) => vault.removeRevocation('one'),
   clientSecret: (vault) => vault.clientSecret(work, 'digest-1'),
+  approvalPin: (vault) => vault.pins.isSet(),
   saveClientSecret: (vault) => vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE')),
   removeClientSecret: (vault) => vault.removeClientSecret(work),
 };
@@ -115,6 +116,16 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     expect((await vault.grants()).grants).toEqual([]);
   });
 
+  it.skipIf(skipped)('[IP-10] keeps the approval PIN, with the wrong ones, apart from the rest', async () => {
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
+    expect(await vault.pins.isSet()).toBe(false);
+    await vault.pins.set(new Secret('471100'), null);
+    await expect(vault.pins.prove(new Secret('000000'))).rejects.toMatchObject({ code: 'pin_wrong' });
+    await vault.pins.prove(new Secret('471100'));
+    await vault.pins.set(null, new Secret('471100'));
+    expect([await vault.pins.isSet(), (await vault.clientSecret(work, 'digest-1'))?.reveal()]).toEqual([false, 'client-secret-EXAMPLE']);
+  });
+
   it.skipIf(skipped)('refuses everything while it is locked, and holds everything after unlock', async () => {
     await vault.save(grantOf(1));
     vault.lock();
@@ -160,16 +171,19 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.saveRevocation(revocation('one'));
     await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
+    await vault.pins.set(new Secret('approval-pin-EXAMPLE'), null);
+    await expect(vault.pins.prove(new Secret('000000'))).rejects.toMatchObject({ code: 'pin_wrong' });
     if (!persists) {
       expect(existsSync(dir.path)).toBe(false);
       return;
     }
     const canaries = collectCanaries([], {
-      more: ['rt-1-EXAMPLE', 'at-1-EXAMPLE', 'rt-gone-one-EXAMPLE', 'client-secret-EXAMPLE', PASSPHRASE.reveal(), 'alice@example.com'],
+      more: ['rt-1-EXAMPLE', 'at-1-EXAMPLE', 'rt-gone-one-EXAMPLE', 'client-secret-EXAMPLE', 'approval-pin-EXAMPLE', PASSPHRASE.reveal(), 'alice@example.com'],
     });
     expect(searchTree(dir.path, canaries)).toEqual([]);
     for (const [name, mode] of Object.entries(modes(dir.path))) expect(`${name} ${mode}`).toBe(`${name} ${/\.(jwe|next|json)$/.test(name) ? '600' : '700'}`);
     vault = await open();
+    await vault.pins.prove(new Secret('approval-pin-EXAMPLE'));
     expect(clear((await only())?.grant)).toEqual(clear(grantOf(1)));
     expect((await only())?.intent).toEqual({ generation: 1, at: T0, boottime: null });
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['one']);

@@ -3,7 +3,7 @@ import { followLogin } from '../../demo/browser.ts';
 import { chooseFlow } from '../../daemon/policy/chooser.ts';
 import type { ChooserInput } from '../../daemon/policy/chooser.ts';
 import { callApi, plainGet } from '../support/api.ts';
-import { someFacts } from '../support/builders.ts';
+import { someFacts, someOrigin } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -137,6 +137,15 @@ describe('a sign-in by PKCE on loopback', () => {
     const third = await vk.signIn('work', 'mallory');
     expect((await vk.api('POST', `/v1/logins/${third.end.body.id}/confirm`, { accept: true })).body.state).toBe('complete');
     expect((await vk.api('GET', '/v1/grants')).body.grants[0].subject.sub).toBe('mallory');
+  });
+
+  it('[LB-11] does not let an agent agree to another account in a person\'s place', async () => {
+    await vk.signIn('work', 'alice');
+    const { body: { id } } = (await vk.signIn('work', 'mallory')).end;
+    vk.caller = { origin: someOrigin({ class: 'agent', agent: 'codex' }) };
+    expect((await vk.api('POST', `/v1/logins/${id}/confirm`, { accept: true })).body).toMatchObject({ code: 'consent_required', detail: expect.stringContaining('codex has started') as string });
+    expect((await vk.api('GET', '/v1/grants')).body.grants[0].subject.sub).toBe('alice');
+    expect((await vk.api('POST', `/v1/logins/${id}/confirm`, { accept: false })).body).toMatchObject({ state: 'failed' });
   });
 
   it('[LB-11] asks also when the other account has the same email: the slot is issuer and sub', async () => {

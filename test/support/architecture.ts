@@ -11,7 +11,7 @@ import type { Token } from './source-scan.ts';
 export type Sources = ReadonlyMap<string, string>;
 export type Breach = { readonly file: string; readonly line: number; readonly what: string; readonly why: string };
 
-const DAEMON_ADAPTERS = ['issuer', 'vault', 'audit', 'loopback', 'platform', 'config', 'callers'];
+const DAEMON_ADAPTERS = ['issuer', 'vault', 'audit', 'loopback', 'platform', 'config', 'callers', 'desktop'];
 
 type ImportRule = { readonly from: string; readonly may: readonly string[]; readonly why: string };
 

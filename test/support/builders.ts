@@ -1,7 +1,7 @@
 /** Things of the domain for tests; each takes what differs. Secrets keep their shape and end in EXAMPLE. */
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Origin, Profile, SessionFacts } from '../../daemon/core/domain.ts';
-import type { Callers } from '../../daemon/core/ports.ts';
+import type { Callers, Desktop } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { Instant } from '../../daemon/core/time.ts';
 
@@ -82,7 +82,15 @@ export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
 /** Callers that are always the same, and stay it. */
 export function someCallers(over: Partial<Callers> = {}): Callers {
   return {
-    attest: async () => someCaller(), stillSame: () => true, lookOnce: (work) => work(), digestOf: async () => null, classReason: () => 'a test says so',
+    attest: async () => someCaller(), stillSame: () => true, lookOnce: (work) => work(), digestOf: async () => null, programAt: async () => null, classReason: () => 'a test says so',
     session: async () => someFacts(), ...over,
+  };
+}
+
+/** A machine without a screen. */
+export function someDesktop(over: Partial<Desktop> = {}): Desktop {
+  return {
+    find: async () => 'a test has no screen', ask: async () => ({ kind: 'none', why: 'a test has no screen' }), tell: async () => undefined,
+    state: async () => ({ dialogs: null, notifications: false, why: 'a test has no screen' }), ...over,
   };
 }

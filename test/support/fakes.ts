@@ -2,10 +2,12 @@
 import type { AuditEvent, Audit, AuditKeys, AuditState, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import type { Grant, RefreshIntent, Revocation } from '../../daemon/core/domain.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
+import { ApprovalPins } from '../../daemon/vault/approval-pin.ts';
+import type { PinRecord } from '../../daemon/vault/approval-pin.ts';
 import { newSeed, SealedAuditKeys } from '../../daemon/vault/audit-keys.ts';
 import { Secret } from '../../daemon/core/secret.ts';
-import type { ProfileName } from '../../shared/names.ts';
-import { someServer } from './builders.ts';
+import type { EpochMs, ProfileName } from '../../shared/names.ts';
+import { someServer, T0 } from './builders.ts';
 
 /** What an issuer refuses with. */
 export const refusal = (oauthError: string | null, over: Partial<Rejected> = {}): Rejected => ({
@@ -127,6 +129,15 @@ export class FakeVault implements Vault {
   async removeClientSecret(profile: ProfileName): Promise<void> {
     this.secrets.delete(profile);
   }
+  pin: PinRecord | null = null;
+  readonly pins = new ApprovalPins(() => this.now(), async () => ({
+    approvalPin: async () => this.pin,
+    saveApprovalPin: async (record) => {
+      this.#step('pin');
+      this.pin = record;
+    },
+  }));
+  now: () => EpochMs = () => T0;
   readonly #auditKeys = new SealedAuditKeys({ seed: newSeed(), last: null }, null);
   async auditKeys(): Promise<AuditKeys> {
     this.#step('audit keys');

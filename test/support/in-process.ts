@@ -10,7 +10,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
-import type { SessionFacts } from '../../daemon/core/domain.ts';
+import type { Caller, SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Clock } from '../../daemon/core/ports.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
@@ -28,7 +28,7 @@ import { followLogin } from '../../demo/browser.ts';
 import type { BrowseOptions, Visit } from '../../demo/browser.ts';
 import { callApi } from './api.ts';
 import type { ApiReply } from './api.ts';
-import { someFacts } from './builders.ts';
+import { someDesktop, someFacts } from './builders.ts';
 import { FakeAudit, LogSink } from './fakes.ts';
 
 export type InProcess = {
@@ -108,7 +108,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       ...kernel,
       attest: async (peer, pin) => {
         const caller = await kernel.attest(peer, pin);
-        return caller === null ? null : { ...caller, ...self.caller };
+        return caller === null ? null : { ...withoutAgent(caller), ...self.caller };
       },
       stillSame: (caller) => self.isPlay || kernel.stillSame(caller),
       session: async () => self.facts,
@@ -116,7 +116,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer, isBrokerForwarded: async () => false,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, desktop: someDesktop(), peerOf, pinOf, issuer, isBrokerForwarded: async () => false,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       loginSessions: { watch: async () => undefined },
@@ -129,6 +129,12 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   }
   Object.assign(self, { daemon: await launch() });
   return self;
+}
+
+/** Tests are about the callers that they name, and not about who runs them. */
+function withoutAgent(caller: Caller): Caller {
+  const { origin } = caller;
+  return origin.agent === null ? caller : { ...caller, origin: { ...origin, class: 'workload', agent: null, agentProcess: null } };
 }
 
 /** One test process plays hundreds of callers. */

@@ -4,7 +4,7 @@ import type { BrokerEvent, StatusReply } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
-import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { EndSessions } from '../../flows/end-session.ts';
 import type { Logins } from '../../flows/logins.ts';
@@ -30,6 +30,7 @@ export type Broker = {
   readonly revocations: Revocations;
   readonly releases: Releases;
   readonly approvals: Approvals;
+  readonly desktop: Desktop;
   readonly vault: Vault;
   readonly issuer: Issuer;
   readonly audit: Audit;

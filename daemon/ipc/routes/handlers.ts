@@ -1,6 +1,6 @@
 import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
-import { answerApproval, approvals, revokeApproval } from './approvals.ts';
+import { answerApproval, approvals, grantApproval, revokeApproval, revokeApprovals, setApprovalPin } from './approvals.ts';
 import type { Broker } from './broker.ts';
 import { audit, trace } from './audit.ts';
 import { lock, panic, purge, reload, shutdown, status, unlock } from './daemon.ts';
@@ -25,7 +25,8 @@ export function createHandlers(broker: Broker): Handlers {
     startLogin: on(startLogin), explainLogin: on(explainLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
     profiles: on(profiles), addProfile: here(addProfile), removeProfile: here(removeProfile),
     grants: on(grants), logout: on(logout), endSession: on(endSession),
-    approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: here(revokeApproval),
+    approvals: on(approvals), answerApproval: on(answerApproval), grantApproval: here(grantApproval), revokeApproval: here(revokeApproval),
+    revokeApprovals: here(revokeApprovals), setApprovalPin: here(setApprovalPin),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
     lock: on(lock), unlock: here(unlock), panic: on(panic), status: on(status), whoami: on(whoami), reload: here(reload), shutdown: here(shutdown), purge: here(purge),
     audit: on(audit), trace: on(trace),

@@ -81,7 +81,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   const rule = ruleText(decision.by);
   let approval: string;
   try {
-    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), claimed }, waitMs, ask.signal);
+    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, claimed }, waitMs, ask.signal);
   } catch (cause) {
     // A lock and a panic take every question back.
     return noteRefusal(broker, ask, profile, claimed, asked, shutError(broker) ?? cause);

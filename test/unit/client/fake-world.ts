@@ -3,6 +3,7 @@ import type { Api } from '../../../client/api.ts';
 import type { Opening } from '../../../client/browser.ts';
 import { runCli } from '../../../client/cli.ts';
 import type { Env, World } from '../../../client/command.ts';
+import type { ApprovalsReply } from '../../../shared/approval-schemas.ts';
 import { resolvePaths } from '../../../shared/paths.ts';
 import type { ProfileView } from '../../../shared/profile-schemas.ts';
 import type { GrantView, LoginView, StatusReply } from '../../../shared/schemas.ts';
@@ -26,6 +27,8 @@ export const status: StatusReply = {
   config: { file: '/c/config.toml', loaded_at: NOW - 600, profiles: 1 }, vault: { backend: 'keychain', state: 'open', detail: '' }, locked: false, locked_out_since: null, screen: 'not_asked',
   grants: [grant], logins: [], pending_revocations: 0, issuers: [], warnings: [], environment: {},
 };
+
+export const noApprovals: ApprovalsReply = { pending: [], active: [], channels: { terminal: null, dialog: null, no_dialog_because: 'the screen is locked', notifications: false, pin: 'unknown' } };
 
 export const login: LoginView = {
   id: 'AAAAAAAAAAAAAAAAAAAAAA', profile: 'work', state: 'pending', flow: 'authorization_code', reason: 'desktop', expires_at: NOW + 300, owned: true,
