@@ -32,6 +32,9 @@ import { Revocations } from './tokens/revocations.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
+import type { Assertions, WorkloadIssuer } from './core/workload.ts';
+import { WorkloadKeys } from './workloads/workload-keys.ts';
+import { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Everything outside the process. */
 export type Edges = {
@@ -49,7 +52,8 @@ export type Edges = {
   readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
   readonly audit: Audit;
-  readonly issuer: Issuer;
+  readonly issuer: Issuer & WorkloadIssuer;
+  readonly assertions: Assertions;
   readonly callers: Callers;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
@@ -94,6 +98,8 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     },
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
+  const keys = new WorkloadKeys(edges);
+  const tokens = new WorkloadTokens({ ...edges, keys, circuits, fingerprints, isLocked });
   const metadata = new Metadata({ ...edges, book });
   const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
@@ -129,11 +135,11 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, approvals, policies, book, source, logins, revocations, events, fingerprints,
+    ...edges, gate, approvals, policies, book, source, workloads: tokens, logins, revocations, events, fingerprints,
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints }), approvals, events, lifecycle };
+  const broker: Broker = { ...edges, policies, book, source, circuits, metadata, logins, revocations, releases: new Releases({ ...edges, book, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, book: { get: () => null }, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

@@ -17,6 +17,7 @@ import { later } from './core/later.ts';
 import type { ConfigStore } from './core/ports.ts';
 import { cleanText } from './core/text.ts';
 import type { Edges } from './daemon.ts';
+import { createAssertions } from './federation/assertions.ts';
 import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
@@ -74,7 +75,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),

@@ -16,6 +16,7 @@ import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 import { within } from './within.ts';
+import type { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Nothing is issued from the first moment on; this long a lock waits to say that the key is forgotten too. */
 const LOCK_ANSWER_MS = 5_000;
@@ -31,6 +32,7 @@ export type LifecycleDeps = {
   readonly approvals: Pick<Approvals, 'forget'>;
   readonly book: Grants;
   readonly source: TokenSource;
+  readonly workloads: Pick<WorkloadTokens, 'forgetAll'>;
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly config: ConfigStore;
@@ -124,6 +126,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
       approvals.forget(null);
+      deps.workloads.forgetAll();
       locksAsked += 1;
       // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
@@ -149,9 +152,12 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     }),
     async reload(caller): Promise<readonly ProfileName[]> {
       // Each by itself: a mistake in one file does not keep what the other says from coming into force.
+      const before = config.current();
       const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
+      // A yes to a person's profile is none to a workload that took its name, and the reverse.
+      for (const name of changed) if (before.workloads.has(name) !== config.current().workloads.has(name)) approvals.forget(name);
       await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed, policy: digestsOf(policies) });
       events.emit('config_reloaded', null, changed.join(' '));
       if (ruled.status === 'rejected') throw ruled.reason;
@@ -166,6 +172,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
         await layDownAuditKeys();
         await vault.erase();
+        deps.workloads.forgetAll();
         forget();
         await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
         return purged;

@@ -5,6 +5,7 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
+import type { WorkloadRecord } from '../core/workload.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
 import type { Binding } from './seal.ts';
 
@@ -91,6 +92,16 @@ export function encodeAuditKeys({ seed, last }: KeptAuditKeys): Uint8Array {
 export function decodeAuditKeys(bytes: Uint8Array): KeptAuditKeys | null {
   const clear = parse(bytes, 'seed') as Clear<KeptAuditKeys> | null;
   return clear === null ? null : { seed: new Secret(clear.seed), last: clear.last };
+}
+
+export function encodeWorkload(record: WorkloadRecord): Uint8Array {
+  const clear: Clear<WorkloadRecord> = { ...record, keys: record.keys.map((key) => ({ ...key, privateJwk: key.privateJwk.reveal() })) };
+  return Buffer.from(JSON.stringify(clear));
+}
+
+export function decodeWorkload(bytes: Uint8Array): WorkloadRecord | null {
+  const clear = parse(bytes, 'keys') as Clear<WorkloadRecord> | null;
+  return clear === null ? null : { ...clear, keys: clear.keys.map((key) => ({ ...key, privateJwk: new Secret(key.privateJwk) })) };
 }
 
 /** The floors as they are kept, and the boot in which they were written; null: not known. */

@@ -4,12 +4,15 @@ import type { BrokerEvent } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
 import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
+import type { Assertions, WorkloadIssuer } from '../../core/workload.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Policy } from '../../policy/decide.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
+import type { WorkloadKeys } from '../../workloads/workload-keys.ts';
+import type { WorkloadTokens } from '../../workloads/workload-tokens.ts';
 import type { Releases } from './releases.ts';
 
 /** What the routes work with. The daemon's composition root fills it. */
@@ -24,6 +27,7 @@ export type Broker = {
   readonly logins: Logins;
   readonly revocations: Revocations;
   readonly releases: Releases;
+  readonly workloads: Workloads;
   readonly approvals: Approvals;
   readonly vault: Vault;
   readonly issuer: Issuer;
@@ -33,6 +37,15 @@ export type Broker = {
   readonly uid: number;
   readonly events: Events;
   readonly lifecycle: Lifecycle;
+};
+
+/** What is there for workloads alone. */
+export type Workloads = {
+  readonly tokens: WorkloadTokens;
+  readonly keys: WorkloadKeys;
+  readonly releases: Releases;
+  readonly issuer: Pick<WorkloadIssuer, 'revokeWorkloadToken'>;
+  readonly assertions: Assertions;
 };
 
 export type Policies = {

@@ -11,6 +11,8 @@ import { checkPolicy, explainPolicy } from './policy.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
+import { workloadToken } from './workload-token.ts';
+import { changeWorkloadKeys, removeWorkload, workloads } from './workloads.ts';
 
 const openApiModule = later(() => import('../openapi.ts'));
 
@@ -24,6 +26,7 @@ export function createHandlers(broker: Broker): Handlers {
     grants: on(grants), logout: on(logout),
     approvals: on(approvals), answerApproval: on(answerApproval), revokeApproval: on(revokeApproval),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
+    workloadToken: on(workloadToken), workloads: on(workloads), changeWorkloadKeys: on(changeWorkloadKeys), removeWorkload: on(removeWorkload),
     lock: on(lock), unlock: on(unlock), status: on(status), whoami: on(whoami), reload: on(reload), shutdown: on(shutdown), purge: on(purge),
     audit: on(audit), trace: on(trace),
     events: on(events),

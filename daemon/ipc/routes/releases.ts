@@ -18,6 +18,10 @@ const KEPT = 4_096;
 /** By which rule it leaves, and by whose word. `isUnasked`: a person should have been asked, and was not (policy/interim.ts). */
 export type Allowed = { readonly name: string; readonly isUnasked: boolean; readonly approval: string | null };
 
+/** What leaves for people and what leaves for workloads is on record apart. */
+type ReleaseEvent = Extract<AuditEvent['event'], 'token_released' | 'workload_token_released'>;
+type Released = Pick<Profile, 'name' | 'issuer' | 'clientId'>;
+
 /** `written` resolves when the record of the first release is in the audit, and is null from then on. */
 type Seen = { count: number; readonly sinceMs: number; written: Promise<void> | null };
 
@@ -27,8 +31,10 @@ export class Releases {
   readonly #seen = new Map<string, Seen>();
   readonly #fingerprints: Fingerprints;
   readonly #book: Pick<GrantBook, 'get'>;
+  readonly #event: ReleaseEvent;
 
-  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly book: Pick<GrantBook, 'get'> }) {
+  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly book: Pick<GrantBook, 'get'>; readonly event: ReleaseEvent }) {
+    this.#event = deps.event;
     this.#fingerprints = deps.fingerprints;
     this.#book = deps.book;
     this.#audit = deps.audit;
@@ -36,7 +42,7 @@ export class Releases {
   }
 
   /** Null: the token may leave. Else it may when this resolves; where it rejects nothing was recorded. */
-  record(profile: Profile, token: AccessToken, source: string, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
+  record(profile: Released, token: AccessToken, source: string, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
     const { caller } = request;
     const name = this.#fingerprints.of(token.value);
     const key = `${name}/${rule.name}/${caller.executable ?? ''}/${caller.script ?? ''}`;
@@ -44,7 +50,7 @@ export class Releases {
     const seen = this.#seen.get(key);
     if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
       return this.#write(key, nowMs, {
-        event: 'token_released', profile: profile.name, caller, request: request.requestId,
+        event: this.#event, profile: profile.name, caller, request: request.requestId,
         facts: {
           token: name, source, ...this.#grantFacts(profile), issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
           acr: token.acr, expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
@@ -56,6 +62,11 @@ export class Releases {
     if (seen.written !== null) return seen.written.then(() => { seen.count += 1; });
     seen.count += 1;
     return null;
+  }
+
+  /** As records call it. */
+  nameOf({ value }: AccessToken): string {
+    return this.#fingerprints.of(value);
   }
 
   async #write(key: string, sinceMs: number, event: AuditEvent): Promise<void> {
@@ -74,7 +85,7 @@ export class Releases {
   }
 
   /** What leads from the release to the sign-in (AL-02); the account by a name that says nothing to others (AL-01). */
-  #grantFacts({ name }: Profile): AuditEvent['facts'] {
+  #grantFacts({ name }: Released): AuditEvent['facts'] {
     const grant = this.#book.get(name);
     if (grant === null) return {};
     const { flow, identity, generation, signedInAt } = grant;

@@ -19,7 +19,7 @@ const WORK = '[profiles.work]\nissuer = "https://issuer.example.com"\nclient_id 
 describe('a configuration', () => {
   it('is empty, with every default, where there is no file', async () => {
     expect(await read(null)).toEqual({
-      file: FILE, loadedAt: 5, profiles: new Map(), deviceIssuers: [], vault: { backend: 'auto' },
+      file: FILE, loadedAt: 5, profiles: new Map(), workloads: new Map(), deviceIssuers: [], vault: { backend: 'auto' },
       log: { level: 'info', format: 'text', file: null }, limits: { requestsPerSecond: 200, burst: 1000, connectionsPerProcess: 64 }, warnings: [],
     });
     expect(await read('')).toEqual(await read(null));

@@ -30,7 +30,7 @@ class SlowAudit {
 function rig() {
   const audit = new SlowAudit();
   const clock = new FakeClock();
-  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), book: { get: () => someGrant() } });
+  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), book: { get: () => someGrant() }, event: 'token_released' });
   const token = someToken();
   const left: string[] = [];
   const take = (name: string, claimed: { readonly name: string } | null = null): void => {
