@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { epoch, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 /** How a client's own key signs (RFC 7518, section 3.1). */
-export const KEY_ALGS = ['ES256', 'PS256', 'RS256'] as const;
+const KEY_ALGS = ['ES256', 'PS256', 'RS256'] as const;
 export type KeyAlg = (typeof KEY_ALGS)[number];
 
 /** The keys of one `[workloads.NAME]` table. There is none for a secret: a workload has a key that stays here, or somebody vouches for it. */

@@ -44,9 +44,9 @@ export async function traceToken(fingerprint: string, lines: AsyncIterable<Line>
     const login = logins.get(profile ?? '');
     // Of a grant that says when it was signed in, only that sign-in is its own.
     if (from === null && login !== undefined && [null, grantOf(login.login)].includes(grantOf(record))) from = login;
-    if (event === 'token_refreshed') minted = record;
-    if (event === 'token_revoked') revoked.push(record);
-    if (event !== 'token_released') continue;
+    if (event === 'token_refreshed' || event === 'workload_token_obtained') minted = record;
+    if (event === 'token_revoked' || event === 'workload_token_revoked') revoked.push(record);
+    if (event !== 'token_released' && event !== 'workload_token_released') continue;
     if (releases.length >= RELEASES_MAX) {
       releasesLeftOut += 1;
       releases.splice(RELEASES_MAX / 2, 1);

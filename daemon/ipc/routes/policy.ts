@@ -12,11 +12,13 @@ import { rule } from '../../policy/interim.ts';
 import type { Look } from '../../policy/judge.ts';
 import { NO_LIMITS } from '../../policy/strictness.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
+import { refuseFlow } from '../../workloads/refusals.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
 import { builtInDenial, policyRequestOf, refusalOf } from './ruling.ts';
 import { needOf } from './token-need.ts';
+import { workloadRequestOf } from './workload-token.ts';
 
 type Draft = NonNullable<v.InferOutput<typeof policyCheckRequest>['draft']>;
 
@@ -33,19 +35,23 @@ function viewOf({ source, file, rules, lifts, digest }: PolicyDocument): PolicyC
 
 export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExplainReply> {
   const body = ask.body as v.InferOutput<typeof policyExplainRequest>; // parsed by this method's schema
-  const profile = pickProfile(broker.config.current(), body.profile);
+  const { config, book, clock } = broker;
+  const workload = config.current().workloads.get(body.profile);
+  const profile = workload ?? pickProfile(config.current(), body.profile);
   const policy = body.draft === undefined ? broker.policies.current() : drafted(broker, body.draft);
   const { subject, label } = await whoOf(broker, policy, body.pid, body.caller, ask.caller);
-  const grant = broker.book.get(profile.name);
+  const grant = workload === undefined ? book.get(profile.name) : null;
   const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);
-  const known = policyRequestOf(profile, grant, need, broker.clock.now());
+  const known = workload === undefined ? policyRequestOf(pickProfile(config.current(), body.profile), grant, need, clock.now()) : workloadRequestOf(workload, need);
   const request = { ...known, flow: body.flow ?? known.flow, signedInS: body.signed_in_s ?? known.signedInS };
   const looks: Look[] = [];
   const denied = builtInDenial(broker, subject);
   const decision = denied ?? decideAloud(policy, subject, request, looks);
   const ruling = rule(policy, decision);
   const refusal = refusalOf(ruling, profile.name) ?? boundaryRefusal(() => {
-    if (ruling.kind === 'allow') withinLimits(profile, grant, need, ruling.decision.limits);
+    if (ruling.kind !== 'allow') return;
+    const { bounds } = withinLimits(profile, grant, need, ruling.decision.limits);
+    if (workload !== undefined) refuseFlow(workload.name, bounds);
   });
   return {
     caller: label,
