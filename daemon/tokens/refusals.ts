@@ -84,6 +84,19 @@ export function refuseOutOfBounds(profile: Profile, { flow, identity, signedInAt
   if (maxAgeS !== null && ageS > maxAgeS) throw loginRequired(profile, 'max_age');
 }
 
+/** DG-10: a sign-in by a code that was typed elsewhere ends when nobody used it for a working day. */
+const DEVICE_IDLE_MS = 28_800_000;
+
+/**
+ * DG-10: what a device sign-in is not good enough for. A profile for PKCE alone may have been another one when it was
+ * signed in to.
+ * @param lastUsedMs - when a caller last got a token of it
+ */
+export function refuseDeviceGrant(profile: Profile, lastUsedMs: number, at: Instant): void {
+  if (profile.flow === 'pkce') throw loginRequired(profile, 'flow');
+  if (at.now - lastUsedMs > DEVICE_IDLE_MS) throw loginRequired(profile, 'session_limit');
+}
+
 /** An issuer that answers 500 was reached; the network is not to be searched. */
 function whatItDid({ reach }: Transient): string {
   return reach === 'server' ? 'answered with an error to' : 'did not answer';
