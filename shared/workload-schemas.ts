@@ -61,7 +61,7 @@ export const workloadTokenReply = v.object({
 });
 export type WorkloadTokenReply = v.InferOutput<typeof workloadTokenReply>;
 
-export const workloadKeyView = v.object({
+const workloadKeyView = v.object({
   kid: v.string(),
   alg: v.picklist(KEY_ALGS),
   /** `next`: to be registered before it signs. `retiring`: signs no more, but what it signed may be on its way. */
@@ -70,7 +70,6 @@ export const workloadKeyView = v.object({
   /** The public key (RFC 7517), to be registered at the issuer. */
   jwk: v.record(v.string(), v.string()),
 });
-export type WorkloadKeyView = v.InferOutput<typeof workloadKeyView>;
 
 export const workloadView = v.object({
   profile: v.string(),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ASSERTION_KINDS } from '../../daemon/config/assertion-kinds.ts';
-import { BrokerError } from '../../daemon/core/errors.ts';
+import type { BrokerError } from '../../daemon/core/errors.ts';
 import type { AssertionSource, Federated } from '../../daemon/core/workload.ts';
 import { createAssertions } from '../../daemon/federation/assertions.ts';
 import { createClock } from '../../daemon/platform/clock.ts';
@@ -133,7 +133,8 @@ describe('[WL-03] a command', () => {
     await read(auth);
     const lines = (await import('node:fs')).readFileSync(seen, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as unknown);
     delete process.env['VK_SECRET'];
-    expect(lines).toEqual(Array(2).fill([['$HOME; rm -rf /', '*'], ['HOME', 'LC_ALL', 'PATH'], '/']));
+    const seenOnce = [['$HOME; rm -rf /', '*'], ['HOME', 'LC_ALL', 'PATH'], '/'];
+    expect(lines).toEqual([seenOnce, seenOnce]);
   });
 
   it('that fails says so, and nothing of what it wrote', async () => {

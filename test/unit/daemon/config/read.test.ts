@@ -82,7 +82,7 @@ describe('an error', () => {
     ['a key twice', 'v = 1\nv = 1', `${FILE}:2:1: `],
     ['an unknown key', 'v = 1\n\n[profiles.work]\nclient_id = "x"\n  isuer = "https://a.example.com"', `${FILE}:5:3: "isuer" in [profiles.work] is not a key; did you mean "issuer"? Allowed: preset, issuer, tenant, client_id,`],
     ['an unknown key in a log table', '[log]\n# level\nlevle = "info"', `${FILE}:3:1: "levle" in [log] is not a key; did you mean "level"? Allowed: level, format, file`],
-    ['an unknown table', '# x\n[profile.work]\nclient_id = "x"', `${FILE}:2:2: "profile" is not a key; did you mean "profiles"? Allowed: v, profiles, device, vault, log, limits`],
+    ['an unknown table', '# x\n[profile.work]\nclient_id = "x"', `${FILE}:2:2: "profile" is not a key; did you mean "profiles"? Allowed: v, profiles, workloads, device, vault, log, limits`],
     ['an unknown key far from any', '[vault]\nzzzzzzzz = 1', `${FILE}:2:1: "zzzzzzzz" in [vault] is not a key. Allowed: backend`],
     ['an unknown key in an inline table', '[profiles]\nwork = { client_id = "x", isuer = "y" }', `${FILE}:2:27: "isuer" in [profiles.work]`],
     ['a quoted key', '[profiles.work]\n"is\\u0075er" = 1', `${FILE}:2:1: "isuer" in [profiles.work]`],
