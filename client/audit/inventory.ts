@@ -83,12 +83,17 @@ function noteCaller(past: Past, caller: Line['record']['caller'], at: number, re
   }
 }
 
+/** Of a time that may be shorter than a day. */
+export function idleWords(seconds: number): string {
+  return seconds < 86_400 ? `not used for ${Math.floor(seconds / 3_600)} hours` : `not used for ${Math.floor(seconds / 86_400)} days`;
+}
+
 function staleness(grant: GrantView | null, profile: ProfileView | null, past: Past | undefined, now: number, staleS: number): readonly string[] {
   if (grant === null) return [];
   const used = Math.max(past?.lastUsed ?? 0, grant.signed_in_at);
   const end = endOf(grant);
   return [
-    ...(now - used > staleS ? [`not used for ${Math.floor((now - used) / 86_400)} days`] : []),
+    ...(now - used > staleS ? [idleWords(now - used)] : []),
     ...((past?.lastUsed ?? null) === null && now - grant.signed_in_at > 86_400 ? ['never used'] : []),
     ...(grant.state === 'login_required' ? [`needs a sign-in: ${grant.reason ?? 'unknown'}`] : []),
     ...(profile === null ? ['its profile is not configured any more'] : []),

@@ -1,6 +1,6 @@
 /** Workloads beside the grants (WL-05): as the daemon has them now, and who took their tokens, from the log. */
 import type { WorkloadView } from '../../shared/workload-schemas.ts';
-import { readPast } from './inventory.ts';
+import { idleWords, readPast } from './inventory.ts';
 import type { CallerUse } from './inventory.ts';
 import type { Line } from './log-files.ts';
 
@@ -21,7 +21,7 @@ export async function takeWorkloads(workloads: readonly WorkloadView[], lines: A
     const past = pasts.get(view.profile);
     const uses = [view.last_used_at, past?.lastUsed ?? null].filter((at) => at !== null);
     const lastUsed = uses.length === 0 ? null : Math.max(...uses);
-    const idle = lastUsed !== null && now - lastUsed > staleS ? [`not used for ${Math.floor((now - lastUsed) / 86_400)} days`] : [];
+    const idle = lastUsed !== null && now - lastUsed > staleS ? [idleWords(now - lastUsed)] : [];
     return {
       ...view, last_used_at: lastUsed,
       keys: keys.map(({ kid, state, made_at }) => ({ kid, state, made_at })),
