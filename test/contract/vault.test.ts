@@ -1,5 +1,6 @@
 /** What every vault does, wherever it keeps its key: memory, passphrase, and a real gnome-keyring. */
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { decodeProtectedHeader } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Revocation } from '../../daemon/core/domain.ts';
 import type { Vault, VaultStatus } from '../../daemon/core/ports.ts';
@@ -118,6 +119,13 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     const found = await (await vault.workloads()).read(work);
     expect(found?.keys.map(({ privateJwk, ...rest }) => ({ ...rest, privateJwk: privateJwk.reveal() }))).toEqual([{ ...record.keys[0], privateJwk: 'private-key-EXAMPLE' }]);
     if (persists) expect(searchTree(dir.path, collectCanaries([], { more: ['private-key-EXAMPLE'] }))).toEqual([]);
+    if (persists) {
+      const file = (name: string): string => `${dir.path}/workloads/${name}.jwe`;
+      expect(decodeProtectedHeader(readFileSync(file('work'), 'utf8'))).toMatchObject({ kind: 'workload', name: 'work', digest: 'key-digest-1' });
+      copyFileSync(file('work'), file('other'));
+      await expect(store.read(other)).rejects.toMatchObject({ code: 'vault_corrupt' });
+      await store.remove(other);
+    }
     await vault.remove(work);
     expect(await store.read(work)).not.toBeNull();
     await vault.save(grantOf(1));

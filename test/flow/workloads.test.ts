@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
+import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { decodeAssertion, initWorkload, registerKeys, workloadToml } from '../support/workload-rig.ts';
@@ -114,6 +115,30 @@ describe('a workload', () => {
     await vk.config(workloadToml('backup', issuer.url, 'scopes = ["read"]').replace('backup-client', 'another-client'));
     await vk.api('POST', '/v1/reload');
     expect((await token('backup')).body).toMatchObject({ code: 'workload_key_required', detail: expect.stringContaining('another issuer or client') });
+  });
+
+  it('is decided on anew where policy or profile changed while its token was fetched', async () => {
+    const hostile = await startHostileIssuer({ workloads: true });
+    try {
+      await start(workloadToml('backup', hostile.url, 'scopes = ["read"]'));
+      await initWorkload(vk, hostile.issuer, 'backup');
+      const slowly = async (change: () => Promise<unknown>) => {
+        const before = hostile.requestsTo('token').length;
+        hostile.fault('token', faults.delay(400));
+        const waiting = token('backup', { force: true });
+        await expect.poll(() => hostile.requestsTo('token').length).toBeGreaterThan(before);
+        await change();
+        await vk.api('POST', '/v1/reload');
+        return (await waiting).body;
+      };
+      expect(await slowly(async () => undefined)).toMatchObject({ profile: 'backup', access_token: expect.any(String) });
+      expect(await slowly(() => vk.policy('admin', 'v = 1\n[[rules]]\nname = "none"\ndecide = "deny"'))).toMatchObject({ code: 'policy_denied', reason: 'admin/none' });
+      await vk.policy('admin', 'v = 1\n[[rules]]\nname = "all"\ndecide = "allow"');
+      await vk.api('POST', '/v1/reload');
+      expect(await slowly(() => vk.config(profileToml('backup', hostile.url)))).toMatchObject({ code: 'workload_flow_for_human' });
+    } finally {
+      await hostile.close();
+    }
   });
 
   it('is decided on like everybody, as what it is: client_credentials', async () => {

@@ -8,7 +8,7 @@ export function pickProfile(config: Config, name: string | undefined, resource: 
   if (name !== undefined) {
     const parsed = parseProfileName(name);
     const profile = parsed === null ? undefined : config.profiles.get(parsed);
-    if (parsed !== null && config.workloads.has(parsed)) throw isWorkload(parsed);
+    if (profile === undefined && parsed !== null && config.workloads.has(parsed)) throw isWorkload(parsed);
     if (profile === undefined) throw new BrokerError('unknown_profile', `there is no profile of this name; ${whatThereIs(config)}`);
     return profile;
   }

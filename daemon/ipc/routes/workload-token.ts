@@ -42,9 +42,10 @@ export function workloadRequestOf(workload: Workload, { scopes, resource }: Pick
 export async function workloadToken(broker: Broker, ask: Ask): Promise<Encoded> {
   const body = ask.body as Body; // parsed by this method's schema
   const workload = pickWorkload(broker.config.current(), body.profile);
-  const asked = needOf(body, workload, broker.clock.boottimeMs());
+  const askedMs = broker.clock.boottimeMs();
+  const asked = needOf(body, workload, askedMs);
   try {
-    return await answer(broker, ask, workload, asked);
+    return await answer(broker, ask, askedMs);
   } catch (cause) {
     if (!(cause instanceof BrokerError) || !NOTED.includes(cause.code)) throw cause;
     await broker.audit.append({
@@ -65,12 +66,14 @@ const claim = (body: Body): Readonly<Record<string, unknown>> => {
   return claimed === null ? {} : { claimed };
 };
 
-async function answer(broker: Broker, ask: Ask, workload: Workload, asked: TokenNeed): Promise<Encoded> {
+async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encoded> {
   const body = ask.body as Body; // parsed by this method's schema
   const waitMs = (body.wait_s ?? DEFAULT_WAIT_S) * 1000;
   /** Which rule a person's word answered, and by which consent. */
   const consents = new Map<string, string>();
   for (let round = 0; round < ROUNDS; round += 1) {
+    const workload = pickWorkload(broker.config.current(), body.profile);
+    const asked = needOf(body, workload, askedMs);
     const denied = builtInDenial(broker, ask.caller);
     if (denied !== null) refuse({ kind: 'deny', decision: denied }, workload);
     await broker.lifecycle.ensureOpen();
@@ -95,7 +98,7 @@ async function answer(broker: Broker, ask: Ask, workload: Workload, asked: Token
     stillSame(broker, ask, workload);
     return encodeWorkloadToken(workload.name, served.token, served.source, rule, instantOf(broker.clock));
   }
-  throw new BrokerError('deadline_exceeded', `policy or profile of workload ${workload.name} changed again and again meanwhile`, { retryAfterS: 1 });
+  throw new BrokerError('deadline_exceeded', `policy or profile of workload ${body.profile} changed again and again meanwhile`, { retryAfterS: 1 });
 }
 
 /** Only to the program that was looked at (IP-07). */

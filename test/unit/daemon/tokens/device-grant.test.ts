@@ -42,6 +42,18 @@ describe('[DG-10] a device sign-in', () => {
     await expect(long.get(someProfile())).rejects.toMatchObject({ facts: { reason: 'session_limit' } });
   });
 
+  it('counts the use by callers, and no refresh that nobody asked for', async () => {
+    const { clock, issuer, ahead, get, profile } = await rig('device_code', { keepAliveS: 86_400 });
+    void ahead.run();
+    expect(await get(profile)).toMatchObject({ source: 'cache' });
+    for (let passed = 0; passed < 8 * HOUR; passed += 30_000) await clock.advance(30_000);
+    const sent = issuer.refreshes.length;
+    expect(sent).toBeGreaterThan(10);
+    for (let passed = 0; passed < 2 * HOUR; passed += 30_000) await clock.advance(30_000);
+    expect(issuer.refreshes.length).toBeLessThan(sent + 2);
+    await expect(get(profile)).rejects.toMatchObject({ facts: { reason: 'session_limit' } });
+  });
+
   it('serves no profile that is for PKCE alone, not from the cache either', async () => {
     const { get, source, profile } = await rig('device_code', { flow: 'pkce' });
     await expect(get(profile)).rejects.toMatchObject({ code: 'login_required', facts: { reason: 'flow' } });
