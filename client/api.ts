@@ -11,6 +11,7 @@ import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../share
 import type {
   EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
+import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
 
@@ -52,6 +53,11 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     setApprovalPin: (request: ApprovalPinRequest, signal?: AbortSignal) => call<OkReply>('POST', '/v1/approval-pin', request, { signal, timeoutMs: 40_000 }),
     checkPolicy: (request: PolicyCheckRequest, signal?: AbortSignal) => call<PolicyCheckReply>('POST', '/v1/policy/check', request, { signal }),
     explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
+    workloadToken: (request: WorkloadTokenRequest, signal?: AbortSignal) =>
+      call<WorkloadTokenReply>('POST', '/v1/workload-tokens', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
+    workloads: (signal?: AbortSignal) => call<WorkloadsReply>('GET', '/v1/workloads', null, { signal }),
+    changeWorkloadKeys: (profile: string, request: WorkloadKeysRequest, signal?: AbortSignal) => call<WorkloadKeysReply>('POST', `/v1/workloads/${name(profile)}/keys`, request, { signal }),
+    removeWorkload: (profile: string, signal?: AbortSignal) => call<WorkloadRemoveReply>('DELETE', `/v1/workloads/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
     panic: (signal?: AbortSignal) => call<PanicReply>('POST', '/v1/panic', null, { signal, timeoutMs: 25_000 }),

@@ -16,6 +16,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'whoami', summary: 'Show what the daemon sees of the program that asks, for rules about callers', load: () => import('./commands/whoami.ts') },
   { name: 'profiles', summary: 'List the profiles', load: () => import('./commands/profiles.ts') },
   { name: 'profile', summary: 'Add, show, choose or remove a profile', load: () => import('./commands/profile.ts') },
+  { name: 'workload', summary: 'Tokens for programs in their own name: keys, tokens, owners', load: () => import('./commands/workload.ts') },
   { name: 'approvals', summary: 'Show what waits for your word, and what you agreed to', load: () => import('./commands/approvals.ts') },
   { name: 'approve', summary: 'Agree, or refuse, that a program uses a profile', load: () => import('./commands/approve.ts') },
   { name: 'policy', summary: 'Check, explain, test or learn who may have which token', load: () => import('./commands/policy.ts') },

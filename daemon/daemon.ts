@@ -39,6 +39,9 @@ import { TokenSource } from './tokens/token-source.ts';
 import { Screen } from './screen.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
+import type { Assertions, WorkloadIssuer } from './core/workload.ts';
+import { WorkloadKeys } from './workloads/workload-keys.ts';
+import { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Everything outside the process. */
 export type Edges = {
@@ -57,7 +60,8 @@ export type Edges = {
   readonly vault: Vault;
   readonly lockout: LockoutMark;
   readonly audit: Audit;
-  readonly issuer: Issuer;
+  readonly issuer: Issuer & WorkloadIssuer;
+  readonly assertions: Assertions;
   readonly callers: Callers;
   readonly desktop: Desktop;
   readonly loginSessions: LoginSessions;
@@ -107,6 +111,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
+  const keys = new WorkloadKeys(edges);
+  const tokens = new WorkloadTokens({ ...edges, keys, circuits, fingerprints, isLocked });
   const metadata = new Metadata({ ...edges, book });
   const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
@@ -159,14 +165,14 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     onWrongPin: (pending, server) => void noteWrongPin({ audit }, { caller: server, request: null, approval: pending.id }).catch(unrecorded),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
+    ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, workloads: tokens, logins, justInTime, revocations, events, fingerprints,
     onPolicy: () => screen.follow(),
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
   const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
   const endSessions = new EndSessions({ ...edges, loopback, signal });
-  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints }), approvals, events, lifecycle };
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

@@ -19,6 +19,7 @@ import { cleanText } from './core/text.ts';
 import type { Edges } from './daemon.ts';
 import { createDesktop, PROGRAM_FOLDERS } from './desktop/desktop.ts';
 import { rootsProgram } from './desktop/root-owned.ts';
+import { createAssertions } from './federation/assertions.ts';
 import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
@@ -79,7 +80,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
         loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),

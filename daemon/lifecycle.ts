@@ -19,6 +19,7 @@ import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 import { within } from './within.ts';
+import type { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Nothing is issued from the first moment on; this long a lock waits to say that the key is forgotten too. */
 const LOCK_ANSWER_MS = 5_000;
@@ -33,6 +34,7 @@ export type LifecycleDeps = {
   readonly approvals: Pick<Approvals, 'forget'>;
   readonly book: Grants;
   readonly source: TokenSource;
+  readonly workloads: Pick<WorkloadTokens, 'forgetAll'>;
   readonly logins: Logins;
   readonly justInTime: Pick<JustInTime, 'end'>;
   readonly revocations: Revocations;
@@ -123,6 +125,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     endWishes: () => {
       approvals.forget(null);
       justInTime.end(null, 'panic');
+      deps.workloads.forgetAll();
       locksAsked += 1;
     },
     record: (caller, facts) => note('panic', caller, facts),
@@ -190,6 +193,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       gate.isLocked = true; // at once, whatever is under way
       approvals.forget(null);
       justInTime.end(null, 'locked');
+      deps.workloads.forgetAll();
       locksAsked += 1;
       // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
@@ -214,9 +218,12 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     }),
     async reload(caller): Promise<readonly ProfileName[]> {
       // Each by itself: a mistake in one file does not keep what the other says from coming into force.
+      const before = config.current();
       const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
+      // A yes to a person's profile is none to a workload that took its name, and the reverse.
+      for (const name of changed) if (before.workloads.has(name) !== config.current().workloads.has(name)) approvals.forget(name);
       await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
       events.emit('config_reloaded', null, changed.join(' '));
       await deps.onPolicy();
@@ -233,6 +240,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
         await layDownAuditKeys();
         await vault.erase();
+        deps.workloads.forgetAll();
         forget();
         await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
         return purged;

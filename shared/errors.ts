@@ -58,6 +58,15 @@ export const ERRORS = {
   file_too_new: row(422, EXIT.config, false, 'A file was written by a newer version', 'Install the newer valetkey again'),
   client_secret_required: row(422, EXIT.config, false, 'The issuer demands a client secret', 'Run: valetkey profile add … --client-secret-stdin'),
 
+  // Workloads.
+  human_flow_for_workload: row(409, EXIT.usage, false, 'The profile is a workload\'s, and nobody signs in to it', 'Run: valetkey workload token PROFILE'),
+  workload_flow_for_human: row(409, EXIT.usage, false, 'The profile is a person\'s, and no workload may use it', 'Run: valetkey token PROFILE'),
+  workload_key_required: row(409, EXIT.config, false, 'The workload has no key', 'Run: valetkey workload init PROFILE, and register the key that it prints'),
+  workload_key_conflict: row(409, EXIT.usage, false, 'The keys of the workload do not allow this step', 'Run: valetkey workload show PROFILE'),
+  workload_expired: row(403, EXIT.denied, false, 'The workload profile has expired', 'Whoever owns it sets another day in its expires'),
+  assertion_unavailable: row(503, EXIT.denied, true, 'The assertion of the workload cannot be read', 'Check the file or the command that is named in the profile'),
+  assertion_invalid: row(403, EXIT.denied, false, 'The assertion of the workload may not be used', 'Let whoever issues it name the issuer of the profile as its only audience'),
+
   // Sign-in.
   login_required: row(401, EXIT.loginRequired, false, 'A person has to sign in', 'Run: valetkey login PROFILE'),
   login_not_found: row(404, EXIT.loginRequired, false, 'There is no such sign-in in progress', 'Run: valetkey login PROFILE'),

@@ -9,6 +9,7 @@ import * as e from './explain-schemas.ts';
 import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
+import * as w from './workload-schemas.ts';
 
 export type Method = {
   readonly verb: 'GET' | 'POST' | 'DELETE';
@@ -47,6 +48,10 @@ export const METHODS = {
   revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),
   revokeApprovals: method('DELETE', '/v1/approvals', 'Take all consents back', null, approval.revokedApprovals),
   setApprovalPin: method('POST', '/v1/approval-pin', 'Set, change or remove the approval PIN', approval.approvalPinRequest, s.okReply, 30_000),
+  workloadToken: method('POST', '/v1/workload-tokens', 'An access token of a workload, in its own name', w.workloadTokenRequest, w.workloadTokenReply, 330_000),
+  workloads: method('GET', '/v1/workloads', 'The workloads: owners, keys, last use, and what to look at', null, w.workloadsReply),
+  changeWorkloadKeys: method('POST', '/v1/workloads/{profile}/keys', 'Make, activate or retire a key of a workload', w.workloadKeysRequest, w.workloadKeysReply),
+  removeWorkload: method('DELETE', '/v1/workloads/{profile}', 'Revoke the tokens of a workload, and forget its keys and profile', null, w.workloadRemoveReply, 40_000),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
   panic: method('POST', '/v1/panic', 'End every grant, revoke all tokens, and issue nothing until a person comes back', null, s.panicReply, 15_000),

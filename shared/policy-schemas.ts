@@ -37,8 +37,8 @@ export const policyExplainRequest = v.strictObject({
   /** A process of this user; without it and without `caller`, the one that asks. */
   pid: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4_194_304))),
   caller: v.optional(callerFacts),
-  /** Of the sign-in; default: that of the profile's grant. */
-  flow: v.optional(v.picklist(['authorization_code', 'device_code'])),
+  /** Default: that of the profile's grant, or of a workload. */
+  flow: v.optional(v.picklist(['authorization_code', 'device_code', 'client_credentials'])),
   signed_in_s: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(315_360_000))),
   /** Decides by this text in the place of that file. */
   draft: v.optional(draft),

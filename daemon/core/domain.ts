@@ -7,6 +7,7 @@ import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { Tier } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
 import type { BootSpan } from './time.ts';
+import type { Workload } from './workload.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
 export type FlowPreference = 'auto' | 'pkce' | 'device';
@@ -22,8 +23,8 @@ export type IssuerTraits = {
   readonly offlineScope: Scope | null;
   /** Added to every authorization request, e.g. access_type=offline, prompt=consent. */
   readonly authorizationParams: Readonly<Record<string, string>>;
-  /** `listed`: metadata must name S256; `asserted`: the issuer is known to support it and does not say so. */
-  readonly pkce: 'listed' | 'asserted';
+  /** `listed`: metadata must name S256; `asserted`: the issuer is known to support it and does not say so; `unused`: of a workload, for which nobody signs in. */
+  readonly pkce: 'listed' | 'asserted' | 'unused';
   readonly resourceStyle: ResourceStyle;
   /** What was asked for -> other names under which the issuer may grant it. */
   readonly scopeAliases: Readonly<Record<string, readonly string[]>>;
@@ -96,6 +97,7 @@ export type Config = {
   readonly file: string;
   readonly loadedAt: EpochMs;
   readonly profiles: ReadonlyMap<ProfileName, Profile>;
+  readonly workloads: ReadonlyMap<ProfileName, Workload>;
   /** Issuers for which the device flow is allowed; none unless listed. */
   readonly deviceIssuers: readonly string[];
   readonly vault: { readonly backend: 'auto' | 'keychain' | 'passphrase' | 'memory' };

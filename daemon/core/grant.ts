@@ -8,7 +8,8 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, Scope } from '../../shared/names.ts';
-import type { AccessToken, FlowKind, Grant, IssuerTraits, Profile } from './domain.ts';
+import type { AccessToken, Grant, IssuerTraits, Profile } from './domain.ts';
+import type { TokenFlow } from './policy-rules.ts';
 import type { TokenSet } from './ports.ts';
 import { spanFrom } from './time.ts';
 import type { Instant } from './time.ts';
@@ -37,7 +38,7 @@ export type TokenBounds = {
   readonly beyond: ((scopes: readonly Scope[]) => readonly Scope[]) | null;
   readonly maxTokenLifeS: number | null;
   readonly maxRemainingS: number | null;
-  readonly flows: readonly FlowKind[] | null;
+  readonly flows: readonly TokenFlow[] | null;
   readonly maxAgeS: number | null;
 };
 
@@ -144,7 +145,7 @@ export type Asked = {
 };
 
 /** Judges a token response against what was asked (TK-09). */
-export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: Instant): Accepted {
+export function acceptToken(set: TokenSet, asked: Asked, profile: Pick<Profile, 'name' | 'traits'>, at: Instant): Accepted {
   const { traits } = profile;
   if (set.withheld !== null) return { kind: 'discard', why: set.withheld, hint: null };
   // RFC 6749, section 5.1: expires_in is only RECOMMENDED; without a default of the preset its life is unknown.

@@ -4,6 +4,9 @@
  */
 import type { CallerClass, FlowKind } from './domain.ts';
 
+/** How a token comes to be: by a person's sign-in, or in a workload's own name (RFC 6749, section 4.4). */
+export type TokenFlow = FlowKind | 'client_credentials';
+
 /** How much harm a token can do; the later, the more. */
 export const TIERS = ['low', 'normal', 'high', 'privileged'] as const;
 export type Tier = (typeof TIERS)[number];
@@ -40,7 +43,7 @@ export type When = {
   readonly tenant: Patterns | null;
   readonly resource: Patterns | null;
   readonly scopes: { readonly any: Patterns | null; readonly all: Patterns | null; readonly none: Patterns | null } | null;
-  readonly flow: readonly FlowKind[] | null;
+  readonly flow: readonly TokenFlow[] | null;
   /** Seconds since the person signed in: more, or at most. */
   readonly signedInOverS: number | null;
   readonly signedInUnderS: number | null;
@@ -56,8 +59,8 @@ export type Ceiling = {
   readonly maxRemainingS: number | null;
   /** For how long the issuer may have made it. */
   readonly maxTokenLifeS: number | null;
-  /** By which flows the person may have signed in. */
-  readonly flows: readonly FlowKind[] | null;
+  /** By which flows it may have come. */
+  readonly flows: readonly TokenFlow[] | null;
   readonly acr: readonly string[] | null;
   /** How long ago, at most, the person signed in. */
   readonly maxAgeS: number | null;

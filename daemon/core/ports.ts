@@ -9,6 +9,7 @@ import type { Caller, Config, Grant, Profile, RefreshIntent, Revocation, Session
 import type { PolicyDocument, PolicyDocuments } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
 import type { Instant } from './time.ts';
+import type { WorkloadStore } from './workload.ts';
 
 export type Clock = {
   now(): EpochMs;
@@ -92,6 +93,8 @@ export type Vault = {
   readonly pins: ApprovalPins;
   /** The keys of the audit log, made where there were none. They end with lock() and erase(). */
   auditKeys(): Promise<AuditKeys>;
+  /** Apart from the grants: nothing that is kept there is found here (WL-01). */
+  workloads(): Promise<WorkloadStore>;
   /** Removes every sealed file and the key, for good. */
   erase(): Promise<void>;
 };
@@ -172,6 +175,7 @@ export type ConfigStore = {
   /** Writes the profile to the file, keeping what else stands there, and reloads. */
   add(name: ProfileName, table: ProfileTable): Promise<Profile>;
   remove(name: ProfileName): Promise<void>;
+  removeWorkload(name: ProfileName): Promise<void>;
   /** To register at the issuer, to the letter; `{port}` stands for any port. */
   redirectUris(profile: Profile): readonly string[];
   /** What to know before registering a client at an issuer of this kind. */
@@ -230,7 +234,8 @@ export type AuditEvent = {
   readonly event:
     | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
     | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
-    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged';
+    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged'
+    | 'workload_token_obtained' | 'workload_token_released' | 'workload_token_refused' | 'workload_token_revoked' | 'workload_key_changed' | 'workload_removed';
   readonly profile: ProfileName | null;
   readonly caller: Caller | null;
   readonly request: string | null;

@@ -2,9 +2,10 @@
  * From the domain to the wire. The only place that turns a Secret into bytes for a caller, and the only
  * secret that it knows of is an access token: nothing here takes a grant's refresh token.
  */
-import type { EpochMs, Scope } from '../../shared/names.ts';
+import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { ProfileView } from '../../shared/profile-schemas.ts';
 import type { GrantView, LogoutReply, TokenReply } from '../../shared/schemas.ts';
+import type { WorkloadTokenReply } from '../../shared/workload-schemas.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { expiryAsOf } from '../core/grant.ts';
 import { Unprinted } from '../core/secret.ts';
@@ -68,6 +69,14 @@ function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['so
     granted_beyond: [...token.beyond],
     rule,
   };
+}
+
+export function encodeWorkloadToken(profile: ProfileName, token: AccessToken, source: WorkloadTokenReply['source'], rule: string, at: Instant): Encoded {
+  const reply: WorkloadTokenReply = {
+    profile, access_token: token.value.reveal(), token_type: token.tokenType, expires_at: seconds(expiryAsOf(token, at)),
+    scope: joined(token.scopes), resource: token.resource, source, granted_beyond: [...token.beyond], rule,
+  };
+  return new Encoded(JSON.stringify(reply));
 }
 
 export function encodeGrant(grant: Grant): GrantView {

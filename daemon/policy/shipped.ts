@@ -44,8 +44,8 @@ export const SHIPPED: PolicyDocument = {
 export const TIER_CEILINGS: Readonly<Record<Tier, Ceiling>> = {
   low: NO_CEILING,
   normal: NO_CEILING,
-  // TK-02: five minutes. A working day since the person signed in. FC-07: never by a code that is typed elsewhere.
-  high: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code'], maxAgeS: 28_800 },
+  // TK-02: five minutes. A working day since the person signed in. FC-07: never by a code that is typed elsewhere. A workload signs in anew each time.
+  high: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 28_800 },
   // AU-08: just in time, for a quarter of an hour.
-  privileged: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code'], maxAgeS: 900 },
+  privileged: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 900 },
 };

@@ -4,9 +4,8 @@
  *
  * P1  deny > confirm each > confirm for a time, the shorter the stricter > confirm once > allow.
  */
-import type { FlowKind } from '../core/domain.ts';
 import { NO_CEILING } from '../core/policy-rules.ts';
-import type { Ceiling, Verdict } from '../core/policy-rules.ts';
+import type { Ceiling, TokenFlow, Verdict } from '../core/policy-rules.ts';
 import { compilePatterns } from './pattern.ts';
 import type { Matcher } from './pattern.ts';
 
@@ -33,7 +32,7 @@ export type Limits = {
   readonly maxRemainingS: number | null;
   readonly maxTokenLifeS: number | null;
   /** Empty: no flow is good enough. */
-  readonly flows: readonly FlowKind[] | null;
+  readonly flows: readonly TokenFlow[] | null;
   readonly acr: readonly string[] | null;
   readonly maxAgeS: number | null;
 };

@@ -102,7 +102,8 @@ export class Ahead {
     for (const grant of book.list()) {
       const profile = profiles.get(grant.profile);
       if (profile === undefined || grant.state.kind !== 'active') continue;
-      if (profile.keepAliveS !== null) this.#keepAlive(profile, grant, at);
+      // DG-10: nothing keeps a device sign-in alive but its use.
+      if (profile.keepAliveS !== null && grant.flow !== 'device_code') this.#keepAlive(profile, grant, at);
       const uses = grant.state.tokens.flatMap((token) => this.#uses.get(token) ?? []);
       // A refresh for one of them may end them all.
       const promisedMs = Math.max(...uses.map((use) => use.promisedMs));

@@ -9,7 +9,10 @@ import type { TokenBounds, TokenNeed } from '../core/grant.ts';
 import { resourceHolds, NO_LIMITS, scopeHolds } from '../policy/strictness.ts';
 import type { Limits } from '../policy/strictness.ts';
 
-export function withinLimits(profile: Profile, grant: Grant | null, need: TokenNeed, limits: Limits): TokenNeed {
+/** What of a profile, or a workload, the limits are laid over. */
+type Bounded = Pick<Profile, 'issuer' | 'scopes' | 'traits'>;
+
+export function withinLimits(profile: Bounded, grant: Grant | null, need: TokenNeed, limits: Limits): TokenNeed {
   if (limits === NO_LIMITS) return need;
   const rule = limits.by.join(', ');
   if (!resourceHolds(limits, need.resource)) throw tooMuch(`resource ${need.resource ?? 'none'}`, rule);
@@ -17,7 +20,7 @@ export function withinLimits(profile: Profile, grant: Grant | null, need: TokenN
   return { ...need, scopes, acrValues: acrWithin(need.acrValues, limits.acr, rule), bounds: boundsOf(profile, limits, rule) };
 }
 
-function scopesWithin(profile: Profile, grant: Grant | null, { scopes }: TokenNeed, limits: Limits, rule: string): TokenNeed['scopes'] {
+function scopesWithin(profile: Bounded, grant: Grant | null, { scopes }: TokenNeed, limits: Limits, rule: string): TokenNeed['scopes'] {
   const wanted = scopes ?? grant?.scopes ?? profile.scopes;
   const beyond = wanted.filter((scope) => !isHeld(profile, limits, scope));
   if (beyond.length === 0) return scopes;
@@ -42,11 +45,11 @@ function tooMuch(what: string, rule: string, hint: string | null = null): Broker
 }
 
 /** Also under the name that the issuer gives a scope that is allowed. */
-function isHeld({ traits: { scopeAliases } }: Profile, limits: Limits, scope: string): boolean {
+function isHeld({ traits: { scopeAliases } }: Bounded, limits: Limits, scope: string): boolean {
   return scopeHolds(limits, scope) || Object.entries(scopeAliases).some(([name, aliases]) => aliases.includes(scope) && scopeHolds(limits, name));
 }
 
-function boundsOf(profile: Profile, limits: Limits, rule: string): TokenBounds {
+function boundsOf(profile: Bounded, limits: Limits, rule: string): TokenBounds {
   return {
     rule,
     key: JSON.stringify([limits.scopes.map(({ patterns }) => patterns), limits.maxTokenLifeS, limits.maxRemainingS]),

@@ -18,7 +18,7 @@ import { afterFailure, NO_BACK_OFF } from './back-off.ts';
 import { Flight } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, refuseOutOfBounds, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseDeviceGrant, refuseLongLife, refuseMissingScopes, refuseOtherResource, refuseOutOfBounds, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps } from './refresh.ts';
@@ -37,6 +37,8 @@ const ROUNDS = 8;
 export class TokenSource {
   readonly #deps: SourceDeps;
   readonly #lines = new Map<ProfileName, Line>();
+  /** Of device sign-ins: when a caller last got a token. What is refreshed while nobody asks is no use of it. */
+  readonly #deviceUses = new Map<ProfileName, number>();
   #flying = 0;
   readonly #landed: (() => void)[] = [];
 
@@ -60,7 +62,7 @@ export class TokenSource {
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) return null;
     refuseLongLife(profile, token, need.bounds, at);
-    this.#deps.onServed(profile, token, need, at);
+    this.#noteServed(grant, profile, token, need, at);
     return { grant, token, source: 'cache' };
   }
 
@@ -134,8 +136,20 @@ export class TokenSource {
     const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
     if (!isStillThere || !servedAtBirth(token, need, profile.traits.scopeAliases)) return null;
     refuseLongLife(profile, token, need.bounds, at);
-    this.#deps.onServed(profile, token, need, at);
+    this.#noteServed(grant, profile, token, need, at);
     return { grant, token, source: 'refresh' };
+  }
+
+  #noteServed(grant: Grant, profile: Profile, token: AccessToken, need: TokenNeed, at: Instant): void {
+    if (grant.flow === 'device_code') this.#deviceUses.set(grant.profile, at.now);
+    this.#deps.onServed(profile, token, need, at);
+  }
+
+  /** Before this run it is known by its refreshes only. */
+  #deviceUsedMs({ profile, signedInAt, refreshedAt }: Grant): number {
+    const usedMs = Math.max(signedInAt, this.#deviceUses.get(profile) ?? refreshedAt ?? 0);
+    this.#deviceUses.set(profile, usedMs);
+    return usedMs;
   }
 
   /** The grant, if a token can come of it at all; else throws why not. */
@@ -146,6 +160,7 @@ export class TokenSource {
     if (grant === null) throw loginRequired(profile, book.absence(profile.name));
     if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
     if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
+    if (grant.flow === 'device_code') refuseDeviceGrant(profile, this.#deviceUsedMs(grant), at);
     refuseMissingScopes(profile, grant, need);
     refuseOtherResource(profile, grant, need.resource);
     const { identity } = grant;

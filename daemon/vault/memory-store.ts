@@ -4,6 +4,7 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
+import type { WorkloadRecord } from '../core/workload.ts';
 import type { PinRecord } from './approval-pin.ts';
 import { newSeed, SealedAuditKeys } from './audit-keys.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
@@ -24,6 +25,7 @@ export function createMemoryStore(): MemoryStore {
   const intents = new Map<ProfileName, RefreshIntent>();
   const revocations = new Map<string, Revocation>();
   const secrets = new Map<ProfileName, ClientSecret>();
+  const workloads = new Map<ProfileName, WorkloadRecord>();
   let auditKeys: SealedAuditKeys | null = null;
   let pin: PinRecord | null = null;
   return {
@@ -52,6 +54,11 @@ export function createMemoryStore(): MemoryStore {
     saveClientSecret: async (profile, digest, secret) => void secrets.set(profile, { digest, secret }),
     removeClientSecret: async (profile) => void secrets.delete(profile),
     auditKeys: async () => (auditKeys ??= new SealedAuditKeys({ seed: newSeed(), last: null }, null)),
+    workloads: {
+      read: async (profile) => workloads.get(profile) ?? null,
+      save: async (record) => void workloads.set(record.profile, record),
+      remove: async (profile) => void workloads.delete(profile),
+    },
     approvalPin: async () => pin,
     saveApprovalPin: async (record) => {
       pin = record;
@@ -65,10 +72,11 @@ export function createMemoryStore(): MemoryStore {
       for (const revocation of revocations.values()) await store.saveRevocation(revocation);
       for (const [profile, { digest, secret }] of secrets) await store.saveClientSecret(profile, digest, secret);
       if (pin !== null) await store.saveApprovalPin(pin);
+      for (const record of workloads.values()) await store.workloads.save(record);
       if (auditKeys !== null) await store.takeAuditKeys(auditKeys.kept);
     },
     clear() {
-      for (const map of [grants, intents, revocations, secrets]) map.clear();
+      for (const map of [grants, intents, revocations, secrets, workloads]) map.clear();
       // Whoever still signs with them may, until the new vault's are taken up: they are the same.
       auditKeys = null;
       pin = null;

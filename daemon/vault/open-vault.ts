@@ -173,6 +173,7 @@ class BrokerVault implements Vault {
   readonly saveClientSecret: Vault['saveClientSecret'] = async (profile, digest, secret) => (await this.#store()).saveClientSecret(profile, digest, secret);
   readonly removeClientSecret: Vault['removeClientSecret'] = async (profile) => (await this.#store()).removeClientSecret(profile);
   readonly auditKeys: Vault['auditKeys'] = async () => (await this.#store()).auditKeys();
+  readonly workloads: Vault['workloads'] = async () => (await this.#store()).workloads;
   /** V7: the store that waits for the answer of this profile's refresh. */
   #refreshing(profile: ProfileName): Store | null {
     return [this.#sealed, this.#memory].find((store) => store?.isRefreshing(profile) === true) ?? null;

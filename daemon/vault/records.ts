@@ -5,6 +5,7 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
+import type { WorkloadRecord } from '../core/workload.ts';
 import type { PinRecord } from './approval-pin.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
 import type { Binding } from './seal.ts';
@@ -100,6 +101,16 @@ export function encodePin(record: PinRecord): Uint8Array {
 
 export function decodePin(bytes: Uint8Array): PinRecord | null {
   return parse(bytes, 'pin') as PinRecord | null;
+}
+
+export function encodeWorkload(record: WorkloadRecord): Uint8Array {
+  const clear: Clear<WorkloadRecord> = { ...record, keys: record.keys.map((key) => ({ ...key, privateJwk: key.privateJwk.reveal() })) };
+  return Buffer.from(JSON.stringify(clear));
+}
+
+export function decodeWorkload(bytes: Uint8Array): WorkloadRecord | null {
+  const clear = parse(bytes, 'keys') as Clear<WorkloadRecord> | null;
+  return clear === null ? null : { ...clear, keys: clear.keys.map((key) => ({ ...key, privateJwk: new Secret(key.privateJwk) })) };
 }
 
 /** The floors as they are kept, and the boot in which they were written; null: not known. */

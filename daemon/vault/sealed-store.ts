@@ -25,6 +25,7 @@ import { assertFileName, SealedFolder } from './sealed-folder.ts';
 import type { Decode } from './sealed-folder.ts';
 import type { Store } from './store.ts';
 import { Turns } from './turns.ts';
+import { WorkloadFiles } from './workload-files.ts';
 
 /** Beside client secrets, under a name that no profile has. */
 const AUDIT_KEYS = '_audit';
@@ -39,6 +40,7 @@ export class SealedStore implements Store {
   readonly #grants: GrantFiles;
   readonly #pin: PinFile;
   readonly #floors: Floors;
+  readonly workloads: WorkloadFiles;
   readonly #turns = new Turns();
   /** Generations that are on the disk. */
   readonly #saved = new Map<ProfileName, number>();
@@ -56,6 +58,7 @@ export class SealedStore implements Store {
     this.#log = deps.log;
     this.#floors = floors;
     this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
+    this.workloads = new WorkloadFiles(folder('workloads'), vault, this.#turns, () => this.#open());
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
     this.#pin = new PinFile({ folder: this.#folders.secrets, vault, turns: this.#turns, openKey: () => this.#open() });
   }
@@ -294,7 +297,7 @@ export class SealedStore implements Store {
 export function eraseFolders(stateDir: string): Promise<void> {
   return onDisk(stateDir, async () => {
     if ((await listDir(stateDir)).length === 0) return;
-    for (const name of FOLDERS) await rm(join(stateDir, name), { recursive: true, force: true });
+    for (const name of [...FOLDERS, 'workloads']) await rm(join(stateDir, name), { recursive: true, force: true });
     await syncDir(stateDir);
   });
 }

@@ -1,5 +1,6 @@
 /** What every vault does, wherever it keeps its key: memory, passphrase, and a real gnome-keyring. */
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { decodeProtectedHeader } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Revocation } from '../../daemon/core/domain.ts';
 import type { Vault, VaultStatus } from '../../daemon/core/ports.ts';
@@ -34,6 +35,7 @@ const METHODS: Readonly<Record<string, (vault: Vault) => Promise<unknown>>> = {
   approvalPin: (vault) => vault.pins.isSet(),
   saveClientSecret: (vault) => vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE')),
   removeClientSecret: (vault) => vault.removeClientSecret(work),
+  workloads: (vault) => vault.workloads(),
 };
 
 const obstacle = keyringObstacle();
@@ -94,6 +96,43 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     await vault.remove(work);
     await vault.remove(work);
     expect((await vault.grants()).grants.map(({ grant, intent }) => [grant.profile, intent])).toEqual([[other, null]]);
+  });
+
+  it.skipIf(skipped)('[WL-01] keeps workloads apart from the grants, under names that both may have', async () => {
+    const record = { profile: work, digest: 'key-digest-1', keys: [{ kid: 'k1', alg: 'ES256', publicJwk: { kty: 'EC' }, privateJwk: new Secret('private-key-EXAMPLE'), state: 'active', madeAt: T0 }], lastUsedAt: null } as const;
+    const store = await vault.workloads();
+    // Also where there never was one.
+    await store.remove(work);
+    expect(await store.read(work)).toBeNull();
+    await vault.save(grantOf(1));
+    await store.save(record);
+    const found = await (await vault.workloads()).read(work);
+    expect(found?.keys.map(({ privateJwk, ...rest }) => ({ ...rest, privateJwk: privateJwk.reveal() }))).toEqual([{ ...record.keys[0], privateJwk: 'private-key-EXAMPLE' }]);
+    if (persists) expect(searchTree(dir.path, collectCanaries([], { more: ['private-key-EXAMPLE'] }))).toEqual([]);
+    if (persists) {
+      const file = (name: string): string => `${dir.path}/workloads/${name}.jwe`;
+      expect(decodeProtectedHeader(readFileSync(file('work'), 'utf8'))).toMatchObject({ kind: 'workload', name: 'work', digest: 'key-digest-1' });
+      copyFileSync(file('work'), file('other'));
+      await expect(store.read(other)).rejects.toMatchObject({ code: 'vault_corrupt' });
+      await store.remove(other);
+    }
+    await vault.remove(work);
+    expect(await store.read(work)).not.toBeNull();
+    await vault.save(grantOf(1));
+    await store.remove(work);
+    expect(await store.read(work)).toBeNull();
+    expect((await only())?.grant.profile).toBe(work);
+    await store.save(record);
+    if (persists) {
+      await vault.lock();
+      await expect(store.read(work)).rejects.toMatchObject({ code: 'vault_locked' });
+      await expect(store.save(record)).rejects.toMatchObject({ code: 'vault_locked' });
+      await expect(store.remove(work)).rejects.toMatchObject({ code: 'vault_locked' });
+      vault = await open();
+      expect((await (await vault.workloads()).read(work))?.keys.length).toBe(1);
+    }
+    await vault.erase();
+    if (persists) expect(existsSync(`${dir.path}/workloads`)).toBe(false);
   });
 
   it.skipIf(skipped)('writes in the order in which it was asked', async () => {

@@ -2,6 +2,7 @@
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Origin, Profile, SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Desktop } from '../../daemon/core/ports.ts';
+import type { Workload } from '../../daemon/core/workload.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { Instant } from '../../daemon/core/time.ts';
 
@@ -26,6 +27,14 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
     name: profileName('work'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', clientAuth: 'none',
     scopes: scopes('openid api'), resource: null, flow: 'auto', browser: null, caFile: null, caPem: null, proxy: null,
     allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, tier: 'normal', redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
+  };
+}
+
+export function someWorkload(over: Partial<Workload> = {}): Workload {
+  return {
+    name: profileName('backup'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'backup-EXAMPLE', scopes: scopes('read'), resource: null, tier: 'normal', maxTokenLifeS: null,
+    caFile: null, caPem: null, proxy: null, allowLoopbackHttp: false, endpoints: null, traits: someTraits({ pkce: 'unused' }), digest: 'digest-w', auth: { kind: 'private_key_jwt' }, keyDigest: 'key-digest-w',
+    owner: 'team EXAMPLE', purpose: 'a test', expiresAt: null, ...over,
   };
 }
 

@@ -15,6 +15,7 @@ import type { Callers, Clock } from '../../daemon/core/ports.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
 import type { Daemon, Edges } from '../../daemon/daemon.ts';
+import { createAssertions } from '../../daemon/federation/assertions.ts';
 import { createIssuer } from '../../daemon/issuer/issuer.ts';
 import { createLoopback } from '../../daemon/loopback/loopback.ts';
 import { createClock } from '../../daemon/platform/clock.ts';
@@ -116,7 +117,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, desktop: someDesktop(), peerOf, pinOf, issuer, isBrokerForwarded: async () => false,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, desktop: someDesktop(), peerOf, pinOf, issuer, assertions: createAssertions({ clock, home: root, uid }), isBrokerForwarded: async () => false,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       loginSessions: { watch: async () => undefined },

@@ -18,7 +18,7 @@ const duration = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhd]$/, 'a duration 
 const oneOrMore = <const S extends v.GenericSchema<string, string>>(schema: S) => v.union([schema, v.pipe(v.array(schema), v.minLength(1), v.maxLength(256))]);
 const patterns = oneOrMore(clean(PATTERN_MAX));
 const paths = oneOrMore(v.pipe(v.string(), v.maxLength(4096), v.regex(/^[/*][^\p{Cc}]*$/u, 'an absolute path')));
-const flow = v.picklist(['authorization_code', 'device_code']);
+const flow = v.picklist(['authorization_code', 'device_code', 'client_credentials']);
 const scopePatterns = v.pipe(v.array(v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'scopes (RFC 6749, section 3.3), in which * stands for anything'))), v.minLength(1), v.maxLength(256));
 const tier = v.picklist(['low', 'normal', 'high', 'privileged']);
 

@@ -5,6 +5,7 @@ import type { Caller } from '../../core/domain.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
+import type { Assertions, WorkloadIssuer } from '../../core/workload.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { EndSessions } from '../../flows/end-session.ts';
 import type { Logins } from '../../flows/logins.ts';
@@ -13,6 +14,8 @@ import type { JustInTime } from '../../tokens/just-in-time.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
+import type { WorkloadKeys } from '../../workloads/workload-keys.ts';
+import type { WorkloadTokens } from '../../workloads/workload-tokens.ts';
 import type { Releases } from './releases.ts';
 
 /** What the routes work with. The daemon's composition root fills it. */
@@ -29,6 +32,7 @@ export type Broker = {
   readonly endSessions: Pick<EndSessions, 'start'>;
   readonly revocations: Revocations;
   readonly releases: Releases;
+  readonly workloads: Workloads;
   readonly approvals: Approvals;
   readonly desktop: Desktop;
   readonly vault: Vault;
@@ -44,6 +48,15 @@ export type Broker = {
 
 /** The user's own lock; everything was ended; the screen is locked, or nobody can tell, and policy asks for it. */
 export type Shut = 'user-lock' | 'panic' | 'screen-lock' | 'screen-unheard';
+
+/** What is there for workloads alone. */
+export type Workloads = {
+  readonly tokens: WorkloadTokens;
+  readonly keys: WorkloadKeys;
+  readonly releases: Releases;
+  readonly issuer: Pick<WorkloadIssuer, 'revokeWorkloadToken'>;
+  readonly assertions: Assertions;
+};
 
 export type Policies = {
   readonly files: PolicyFiles;

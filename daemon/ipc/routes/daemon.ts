@@ -12,6 +12,8 @@ import type { Broker } from './broker.ts';
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 /** TK-02 as decided: longer-lived tokens are handed out, and warned of. */
 const LONG_LIVED_MS = 3_600_000;
+/** DG-10: what the device flow brings in should live no longer than this; only the issuer can shorten it. */
+const DEVICE_LONG_LIVED_MS = 600_000;
 /** A working day ahead, and less for sign-ins that are short themselves. */
 const SOON_MS = 28_800_000;
 
@@ -87,11 +89,18 @@ function grantWarnings(broker: Broker, caller: Caller): readonly string[] {
     const long = grant.state.tokens.find((t) => t.expiresAt - t.obtainedAt > LONG_LIVED_MS);
     return [
       ...(long === undefined ? [] : [`${grant.profile}: the issuer's access tokens live ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 60 is long for a token that leaves the daemon`]),
+      ...deviceWarnings(grant),
       ...notGranted(broker, grant, caller),
       ...endingSoon(broker, grant),
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
   });
+}
+
+function deviceWarnings({ profile, flow, state }: Grant): readonly string[] {
+  if (flow !== 'device_code' || state.kind !== 'active') return [];
+  const long = state.tokens.find((t) => t.expiresAt - t.obtainedAt > DEVICE_LONG_LIVED_MS);
+  return long === undefined ? [] : [`${profile}: signed in by the device flow, with access tokens of ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 10 is long for that. Where a browser is, run: valetkey login ${profile}`];
 }
 
 /** TK-10: the end of a sign-in that the issuer named, where it is near enough to plan for. */

@@ -7,7 +7,7 @@ import type { Ask } from '../dispatch.ts';
 import { signOut } from '../../tokens/sign-out.ts';
 import { encodeGrant, encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
-import { pickProfile } from './pick-profile.ts';
+import { isWorkload, pickProfile } from './pick-profile.ts';
 
 export async function grants(broker: Broker): Promise<GrantsReply> {
   await broker.lifecycle.ensureOpen();
@@ -19,6 +19,7 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
   await broker.lifecycle.ensureOpen();
   const name = parseProfileName(ask.params['profile'] ?? '');
   const profile = name === null ? undefined : broker.config.current().profiles.get(name);
+  if (name !== null && broker.config.current().workloads.has(name) && broker.book.get(name) === null) throw isWorkload(name);
   if (name === null || (profile === undefined && broker.book.get(name) === null)) {
     throw new BrokerError('unknown_profile', 'there is neither a profile nor a grant of this name');
   }

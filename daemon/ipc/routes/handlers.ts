@@ -13,6 +13,8 @@ import { checkPolicy, explainPolicy } from './policy.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
+import { workloadToken } from './workload-token.ts';
+import { changeWorkloadKeys, removeWorkload, workloads } from './workloads.ts';
 
 const openApiModule = later(() => import('../openapi.ts'));
 
@@ -28,6 +30,7 @@ export function createHandlers(broker: Broker): Handlers {
     approvals: on(approvals), answerApproval: on(answerApproval), grantApproval: here(grantApproval), revokeApproval: here(revokeApproval),
     revokeApprovals: here(revokeApprovals), setApprovalPin: here(setApprovalPin),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
+    workloadToken: on(workloadToken), workloads: on(workloads), changeWorkloadKeys: here(changeWorkloadKeys), removeWorkload: here(removeWorkload),
     lock: on(lock), unlock: here(unlock), panic: on(panic), status: on(status), whoami: on(whoami), reload: here(reload), shutdown: here(shutdown), purge: here(purge),
     audit: on(audit), trace: on(trace),
     events: on(events),

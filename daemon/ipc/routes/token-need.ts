@@ -14,7 +14,7 @@ export type Wanted = {
 
 const DEFAULT_MIN_TTL_S = 60;
 
-export function needOf(body: Wanted, profile: Profile, nowMs: number): TokenNeed {
+export function needOf(body: Wanted, profile: Pick<Profile, 'resource'>, nowMs: number): TokenNeed {
   return {
     scopes: body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes,
     resource: body.resource ?? profile.resource,

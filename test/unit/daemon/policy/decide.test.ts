@@ -172,8 +172,8 @@ describe('the policy that ships', () => {
   });
 
   it('[SU-02] holds the high tiers to short tokens, to PKCE and to a sign-in of today', () => {
-    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'high' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code'], maxAgeS: 28_800 });
-    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'privileged' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code'], maxAgeS: 900 });
+    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'high' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 28_800 });
+    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'privileged' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 900 });
   });
 
   it('gives a higher tier never more than a lower one', () => {
