@@ -8,12 +8,14 @@ import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
+import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Consent } from './flows/consent.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
+import { StepUpTries } from './flows/step-up.ts';
 import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
@@ -29,6 +31,7 @@ import { Circuits } from './tokens/circuit.ts';
 import { Grants } from './tokens/grant-book.ts';
 import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
+import { withAct } from './tokens/session.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
@@ -110,6 +113,8 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
+    tries: new StepUpTries(clock),
+    amend: (profile, change) => source.amend(profile, (grant) => withAct(change(grant), instantOf(clock))),
     isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
     onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),

@@ -6,7 +6,7 @@ import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { Tier } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
-import type { BootSpan } from './time.ts';
+import type { BootSpan, Moment } from './time.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
 export type FlowPreference = 'auto' | 'pkce' | 'device';
@@ -152,11 +152,19 @@ export type AccessToken = {
   readonly byDefault: boolean;
   readonly resource: string | null;
   readonly acr: string | null;
+  readonly amr: readonly string[];
+  /** When the person last proved who they are, as the issuer says, in seconds; null where it does not. */
+  readonly authTime: number | null;
+  /** Of a sign-in beside the grant's own (RFC 9470): it serves only who asks for more than that has, and has no successor. */
+  readonly isStepUp: boolean;
   readonly obtainedAt: EpochMs;
   readonly expiresAt: EpochMs;
   /** Its life by the clock that never jumps; null where it was not recorded. */
   readonly life: BootSpan | null;
 };
+
+/** Of a person (SU-03): when they signed in, and when they last took part: a sign-in, a step-up, an approval. */
+export type Session = { readonly startedAt: Moment; readonly lastActAt: Moment };
 
 export type GrantState =
   | { readonly kind: 'active'; readonly refreshToken: Secret | null; readonly tokens: readonly AccessToken[] }
@@ -177,6 +185,8 @@ export type Grant = {
   /** Null where the issuer gave no ID token. */
   readonly identity: Identity | null;
   readonly signedInAt: EpochMs;
+  /** By both clocks; null where no person takes part. */
+  readonly session: Session | null;
   readonly refreshedAt: EpochMs | null;
   /** When the refresh token ends unless it is used before (refresh_token_timeout); null: the issuer does not say. */
   readonly refreshTokenExpiresAt: EpochMs | null;

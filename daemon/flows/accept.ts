@@ -6,9 +6,9 @@
 import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Identity } from '../core/domain.ts';
 import { BrokerError, discardedAnswer } from '../core/errors.ts';
-import { acceptToken, endsSaid } from '../core/grant.ts';
+import { acceptToken, endsSaid, proofOf } from '../core/grant.ts';
 import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
-import { instantOf } from '../core/time.ts';
+import { instantOf, momentOf } from '../core/time.ts';
 import type { Login } from './login.ts';
 
 export type AcceptDeps = {
@@ -35,7 +35,7 @@ async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, se
   login.abort.signal.throwIfAborted();
   const at = instantOf(clock);
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
-  const asked = { scopes: [...scopes, ...offline], byDefault: true, resource: profile.resource, acr: set.identity?.acr ?? null };
+  const asked = { scopes: [...scopes, ...offline], byDefault: true, resource: profile.resource, isStepUp: false, proof: proofOf(set.identity) };
   const accepted = acceptToken(set, asked, profile, at);
   if (accepted.kind === 'discard') {
     throw discardedAnswer(profile, accepted);
@@ -45,7 +45,7 @@ async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, se
   const grant: Grant = {
     profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
     generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),
-    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), refreshedAt: null, rotates: null, ...endsSaid(set, at, null),
+    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), session: { startedAt: momentOf(at), lastActAt: momentOf(at) }, refreshedAt: null, rotates: null, ...endsSaid(set, at, null),
     state: { kind: 'active', refreshToken: set.refreshToken, tokens: [accepted.token] },
   };
   await book.commit(grant, null);

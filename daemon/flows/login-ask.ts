@@ -5,9 +5,11 @@ import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Loopback } from '../core/loopback-port.ts';
 import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
 import type { Policy } from '../policy/decide.ts';
+import type { StepUpDeps } from './accept-step-up.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
 import type { StartLimit } from './start-limit.ts';
+import type { StepUpTries } from './step-up.ts';
 
 export type LoginAsk = {
   readonly profile: Profile;
@@ -16,6 +18,8 @@ export type LoginAsk = {
   readonly scopes: readonly Scope[] | null;
   readonly loginHint: string | null;
   readonly stepUp: StepUp;
+  /** A step-up: one token beside the grant, which stays as it is. */
+  readonly isBeside: boolean;
   readonly consent: { readonly challenge: string; readonly code: string } | null;
 };
 
@@ -37,6 +41,8 @@ export type StartDeps = {
   readonly uid: number;
   readonly machine: string;
   readonly starts: StartLimit;
+  readonly tries: StepUpTries;
+  readonly amend: StepUpDeps['amend'];
   /** The user's own lock. */
   readonly isLocked: () => boolean;
   /** Revokes tokens that nobody will hold. */

@@ -27,6 +27,10 @@ export type LoginFacts = {
   readonly reason: string;
   readonly owner: Caller;
   readonly scopes: readonly Scope[];
+  /** Nobody named them: its token serves whoever names none. */
+  readonly byDefault: boolean;
+  /** What it is for; a sign-in has the empty one. */
+  readonly purpose: string;
   readonly expiresAt: EpochMs;
 };
 

@@ -2,7 +2,7 @@
  * Starts one login: chooses the flow, claims what it needs, and lets it run. A refusal that needs no
  * network is given without any (FC-07, FC-11).
  */
-import type { EpochMs, LoginId } from '../../shared/names.ts';
+import type { EpochMs, LoginId, Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Caller, Identity, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
@@ -18,6 +18,7 @@ import { failureOf } from './outcome-error.ts';
 import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
 import { standingOf, stepUpWithin } from './standing.ts';
+import { purposeOf, stepUpScopes } from './step-up.ts';
 
 /** design.md, section 7: five minutes end it and free the port. */
 export const LOGIN_LIFE_MS = 300_000;
@@ -25,10 +26,11 @@ export const LOGIN_LIFE_MS = 300_000;
 /** @param signal - ends the start: the daemon stops, locks, or the profile is logged out */
 export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller, signal: AbortSignal): Promise<Login> {
   const { profile } = wish;
+  const isAgain = wish.isBeside && deps.tries.next(profile, purposeOf(wish));
   const policy = deps.policy();
   const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
   const standing = standingOf(policy, deps.config(), profile, subject, wish.scopes ?? profile.scopes);
-  const ask: LoginAsk = { ...wish, stepUp: stepUpWithin(wish.stepUp, standing.limits) };
+  const ask: LoginAsk = { ...wish, stepUp: stepUpWithin({ ...wish.stepUp, isBeside: wish.isBeside, isAgain }, standing.limits) };
   const facts = await deps.callers.session(caller);
   const first = chooserInput(standing, profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
   await refuseIfRefused(deps, first, profile, caller, standing.rule);
@@ -95,13 +97,19 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({
     id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: choice.reason,
-    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
+    owner: caller, scopes: scopesOf(deps, ask), byDefault: ask.scopes === null, purpose: purposeOf(ask), expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
   });
   const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask);
   signal.throwIfAborted();
   deps.onStarted(login);
   login.settled = settle(deps, login, run);
   return login;
+}
+
+/** Of a step-up: within those of the grant, which was there a moment ago. */
+function scopesOf({ book }: StartDeps, { profile, scopes, isBeside }: LoginAsk): readonly Scope[] {
+  const grant = isBeside ? book.get(profile.name) : null;
+  return grant === null ? scopes ?? profile.scopes : stepUpScopes(profile, grant, scopes);
 }
 
 /** Runs to the end, which is decided once; nothing escapes. */
@@ -116,11 +124,12 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   );
   try {
     const identity = await run();
+    deps.tries.ended(login.facts.profile, login.facts.purpose, null);
     login.complete(identity);
     await note({
       ...base, event: 'login_finished',
       facts: {
-        login: login.facts.id, flow: login.facts.flow, reason: login.facts.reason, issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
+        login: login.facts.id, flow: login.facts.flow, reason: login.facts.reason, step_up: login.facts.purpose !== '', issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
         scopes: login.facts.scopes, resource: login.facts.profile.resource, tenant: identity?.tenant ?? null,
         account: identity === null ? null : deps.fingerprints.of(new Secret(identity.sub)), sub: identity?.sub ?? null,
         acr: identity?.acr ?? null, amr: identity?.amr ?? [], signed_in_at: deps.book.get(name)?.signedInAt ?? null,
@@ -128,6 +137,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
     });
   } catch (cause) {
     const error = cause instanceof BrokerError ? cause : new BrokerError('internal', 'the sign-in ended by a mistake of the daemon', { cause });
+    deps.tries.ended(login.facts.profile, login.facts.purpose, error);
     login.fail(error);
     if (error.code === 'internal') deps.log.error('login_failed', { profile: name }, cause);
     await note({ ...base, event: 'login_failed', facts: { login: login.facts.id, flow: login.facts.flow, reason: login.facts.reason, issuer: login.facts.profile.issuer, code: error.code } });

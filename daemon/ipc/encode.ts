@@ -67,6 +67,11 @@ export function encodeToken(profile: Profile, token: AccessToken, source: TokenR
   return (bySource[source] ??= new Encoded(JSON.stringify(tokenReply(profile, token, source, rule, expiresAt))));
 }
 
+/** With how the person signed in for it; rarely asked for, so never kept. */
+export function encodeProvenToken(profile: Profile, token: AccessToken, source: TokenReply['source'], rule: string, at: Instant): Encoded {
+  return new Encoded(JSON.stringify({ ...tokenReply(profile, token, source, rule, expiryAsOf(token, at)), acr: token.acr, auth_time: token.authTime }));
+}
+
 function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['source'], rule: string, expiresAt: EpochMs): TokenReply {
   return {
     profile: profile.name,

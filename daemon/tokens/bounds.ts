@@ -55,5 +55,8 @@ function boundsOf(profile: Profile, limits: Limits, rule: string): TokenBounds {
     maxRemainingS: limits.maxRemainingS,
     flows: limits.flows,
     maxAgeS: limits.maxAgeS,
+    amr: limits.amr,
+    maxSessionS: limits.maxSessionS,
+    maxIdleS: limits.maxIdleS,
   };
 }

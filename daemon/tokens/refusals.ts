@@ -77,13 +77,6 @@ export function refuseOtherResource(profile: Profile, grant: Grant, resource: st
   });
 }
 
-/** What a new sign-in mends: by another flow, or by a person who is here now. An issuer without ID tokens does not say when that was. */
-export function refuseOutOfBounds(profile: Profile, { flow, identity, signedInAt }: Grant, { flows, maxAgeS }: TokenBounds, at: Instant): void {
-  if (flows !== null && !flows.includes(flow)) throw loginRequired(profile, 'flow');
-  const ageS = at.now / 1000 - (identity?.authTime ?? signedInAt / 1000);
-  if (maxAgeS !== null && ageS > maxAgeS) throw loginRequired(profile, 'max_age');
-}
-
 /** An issuer that answers 500 was reached; the network is not to be searched. */
 function whatItDid({ reach }: Transient): string {
   return reach === 'server' ? 'answered with an error to' : 'did not answer';

@@ -4,20 +4,24 @@
  */
 import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
-import type { Caller, Profile } from '../../core/domain.ts';
+import type { Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
+import { NO_STEP_UP } from '../../core/issuer-port.ts';
 import { instantOf } from '../../core/time.ts';
+import type { LoginAsk } from '../../flows/login-ask.ts';
+import { purposeOf } from '../../flows/step-up.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
+import { endedSession } from '../../tokens/session.ts';
 import type { Served } from '../../tokens/token-source.ts';
 import type { Ask } from '../dispatch.ts';
 import { withDeadline } from '../deadline.ts';
-import { encodeToken } from '../encode.ts';
+import { encodeProvenToken, encodeToken } from '../encode.ts';
 import type { Encoded } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
@@ -100,16 +104,18 @@ function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
   const recorded = broker.releases.record(profile, served.token, served.source, ask, claimed, rule);
-  return recorded === null ? encode(broker, profile, served, rule) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
+  return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
 }
 
 async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, recorded: Promise<void>): Promise<Encoded> {
   await recorded;
-  return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule) : refuseChanged(broker, ask, profile, claimed);
+  return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
 }
 
-function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed): Encoded {
-  return encodeToken(profile, released, source, name, instantOf(clock));
+function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {
+  const { challenge, acr_values: acr, max_age_s: maxAge } = body as Body; // parsed by this method's schema
+  const wantsProof = challenge !== undefined || acr !== undefined || maxAge !== undefined;
+  return (wantsProof ? encodeProvenToken : encodeToken)(profile, released, source, name, instantOf(clock));
 }
 
 /** What asked has ended, or is another program by now: whoever holds the connection was never looked at. */
@@ -157,13 +163,18 @@ async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
 async function withLogin(broker: Broker, cause: unknown, profile: Profile, need: TokenNeed, body: Body, ask: Ask): Promise<unknown> {
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
-  const login = body.interaction === 'allowed' ? await started(broker, profile, need, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
+  const wish = loginWish(broker, profile, need, body);
+  const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller, purposeOf(wish));
   return login === null ? cause : new BrokerError('login_required', cause.message, { ...cause.facts, login });
 }
 
-/** What policy demands of the sign-in is added where it starts. */
-function started(broker: Broker, profile: Profile, { acrValues, maxAgeS }: TokenNeed, caller: Caller): ReturnType<Broker['logins']['start']> {
-  return broker.logins.start({
-    profile, preference: 'auto', manualOpen: false, scopes: null, loginHint: null, consent: null, stepUp: { acrValues, maxAgeS },
-  }, caller);
+/** What policy demands of the sign-in is added where it starts; what this request alone asks for is a token beside the grant. */
+function loginWish(broker: Broker, profile: Profile, { acrValues, maxAgeS, scopes }: TokenNeed, body: Body): LoginAsk {
+  const isAsked = body.challenge !== undefined || body.acr_values !== undefined || body.max_age_s !== undefined;
+  const grant = broker.book.get(profile.name);
+  const isBeside = isAsked && grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, { bounds: null }, instantOf(broker.clock)) === null;
+  return {
+    profile, preference: isBeside ? 'pkce' : 'auto', manualOpen: false, scopes: isBeside ? scopes : null, loginHint: null, consent: null, isBeside,
+    stepUp: { ...NO_STEP_UP, acrValues, maxAgeS },
+  };
 }
