@@ -4,9 +4,10 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
+import type { AccessToken } from './access-token.ts';
 import type { Tier } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
-import type { BootSpan, Moment } from './time.ts';
+import type { Moment } from './time.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
 export type FlowPreference = 'auto' | 'pkce' | 'device';
@@ -142,26 +143,7 @@ export type Identity = {
   readonly nonceDigest: string | null;
 };
 
-export type AccessToken = {
-  readonly value: Secret;
-  readonly tokenType: 'Bearer';
-  readonly scopes: readonly Scope[];
-  /** Scopes granted beyond what was asked. */
-  readonly beyond: readonly Scope[];
-  /** Asked for without naming scopes: it serves whoever names none. */
-  readonly byDefault: boolean;
-  readonly resource: string | null;
-  readonly acr: string | null;
-  readonly amr: readonly string[];
-  /** When the person last proved who they are, as the issuer says, in seconds; null where it does not. */
-  readonly authTime: number | null;
-  /** Of a sign-in beside the grant's own (RFC 9470): it serves only who asks for more than that has, and has no successor. */
-  readonly isStepUp: boolean;
-  readonly obtainedAt: EpochMs;
-  readonly expiresAt: EpochMs;
-  /** Its life by the clock that never jumps; null where it was not recorded. */
-  readonly life: BootSpan | null;
-};
+export type { AccessToken } from './access-token.ts';
 
 /** Of a person (SU-03): when they signed in, and when they last took part: a sign-in, a step-up, an approval. */
 export type Session = { readonly startedAt: Moment; readonly lastActAt: Moment };

@@ -2,11 +2,12 @@
  * Whether the sign-in behind a token is what a need and the rules ask for: class, methods, freshness and flow. A
  * token of a step-up (RFC 9470) answers for itself, every other one by the sign-in of its grant.
  */
-import type { LoginReason } from '../../shared/errors.ts';
-import type { AccessToken, Grant, IssuerTraits } from '../core/domain.ts';
+import type { AccessToken, Grant, IssuerTraits, Profile } from '../core/domain.ts';
+import type { BrokerError } from '../core/errors.ts';
 import { NO_PROOF, remainingMs, serves } from '../core/grant.ts';
 import type { Proof, TokenNeed } from '../core/grant.ts';
 import type { Instant } from '../core/time.ts';
+import { loginRequired } from './login-required.ts';
 
 /**
  * The sign-in itself takes time, and the issuer's clock is another: what was proved for this very request, at
@@ -15,17 +16,17 @@ import type { Instant } from '../core/time.ts';
 const FRESH_S = 60;
 
 /** Why the grant's own sign-in will not do; null: it will. */
-export function shortfall({ flow, identity, signedInAt }: Grant, need: TokenNeed, at: Instant): LoginReason | null {
+export function shortfall(profile: Profile, { flow, identity, signedInAt }: Grant, need: TokenNeed, at: Instant): BrokerError | null {
   const proof = identity ?? NO_PROOF;
   const { bounds, maxAgeS, acrValues } = need;
   const ageS = (authTime: number): number => at.now / 1000 - authTime;
-  if (maxAgeS !== null && (proof.authTime === null || ageS(proof.authTime) > maxAgeS)) return 'max_age';
-  if (acrValues.length > 0 && !acrValues.includes(proof.acr ?? '')) return 'acr';
+  if (maxAgeS !== null && (proof.authTime === null || ageS(proof.authTime) > maxAgeS)) return loginRequired(profile, 'max_age');
+  if (acrValues.length > 0 && !acrValues.includes(proof.acr ?? '')) return loginRequired(profile, 'acr');
   if (bounds === null) return null;
-  if (bounds.flows !== null && !bounds.flows.includes(flow)) return 'flow';
+  if (bounds.flows !== null && !bounds.flows.includes(flow)) return loginRequired(profile, 'flow');
   // An issuer without ID tokens does not say when that was.
-  if (bounds.maxAgeS !== null && ageS(proof.authTime ?? signedInAt / 1000) > bounds.maxAgeS) return 'max_age';
-  return hasMethods(proof, bounds.amr) ? null : 'amr';
+  if (bounds.maxAgeS !== null && ageS(proof.authTime ?? signedInAt / 1000) > bounds.maxAgeS) return loginRequired(profile, 'max_age');
+  return hasMethods(proof, bounds.amr) ? null : loginRequired(profile, 'amr');
 }
 
 /** ID-04: of each list one has to be there. The lists hold known values only, so that unknown ones satisfy nothing. */

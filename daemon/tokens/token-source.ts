@@ -60,10 +60,10 @@ export class TokenSource {
   #cached(profile: Profile, need: TokenNeed): Served | null {
     const at = instantOf(this.#deps.clock);
     const grant = this.#held(profile, need, at);
-    const short = shortfall(grant, need, at);
+    const short = shortfall(profile, grant, need, at);
     // I16: what the grant's own sign-in is good enough for gets no stronger token.
     const token = (short === null ? findToken : findSteppedUp)(grant, need, profile.traits.scopeAliases, at);
-    if (token === null && short !== null) throw loginRequired(profile, short);
+    if (token === null && short !== null) throw short;
     if (token === null) return null;
     refuseLongLife(profile, token, need.bounds, at);
     // A step-up is of the moment: nothing renews it ahead.
@@ -169,8 +169,8 @@ export class TokenSource {
   /** The grant, if a refresh can bring what is needed; else throws why not. */
   #usable(profile: Profile, need: TokenNeed, at: Instant): Grant {
     const grant = this.#held(profile, need, at);
-    const short = shortfall(grant, need, at);
-    if (short !== null) throw loginRequired(profile, short);
+    const short = shortfall(profile, grant, need, at);
+    if (short !== null) throw short;
     return grant;
   }
 

@@ -165,7 +165,8 @@ async function withLogin(broker: Broker, cause: unknown, profile: Profile, need:
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
   const wish = loginWish(broker, profile, need, body);
   const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller, purposeOf(wish));
-  return login === null ? cause : new BrokerError('login_required', cause.message, { ...cause.facts, login });
+  const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
+  return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
 }
 
 /** What policy demands of the sign-in is added where it starts; what this request alone asks for is a token beside the grant. */
