@@ -114,7 +114,10 @@ export async function startDaemon(edges: Edges): Promise<Daemon> {
     consent: new Consent(edges),
     starts: new StartLimit(clock),
     tries: new StepUpTries(clock),
-    amend: (profile, change) => source.amend(profile, (grant) => withAct(change(grant), instantOf(clock))),
+    amend: (profile, change) => source.amend(profile, (grant) => {
+      const changed = change(grant);
+      return changed === null ? null : withAct(profile, changed, null, instantOf(clock));
+    }),
     isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
     onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),

@@ -166,6 +166,9 @@ export const grantView = v.object({
   /** When the refresh token ends unless it is used before, and when the whole sign-in ends; null: the issuer does not say. */
   refresh_token_expires_at: v.nullable(epoch),
   authorization_expires_at: v.nullable(epoch),
+  /** When policy ends the sign-in, whatever is refreshed, and when it does unless a person takes part before; null: never. */
+  session_ends_at: v.nullable(epoch),
+  idle_ends_at: v.nullable(epoch),
   tokens: v.array(accessTokenView),
 });
 export type GrantView = v.InferOutput<typeof grantView>;

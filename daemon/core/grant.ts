@@ -160,6 +160,11 @@ export function proofOf(identity: Identity | null): Proof {
   return { acr, amr, authTime };
 }
 
+/** ID-04: of each list one has to be there. The lists hold known values only, so that unknown ones satisfy nothing. */
+export function hasMethods({ amr }: Proof, lists: readonly (readonly string[])[]): boolean {
+  return lists.every((list) => amr.some((method) => list.includes(method)));
+}
+
 /** Judges a token response against what was asked (TK-09). */
 export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: Instant): Accepted {
   const { traits } = profile;

@@ -10,11 +10,12 @@ import { acceptToken, proofOf, withToken } from '../core/grant.ts';
 import type { Clock, TokenSet } from '../core/ports.ts';
 import { instantOf } from '../core/time.ts';
 import type { Login } from './login.ts';
+import { refuseOtherMethods } from './methods.ts';
 
 export type StepUpDeps = {
   readonly clock: Clock;
   /** Changes the grant while no refresh of it is on the wire; the change may refuse by throwing. Null: there is no active grant, or none that may be changed now. */
-  readonly amend: (profile: Profile, change: (grant: Grant) => Grant) => Promise<Grant | null>;
+  readonly amend: (profile: Profile, change: (grant: Grant) => Grant | null) => Promise<Grant | null>;
 };
 
 export async function acceptStepUp({ clock, amend }: StepUpDeps, login: Login, set: TokenSet): Promise<Identity> {
@@ -22,6 +23,7 @@ export async function acceptStepUp({ clock, amend }: StepUpDeps, login: Login, s
   login.abort.signal.throwIfAborted();
   const { identity } = set;
   if (identity === null) throw new BrokerError('stepup_unmet', 'no ID token says how the person signed in');
+  refuseOtherMethods(login.facts, identity);
   const accepted = acceptToken(set, { scopes, byDefault, resource: profile.resource, isStepUp: true, proof: proofOf(identity) }, profile, instantOf(clock));
   if (accepted.kind === 'discard') throw discardedAnswer(profile, accepted);
   const amended = await amend(profile, (grant) => besides(grant, profile, identity, accepted.token));

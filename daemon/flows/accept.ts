@@ -10,6 +10,7 @@ import { acceptToken, endsSaid, proofOf } from '../core/grant.ts';
 import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
 import { instantOf, momentOf } from '../core/time.ts';
 import type { Login } from './login.ts';
+import { refuseOtherMethods } from './methods.ts';
 
 export type AcceptDeps = {
   readonly clock: Clock;
@@ -40,6 +41,7 @@ async function store({ clock, book, isConfigured }: AcceptDeps, login: Login, se
   if (accepted.kind === 'discard') {
     throw discardedAnswer(profile, accepted);
   }
+  refuseOtherMethods(login.facts, set.identity);
   await confirmSubject(book, login, set.identity);
   if (!isConfigured(login)) throw new BrokerError('unknown_profile', `profile ${profile.name} was removed while somebody signed in; nothing was stored`);
   const grant: Grant = {

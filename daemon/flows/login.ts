@@ -31,6 +31,8 @@ export type LoginFacts = {
   readonly byDefault: boolean;
   /** What it is for; a sign-in has the empty one. */
   readonly purpose: string;
+  /** Methods that policy wants of the person: of each list one (ID-04). */
+  readonly methods: readonly (readonly string[])[];
   readonly expiresAt: EpochMs;
 };
 

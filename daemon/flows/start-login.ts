@@ -13,6 +13,7 @@ import type { Choice, ChooserInput } from '../policy/chooser.ts';
 import { subjectFor } from '../policy/facts.ts';
 import { chooserInput, recordDecision, refusalOf, withBind, withServer } from './choose.ts';
 import { Login } from './login.ts';
+import type { LoginFacts } from './login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
 import { failureOf } from './outcome-error.ts';
 import { runCodeLogin } from './run-code-login.ts';
@@ -47,7 +48,7 @@ export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller
     const choice = await refuseIfRefused(deps, input, profile, caller, standing.rule, true);
     if (choice.outcome === 'device' && chooseFlow(first).outcome !== 'device') demandConsent(deps, ask, caller);
     deps.starts.count(profile, choice.outcome === 'device' ? 'device_code' : 'authorization_code');
-    return await launch(deps, ask, caller, found.server, choice, listener, signal);
+    return await launch(deps, ask, caller, { server: found.server, choice, listener, methods: standing.limits.amr }, signal);
   } catch (cause) {
     await listener?.close();
     throw cause;
@@ -86,7 +87,9 @@ async function bind(deps: StartDeps, profile: Profile): Promise<LoopbackListener
   }
 }
 
-async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, choice: Choice, listener: LoopbackListener | null, signal: AbortSignal): Promise<Login> {
+type Way = { readonly server: AuthorizationServer; readonly choice: Choice; readonly listener: LoopbackListener | null; readonly methods: LoginFacts['methods'] };
+
+async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, { server, choice, listener, methods }: Way, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name, profile.digest);
   if (profile.clientAuth !== 'none' && clientSecret === null) {
@@ -97,7 +100,7 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({
     id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: choice.reason,
-    owner: caller, scopes: scopesOf(deps, ask), byDefault: ask.scopes === null, purpose: purposeOf(ask), expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
+    owner: caller, scopes: scopesOf(deps, ask), byDefault: ask.scopes === null, purpose: purposeOf(ask), methods, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
   });
   const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask);
   signal.throwIfAborted();

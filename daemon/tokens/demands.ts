@@ -4,8 +4,8 @@
  */
 import type { AccessToken, Grant, IssuerTraits, Profile } from '../core/domain.ts';
 import type { BrokerError } from '../core/errors.ts';
-import { NO_PROOF, remainingMs, serves } from '../core/grant.ts';
-import type { Proof, TokenNeed } from '../core/grant.ts';
+import { hasMethods, NO_PROOF, remainingMs, serves } from '../core/grant.ts';
+import type { TokenNeed } from '../core/grant.ts';
 import type { Instant } from '../core/time.ts';
 import { loginRequired } from './login-required.ts';
 
@@ -27,11 +27,6 @@ export function shortfall(profile: Profile, { flow, identity, signedInAt }: Gran
   // An issuer without ID tokens does not say when that was.
   if (bounds.maxAgeS !== null && ageS(proof.authTime ?? signedInAt / 1000) > bounds.maxAgeS) return loginRequired(profile, 'max_age');
   return hasMethods(proof, bounds.amr) ? null : loginRequired(profile, 'amr');
-}
-
-/** ID-04: of each list one has to be there. The lists hold known values only, so that unknown ones satisfy nothing. */
-export function hasMethods({ amr }: Proof, lists: readonly (readonly string[])[]): boolean {
-  return lists.every((list) => amr.some((method) => list.includes(method)));
 }
 
 /** The token of a step-up that meets what the grant's own sign-in does not, the one that lives longest; null: none does. */

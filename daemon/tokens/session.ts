@@ -4,28 +4,24 @@
  * (SU-04), so nothing that runs by itself keeps a session open.
  */
 import type { EpochMs } from '../../shared/names.ts';
-import type { Grant, Profile, Session } from '../core/domain.ts';
+import type { Grant, Profile } from '../core/domain.ts';
 import type { BrokerError } from '../core/errors.ts';
-import type { TokenNeed } from '../core/grant.ts';
 import { momentOf, sinceMs } from '../core/time.ts';
-import type { Instant } from '../core/time.ts';
+import type { Instant, Moment } from '../core/time.ts';
 import { sessionLimits } from '../policy/assurance.ts';
 import type { SessionLimits } from '../policy/assurance.ts';
 import { loginRequired } from './login-required.ts';
 
-export function newSession(at: Instant): Session {
-  return { startedAt: momentOf(at), lastActAt: momentOf(at) };
-}
-
-/** A person took part again; where they had to sign in anew, this does not help. */
-export function withAct(grant: Grant, at: Instant): Grant {
-  return grant.session === null ? grant : { ...grant, session: { ...grant.session, lastActAt: momentOf(at) } };
+/** A person took part. It opens nothing that is over: there only a sign-in helps. Null: so it is, or no person takes part. */
+export function withAct(profile: Profile, grant: Grant, rules: SessionLimits | null, at: Instant): Grant | null {
+  if (grant.session === null || endedSession(profile, grant, rules, at) !== null) return null;
+  return { ...grant, session: { ...grant.session, lastActAt: momentOf(at) } };
 }
 
 /** Null: the session goes on. */
-export function endedSession(profile: Profile, { session }: Grant, need: Pick<TokenNeed, 'bounds'>, at: Instant): BrokerError | null {
+export function endedSession(profile: Profile, { session }: Grant, rules: SessionLimits | null, at: Instant): BrokerError | null {
   if (session === null) return null;
-  const { maxSessionS, maxIdleS } = sessionLimits(profile.tier, need.bounds);
+  const { maxSessionS, maxIdleS } = sessionLimits(profile.tier, rules);
   if (maxSessionS !== null && sinceMs(session.startedAt, at) > maxSessionS * 1000) {
     return loginRequired(profile, 'session_limit', `the sign-in is over after ${spanText(maxSessionS)}`);
   }
@@ -35,11 +31,17 @@ export function endedSession(profile: Profile, { session }: Grant, need: Pick<To
   return null;
 }
 
-/** When it ends by the time of day; null: by this limit it does not. */
-export function sessionEnds({ session }: Grant, { maxSessionS, maxIdleS }: SessionLimits, at: Instant): { readonly session: EpochMs | null; readonly idle: EpochMs | null } {
-  const end = (limitS: number | null, from: 'startedAt' | 'lastActAt'): EpochMs | null =>
-    (session === null || limitS === null ? null : ((at.now + Math.max(limitS * 1000 - sinceMs(session[from], at), session[from].at - at.now)) as EpochMs));
-  return { session: end(maxSessionS, 'startedAt'), idle: end(maxIdleS, 'lastActAt') };
+/** By the time of day; null: it does not end by this limit. */
+export type SessionEnds = { readonly session: EpochMs | null; readonly idle: EpochMs | null; readonly isOver: boolean };
+
+export function sessionEnds({ session }: Grant, { maxSessionS, maxIdleS }: SessionLimits, at: Instant): SessionEnds {
+  const end = (limitS: number | null, from: Moment | undefined): EpochMs | null => {
+    if (limitS === null || from === undefined) return null;
+    const passedMs = sinceMs(from, at);
+    return (Number.isFinite(passedMs) ? at.now + limitS * 1000 - passedMs : at.now) as EpochMs;
+  };
+  const ends = { session: end(maxSessionS, session?.startedAt), idle: end(maxIdleS, session?.lastActAt) };
+  return { ...ends, isOver: [ends.session, ends.idle].some((each) => each !== null && each < at.now) };
 }
 
 function spanText(seconds: number): string {

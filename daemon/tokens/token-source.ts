@@ -127,7 +127,7 @@ export class TokenSource {
    * and its answer would be thrown away. A refresh whose answer was lost must keep its intent, so that grant stays as
    * it is. The change may refuse by throwing. Null: nothing was changed.
    */
-  async amend(profile: Profile, change: (grant: Grant) => Grant): Promise<Grant | null> {
+  async amend(profile: Profile, change: (grant: Grant) => Grant | null): Promise<Grant | null> {
     const { book } = this.#deps;
     const line = this.#line(profile.name);
     while (line.flight !== null) await line.flight.outcome.catch(() => null); // its failure is told to who waits for it
@@ -135,7 +135,9 @@ export class TokenSource {
     const flight = this.#launch(line, profile, async () => {
       const grant = book.get(profile.name);
       if (grant?.state.kind !== 'active' || grant.digest !== profile.digest || book.unanswered(profile.name) !== null || this.#deps.isLocked()) return { kind: 'overtaken' };
-      const next = { ...change(grant), generation: grant.generation + 1 };
+      const changed = change(grant);
+      if (changed === null) return { kind: 'overtaken' };
+      const next = { ...changed, generation: grant.generation + 1 };
       if (await book.commit(next, grant.generation) === 'saved') amended = next;
       return { kind: 'overtaken' };
     });
@@ -182,7 +184,7 @@ export class TokenSource {
     if (grant === null) throw loginRequired(profile, book.absence(profile.name));
     if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
     if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
-    const ended = endedSession(profile, grant, need, at);
+    const ended = endedSession(profile, grant, need.bounds, at);
     if (ended !== null) throw ended;
     refuseMissingScopes(profile, grant, need);
     refuseOtherResource(profile, grant, need.resource);

@@ -4,6 +4,8 @@ import type { confirmRequest, loginRequest } from '../../../shared/schemas.ts';
 import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
 import { NO_STEP_UP } from '../../core/issuer-port.ts';
+import { instantOf } from '../../core/time.ts';
+import { endedSession } from '../../tokens/session.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { demandOf, scopesOf } from './demand.ts';
@@ -20,7 +22,7 @@ export async function startLogin(broker: Broker, ask: Ask): Promise<LoginView> {
   if (demand !== null) {
     const grant = broker.book.get(profile.name);
     // Without a sign-in to stand beside, it is the sign-in: of the scopes of every other one.
-    const isBeside = grant !== null && grant.state.kind === 'active';
+    const isBeside = grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, null, instantOf(broker.clock)) === null;
     return broker.logins.start({
       ...common, preference: 'pkce', isBeside, scopes: isBeside ? scopesOf(demand, scopes) : scopes,
       stepUp: { ...NO_STEP_UP, acrValues: demand.acrValues, maxAgeS: demand.maxAgeS },

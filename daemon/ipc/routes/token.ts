@@ -64,8 +64,21 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
   const ruling = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
-  if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
+  if (ruling.kind === 'ask') {
+    const ended = endOf(broker, profile, ruling.decision);
+    return ended === null ? askPerson(broker, ask, profile, claimed, asked, ruling.decision) : needLogin(broker, ended, profile, asked, ask);
+  }
   return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
+}
+
+/** Nobody is asked to agree to what needs a sign-in first. Null: the session goes on, or there is none yet. */
+function endOf(broker: Broker, profile: Profile, { limits }: Confirmed): BrokerError | null {
+  const grant = broker.book.get(profile.name);
+  return grant === null ? null : endedSession(profile, grant, limits, instantOf(broker.clock));
+}
+
+async function needLogin(broker: Broker, ended: BrokerError, profile: Profile, asked: TokenNeed, ask: Ask): Promise<never> {
+  throw await withLogin(broker, ended, profile, asked, ask.body as Body, ask); // parsed by this method's schema
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
@@ -173,7 +186,7 @@ async function withLogin(broker: Broker, cause: unknown, profile: Profile, need:
 function loginWish(broker: Broker, profile: Profile, { acrValues, maxAgeS, scopes }: TokenNeed, body: Body): LoginAsk {
   const isAsked = body.challenge !== undefined || body.acr_values !== undefined || body.max_age_s !== undefined;
   const grant = broker.book.get(profile.name);
-  const isBeside = isAsked && grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, { bounds: null }, instantOf(broker.clock)) === null;
+  const isBeside = isAsked && grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, null, instantOf(broker.clock)) === null;
   return {
     profile, preference: isBeside ? 'pkce' : 'auto', manualOpen: false, scopes: isBeside ? scopes : null, loginHint: null, consent: null, isBeside,
     stepUp: { ...NO_STEP_UP, acrValues, maxAgeS },
