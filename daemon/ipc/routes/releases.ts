@@ -47,7 +47,7 @@ export class Releases {
         event: 'token_released', profile: profile.name, caller, request: request.requestId,
         facts: {
           token: name, source, ...this.#grantFacts(profile), issuer: profile.issuer, client_id: profile.clientId, scopes: token.scopes, resource: token.resource,
-          acr: token.acr, expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
+          acr: token.acr, ...(token.isStepUp ? { step_up: true, amr: token.amr } : {}), expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
           ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
         },
