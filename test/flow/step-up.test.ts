@@ -1,6 +1,10 @@
 /** A stronger sign-in where a resource asks for it (RFC 9470): the daemon in process, oidc-provider, a mock resource. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { createConnection } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connect } from '../../client/index.ts';
 import { followLogin } from '../../demo/browser.ts';
 import { CookieJar } from '../../demo/cookie-jar.ts';
 import type { SignIn } from '../../demo/issuer.ts';
@@ -152,6 +156,17 @@ describe('[SU-01] a challenge of a resource', () => {
     expect((await vk.api('POST', '/v1/logins', { profile: 'work', challenge: GOLD })).body).toMatchObject({ code: 'flow_refused', reason: 'tenant_not_allowed' });
   });
 
+  it('asks nobody to agree before the sign-in that is needed, and once after it', async () => {
+    await vk.signIn('work', 'alice');
+    await vk.policy('user', 'v = 1\n[[rules]]\nname = "each"\ndecide = "confirm"\nask = "each"\n');
+    await vk.api('POST', '/v1/reload');
+    expect(await token({ challenge: GOLD })).toMatchObject({ code: 'login_required', reason: 'acr' });
+    expect((await vk.api('GET', '/v1/approvals')).body.pending).toEqual([]);
+    await vk.signIn('work', 'alice', { challenge: GOLD });
+    expect(await token({ challenge: GOLD, wait_s: 0 })).toMatchObject({ code: 'approval_required', reason: 'user/each' });
+    expect((await vk.api('GET', '/v1/approvals')).body.pending).toHaveLength(1);
+  });
+
   it('stores nothing of another account', async () => {
     await vk.signIn('work', 'alice');
     const { end, second } = await stepUp({}, 'mallory');
@@ -210,6 +225,40 @@ describe('[SU-01] a challenge of a resource', () => {
     expect((await token({ challenge: now })).access_token).toBe(second.access_token);
     vk.skipMs = 62_000;
     expect(await token({ challenge: now })).toMatchObject({ code: 'login_required', reason: 'max_age' });
+  });
+
+  it('is met by the library\'s fetch where it may interact, and by nobody where it may not', async () => {
+    await vk.signIn('work', 'alice');
+    const low = (await token()).access_token as string;
+    const hits: (string | undefined)[] = [];
+    const resource = createServer((request, response) => {
+      const presented = request.headers.authorization?.slice('Bearer '.length);
+      hits.push(presented);
+      if (presented === low || request.url === '/never') response.writeHead(401, { 'www-authenticate': ['Basic realm="x"', GOLD] }).end();
+      else hostile.issuer.introspect(presented ?? '').then(({ active, sub }) => response.writeHead(active ? 200 : 401).end(String(sub)), () => response.writeHead(500).end());
+    }).listen(0, '127.0.0.1');
+    await once(resource, 'listening');
+    const origin = `http://127.0.0.1:${(resource.address() as AddressInfo).port}`;
+    const client = connect({ socket: vk.socket });
+    const openBrowser = async (startUrl: string): Promise<void> => void (await followLogin(startUrl, { login: 'alice' }));
+    try {
+      const before = logins();
+      expect((await client.createFetch('work', { origins: [origin], openBrowser })(`${origin}/pay`)).status).toBe(401);
+      expect({ hits: hits.splice(0), logins: logins() - before }).toEqual({ hits: [low], logins: 0 });
+      const able = client.createFetch('work', { origins: [origin], interaction: 'allowed', openBrowser });
+      for (const expected of [1, 1]) { // the second call has the token of the first
+        const response = await able(`${origin}/pay`, { method: 'POST', body: 'x=1' });
+        expect({ status: response.status, text: await response.text(), logins: logins() - before }).toEqual({ status: 200, text: 'alice', logins: expected });
+        expect(hits.splice(0).map((each) => each === low)).toEqual([true, false]);
+      }
+      expect((await token()).access_token).toBe(low);
+      // A resource that no token contents: once more for the one that it refused, and then its word stands.
+      expect((await able(`${origin}/never`)).status).toBe(401);
+      expect({ hits: hits.splice(0).length, logins: logins() - before }).toEqual({ hits: 3, logins: 2 });
+    } finally {
+      client.close();
+      resource.close();
+    }
   });
 
   it('waits for a refresh that is on the wire: neither answer is lost', async () => {

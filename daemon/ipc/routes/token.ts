@@ -17,6 +17,7 @@ import type { Subject } from '../../policy/facts.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
+import { findSteppedUp, shortfall } from '../../tokens/demands.ts';
 import { endedSession } from '../../tokens/session.ts';
 import type { Served } from '../../tokens/token-source.ts';
 import type { Ask } from '../dispatch.ts';
@@ -65,20 +66,25 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   const ruling = rulingOn(broker, policy, subject, policyRequestOf(profile, broker.book.get(profile.name), asked, broker.clock.now()));
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
   if (ruling.kind === 'ask') {
-    const ended = endOf(broker, profile, ruling.decision);
-    return ended === null ? askPerson(broker, ask, profile, claimed, asked, ruling.decision) : needLogin(broker, ended, profile, asked, ask);
+    const lack = lackIn(broker, profile, asked, ruling.decision);
+    return lack === null ? askPerson(broker, ask, profile, claimed, asked, ruling.decision) : needLogin(broker, lack, profile, asked, ask);
   }
   return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
 }
 
-/** Nobody is asked to agree to what needs a sign-in first. Null: the session goes on, or there is none yet. */
-function endOf(broker: Broker, profile: Profile, { limits }: Confirmed): BrokerError | null {
+/** Nobody is asked to agree to what needs a sign-in first. Null: this one will do, or there is none yet. */
+function lackIn(broker: Broker, profile: Profile, asked: TokenNeed, { limits }: Confirmed): BrokerError | null {
   const grant = broker.book.get(profile.name);
-  return grant === null ? null : endedSession(profile, grant, limits, instantOf(broker.clock));
+  if (grant === null) return null;
+  const at = instantOf(broker.clock);
+  const ended = endedSession(profile, grant, limits, at);
+  if (ended !== null) return ended;
+  const short = shortfall(profile, grant, asked, at);
+  return short === null || findSteppedUp(grant, asked, profile.traits.scopeAliases, at) !== null ? null : short;
 }
 
-async function needLogin(broker: Broker, ended: BrokerError, profile: Profile, asked: TokenNeed, ask: Ask): Promise<never> {
-  throw await withLogin(broker, ended, profile, asked, ask.body as Body, ask); // parsed by this method's schema
+async function needLogin(broker: Broker, lack: BrokerError, profile: Profile, asked: TokenNeed, ask: Ask): Promise<never> {
+  throw await withLogin(broker, lack, profile, asked, ask.body as Body, ask); // parsed by this method's schema
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
