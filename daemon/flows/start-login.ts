@@ -27,10 +27,11 @@ export const LOGIN_LIFE_MS = 300_000;
 /** @param signal - ends the start: the daemon stops, locks, or the profile is logged out */
 export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller, signal: AbortSignal): Promise<Login> {
   const { profile } = wish;
+  const scopes = scopesOf(deps, wish);
   const isAgain = wish.isBeside && deps.tries.next(profile, purposeOf(wish));
   const policy = deps.policy();
   const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
-  const standing = standingOf(policy, deps.config(), profile, subject, wish.scopes ?? profile.scopes);
+  const standing = standingOf(policy, deps.config(), profile, subject, scopes);
   const ask: LoginAsk = { ...wish, stepUp: stepUpWithin({ ...wish.stepUp, isBeside: wish.isBeside, isAgain }, standing.limits) };
   const facts = await deps.callers.session(caller);
   const first = chooserInput(standing, profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, deps.uid);
@@ -48,7 +49,7 @@ export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller
     const choice = await refuseIfRefused(deps, input, profile, caller, standing.rule, true);
     if (choice.outcome === 'device' && chooseFlow(first).outcome !== 'device') demandConsent(deps, ask, caller);
     deps.starts.count(profile, choice.outcome === 'device' ? 'device_code' : 'authorization_code');
-    return await launch(deps, ask, caller, { server: found.server, choice, listener, methods: standing.limits.amr }, signal);
+    return await launch(deps, ask, caller, { server: found.server, choice, listener, scopes, methods: standing.limits.amr }, signal);
   } catch (cause) {
     await listener?.close();
     throw cause;
@@ -87,9 +88,9 @@ async function bind(deps: StartDeps, profile: Profile): Promise<LoopbackListener
   }
 }
 
-type Way = { readonly server: AuthorizationServer; readonly choice: Choice; readonly listener: LoopbackListener | null; readonly methods: LoginFacts['methods'] };
+type Way = { readonly server: AuthorizationServer; readonly choice: Choice; readonly listener: LoopbackListener | null; readonly scopes: readonly Scope[]; readonly methods: LoginFacts['methods'] };
 
-async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, { server, choice, listener, methods }: Way, signal: AbortSignal): Promise<Login> {
+async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, { server, choice, listener, scopes, methods }: Way, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name, profile.digest);
   if (profile.clientAuth !== 'none' && clientSecret === null) {
@@ -100,7 +101,7 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, { server, 
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({
     id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: choice.reason,
-    owner: caller, scopes: scopesOf(deps, ask), byDefault: ask.scopes === null, purpose: purposeOf(ask), methods, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
+    owner: caller, scopes, byDefault: ask.scopes === null, purpose: purposeOf(ask), methods, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs,
   });
   const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask);
   signal.throwIfAborted();

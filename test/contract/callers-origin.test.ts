@@ -192,8 +192,9 @@ describe('a container', () => {
     const apart = await processes.start('unshare', [...(uid === 0 ? [] : ['-Ur']), flags, '/bin/sh', '-c', 'echo ready; sleep 1000; true']);
     const said = await firstLine(apart).catch(() => null);
     if (said === null) skip('unshare may not make a namespace here');
-    const inside = Number(readFileSync(`/proc/${apart.pid}/task/${apart.pid}/children`, 'utf8').trim().split(' ')[0]);
-    expect((await attested(processes.stray(inside))).origin.container).toBe(true);
+    const firstBelow = (): string => readFileSync(`/proc/${apart.pid}/task/${apart.pid}/children`, 'utf8').split(' ')[0] ?? '';
+    await expect.poll(firstBelow).not.toBe('');
+    expect((await attested(processes.stray(firstBelow()))).origin.container).toBe(true);
   });
 });
 

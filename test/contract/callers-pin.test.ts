@@ -107,11 +107,14 @@ describe('a pid that is used again', () => {
       const { code, stdout, stderr } = await finished(apart);
       if (code !== 0 && /unshare|ns_last_pid/.test(stderr)) skip(`no pid can be used again here: ${stderr.trim()}`);
       expect(stderr).toBe('');
-      const { again, pinned, unpinned, same, hasPin } = JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+      const { again, pinned, unpinned, same, hasPin, heir, wasKnown } = JSON.parse(stdout) as Readonly<Record<string, unknown>>;
       expect(again).toBe(true);
       // The control: by its number alone the newcomer passes for the one that connected.
       expect(unpinned).toMatch(/sleep|coreutils|busybox/);
       if (hasPin === true) expect(pinned).toBeNull();
+      // What was known of it, and is held, is not taken for the newcomer's.
+      expect(wasKnown).toBe(true);
+      expect(heir).toBe(unpinned);
       expect(same).toBe(false);
     } finally {
       built.remove();
@@ -136,8 +139,11 @@ const [socket] = await accepted;
 socket.on('error', () => {});
 const fd = socket._handle.fd;
 const before = await callers.attest(peerOf(fd), () => pinOf(fd));
+for (let look = 0; look < 3; look += 1) await callers.attest(peerOf(fd), null);
+const wasKnown = !(callers.attest(peerOf(fd), null) instanceof Promise);
 peer.kill('SIGKILL');
 await once(peer, 'exit');
+await new Promise((resolve) => setTimeout(resolve, 20)); // start times are counted in hundredths of a second
 let other = null;
 for (let tries = 0; tries < 200 && other?.pid !== peer.pid; tries += 1) {
   if (other !== null) { other.kill('SIGKILL'); await once(other, 'exit'); }
@@ -149,7 +155,8 @@ const anew = () => createCallers({ loginctl: async () => null, ownCli: [] });
 const hasPin = pinOf(fd) !== null;
 const pinned = await anew().attest(peerOf(fd), () => pinOf(fd));
 const unpinned = await anew().attest(peerOf(fd), null);
-console.log(JSON.stringify({ again: other.pid === before.pid, hasPin, pinned, unpinned: unpinned?.executable, same: callers.stillSame(before) }));
+const heir = await callers.attest(peerOf(fd), null);
+console.log(JSON.stringify({ again: other.pid === before.pid, hasPin, pinned, unpinned: unpinned?.executable, same: callers.stillSame(before), heir: heir?.executable, wasKnown }));
 other.kill('SIGKILL');
 process.exit(0);
 `;

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { readStat } from '../../daemon/callers/proc.ts';
 import { firstLine, kill } from './built-platform.ts';
 
 export type Running = ChildProcess & { readonly pid: number };
@@ -12,7 +13,7 @@ export type Running = ChildProcess & { readonly pid: number };
 export class Processes {
   readonly dir = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-processes-')));
   readonly #children: ChildProcess[] = [];
-  readonly #strays: number[] = [];
+  readonly #strays = new Map<number, string | null>();
 
   async start(command: string, args: readonly string[], options: SpawnOptions = {}): Promise<Running> {
     const child = spawn(command, args, { stdio: 'pipe', cwd: this.dir, ...options });
@@ -29,8 +30,9 @@ export class Processes {
 
   /** A process that is not a child of the test's. */
   stray(pid: string | number): number {
-    this.#strays.push(Number(pid));
-    return Number(pid);
+    const id = pidOf(pid);
+    this.#strays.set(id, startTimeOf(id));
+    return id;
   }
 
   file(name: string, text: string): string {
@@ -49,14 +51,23 @@ export class Processes {
   }
 
   async end(): Promise<void> {
-    for (const pid of this.#strays.splice(0)) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch (cause) {
-        if (!(cause instanceof Error && 'code' in cause && cause.code === 'ESRCH')) throw cause;
-      }
+    for (const [pid, startTime] of this.#strays) {
+      if (startTime !== null && startTimeOf(pid) === startTime) process.kill(pid, 'SIGKILL');
     }
+    this.#strays.clear();
     for (const child of this.#children.splice(0)) await kill(child);
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** To kill(2), 0 is the process group of the tests, and a negative number another. */
+export function pidOf(said: string | number): number {
+  const pid = Number(said);
+  if (!Number.isSafeInteger(pid) || pid <= 0) throw new Error(`no pid: ${said}`);
+  return pid;
+}
+
+/** Null where it has ended. Who ended long ago may have left its number to somebody else. */
+function startTimeOf(pid: number): string | null {
+  return readStat(pid)?.startTime ?? null;
 }

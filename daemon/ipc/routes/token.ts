@@ -67,7 +67,7 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
   if (ruling.kind === 'ask') {
     const lack = lackIn(broker, profile, asked, ruling.decision);
-    return lack === null ? askPerson(broker, ask, profile, claimed, asked, ruling.decision) : needLogin(broker, lack, profile, asked, ask);
+    return lack === null ? askPerson(broker, ask, profile, claimed, asked, ruling.decision) : needLogin(broker, lack, profile, ask);
   }
   return serve(broker, ask, profile, claimed, asked, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
 }
@@ -83,8 +83,8 @@ function lackIn(broker: Broker, profile: Profile, asked: TokenNeed, { limits }: 
   return short === null || findSteppedUp(grant, asked, profile.traits.scopeAliases, at) !== null ? null : short;
 }
 
-async function needLogin(broker: Broker, lack: BrokerError, profile: Profile, asked: TokenNeed, ask: Ask): Promise<never> {
-  throw await withLogin(broker, lack, profile, asked, ask.body as Body, ask); // parsed by this method's schema
+async function needLogin(broker: Broker, lack: BrokerError, profile: Profile, ask: Ask): Promise<never> {
+  throw await withLogin(broker, lack, profile, ask.body as Body, ask); // parsed by this method's schema
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
@@ -152,7 +152,7 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
     served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
   } catch (cause) {
     if (cause instanceof BrokerError && (cause.code === 'policy_denied' || cause.code === 'as_token_too_long')) return noteRefusal(broker, ask, profile, claimed, need, cause);
-    throw await withLogin(broker, cause, profile, need, body, ask);
+    throw await withLogin(broker, cause, profile, body, ask);
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
   const isStale = grant === null || broker.policies.inForce() !== policy;
@@ -180,19 +180,19 @@ async function noteRefusal(broker: Broker, ask: Ask, profile: Profile, claimed: 
 }
 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
-async function withLogin(broker: Broker, cause: unknown, profile: Profile, need: TokenNeed, body: Body, ask: Ask): Promise<unknown> {
+async function withLogin(broker: Broker, cause: unknown, profile: Profile, body: Body, ask: Ask): Promise<unknown> {
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
-  const wish = loginWish(broker, profile, need, body);
+  const wish = loginWish(broker, profile, body);
   const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller, purposeOf(wish));
   const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
   return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
 }
 
 /** What policy demands of the sign-in is added where it starts; what this request alone asks for is a token beside the grant. */
-function loginWish(broker: Broker, profile: Profile, { acrValues, maxAgeS, scopes }: TokenNeed, body: Body): LoginAsk {
-  const isAsked = body.challenge !== undefined || body.acr_values !== undefined || body.max_age_s !== undefined;
+function loginWish(broker: Broker, profile: Profile, body: Body): LoginAsk {
+  const { acrValues, maxAgeS, scopes } = needOf(body, profile, 0);
   const grant = broker.book.get(profile.name);
-  const isBeside = isAsked && grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, null, instantOf(broker.clock)) === null;
+  const isBeside = (acrValues.length > 0 || maxAgeS !== null) && grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, null, instantOf(broker.clock)) === null;
   return {
     profile, preference: isBeside ? 'pkce' : 'auto', manualOpen: false, scopes: isBeside ? scopes : null, loginHint: null, consent: null, isBeside,
     stepUp: { ...NO_STEP_UP, acrValues, maxAgeS },
