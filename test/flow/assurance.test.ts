@@ -114,6 +114,36 @@ describe('[ID-04] the methods of a sign-in', () => {
   });
 });
 
+describe('[TK-02] the life of a token', () => {
+  const issued = async (lifeS: number, more = ''): Promise<void> => {
+    await setUp(more, { lifetimes: { accessTokenS: lifeS } });
+    await rules('admin', more === '' ? 'max_token_life = "10m"' : '');
+    await signIn();
+  };
+
+  it('is held to what policy says: one of an hour is refused, one of five minutes served', async () => {
+    await issued(3_600);
+    expect(await token()).toMatchObject({ code: 'as_token_too_long', reason: 'admin/mfa_phr' });
+    expect(await token({ force: true })).toMatchObject({ code: 'as_token_too_long' });
+    await issued(300);
+    expect(await token()).toMatchObject({ rule: 'admin/mfa_phr' });
+  });
+
+  it('is five minutes in the tier that ships for what is risky', async () => {
+    await issued(301, 'tier = "high"\n');
+    expect(await token()).toMatchObject({ code: 'as_token_too_long', reason: 'tier/high' });
+    await issued(300, 'tier = "high"\n');
+    expect(await token()).toMatchObject({ token_type: 'Bearer' });
+  });
+
+  it('is as the issuer says where nothing limits it, with a warning above an hour', async () => {
+    await setUp('', { lifetimes: { accessTokenS: 7_200 } });
+    await signIn();
+    expect(await token()).toMatchObject({ token_type: 'Bearer' });
+    expect((await vk.api('GET', '/v1/status')).body.warnings.join('\n')).toContain('live 120 minutes');
+  });
+});
+
 describe('[SU-03] a session over the socket', () => {
   it('ends while the refresh token is good, is told by status, and begins anew with a sign-in, across restarts', async () => {
     await setUp('', {}, 'passphrase');
