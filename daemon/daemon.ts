@@ -8,6 +8,7 @@ import type { ProfileName } from '../shared/names.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
+import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
@@ -16,6 +17,7 @@ import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
+import { StepUpTries } from './flows/step-up.ts';
 import { Unproved } from './flows/unproved.ts';
 import { Gate } from './gate.ts';
 import { App } from './ipc/app.ts';
@@ -35,6 +37,7 @@ import { Grants } from './tokens/grant-book.ts';
 import { JustInTime } from './tokens/just-in-time.ts';
 import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
+import { withAct } from './tokens/session.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { Screen } from './screen.ts';
 import { watchTime } from './watch-time.ts';
@@ -131,6 +134,11 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
+    tries: new StepUpTries(clock),
+    amend: (profile, change) => source.amend(profile, (grant) => {
+      const changed = change(grant);
+      return changed === null ? null : withAct(profile, changed, null, instantOf(clock));
+    }),
     unproved: new Unproved(clock),
     // A person may sign in behind a panic, which is how it ends; the route looks at who asks.
     isLocked: () => gate.isLocked,

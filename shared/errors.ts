@@ -136,7 +136,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Why a person has to sign in: `reason` of `login_required`. */
 export const LOGIN_REASONS = [
   'never_signed_in', 'expired', 'no_refresh_token', 'revoked_or_reused', 'refresh_answer_lost', 'rolled_back', 'grant_rebound',
-  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'flow', 'privileged',
+  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'amr', 'flow', 'privileged',
 ] as const;
 export type LoginReason = (typeof LOGIN_REASONS)[number];
 

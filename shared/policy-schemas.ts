@@ -67,6 +67,10 @@ export const policyExplainReply = v.object({
   max_age_s: v.nullable(v.number()),
   flows: v.nullable(v.array(v.string())),
   acr: v.nullable(v.array(v.string())),
+  /** Methods of the sign-in: of each list one has to be there. */
+  amr: v.array(v.array(v.string())),
+  max_session_s: v.nullable(v.number()),
+  max_idle_s: v.nullable(v.number()),
   /** The rules that were looked at, in their order. */
   looked_at: v.array(v.object({ rule: v.string(), outcome: v.picklist(['fits', 'may fit', 'does not fit']), why: v.string() })),
 });

@@ -4,7 +4,7 @@
  * Times are whole seconds since 1970-01-01 UTC; durations carry their unit in the name.
  */
 import * as v from 'valibot';
-import { acrValues, epoch, loginId, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
+import { acrValues, challenge, epoch, loginId, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 /** What a client says of itself; stored apart and only ever shown as a claim. */
 const claimed = v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) });
@@ -24,6 +24,8 @@ export const tokenRequest = v.strictObject({
   wait_s: v.optional(seconds(300)),
   acr_values: v.optional(acrValues),
   max_age_s: v.optional(seconds(31_536_000)),
+  /** The WWW-Authenticate header of a resource that wants a stronger or fresher sign-in (RFC 9470). */
+  challenge: v.optional(challenge),
   claimed: v.optional(claimed),
 });
 export type TokenRequest = v.InferInput<typeof tokenRequest>;
@@ -40,6 +42,9 @@ export const tokenReply = v.object({
   granted_beyond: v.array(v.string()),
   /** The rule of policy that let it out. */
   rule: v.string(),
+  /** How, and when, the person signed in for this token: where the request asked for more than any sign-in. */
+  acr: v.optional(v.nullable(v.string())),
+  auth_time: v.optional(v.nullable(epoch)),
 });
 export type TokenReply = v.InferOutput<typeof tokenReply>;
 
@@ -54,6 +59,8 @@ export const loginRequest = v.strictObject({
   login_hint: v.optional(text(256)),
   acr_values: v.optional(acrValues),
   max_age_s: v.optional(seconds(31_536_000)),
+  /** As with a token: one token beside the sign-in that is there, by the browser and never by a code. */
+  challenge: v.optional(challenge),
   /** Proof that the asking client showed the prompt at its terminal and a person agreed (device flow). */
   consent: v.optional(v.strictObject({ challenge: loginId, code: text(16) })),
   claimed: v.optional(claimed),
@@ -161,6 +168,9 @@ export const grantView = v.object({
   /** When the refresh token ends unless it is used before, and when the whole sign-in ends; null: the issuer does not say. */
   refresh_token_expires_at: v.nullable(epoch),
   authorization_expires_at: v.nullable(epoch),
+  /** When policy ends the sign-in, whatever is refreshed, and when it does unless a person takes part before; null: never. */
+  session_ends_at: v.nullable(epoch),
+  idle_ends_at: v.nullable(epoch),
   tokens: v.array(accessTokenView),
 });
 export type GrantView = v.InferOutput<typeof grantView>;

@@ -4,9 +4,10 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
+import type { AccessToken } from './access-token.ts';
 import type { Tier } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
-import type { BootSpan } from './time.ts';
+import type { Moment } from './time.ts';
 import type { Workload } from './workload.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
@@ -146,21 +147,10 @@ export type Identity = {
   readonly nonceDigest: string | null;
 };
 
-export type AccessToken = {
-  readonly value: Secret;
-  readonly tokenType: 'Bearer';
-  readonly scopes: readonly Scope[];
-  /** Scopes granted beyond what was asked. */
-  readonly beyond: readonly Scope[];
-  /** Asked for without naming scopes: it serves whoever names none. */
-  readonly byDefault: boolean;
-  readonly resource: string | null;
-  readonly acr: string | null;
-  readonly obtainedAt: EpochMs;
-  readonly expiresAt: EpochMs;
-  /** Its life by the clock that never jumps; null where it was not recorded. */
-  readonly life: BootSpan | null;
-};
+export type { AccessToken } from './access-token.ts';
+
+/** Of a person (SU-03): when they signed in, and when they last took part: a sign-in, a step-up, an approval. */
+export type Session = { readonly startedAt: Moment; readonly lastActAt: Moment };
 
 export type GrantState =
   | { readonly kind: 'active'; readonly refreshToken: Secret | null; readonly tokens: readonly AccessToken[] }
@@ -181,6 +171,8 @@ export type Grant = {
   /** Null where the issuer gave no ID token. */
   readonly identity: Identity | null;
   readonly signedInAt: EpochMs;
+  /** By both clocks; null where no person takes part. */
+  readonly session: Session | null;
   readonly refreshedAt: EpochMs | null;
   /** When the refresh token ends unless it is used before (refresh_token_timeout); null: the issuer does not say. */
   readonly refreshTokenExpiresAt: EpochMs | null;

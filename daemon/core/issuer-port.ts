@@ -92,7 +92,16 @@ export type Discoverable = IssuerConnection & Pick<Profile, 'issuer' | 'clientId
 
 export type Want = { readonly scopes: readonly Scope[]; readonly resource: string | null };
 
-export type StepUp = { readonly acrValues: readonly string[]; readonly maxAgeS: number | null };
+export type StepUp = {
+  readonly acrValues: readonly string[];
+  readonly maxAgeS: number | null;
+  /** One access token beside the sign-in that is there: no refresh token is asked for. */
+  readonly isBeside: boolean;
+  /** The person has to prove who they are anew, whatever the issuer remembers of them. */
+  readonly isAgain: boolean;
+};
+
+export const NO_STEP_UP: StepUp = { acrValues: [], maxAgeS: null, isBeside: false, isAgain: false };
 
 export type IssuerSkew = { readonly issuer: string; readonly skewMs: number; readonly at: EpochMs };
 

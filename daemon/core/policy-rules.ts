@@ -62,8 +62,16 @@ export type Ceiling = {
   /** By which flows it may have come. */
   readonly flows: readonly TokenFlow[] | null;
   readonly acr: readonly string[] | null;
+  /** Methods of which the sign-in has to have used one (RFC 8176). */
+  readonly amr: readonly string[] | null;
+  /** The sign-in has to be of a class that withstands phishing. */
+  readonly phishingResistant: boolean;
   /** How long ago, at most, the person signed in. */
   readonly maxAgeS: number | null;
+  /** For how long, at most, one sign-in is good (SU-03). */
+  readonly maxSessionS: number | null;
+  /** How long ago, at most, a person took part. */
+  readonly maxIdleS: number | null;
 };
 
 export type Rule = {
@@ -94,12 +102,21 @@ export type PolicyDocument = {
     readonly sameDevice: boolean;
   };
   readonly session: SessionDemand;
+  /** What the words of issuers are worth. The admin's file alone can say so. */
+  readonly assurance: {
+    /** Methods that count; null: all of RFC 8176. */
+    readonly amr: readonly string[] | null;
+    /** Classes that count as phishing-resistant, besides phr and phrh. */
+    readonly phishingResistantAcr: readonly string[];
+  };
 };
 
 /** What a locked screen and suspend are to do. `hold`: no token leaves meanwhile; `lock`: as valetkey lock, besides. */
 export type SessionDemand = { readonly screenLock: 'hold' | 'lock' | null; readonly locksOnSuspend: boolean };
 
 export const NO_DEMAND: SessionDemand = { screenLock: null, locksOnSuspend: false };
+
+export const NO_ASSURANCE: PolicyDocument['assurance'] = { amr: null, phishingResistantAcr: [] };
 
 /** What was read of both files: null where a file is not there. */
 export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly user: PolicyDocument | null };
@@ -111,5 +128,6 @@ export const NO_CONDITIONS: When = {
 };
 
 export const NO_CEILING: Ceiling = {
-  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null,
+  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, amr: null, phishingResistant: false, maxAgeS: null,
+  maxSessionS: null, maxIdleS: null,
 };

@@ -6,9 +6,11 @@ import type { Loopback } from '../core/loopback-port.ts';
 import type { Audit, Callers, Clock, GrantBook, Issuer, Log, Random, StepUp, TokenSet, Vault } from '../core/ports.ts';
 import type { Policy } from '../policy/decide.ts';
 import type { JustInTime } from '../tokens/just-in-time.ts';
+import type { StepUpDeps } from './accept-step-up.ts';
 import type { Consent } from './consent.ts';
 import type { Login } from './login.ts';
 import type { StartLimit } from './start-limit.ts';
+import type { StepUpTries } from './step-up.ts';
 import type { Unproved } from './unproved.ts';
 
 export type LoginAsk = {
@@ -20,6 +22,8 @@ export type LoginAsk = {
   /** Why, in the words of who asks; cleaned. */
   readonly reason: string | null;
   readonly stepUp: StepUp;
+  /** A step-up: one token beside the grant, which stays as it is. */
+  readonly isBeside: boolean;
   readonly consent: { readonly challenge: string; readonly code: string } | null;
 };
 
@@ -45,6 +49,8 @@ export type StartDeps = {
   readonly unproved: Unproved;
   /** Whether another broker answers where ssh, or a container, would have put its socket. */
   readonly isBrokerForwarded: () => Promise<boolean>;
+  readonly tries: StepUpTries;
+  readonly amend: StepUpDeps['amend'];
   /** The user's own lock. */
   readonly isLocked: () => boolean;
   /** Revokes tokens that nobody will hold. */
@@ -57,4 +63,4 @@ export type StartDeps = {
 };
 
 /** What it takes to say which flow it would be. */
-export type ConsiderDeps = Pick<StartDeps, 'policy' | 'config' | 'callers' | 'book' | 'uid' | 'unproved' | 'isBrokerForwarded' | 'audit' | 'random' | 'machine'>;
+export type ConsiderDeps = Pick<StartDeps, 'policy' | 'config' | 'callers' | 'book' | 'uid' | 'unproved' | 'tries' | 'isBrokerForwarded' | 'audit' | 'random' | 'machine'>;

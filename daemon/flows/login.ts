@@ -29,6 +29,12 @@ export type LoginFacts = {
   readonly reason: string;
   readonly owner: Caller;
   readonly scopes: readonly Scope[];
+  /** Nobody named them: its token serves whoever names none. */
+  readonly byDefault: boolean;
+  /** What it is for; a sign-in has the empty one. */
+  readonly purpose: string;
+  /** Methods that policy wants of the person: of each list one (ID-04). */
+  readonly methods: readonly (readonly string[])[];
   readonly expiresAt: EpochMs;
   /** Privileged access, which is never stored (AU-08), and why, in the words of its starter; null: it is not. */
   readonly justInTime: { readonly reason: string; readonly byDefault: boolean } | null;

@@ -50,9 +50,10 @@ function isDeviceIssuer({ documents: { admin, user } }: Policy, config: Config, 
 }
 
 /** What the caller asked for and what policy demands, together. */
-export function stepUpWithin({ acrValues, maxAgeS }: StepUp, { acr, maxAgeS: limitS }: Limits): StepUp {
+export function stepUpWithin({ acrValues, maxAgeS, ...rest }: StepUp, { acr, maxAgeS: limitS }: Limits): StepUp {
   const both = acr === null ? acrValues : acrValues.length === 0 ? acr : acrValues.filter((each) => acr.includes(each));
   return {
+    ...rest,
     // Nothing in common: what policy demands; the token is then refused for want of what was asked for.
     acrValues: acr !== null && both.length === 0 ? acr : both,
     maxAgeS: limitS === null ? maxAgeS : maxAgeS === null ? limitS : Math.min(limitS, maxAgeS),

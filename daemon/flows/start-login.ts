@@ -3,7 +3,7 @@
  * network is given without any (FC-07, FC-11). However it begins or fails to, it leaves one record of what was
  * decided, but for one that a person has not confirmed yet: that never was a login.
  */
-import type { EpochMs, LoginId } from '../../shared/names.ts';
+import type { EpochMs, LoginId, Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Caller, Identity, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
@@ -22,6 +22,7 @@ import { asPrivileged, privilegedOf, reasonFor } from './privileged-login.ts';
 import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
 import { standingOf, stepUpWithin } from './standing.ts';
+import { purposeOf, stepUpScopes } from './step-up.ts';
 
 /** design.md, section 7: five minutes end it and free the port. */
 export const LOGIN_LIFE_MS = 300_000;
@@ -33,10 +34,11 @@ export type Considered = {
   /** The rule of policy that decided; null: there is no policy to decide by. */
   readonly rule: string | null;
   readonly isPrivileged: boolean;
-  readonly privilegedOf: LoginFacts['privilegedOf'];
+  readonly facts: Omit<Purpose, 'justInTime'>;
 };
 
-type Privilege = Pick<LoginFacts, 'justInTime' | 'privilegedOf'>;
+/** What a sign-in is for, as far as policy and who asked say. */
+type Purpose = Pick<LoginFacts, 'byDefault' | 'purpose' | 'methods' | 'justInTime' | 'privilegedOf'>;
 
 /** Who is told so answers it, and asks again. */
 const ASKED_BACK: ReadonlySet<string> = new Set(['consent_required', 'reason_required']);
@@ -50,7 +52,7 @@ export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller
     const justInTime = considered.isPrivileged ? { reason: reasonFor(wish, deps.audit), byDefault: wish.scopes === null } : null;
     // Before any request to the issuer (DG-08); the code flow needs none.
     if (decision.choice.outcome === 'device') demandConsent(deps, ask, caller);
-    return await proceed(deps, considered, { justInTime, privilegedOf: considered.privilegedOf }, caller, signal);
+    return await proceed(deps, considered, { ...considered.facts, justInTime }, caller, signal);
   } catch (cause) {
     if (!(cause instanceof BrokerError && ASKED_BACK.has(cause.code))) await recordAtLast(deps, ask, decision);
     throw cause;
@@ -62,21 +64,26 @@ export async function considerLogin(deps: ConsiderDeps, wish: LoginAsk, caller: 
   const { profile } = wish;
   const policy = deps.policy();
   const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
-  const scopes = policy === null ? wish.scopes ?? profile.scopes : scopesOfSignIn(policy, subject, profile, wish.scopes);
+  const isAgain = wish.isBeside && deps.tries.next(profile, purposeOf(wish));
+  const scopes = wish.isBeside || policy === null ? scopesOf(deps, wish) : scopesOfSignIn(policy, subject, profile, wish.scopes);
   const standing = standingOf(policy, deps.config(), profile, subject, scopes);
   const isPrivileged = standing.risk === 'privileged';
-  const within = { ...wish, scopes, stepUp: stepUpWithin(wish.stepUp, standing.limits) };
-  const ask: LoginAsk = isPrivileged ? asPrivileged(within) : within;
+  const within = { ...wish, scopes, stepUp: stepUpWithin({ ...wish.stepUp, isBeside: wish.isBeside, isAgain }, standing.limits) };
+  // Privileged access stands beside nothing: it is a sign-in of its own.
+  const ask: LoginAsk = isPrivileged ? { ...asPrivileged(within), isBeside: false } : within;
   const facts = await deps.callers.session(caller);
   const before = deps.unproved.of(profile, caller);
   const isBrokerForwarded = (facts.remote || facts.container) && await deps.isBrokerForwarded();
   const input = chooserInput(standing, profile, caller, facts, { preference: ask.preference, manualOpen: ask.manualOpen }, { ownUid: deps.uid, isBrokerForwarded, isUnproved: before !== null });
   const tenant = deps.book.get(profile.name)?.identity?.tenant ?? null;
   const decision = new Decision(deps, { profile, caller, ask, policy, rule: standing.rule, tenant, before }, input);
-  return { ask, decision, rule: standing.rule, isPrivileged, privilegedOf: privilegedOf(policy, subject, profile) };
+  return {
+    ask, decision, rule: standing.rule, isPrivileged,
+    facts: { byDefault: wish.scopes === null, purpose: purposeOf(ask), methods: standing.limits.amr, privilegedOf: privilegedOf(policy, subject, profile) },
+  };
 }
 
-async function proceed(deps: StartDeps, { ask, decision, rule }: Considered, privilege: Privilege, caller: Caller, signal: AbortSignal): Promise<Login> {
+async function proceed(deps: StartDeps, { ask, decision, rule }: Considered, facts: Purpose, caller: Caller, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const wasDevice = decision.choice.outcome === 'device';
   const found = await deps.issuer.discover(profile);
@@ -92,7 +99,7 @@ async function proceed(deps: StartDeps, { ask, decision, rule }: Considered, pri
     if (outcome === 'device' && !wasDevice) demandConsent(deps, ask, caller);
     if (proofS === null) await decision.stand();
     deps.starts.count(profile, outcome === 'device' ? 'device_code' : 'authorization_code');
-    return await launch(deps, ask, caller, found.server, { decision, rule, listener, privilege }, signal);
+    return await launch(deps, ask, caller, { server: found.server, decision, rule, listener, facts }, signal);
   } catch (cause) {
     await listener?.close();
     throw cause;
@@ -135,9 +142,12 @@ async function bind(deps: StartDeps, profile: Profile, decision: Decision): Prom
   }
 }
 
-type Chosen = { readonly decision: Decision; readonly rule: string | null; readonly listener: LoopbackListener | null; readonly privilege: Privilege };
+type Way = {
+  readonly server: AuthorizationServer; readonly decision: Decision; readonly rule: string | null; readonly listener: LoopbackListener | null;
+  readonly facts: Purpose;
+};
 
-async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: AuthorizationServer, { decision, rule, listener, privilege }: Chosen, signal: AbortSignal): Promise<Login> {
+async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, { server, decision, rule, listener, facts }: Way, signal: AbortSignal): Promise<Login> {
   const { profile } = ask;
   const clientSecret = profile.clientAuth === 'none' ? null : await deps.vault.clientSecret(profile.name, profile.digest);
   if (profile.clientAuth !== 'none' && clientSecret === null) {
@@ -148,7 +158,7 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
   const client: ClientAt = { server, clientId: profile.clientId, clientAuth: profile.clientAuth, clientSecret, connection: profile };
   const login = new Login({
     id: deps.random.token(16) as LoginId, profile, flow: listener === null ? 'device_code' : 'authorization_code', reason: decision.choice.reason,
-    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs, ...privilege,
+    owner: caller, scopes: ask.scopes ?? profile.scopes, expiresAt: (deps.clock.now() + LOGIN_LIFE_MS) as EpochMs, ...facts,
   });
   const run = listener === null ? await runDeviceLogin(deps, login, client) : await runCodeLogin(deps, login, client, listener, ask, decision);
   signal.throwIfAborted();
@@ -157,6 +167,12 @@ async function launch(deps: StartDeps, ask: LoginAsk, caller: Caller, server: Au
   if (listener !== null) awaitProof(deps, login, listener, decision, rule);
   login.settled = settle(deps, login, run).finally(() => recordAtLast(deps, ask, decision));
   return login;
+}
+
+/** Of a step-up: within those of the grant, which was there a moment ago. */
+function scopesOf({ book }: Pick<StartDeps, 'book'>, { profile, scopes, isBeside }: LoginAsk): readonly Scope[] {
+  const grant = isBeside ? book.get(profile.name) : null;
+  return grant === null ? scopes ?? profile.scopes : stepUpScopes(profile, grant, scopes);
 }
 
 /** Runs to the end, which is decided once; nothing escapes. */
@@ -171,11 +187,12 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   );
   try {
     const identity = await run();
+    deps.tries.ended(login.facts.profile, login.facts.purpose, null);
     login.complete(identity);
     await note({
       ...base, event: 'login_finished',
       facts: {
-        login: login.facts.id, flow: login.facts.flow, reason: login.reason, issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
+        login: login.facts.id, flow: login.facts.flow, reason: login.reason, step_up: login.facts.purpose !== '', issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
         scopes: login.facts.scopes, resource: login.facts.profile.resource, tenant: identity?.tenant ?? null,
         account: identity === null ? null : deps.fingerprints.of(new Secret(identity.sub)), sub: identity?.sub ?? null,
         acr: identity?.acr ?? null, amr: identity?.amr ?? [], signed_in_at: login.signedInAt,
@@ -183,6 +200,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
     });
   } catch (cause) {
     const error = cause instanceof BrokerError ? cause : new BrokerError('internal', 'the sign-in ended by a mistake of the daemon', { cause });
+    deps.tries.ended(login.facts.profile, login.facts.purpose, error);
     login.fail(error);
     if (error.code === 'internal') deps.log.error('login_failed', { profile: name }, cause);
     await note({ ...base, event: 'login_failed', facts: { login: login.facts.id, flow: login.facts.flow, reason: login.reason, issuer: login.facts.profile.issuer, code: error.code } });

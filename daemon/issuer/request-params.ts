@@ -21,9 +21,9 @@ export function resourceParams({ traits }: Asking, { resource }: Want): Readonly
 }
 
 /** Scopes of a sign-in, with the one that brings a refresh token where the server knows it. */
-export function signInScopes(profile: Profile, server: AuthorizationServer, want: Want): Readonly<Record<string, string>> {
+export function signInScopes(profile: Profile, server: AuthorizationServer, want: Want, wantsOffline = true): Readonly<Record<string, string>> {
   const { offlineScope } = profile.traits;
-  const isOffered = offlineScope !== null && (server.scopesSupported?.includes(offlineScope) ?? true);
+  const isOffered = wantsOffline && offlineScope !== null && (server.scopesSupported?.includes(offlineScope) ?? true);
   const scopes = namedForResource(profile, want);
   return scopeParam(isOffered ? [...scopes, offlineScope] : scopes);
 }

@@ -3,8 +3,9 @@
  * get tokens of ordinary profiles, everything else is asked about once, and what can do most harm more often.
  * docs/policy.md shows it as a file; a test holds the two equal.
  */
-import { NO_CEILING, NO_CONDITIONS, NO_DEMAND } from '../core/policy-rules.ts';
+import { NO_ASSURANCE, NO_CEILING, NO_CONDITIONS, NO_DEMAND } from '../core/policy-rules.ts';
 import type { Ceiling, PolicyDocument, Tier } from '../core/policy-rules.ts';
+import { SESSION_OF } from './assurance.ts';
 
 export const SHIPPED: PolicyDocument = {
   source: 'shipped',
@@ -38,6 +39,7 @@ export const SHIPPED: PolicyDocument = {
   lifts: [],
   device: { issuers: null, sameDevice: false },
   session: NO_DEMAND,
+  assurance: NO_ASSURANCE,
 };
 
 /** A higher tier never allows more than a lower one. */
@@ -45,7 +47,7 @@ export const TIER_CEILINGS: Readonly<Record<Tier, Ceiling>> = {
   low: NO_CEILING,
   normal: NO_CEILING,
   // TK-02: five minutes. A working day since the person signed in. FC-07: never by a code that is typed elsewhere. A workload signs in anew each time.
-  high: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 28_800 },
+  high: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 28_800, ...SESSION_OF.high },
   // AU-08: just in time, for a quarter of an hour.
-  privileged: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 900 },
+  privileged: { ...NO_CEILING, maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 900, ...SESSION_OF.privileged },
 };

@@ -118,7 +118,7 @@ export class Ahead {
   /** A grant that nobody asked for since the daemon started counts as used at its start. */
   #keepAlive(profile: Profile, grant: Grant, at: Instant): void {
     if (grant.state.kind !== 'active' || grant.state.tokens.some((token) => this.#uses.has(token))) return;
-    const token = grant.state.tokens.find(({ byDefault }) => byDefault);
+    const token = grant.state.tokens.find(({ byDefault, isStepUp }) => byDefault && !isStepUp);
     if (token === undefined) return;
     const need: TokenNeed = { scopes: null, resource: token.resource, minTtlMs: 0, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null };
     this.#follow(profile, token, need, at.boottimeMs, at);

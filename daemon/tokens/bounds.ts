@@ -58,5 +58,8 @@ function boundsOf(profile: Bounded, limits: Limits, rule: string): TokenBounds {
     maxRemainingS: limits.maxRemainingS,
     flows: limits.flows,
     maxAgeS: limits.maxAgeS,
+    amr: limits.amr,
+    maxSessionS: limits.maxSessionS,
+    maxIdleS: limits.maxIdleS,
   };
 }

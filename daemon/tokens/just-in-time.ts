@@ -17,8 +17,9 @@ import { grantFacts } from '../core/grant-facts.ts';
 import type { Audit, Clock, Log } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
+import { shortfall } from './demands.ts';
 import { loginRequired } from './login-required.ts';
-import { refuseLongLife, refuseOutOfBounds } from './refusals.ts';
+import { refuseLongLife } from './refusals.ts';
 import type { Revocations } from './revocations.ts';
 import type { Served } from './token-source.ts';
 
@@ -98,7 +99,8 @@ export class JustInTime {
     if (access === null) throw loginRequired(profile, 'privileged');
     const { grant } = access;
     const at = instantOf(this.#deps.clock);
-    if (need.bounds !== null) refuseOutOfBounds(profile, grant, need.bounds, at);
+    const short = shortfall(profile, grant, need, at);
+    if (short !== null) throw short;
     // It cannot be refreshed: one that is too old, or is to be newer, takes another sign-in.
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) throw loginRequired(profile, 'privileged');

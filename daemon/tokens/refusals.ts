@@ -77,13 +77,6 @@ export function refuseOtherResource(profile: Profile, grant: Grant, resource: st
   });
 }
 
-/** What a new sign-in mends: by another flow, or by a person who is here now. An issuer without ID tokens does not say when that was. */
-export function refuseOutOfBounds(profile: Profile, { flow, identity, signedInAt }: Grant, { flows, maxAgeS }: TokenBounds, at: Instant): void {
-  if (flows !== null && !flows.includes(flow)) throw loginRequired(profile, 'flow');
-  const ageS = at.now / 1000 - (identity?.authTime ?? signedInAt / 1000);
-  if (maxAgeS !== null && ageS > maxAgeS) throw loginRequired(profile, 'max_age');
-}
-
 /** DG-10: a sign-in by a code that was typed elsewhere ends when nobody used it for a working day. */
 const DEVICE_IDLE_MS = 28_800_000;
 

@@ -42,16 +42,22 @@ export function decodeGrant(bytes: Uint8Array): Grant | null {
   if (clear === null) return null;
   const { state } = clear;
   // Records of earlier builds lack what was added since.
-  const known = { ...clear, refreshTokenExpiresAt: clear.refreshTokenExpiresAt ?? null, authorizationExpiresAt: clear.authorizationExpiresAt ?? null };
+  const known = { ...clear, refreshTokenExpiresAt: clear.refreshTokenExpiresAt ?? null, authorizationExpiresAt: clear.authorizationExpiresAt ?? null, session: clear.session === undefined ? sessionOf(clear) : clear.session };
   if (state.kind === 'parked') return { ...known, state };
   return {
     ...known,
     state: {
       kind: 'active',
       refreshToken: state.refreshToken === null ? null : new Secret(state.refreshToken),
-      tokens: state.tokens.map((token): AccessToken => ({ ...token, life: token.life ?? null, value: new Secret(token.value) })),
+      tokens: state.tokens.map((token): AccessToken => ({ ...token, life: token.life ?? null, amr: token.amr ?? [], authTime: token.authTime ?? null, isStepUp: token.isStepUp ?? false, value: new Secret(token.value) })),
     },
   };
+}
+
+/** A person took part when they signed in; nothing more is known. */
+function sessionOf({ signedInAt }: Clear<Grant>): Grant['session'] {
+  const moment = { at: signedInAt, boot: null };
+  return { startedAt: moment, lastActAt: moment };
 }
 
 export function revocationBinding(vault: string, revocation: Revocation): Binding {

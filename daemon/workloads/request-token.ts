@@ -7,7 +7,7 @@ import type { Scope } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer } from '../core/domain.ts';
 import { BrokerError, discardedAnswer, unreachable } from '../core/errors.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
-import { acceptToken } from '../core/grant.ts';
+import { acceptToken, NO_PROOF } from '../core/grant.ts';
 import type { Audit, Clock, Issuer, IssuerOutcome, Log, Random, Transient } from '../core/ports.ts';
 import { instantOf } from '../core/time.ts';
 import type { Assertions, Workload, WorkloadAt, WorkloadIssuer } from '../core/workload.ts';
@@ -52,7 +52,7 @@ export async function requestToken(deps: RequestDeps, workload: Workload, slot: 
       slot.backOff = NO_BACK_OFF;
       // RFC 6749, section 3.3: where none are asked for, the issuer's own choice is what was asked.
       const asked = want.scopes.length === 0 ? outcome.tokens.scope ?? [] : want.scopes;
-      const accepted = acceptToken(outcome.tokens, { scopes: asked, byDefault: want.byDefault, resource: want.resource, acr: null }, workload, at);
+      const accepted = acceptToken(outcome.tokens, { scopes: asked, byDefault: want.byDefault, resource: want.resource, isStepUp: false, proof: NO_PROOF }, workload, at);
       if (accepted.kind === 'discard') throw refused(deps, lane, discardedAnswer(workload, accepted));
       lane.gave(accepted.token, at);
       await record(deps, workload, client, accepted.token);

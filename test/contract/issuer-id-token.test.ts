@@ -245,7 +245,7 @@ describe('at a sign-in', () => {
 describe('a step-up', () => {
   it('[ID-02] is met by the class that was asked for and a fresh sign-in, and by nothing less', async () => {
     const world = await start({ acrValues: ['gold', 'silver'], signIn: () => ({ acr: 'gold' }) });
-    const gold: StepUp = { acrValues: ['gold'], maxAgeS: 300 };
+    const gold: StepUp = { ...NO_STEP_UP, acrValues: ['gold'], maxAgeS: 300 };
     const unmet = { kind: 'rejected', code: 'stepup_unmet', oauthError: null };
     expect(tokensOf(await signInAt(world, gold)).identity).toMatchObject({ acr: 'gold' });
     for (const edit of [

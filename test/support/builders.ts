@@ -4,6 +4,7 @@ import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerT
 import type { Callers, Desktop } from '../../daemon/core/ports.ts';
 import type { Workload } from '../../daemon/core/workload.ts';
 import { Secret } from '../../daemon/core/secret.ts';
+import { momentOf } from '../../daemon/core/time.ts';
 import type { Instant } from '../../daemon/core/time.ts';
 
 export const T0 = Date.UTC(2026, 10, 23) as EpochMs;
@@ -54,7 +55,7 @@ export function someIdentity(over: Partial<Identity> = {}): Identity {
 export function someToken(over: Partial<AccessToken> = {}): AccessToken {
   return {
     value: new Secret('at-1-EXAMPLE'), tokenType: 'Bearer', scopes: scopes('openid api'), beyond: [], byDefault: true, resource: null,
-    acr: null, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, life: null, ...over,
+    acr: null, amr: [], authTime: null, isStepUp: false, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, life: null, ...over,
   };
 }
 
@@ -62,7 +63,7 @@ export function someGrant(over: Partial<Grant> = {}): Grant {
   return {
     profile: profileName('work'), issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', digest: 'digest-1', generation: 1,
     server: someServer(), flow: 'authorization_code', scopes: scopes('openid api'), resource: null, identity: someIdentity(),
-    signedInAt: T0, refreshedAt: null, rotates: null, refreshTokenExpiresAt: null, authorizationExpiresAt: null,
+    signedInAt: T0, session: { startedAt: momentOf(instant()), lastActAt: momentOf(instant()) }, refreshedAt: null, rotates: null, refreshTokenExpiresAt: null, authorizationExpiresAt: null,
     state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [someToken()] }, ...over,
   };
 }

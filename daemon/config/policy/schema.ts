@@ -20,6 +20,8 @@ const patterns = oneOrMore(clean(PATTERN_MAX));
 const paths = oneOrMore(v.pipe(v.string(), v.maxLength(4096), v.regex(/^[/*][^\p{Cc}]*$/u, 'an absolute path')));
 const flow = v.picklist(['authorization_code', 'device_code', 'client_credentials']);
 const scopePatterns = v.pipe(v.array(v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'scopes (RFC 6749, section 3.3), in which * stands for anything'))), v.minLength(1), v.maxLength(256));
+/** RFC 8176, section 2. Others mean something else at each issuer. */
+const amr = v.picklist(['face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia']);
 const tier = v.picklist(['low', 'normal', 'high', 'privileged']);
 
 export const SCOPES = v.strictObject({ any: v.optional(scopePatterns), all: v.optional(scopePatterns), none: v.optional(scopePatterns) });
@@ -55,7 +57,11 @@ export const CEILING = v.strictObject({
   max_remaining: v.optional(duration),
   flows: v.optional(v.pipe(v.array(flow), v.minLength(1))),
   acr: v.optional(v.pipe(v.array(clean(256)), v.minLength(1), v.maxLength(16))),
+  amr: v.optional(v.pipe(v.array(amr), v.minLength(1))),
+  phishing_resistant: v.optional(v.literal(true)),
   max_age: v.optional(duration),
+  max_session: v.optional(duration),
+  max_idle: v.optional(duration),
 });
 
 export const RULE = v.strictObject({
@@ -79,10 +85,17 @@ export const SESSION = v.strictObject({
   suspend: v.optional(v.picklist(['lock'])),
 });
 
+/** ID-04. In the admin's file only: what an issuer's words are worth is not for who wants the token to say. */
+export const ASSURANCE = v.strictObject({
+  amr: v.optional(v.pipe(v.array(amr), v.maxLength(32))),
+  phishing_resistant_acr: v.optional(v.pipe(v.array(clean(256)), v.maxLength(64))),
+});
+
 export const POLICY = v.strictObject({
   v: v.literal(POLICY_VERSION),
   rules: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   tiers: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   device: v.optional(DEVICE),
   session: v.optional(SESSION),
+  assurance: v.optional(ASSURANCE),
 });

@@ -8,9 +8,13 @@ import type { Caller } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Clock, Vault } from '../../core/ports.ts';
 import { Secret } from '../../core/secret.ts';
+import { instantOf } from '../../core/time.ts';
+import { subjectFor } from '../../policy/facts.ts';
+import { withAct } from '../../tokens/session.ts';
 import type { Ask } from '../dispatch.ts';
 import { noteAnswer, noteWrongPin } from './approval-records.ts';
 import type { Broker } from './broker.ts';
+import { rulesFor } from './grant-views.ts';
 import { pickProfile } from './pick-profile.ts';
 
 type Body = v.InferOutput<typeof approvalAnswer>;
@@ -51,7 +55,9 @@ export async function answerApproval(broker: Broker, ask: Ask): Promise<OkReply>
   const needsPin = allow && held.approvable(id, caller, 'terminal').tier === 'privileged';
   if (needsPin) await provePin(broker, ask, pin, id, `valetkey approve ${id}`);
   const verdict: Verdict = allow ? { allow, binding, ms: for_s === undefined ? null : for_s * 1000 } : { allow };
-  await noteAnswer(broker, held.answer(id, caller, verdict), verdict, { caller, request, channel: 'terminal' });
+  const answered = held.answer(id, caller, verdict);
+  await noteAnswer(broker, answered, verdict, { caller, request, channel: 'terminal' });
+  if (allow) void noteAct(broker, answered);
   return { ok: true };
 }
 
@@ -114,6 +120,22 @@ export async function revokeApprovals({ approvals: held, audit }: Broker, ask: A
   const revoked = [...held.revokeAll()];
   for (const approval of revoked) await audit.append({ event: 'approval_revoked', profile: null, caller: ask.caller, request: ask.requestId, facts: { approval } });
   return { ok: true, revoked };
+}
+
+/** SU-03: a person took part. Whoever answers does not wait for a refresh that is on the wire. */
+async function noteAct(broker: Broker, { profile: name, asker, resource }: Pending): Promise<void> {
+  const { book, config, callers, policies, source, clock, log } = broker;
+  const profile = config.current().profiles.get(name);
+  const before = book.get(name);
+  if (profile === undefined || before === null) return;
+  const at = instantOf(clock);
+  try {
+    const subject = await subjectFor({ asksDigest: policies.inForce()?.asksDigest === true }, asker, callers);
+    const rules = rulesFor(broker, profile, before, subject, { resource });
+    await source.amend(profile, (grant) => withAct(profile, grant, rules, at));
+  } catch (cause) {
+    log.warn('act_not_noted', { profile: name, why: cause instanceof Error ? cause.message : 'unknown' }); // the session ends earlier, and no later
+  }
 }
 
 export async function revokeApproval({ approvals: held, audit }: Broker, ask: Ask): Promise<OkReply> {

@@ -6,8 +6,9 @@ import type { Caller, Grant } from '../../core/domain.ts';
 import { missingScopes } from '../../core/grant.ts';
 import { scopesOfSignIn } from '../../policy/privilege.ts';
 import type { Ask } from '../dispatch.ts';
-import { encodeGrant, encodeRevoked } from '../encode.ts';
+import { encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
+import { endsOf, grantViews } from './grant-views.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 /** TK-02 as decided: longer-lived tokens are handed out, and warned of. */
@@ -17,7 +18,7 @@ const DEVICE_LONG_LIVED_MS = 600_000;
 /** A working day ahead, and less for sign-ins that are short themselves. */
 const SOON_MS = 28_800_000;
 
-export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
+export async function status(broker: Broker, { caller }: Ask): Promise<StatusReply> {
   const { facts, locked, lockedOutSince } = broker.lifecycle;
   const config = broker.config.current();
   return {
@@ -33,11 +34,11 @@ export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
     locked,
     locked_out_since: lockedOutSince === null ? null : seconds(lockedOutSince),
     screen: broker.lifecycle.screen,
-    grants: broker.book.list().map(encodeGrant),
+    grants: grantViews(broker, caller),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, ask.caller)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller)],
     environment: facts.environment,
   };
 }
@@ -91,7 +92,7 @@ function grantWarnings(broker: Broker, caller: Caller): readonly string[] {
       ...(long === undefined ? [] : [`${grant.profile}: the issuer's access tokens live ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 60 is long for a token that leaves the daemon`]),
       ...deviceWarnings(grant),
       ...notGranted(broker, grant, caller),
-      ...endingSoon(broker, grant),
+      ...endingSoon(broker, grant, endsOf(broker, grant, caller).session),
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
   });
@@ -103,15 +104,15 @@ function deviceWarnings({ profile, flow, state }: Grant): readonly string[] {
   return long === undefined ? [] : [`${profile}: signed in by the device flow, with access tokens of ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 10 is long for that. Where a browser is, run: valetkey login ${profile}`];
 }
 
-/** TK-10: the end of a sign-in that the issuer named, where it is near enough to plan for. */
-function endingSoon({ clock }: Broker, { profile, authorizationExpiresAt, refreshTokenExpiresAt, signedInAt }: Grant): readonly string[] {
-  const ends = [authorizationExpiresAt, refreshTokenExpiresAt].filter((end) => end !== null);
+/** TK-10: the end of a sign-in that the issuer or policy (SU-03) named, where it is near enough to plan for. */
+function endingSoon({ clock }: Broker, { profile, authorizationExpiresAt, refreshTokenExpiresAt, signedInAt }: Grant, sessionEnd: number | null): readonly string[] {
+  const ends = [authorizationExpiresAt, refreshTokenExpiresAt, sessionEnd].filter((end) => end !== null);
   if (ends.length === 0) return [];
   const end = Math.min(...ends);
   const left = end - clock.now();
   if (left > Math.min(SOON_MS, (end - signedInAt) / 4)) return [];
   const when = left <= 0 ? 'has ended' : `ends in ${Math.max(1, Math.round(left / 60_000))} minutes`;
-  return [end === authorizationExpiresAt
+  return [end === authorizationExpiresAt || end === sessionEnd
     ? `${profile}: the sign-in ${when}, whatever is refreshed; run: valetkey login ${profile}`
     : `${profile}: the sign-in ${when} unless it is used before (keep_alive_s in the profile keeps it)`];
 }

@@ -5,13 +5,14 @@ import { BrokerError } from '../../core/errors.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
 import type { Ask } from '../dispatch.ts';
 import { signOut } from '../../tokens/sign-out.ts';
-import { encodeGrant, encodeRevoked } from '../encode.ts';
+import { encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
+import { grantViews } from './grant-views.ts';
 import { isWorkload, pickProfile } from './pick-profile.ts';
 
-export async function grants(broker: Broker): Promise<GrantsReply> {
+export async function grants(broker: Broker, { caller }: Ask): Promise<GrantsReply> {
   await broker.lifecycle.ensureOpen();
-  return { grants: broker.book.list().map(encodeGrant) };
+  return { grants: grantViews(broker, caller) };
 }
 
 /** Gone here at once; then revoked at the issuer, the refresh token first (RV-01). */

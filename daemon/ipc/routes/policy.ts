@@ -106,12 +106,13 @@ function boundaryRefusal(check: () => void): BrokerError | null {
   }
 }
 
-function limitsView(decision: Decision): Pick<PolicyExplainReply, 'scopes' | 'resources' | 'max_token_life_s' | 'max_remaining_s' | 'max_age_s' | 'flows' | 'acr'> {
+function limitsView(decision: Decision): Pick<PolicyExplainReply, 'scopes' | 'resources' | 'max_token_life_s' | 'max_remaining_s' | 'max_age_s' | 'flows' | 'acr' | 'amr' | 'max_session_s' | 'max_idle_s'> {
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;
   return {
     scopes: limits.scopes.map(({ patterns }) => [...patterns]), resources: limits.resources.map(({ patterns }) => [...patterns]),
     max_token_life_s: limits.maxTokenLifeS, max_remaining_s: limits.maxRemainingS, max_age_s: limits.maxAgeS,
     flows: limits.flows === null ? null : [...limits.flows], acr: limits.acr === null ? null : [...limits.acr],
+    amr: limits.amr.map((list) => [...list]), max_session_s: limits.maxSessionS, max_idle_s: limits.maxIdleS,
   };
 }
 

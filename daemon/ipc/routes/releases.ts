@@ -59,7 +59,7 @@ export class Releases {
         event: this.#event, profile: profile.name, caller, request: request.requestId,
         facts: {
           token: name, source, ...this.#signIn(grant, profile), scopes: token.scopes, resource: token.resource,
-          acr: token.acr, expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
+          acr: token.acr, ...(token.isStepUp ? { step_up: true, amr: token.amr } : {}), expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
           ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
         },

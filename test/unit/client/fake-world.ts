@@ -13,7 +13,7 @@ export const NOW = 1_800_000_000;
 export const grant: GrantView = {
   profile: 'work', issuer: 'https://login.example.com', client_id: 'cli', state: 'active', reason: null,
   subject: { sub: 'u1', name: 'Ada', email: 'ada@example.com' }, claims: { amr: ['pwd', 'otp'], acr: 'high' }, flow: 'authorization_code', scopes: ['openid', 'read'],
-  resource: 'https://api.example.com', generation: 4, refreshable: true, signed_in_at: NOW - 7_200, refreshed_at: NOW - 60, refresh_token_expires_at: null, authorization_expires_at: null,
+  resource: 'https://api.example.com', generation: 4, refreshable: true, signed_in_at: NOW - 7_200, refreshed_at: NOW - 60, refresh_token_expires_at: null, authorization_expires_at: null, session_ends_at: null, idle_ends_at: null,
   tokens: [{ scope: 'read', resource: 'https://api.example.com', expires_at: NOW + 1_800 }],
 };
 

@@ -9,7 +9,7 @@ import { refusal, tokenSet } from '../../../support/fakes.ts';
 import { workloadEngine } from '../../../support/workload-engine.ts';
 
 const transient = (over: Partial<Transient> = {}): IssuerOutcome => ({ kind: 'transient', answerLost: false, retryAfterMs: null, cause: 'http_503', reach: 'server', timedOut: false, ...over });
-const bounds = (over: Partial<TokenBounds> = {}): TokenBounds => ({ rule: 'admin/r', key: 'k', beyond: null, maxTokenLifeS: null, maxRemainingS: null, flows: null, maxAgeS: null, ...over });
+const bounds = (over: Partial<TokenBounds> = {}): TokenBounds => ({ rule: 'admin/r', key: 'k', beyond: null, maxTokenLifeS: null, maxRemainingS: null, flows: null, maxAgeS: null, amr: [], maxSessionS: null, maxIdleS: null, ...over });
 const code = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'served', (cause: unknown) => (cause instanceof BrokerError ? cause.code : String(cause)));
 
 describe('a token of a workload', () => {
