@@ -52,9 +52,11 @@ export function createMemoryStore(): MemoryStore {
     saveClientSecret: async (profile, digest, secret) => void secrets.set(profile, { digest, secret }),
     removeClientSecret: async (profile) => void secrets.delete(profile),
     auditKeys: async () => (auditKeys ??= new SealedAuditKeys({ seed: newSeed(), last: null }, null)),
-    approvalPin: async () => pin,
-    saveApprovalPin: async (record) => {
-      pin = record;
+    pin: {
+      read: async () => pin,
+      write: async (record) => {
+        pin = record;
+      },
     },
     isRefreshing: (profile) => intents.has(profile),
     // Nothing to forget: what is here is all there is.
@@ -64,7 +66,7 @@ export function createMemoryStore(): MemoryStore {
       for (const [profile, intent] of intents) await store.beginRefresh(profile, intent);
       for (const revocation of revocations.values()) await store.saveRevocation(revocation);
       for (const [profile, { digest, secret }] of secrets) await store.saveClientSecret(profile, digest, secret);
-      if (pin !== null) await store.saveApprovalPin(pin);
+      if (pin !== null) await store.pin.write(pin);
       if (auditKeys !== null) await store.takeAuditKeys(auditKeys.kept);
     },
     clear() {

@@ -3,7 +3,8 @@ import type { Vault } from '../core/ports.ts';
 import type { PinStore } from './approval-pin.ts';
 
 /** An open vault's records, wherever they are. */
-export type Store = Omit<Vault, 'status' | 'unlock' | 'lock' | 'erase' | 'pins'> & PinStore & {
+export type Store = Omit<Vault, 'status' | 'unlock' | 'lock' | 'erase' | 'pins'> & {
+  readonly pin: PinStore;
   /** A refresh is on the wire: its answer must be saved, whatever happens to the vault meanwhile. */
   isRefreshing(profile: ProfileName): boolean;
   /** Forgets the key, as soon as no refresh is on the wire. */
