@@ -4,9 +4,11 @@
  * Pure.
  */
 import type { DialogText } from '../core/desktop-port.ts';
+import type { Caller } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 import type { Pending } from './approvals.ts';
 import { programLabel } from './consent-key.ts';
+import type { Binding } from './consent-key.ts';
 
 /** Longer ones grow the dialog over the edge of a screen. */
 const LINE_MAX = 160;
@@ -25,7 +27,7 @@ export function dialogText(pending: Pending, pinError: string | null): DialogTex
     `Scopes: ${scopes === null ? 'the usual ones' : scopes.join(' ')}`,
     ...(resource === null ? [] : [`For: ${resource}`]),
     `Rule: ${rule}`,
-    asking.kind === 'each' ? 'A yes is for this request.' : `A yes holds for ${lifeWords(asking.ms)} at most.`,
+    asking.kind === 'each' ? 'A yes is for this request.' : `A yes holds ${dialogBinding(pending.asker) === 'session' ? 'in its terminal session' : 'for this run of it'}, for ${lifeWords(asking.ms)} at most.`,
   ].map(plain);
   if (facts.some((line) => line.length > LINE_MAX)) return null;
   const parents = lineage.slice(0, PARENTS_MAX).map(({ name, pid }) => `${name} (pid ${pid})`).join(' ‹ ');
@@ -41,6 +43,11 @@ export function dialogText(pending: Pending, pinError: string | null): DialogTex
     no: 'No',
     pin: tier === 'privileged' ? { prompt: 'Approval PIN:', error: pinError } : null,
   };
+}
+
+/** A wider one is given at a terminal. */
+export function dialogBinding({ origin }: Caller): Binding {
+  return origin.sessionLeader === null ? 'run' : 'session';
 }
 
 /** Some dialogs take what looks like markup for markup. */

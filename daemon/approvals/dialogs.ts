@@ -12,7 +12,7 @@ import type { ApprovalPins, Callers, Desktop, DialogAnswer, Log, Seat } from '..
 import type { Secret } from '../core/secret.ts';
 import type { Approvals, Pending, Verdict } from './approvals.ts';
 import { programLabel } from './consent-key.ts';
-import { dialogText } from './dialog-text.ts';
+import { dialogBinding, dialogText } from './dialog-text.ts';
 
 export type DialogsDeps = {
   readonly desktop: Desktop;
@@ -107,7 +107,7 @@ export class Dialogs {
       return null;
     }
     const refusal = pending.tier === 'privileged' ? await this.#refusePin(pending, server, answer.pin) : null;
-    if (refusal === null) this.#answer(pending, server, { allow: true, binding: pending.asker.origin.sessionLeader === null ? 'run' : 'session', ms: null });
+    if (refusal === null) this.#answer(pending, server, { allow: true, binding: dialogBinding(pending.asker), ms: null });
     return refusal === '' ? null : refusal;
   }
 

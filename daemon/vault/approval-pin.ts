@@ -13,7 +13,7 @@ import { Turns } from './turns.ts';
 /** What is sealed. `wrong` are those since the last right one, the newest at `wrongAt`. */
 export type PinRecord = { readonly pin: 'scrypt'; readonly N: number; readonly salt: string; readonly hash: string; readonly wrong: number; readonly wrongAt: number };
 
-export type PinStore = { approvalPin(): Promise<PinRecord | null>; saveApprovalPin(record: PinRecord | null): Promise<void> };
+export type PinStore = { read(): Promise<PinRecord | null>; write(record: PinRecord | null): Promise<void> };
 
 const COST = 2 ** 15;
 const BYTES = 32;
@@ -35,26 +35,26 @@ export class ApprovalPins implements Pins {
   }
 
   async isSet(): Promise<boolean> {
-    return await (await this.#store()).approvalPin() !== null;
+    return await (await this.#store()).read() !== null;
   }
 
   set(pin: Secret | null, old: Secret | null): Promise<void> {
     return this.#turns.run('pin', async () => {
       const store = await this.#store();
-      const record = await store.approvalPin();
+      const record = await store.read();
       if (pin !== null && [...pin.reveal()].length < LENGTH_MIN) throw new BrokerError('bad_request', `an approval PIN has at least ${LENGTH_MIN} characters`, { hint: 'Choose a longer one' });
       if (record !== null) {
         if (old === null) throw new BrokerError('pin_wrong', 'an approval PIN is set already, and was not given', { hint: 'Run: valetkey approvals pin change' });
         await this.#prove(store, record, old);
       } else if (pin === null) throw notSet();
-      await store.saveApprovalPin(pin === null ? null : await recordOf(pin));
+      await store.write(pin === null ? null : await recordOf(pin));
     });
   }
 
   prove(pin: Secret): Promise<void> {
     return this.#turns.run('pin', async () => {
       const store = await this.#store();
-      const record = await store.approvalPin();
+      const record = await store.read();
       if (record === null) throw notSet();
       await this.#prove(store, record, pin);
     });
@@ -70,10 +70,10 @@ export class ApprovalPins implements Pins {
       throw new BrokerError('too_many_requests', `${record.wrong} wrong approval PINs were given; the next try is in ${seconds} s`, { hint: `Wait ${seconds} s`, retryAfterS: seconds });
     }
     // Counted first: whoever ends the daemon meanwhile has used the try up.
-    await store.saveApprovalPin({ ...record, wrong: record.wrong + 1, wrongAt: now });
+    await store.write({ ...record, wrong: record.wrong + 1, wrongAt: now });
     const hash = await derive(pin, record.salt, record.N);
     if (!timingSafeEqual(hash, Buffer.from(record.hash, 'base64url'))) throw new BrokerError('pin_wrong', 'the approval PIN is wrong');
-    await store.saveApprovalPin({ ...record, wrong: 0 });
+    await store.write({ ...record, wrong: 0 });
   }
 }
 

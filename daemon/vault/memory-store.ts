@@ -59,9 +59,11 @@ export function createMemoryStore(): MemoryStore {
       save: async (record) => void workloads.set(record.profile, record),
       remove: async (profile) => void workloads.delete(profile),
     },
-    approvalPin: async () => pin,
-    saveApprovalPin: async (record) => {
-      pin = record;
+    pin: {
+      read: async () => pin,
+      write: async (record) => {
+        pin = record;
+      },
     },
     isRefreshing: (profile) => intents.has(profile),
     // Nothing to forget: what is here is all there is.
@@ -71,7 +73,7 @@ export function createMemoryStore(): MemoryStore {
       for (const [profile, intent] of intents) await store.beginRefresh(profile, intent);
       for (const revocation of revocations.values()) await store.saveRevocation(revocation);
       for (const [profile, { digest, secret }] of secrets) await store.saveClientSecret(profile, digest, secret);
-      if (pin !== null) await store.saveApprovalPin(pin);
+      if (pin !== null) await store.pin.write(pin);
       for (const record of workloads.values()) await store.workloads.save(record);
       if (auditKeys !== null) await store.takeAuditKeys(auditKeys.kept);
     },

@@ -1,6 +1,6 @@
 /** The approval PIN as a sealed file, beside client secrets and under a name that no profile has. */
 import { BrokerError } from '../core/errors.ts';
-import type { PinRecord } from './approval-pin.ts';
+import type { PinRecord, PinStore } from './approval-pin.ts';
 import type { DataKey } from './data-key.ts';
 import { decodePin, encodePin } from './records.ts';
 import { plainBinding, seal } from './seal.ts';
@@ -11,7 +11,7 @@ const NAME = '_pin';
 
 export type PinFileDeps = { readonly folder: SealedFolder; readonly vault: string; readonly turns: Turns; readonly openKey: () => DataKey };
 
-export class PinFile {
+export class PinFile implements PinStore {
   readonly #deps: PinFileDeps;
 
   constructor(deps: PinFileDeps) {

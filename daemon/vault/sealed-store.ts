@@ -38,7 +38,7 @@ export class SealedStore implements Store {
   readonly #log: Log;
   readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
   readonly #grants: GrantFiles;
-  readonly #pin: PinFile;
+  readonly pin: PinFile;
   readonly #floors: Floors;
   readonly workloads: WorkloadFiles;
   readonly #turns = new Turns();
@@ -60,7 +60,7 @@ export class SealedStore implements Store {
     this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
     this.workloads = new WorkloadFiles(folder('workloads'), vault, this.#turns, () => this.#open());
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
-    this.#pin = new PinFile({ folder: this.#folders.secrets, vault, turns: this.#turns, openKey: () => this.#open() });
+    this.pin = new PinFile({ folder: this.#folders.secrets, vault, turns: this.#turns, openKey: () => this.#open() });
   }
 
   /**
@@ -236,9 +236,6 @@ export class SealedStore implements Store {
       await this.#folders.secrets.write(AUDIT_KEYS, sealed);
     });
   }
-
-  readonly approvalPin: Store['approvalPin'] = () => this.#pin.read();
-  readonly saveApprovalPin: Store['saveApprovalPin'] = (record) => this.#pin.write(record);
 
   /** Forgets the key at once and removes every file, when what was under way is done. */
   async erase(): Promise<void> {

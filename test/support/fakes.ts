@@ -148,8 +148,8 @@ export class FakeVault implements Vault {
   }
   pin: PinRecord | null = null;
   readonly pins = new ApprovalPins(() => this.now(), async () => ({
-    approvalPin: async () => this.pin,
-    saveApprovalPin: async (record) => {
+    read: async () => this.pin,
+    write: async (record) => {
       this.#step('pin');
       this.pin = record;
     },

@@ -68,7 +68,7 @@ describe('a dialog', () => {
   it('[IP-10] is shown for a question, and its yes is one, on record with who showed it', async () => {
     const { outcome } = await admit({ claimed: { name: 'deploy', reason: 'to ship it' } });
     expect(shown[0]?.text.lines).toEqual([
-      'curl (pid 5100) wants to use work.', 'File: /usr/bin/curl', 'Agent: claude-code', 'Scopes: the usual ones', 'Rule: shipped/asked-once', 'A yes holds for 60 min at most.',
+      'curl (pid 5100) wants to use work.', 'File: /usr/bin/curl', 'Agent: claude-code', 'Scopes: the usual ones', 'Rule: shipped/asked-once', 'A yes holds in its terminal session, for 60 min at most.',
       'Started by: sh (pid 5050) ‹ node (pid 5000) ‹ bash (pid 4900)', 'It says of itself: "deploy: to ship it"',
     ]);
     await answer(0, yes());

@@ -12,8 +12,8 @@ let saved: (PinRecord | null)[];
 let pins: ApprovalPins;
 
 const open = (): ApprovalPins => new ApprovalPins(() => clock.now(), async () => ({
-  approvalPin: async () => record,
-  saveApprovalPin: async (next) => {
+  read: async () => record,
+  write: async (next) => {
     saved.push(next);
     record = next;
   },
