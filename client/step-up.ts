@@ -17,13 +17,11 @@ export type LoginBudget = { left: number };
 
 export const loginBudget = (): LoginBudget => ({ left: 2 });
 
-const isOf = (error: unknown, code: ValetkeyError['code']): boolean => error instanceof ValetkeyError && error.code === code;
-
 /** @param refused - a token that the resource has just refused; null: it is not known */
 export async function stepUp({ ask, signIn }: StepUpParties, refused: string | null, budget: LoginBudget): Promise<TokenReply> {
   for (;;) {
     const asked = await ask().catch((error: unknown) => {
-      if (isOf(error, 'login_required') && error instanceof ValetkeyError) return error;
+      if (error instanceof ValetkeyError && error.code === 'login_required') return error;
       throw error;
     });
     if (!(asked instanceof ValetkeyError) && asked.access_token !== refused) return asked;
@@ -34,7 +32,8 @@ export async function stepUp({ ask, signIn }: StepUpParties, refused: string | n
     try {
       await signIn();
     } catch (error) {
-      if (!isOf(error, 'stepup_unmet') || budget.left === 0) throw error;
+      const isUnmet = error instanceof ValetkeyError && error.code === 'stepup_unmet';
+      if (!isUnmet || budget.left === 0) throw error;
     }
   }
 }

@@ -11,6 +11,11 @@ export type TokenFlow = FlowKind | 'client_credentials';
 export const TIERS = ['low', 'normal', 'high', 'privileged'] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** RFC 8176, section 2. A value that is not here, or that the admin's list leaves out, satisfies nothing (ID-04). */
+export const AMR_VALUES = [
+  'face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia',
+] as const;
+
 /** Where a rule comes from. The words of the answer, the log and the audit. */
 export type PolicySource = 'admin' | 'user' | 'shipped';
 

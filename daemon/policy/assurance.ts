@@ -2,13 +2,8 @@
  * What the words of an issuer are worth, and how long a sign-in of each tier is good for. Pure tables: RFC 8176 for
  * the methods, OpenID EAP ACR for what withstands phishing, SP 800-63B-4 for the limits of a session.
  */
-import type { Tier } from '../core/policy-rules.ts';
-import type { PolicyDocuments } from '../core/policy-rules.ts';
-
-/** RFC 8176, section 2. A value that is not here, or that the admin's list leaves out, satisfies nothing (ID-04). */
-export const AMR_VALUES = [
-  'face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia',
-] as const;
+import { AMR_VALUES } from '../core/policy-rules.ts';
+import type { PolicyDocuments, Tier } from '../core/policy-rules.ts';
 
 /** OpenID Extended Authentication Profile, section 4: phishing-resistant, and with a key in hardware. */
 const PHISHING_RESISTANT: readonly string[] = ['phr', 'phrh'];

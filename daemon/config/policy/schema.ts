@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { SCOPE_TOKEN } from '../../../shared/names.ts';
+import { AMR_VALUES } from '../../core/policy-rules.ts';
 
 /** The version that this build reads. */
 export const POLICY_VERSION = 1;
@@ -20,8 +21,8 @@ const patterns = oneOrMore(clean(PATTERN_MAX));
 const paths = oneOrMore(v.pipe(v.string(), v.maxLength(4096), v.regex(/^[/*][^\p{Cc}]*$/u, 'an absolute path')));
 const flow = v.picklist(['authorization_code', 'device_code', 'client_credentials']);
 const scopePatterns = v.pipe(v.array(v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'scopes (RFC 6749, section 3.3), in which * stands for anything'))), v.minLength(1), v.maxLength(256));
-/** RFC 8176, section 2. Others mean something else at each issuer. */
-const amr = v.picklist(['face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia']);
+/** Others mean something else at each issuer. */
+const amr = v.picklist(AMR_VALUES);
 const tier = v.picklist(['low', 'normal', 'high', 'privileged']);
 
 export const SCOPES = v.strictObject({ any: v.optional(scopePatterns), all: v.optional(scopePatterns), none: v.optional(scopePatterns) });

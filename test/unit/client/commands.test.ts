@@ -259,6 +259,17 @@ describe('status', () => {
     expect(last).toMatch(/Ends +for 60 min\n/);
   });
 
+  it('[SU-03] shows the end of the session apart from that of the token, and what would put it off', async () => {
+    const ending = { ...grant, session_ends_at: NOW + 86_400, idle_ends_at: NOW + 1_200 };
+    const [, row] = (await run(['status'], { api: { status: () => ({ ...status, grants: [ending] }) } })).stdout.split('PROFILE');
+    expect(row).toMatch(/^work .*active for 20 min +for 30 min /m);
+    const facts = async (over: object): Promise<string> => (await run(['grants', 'work'], { api: { grants: () => ({ grants: [{ ...ending, ...over }] }) } })).stdout;
+    expect(await facts({})).toMatch(/Ends +for 20 min, unless a person takes part before/);
+    expect(await facts({ idle_ends_at: null })).toMatch(/Ends +for 24 h\n/);
+    const { session_ends_at: _session, idle_ends_at: _idle, ...earlier } = ending;
+    expect((await run(['grants', 'work'], { api: { grants: () => ({ grants: [earlier as typeof ending] }) } })).stdout).not.toContain('Ends'); // of a daemon of an earlier build
+  });
+
   it('shows the daemon, the vault, the grants, and the warnings on standard error', async () => {
     const { stdout, stderr } = await run(['status'], { api: { status: () => ({ ...status, locked: true, pending_revocations: 2, warnings: ['the token of work lives 90 min'] }) } });
     expect(stdout).toMatchInlineSnapshot(`
