@@ -166,6 +166,23 @@ describe('panic', () => {
     expect((await vk.api('GET', '/v1/approvals')).body).toEqual({ pending: [], active: [] });
   }, 60_000);
 
+  it('keeps in a token whose release was being recorded', async () => {
+    await setUp([['work']], { backend: 'memory' });
+    await vk.signIn('work', 'alice');
+    let written: () => void = () => undefined;
+    const append = vk.audit.append.bind(vk.audit);
+    vk.audit.append = async (event) => {
+      if (event.event === 'token_released') await new Promise<void>((resolve) => { written = resolve; });
+      return append(event);
+    };
+    const leaving = token('work');
+    const reply = panic();
+    await expect.poll(async () => (await vk.api('GET', '/v1/status')).body.locked_out_since).not.toBeNull();
+    written();
+    expect(await leaving).toMatchObject({ code: 'locked_out' });
+    await reply;
+  }, 60_000);
+
   it('asked for twice at once is one', async () => {
     await setUp([['work']], { backend: 'memory' });
     await vk.signIn('work', 'alice');
