@@ -22,6 +22,7 @@ import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
+import { collectGarbage } from './platform/collect.ts';
 import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
@@ -76,7 +77,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }), audit, issuer, callers, loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }), peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, collectGarbage, lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }), audit, issuer, callers, loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }), peerOf, pinOf,
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
