@@ -62,6 +62,8 @@ export type Edges = {
   readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
   readonly lockout: LockoutMark;
+  /** Frees what nobody holds any more: copies of a key that was forgotten. */
+  readonly collectGarbage: () => void;
   readonly audit: Audit;
   readonly issuer: Issuer & WorkloadIssuer;
   readonly assertions: Assertions;

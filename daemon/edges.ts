@@ -25,6 +25,7 @@ import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
+import { collectGarbage } from './platform/collect.ts';
 import { isSocketAnswered } from './platform/forwarded-socket.ts';
 import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
@@ -80,7 +81,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
         loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),

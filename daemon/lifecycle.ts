@@ -45,6 +45,7 @@ export type LifecycleDeps = {
   readonly log: Log;
   readonly events: Events;
   readonly shutdown: (reason: string) => void;
+  readonly collectGarbage: () => void;
   /** Another policy may be in force. */
   readonly onPolicy: () => Promise<void>;
 };
@@ -116,7 +117,8 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
   async function shutVault(): Promise<void> {
     if (vault.status().backend === 'memory') return;
     await layDownAuditKeys();
-    void vault.lock(); // the key is gone; nobody waits for the keychain
+    // The key is gone; nobody waits for the keychain, and for the copies of the key that wait to be collected.
+    void vault.lock().then(() => deps.collectGarbage());
     forget();
   }
 

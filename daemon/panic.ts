@@ -113,13 +113,15 @@ export class Panic {
     const left = (untilMs: number): number => Math.max(0, startedMs + untilMs - clock.boottimeMs());
     const reason = new BrokerError('locked_out', 'everything was ended by valetkey panic');
     const since = gate.lockedOutSince ?? clock.now();
+    // A second one, with nobody back since: what is sealed in the vault then is not of a sign-in.
+    const wasSwept = gate.lockedOutSince !== null && !this.#isUnswept;
     gate.lockedOutSince = since;
     endWishes();
     const loginsEnded = logins.abortAll(reason);
     const notDurable = await this.#mark(since);
     // What is on the wire ends by itself, finds its grant gone, and has what it brings revoked.
     for (const ending of [logins.stop(reason), source.settle(reason)]) ending.catch((cause: unknown) => log.error('panic_step_failed', {}, cause));
-    const { notReached, swept } = await this.#reach(left(SWEEP_MS));
+    const { notReached, swept } = await this.#reach(left(SWEEP_MS), wasSwept);
     const sending = this.#deps.revocations.sendAll(swept.ended.flatMap(({ tombstones }) => tombstones));
     await within(clock, left(ISSUERS_MS), sending.done.catch((cause: unknown) => log.error('revocation_worker_failed', {}, cause)));
     const grants = swept.ended.map(({ grant, tombstones }) => ({
@@ -142,13 +144,14 @@ export class Panic {
   /** @returns why the block is not on the disk; null: it is */
   async #mark(since: EpochMs): Promise<ErrorCode | null> {
     this.#isUnswept = true;
-    const { clock, mark } = this.#deps;
+    const { clock, mark, log } = this.#deps;
     let outcome: ErrorCode | null = 'vault_unwritable'; // while a disk hangs
     await within(clock, MARK_MS, mark.write({ at: since, isSwept: false }).then(() => {
       outcome = null;
     }, (cause: unknown) => {
-      if (!(cause instanceof BrokerError)) throw cause;
-      outcome = cause.code;
+      // Whatever it is, the rest has to be done.
+      log.error('lockout_not_marked', {}, cause);
+      outcome = cause instanceof BrokerError ? cause.code : 'internal';
       void this.#markLater(since);
     }));
     return outcome;
@@ -175,11 +178,11 @@ export class Panic {
   }
 
   /** Reads the vault if it can be had at once, and ends what is in it. Also behind the user's lock: whoever may end everything may have it revoked. */
-  async #reach(ms: number): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
+  async #reach(ms: number, wasSwept: boolean): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
     const { clock, log } = this.#deps;
     let found: { readonly notReached: ErrorCode | null; readonly swept: Swept } | null = null;
     let isLate = false;
-    const reaching = this.#open().then((came) => {
+    const reaching = this.#open(wasSwept).then((came) => {
       if (!isLate) found = came;
       // Nobody waits for it any more, but its tokens have to die.
       else return this.#deps.revocations.sendAll(came.swept.ended.flatMap(({ tombstones }) => tombstones)).done;
@@ -190,7 +193,7 @@ export class Panic {
     return found ?? { notReached: 'vault_unavailable', swept: NOTHING };
   }
 
-  async #open(): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
+  async #open(wasSwept: boolean): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
     const { vault, load, log, mark, gate } = this.#deps;
     try {
       await vault.unlock(null, false);
@@ -198,7 +201,8 @@ export class Panic {
     } catch (cause) {
       if (!(cause instanceof BrokerError)) throw cause;
       log.warn('panic_without_vault', { code: cause.code });
-      return { notReached: cause.code, swept: NOTHING };
+      this.#isUnswept = !wasSwept;
+      return { notReached: wasSwept ? null : cause.code, swept: NOTHING };
     }
     const swept = await this.#sweep();
     if (!swept.isWhole) return { notReached: 'vault_unwritable', swept };

@@ -127,7 +127,11 @@ export class Revocations {
     for (const revocation of all) this.#keep(revocation, Infinity); // in hand: the workers wait
     const issuers = new Set(all.map((revocation) => revocation.server.issuer));
     this.#sending += 1;
-    const done = Promise.all([...issuers].map((issuer) => this.#sendTo(all.filter((each) => each.server.issuer === issuer), outcomes))).then(() => undefined).finally(() => this.#land());
+    const done = Promise.all([...issuers].map((issuer) => this.#sendTo(all.filter((each) => each.server.issuer === issuer), outcomes))).then(() => undefined).finally(() => {
+      // None stays in a hand that is gone.
+      for (const { id } of all) this.#release(id);
+      this.#land();
+    });
     return { outcomes, done };
   }
 
@@ -143,6 +147,11 @@ export class Revocations {
       }
     };
     await Promise.all(Array.from({ length: LANES }, lane));
+  }
+
+  #release(id: string): void {
+    const pending = this.#pending.get(id);
+    if (pending?.notBeforeMs === Infinity) pending.notBeforeMs = 0;
   }
 
   #land(): void {

@@ -61,16 +61,19 @@ describe('panic', () => {
     console.log(`panic: 50 grants, 100 tokens, 3 issuers, ${reply.took_ms} ms`);
     expect(reply).toMatchObject({ not_reached: null, not_durable: null });
     expect(reply.grants).toHaveLength(50);
-    expect(reply.grants.flatMap((grant: { revoked: unknown }) => grant.revoked).filter(({ outcome }: { outcome: string }) => outcome !== 'revoked')).toEqual([]);
-    // The product's promise; a machine under load gets twice that here, and prints the figure above.
+    const late = reply.grants.flatMap((grant: { revoked: unknown }) => grant.revoked).filter(({ outcome }: { outcome: string }) => outcome !== 'revoked');
+    // The product's promise is five seconds; a machine under load gets twice that here, and prints the figure above.
     expect(reply.took_ms).toBeLessThan(10_000);
-    expect(await alive()).toEqual([]);
-    expect([files('grants'), files('revocations')]).toEqual([[], []]);
+    // What does not fit into them on such a machine is told as late, and comes all the same.
+    if (reply.took_ms < 4_000) expect(late).toEqual([]);
+    await expect.poll(alive, { timeout: 60_000 }).toEqual([]);
+    expect(files('grants')).toEqual([]);
     for (const name of names) expect(await token(name)).toMatchObject({ code: 'locked_out', status: 423 });
 
     // The key went with it: its owner comes back with the passphrase, and signs in.
     expect((await vk.api('POST', '/v1/logins', { profile: 'p0' })).body).toMatchObject({ code: 'vault_locked' });
     expect((await vk.api('POST', '/v1/unlock', { passphrase: PASSPHRASE })).status).toBe(200);
+    await expect.poll(() => files('revocations')).toEqual([]);
     expect(await token('p0')).toMatchObject({ code: 'login_required', reason: 'signed_out' });
     await vk.signIn('p0', 'alice');
     expect(await token('p0')).toMatchObject({ source: 'cache' });
@@ -164,6 +167,23 @@ describe('panic', () => {
     await panic();
     expect(await waiting).toMatchObject({ code: 'locked_out' });
     expect((await vk.api('GET', '/v1/approvals')).body).toEqual({ pending: [], active: [] });
+  }, 60_000);
+
+  it('keeps in a token whose release was being recorded', async () => {
+    await setUp([['work']], { backend: 'memory' });
+    await vk.signIn('work', 'alice');
+    let written: () => void = () => undefined;
+    const append = vk.audit.append.bind(vk.audit);
+    vk.audit.append = async (event) => {
+      if (event.event === 'token_released') await new Promise<void>((resolve) => { written = resolve; });
+      return append(event);
+    };
+    const leaving = token('work');
+    const reply = panic();
+    await expect.poll(async () => (await vk.api('GET', '/v1/status')).body.locked_out_since).not.toBeNull();
+    written();
+    expect(await leaving).toMatchObject({ code: 'locked_out' });
+    await reply;
   }, 60_000);
 
   it('asked for twice at once is one', async () => {

@@ -121,6 +121,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
       loginSessions: { watch: async () => undefined },
+      collectGarbage: () => undefined,
       lockout: createLockoutMark({ stateDir, clock, random, log }),
       audit: options.keepsAudit === true ? await openAudit({ dir: join(stateDir, 'audit'), clock, log }) : self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),

@@ -136,6 +136,21 @@ describe('panic', () => {
     expect(engine.book.list()).toHaveLength(1);
   });
 
+  it('a second time finds a vault that is closed, with nothing in it, and says so', async () => {
+    let isClosed = false;
+    const panic = makePanic({
+      vault: { unlock: async () => {
+        if (isClosed) throw new BrokerError('vault_locked', 'the vault opens with a passphrase');
+      } },
+    });
+    expect(await toItsEnd(panic.run(someCaller()))).toMatchObject({ notReached: null, grants: expect.objectContaining({ length: 30 }) });
+    isClosed = true;
+    expect(await toItsEnd(panic.run(someCaller()))).toMatchObject({ notReached: null, grants: [] });
+    // Of a vault that was never reached it says the other thing, as often as it is asked.
+    const blind = makePanic({ vault: { unlock: async () => { throw new BrokerError('vault_locked', 'the vault opens with a passphrase'); } }, gate: new Gate() });
+    for (let i = 0; i < 2; i += 1) expect(await toItsEnd(blind.run(someCaller()))).toMatchObject({ notReached: 'vault_locked' });
+  });
+
   it('goes on where the disk refuses the block, says so, and writes it as soon as it can', async () => {
     let refuses = true;
     mark = {
