@@ -5,6 +5,7 @@
 import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
+import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
@@ -53,6 +54,8 @@ export type Edges = {
   readonly audit: Audit;
   readonly issuer: Issuer;
   readonly callers: Callers;
+  /** SHA-256 of the script of the caller's program; null where there is none, or it cannot be told which bytes run. */
+  readonly scriptDigestOf: (caller: Caller) => Promise<string | null>;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
@@ -131,7 +134,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, digestOf: (asker) => edges.callers.digestOf(asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
+    ...edges, digestOf: (asker) => bytesOf(edges, asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
   });
   const lifecycle = createLifecycle({
     ...edges, gate, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
@@ -192,6 +195,13 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       await lifecycle.reload(null);
     },
   };
+}
+
+/** Names what runs: the bytes of the program and of its script. Where the script's cannot be told, the process: a yes is to no other. */
+async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<string> {
+  const digest = await callers.digestOf(asker);
+  if (asker.origin.program.script === null) return digest ?? '';
+  return `${digest ?? ''}/${await scriptDigestOf(asker) ?? `${asker.pid}:${asker.startTime}`}`;
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */

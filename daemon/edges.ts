@@ -8,6 +8,7 @@ import { BUILD_VERSION, PROTOCOL_VERSION } from '../shared/version.ts';
 import { openAudit } from './audit/open-audit.ts';
 import { createCallers } from './callers/callers.ts';
 import { runLoginctl } from './callers/logind.ts';
+import { digestOfScript } from './callers/script-bytes.ts';
 import type { Claim, Environment } from './claim.ts';
 import { readTextFile, writeConfigFile } from './config/files.ts';
 import { adminPolicyFile, readAdminPolicy } from './config/policy/admin-file.ts';
@@ -74,7 +75,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf, scriptDigestOf: (caller) => digestOfScript(caller, clock),
         machine: cleanText(hostname(), 64),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
