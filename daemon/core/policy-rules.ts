@@ -61,6 +61,8 @@ export type Ceiling = {
   readonly acr: readonly string[] | null;
   /** How long ago, at most, the person signed in. */
   readonly maxAgeS: number | null;
+  /** Only where it is proved that somebody manages this machine, which nothing can prove yet. */
+  readonly managedDevice: boolean;
 };
 
 export type Rule = {
@@ -102,5 +104,5 @@ export const NO_CONDITIONS: When = {
 };
 
 export const NO_CEILING: Ceiling = {
-  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null,
+  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null, managedDevice: false,
 };

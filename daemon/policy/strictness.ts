@@ -36,9 +36,10 @@ export type Limits = {
   readonly flows: readonly FlowKind[] | null;
   readonly acr: readonly string[] | null;
   readonly maxAgeS: number | null;
+  readonly managedDevice: boolean;
 };
 
-export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null };
+export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null, managedDevice: false };
 
 const boundOf = (patterns: readonly string[] | null): readonly Bound[] => (patterns === null ? [] : [{ patterns, holds: compilePatterns(patterns) }]);
 
@@ -64,6 +65,7 @@ export function bothLimits(a: Limits, b: Limits): Limits {
     flows: common(a.flows, b.flows),
     acr: common(a.acr, b.acr),
     maxAgeS: least(a.maxAgeS, b.maxAgeS),
+    managedDevice: a.managedDevice || b.managedDevice,
   };
 }
 

@@ -153,6 +153,6 @@ function ceilingOf(ceiling: v.InferOutput<typeof CEILING>): Ceiling {
   if (Object.keys(ceiling).length === 0) return NO_CEILING;
   return {
     scopes: anyScope(ceiling.scopes), resources: listOf(ceiling.resource), maxRemainingS: secondsOrNull(ceiling.max_remaining), maxTokenLifeS: secondsOrNull(ceiling.max_token_life),
-    flows: ceiling.flows ?? null, acr: ceiling.acr ?? null, maxAgeS: secondsOrNull(ceiling.max_age),
+    flows: ceiling.flows ?? null, acr: ceiling.acr ?? null, maxAgeS: secondsOrNull(ceiling.max_age), managedDevice: ceiling.managed_device === true,
   };
 }

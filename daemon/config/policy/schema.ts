@@ -56,6 +56,7 @@ export const CEILING = v.strictObject({
   flows: v.optional(v.pipe(v.array(flow), v.minLength(1))),
   acr: v.optional(v.pipe(v.array(clean(256)), v.minLength(1), v.maxLength(16))),
   max_age: v.optional(duration),
+  managed_device: v.optional(v.boolean()),
 });
 
 export const RULE = v.strictObject({
