@@ -17,7 +17,7 @@ import { grantFacts } from '../core/grant-facts.ts';
 import type { Audit, Clock, Log } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
-import { loginRequired } from './login-required.ts';
+import { privilegeRequired } from './login-required.ts';
 import { refuseLongLife, refuseOutOfBounds } from './refusals.ts';
 import type { Revocations } from './revocations.ts';
 import type { Served } from './token-source.ts';
@@ -91,13 +91,13 @@ export class JustInTime {
   /** Throws login_required, or as_token_too_long. */
   serve(profile: Profile, need: TokenNeed): Served {
     const access = this.#fitting(profile, need);
-    if (access === null) throw loginRequired(profile, 'privileged');
+    if (access === null) throw privilegeRequired(profile, need.scopes);
     const { grant } = access;
     const at = instantOf(this.#deps.clock);
     if (need.bounds !== null) refuseOutOfBounds(profile, grant, need.bounds, at);
     // It cannot be refreshed: one that is too old, or is to be newer, takes another sign-in.
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
-    if (token === null) throw loginRequired(profile, 'privileged');
+    if (token === null) throw privilegeRequired(profile, need.scopes);
     refuseLongLife(profile, token, need.bounds, at);
     return { grant, token, source: 'cache' };
   }

@@ -45,7 +45,7 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
   const decision = denied ?? decideAloud(policy, subject, request, looks);
   const ruling = rule(policy, decision);
   // In the order in which a request meets them.
-  const refusal = (ruling.kind === 'deny' ? null : boundaryRefusal(() => refuseWithout(broker, ground, profile))) ?? refusalOf(ruling, profile.name) ?? boundaryRefusal(() => {
+  const refusal = (ruling.kind === 'deny' ? null : boundaryRefusal(() => refuseWithout(broker, ground, profile, need))) ?? refusalOf(ruling, profile.name) ?? boundaryRefusal(() => {
     if (ruling.kind === 'allow') withinLimits(profile, grant, need, ruling.decision.limits);
   });
   return {
