@@ -5,6 +5,7 @@
 import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
+import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
@@ -12,6 +13,7 @@ import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
+import { bytesKey } from './approvals/consent-key.ts';
 import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
@@ -24,6 +26,7 @@ import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
 import { noteAnswer, noteWrongPin } from './ipc/routes/approval-records.ts';
+import { noteAct } from './ipc/routes/approvals.ts';
 import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
@@ -70,6 +73,8 @@ export type Edges = {
   readonly callers: Callers;
   readonly desktop: Desktop;
   readonly loginSessions: LoginSessions;
+  /** SHA-256 of the script of the caller's program; null where there is none, or it cannot be told which bytes run. */
+  readonly scriptDigestOf: (caller: Caller) => Promise<string | null>;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
   /** Whether another broker answers where ssh, or a container, would have put its socket. */
@@ -161,7 +166,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, digestOf: (asker) => edges.callers.digestOf(asker),
+    ...edges, digestOf: (asker) => bytesOf(edges, asker),
     onAsked: (pending) => {
       events.emit('approval_asked', pending.profile, pending.id);
       dialogs.asked(pending);
@@ -171,7 +176,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const unrecorded = (cause: unknown): void => log.error('audit_failed', { event: 'approval' }, cause);
   const dialogs = new Dialogs({
     ...edges, approvals, pins: vault.pins,
-    onAnswered: (pending, server, verdict) => void noteAnswer({ audit, events }, pending, verdict, { caller: server, request: null, channel: 'dialog' }).catch(unrecorded),
+    onAnswered: (pending, server, verdict) => {
+      void noteAnswer({ audit, events }, pending, verdict, { caller: server, request: null, channel: 'dialog' }).catch(unrecorded);
+      if (verdict.allow) void noteAct(broker, pending);
+    },
     onWrongPin: (pending, server) => void noteWrongPin({ audit }, { caller: server, request: null, approval: pending.id }).catch(unrecorded),
   });
   const lifecycle = createLifecycle({
@@ -240,6 +248,13 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       await lifecycle.reload(null);
     },
   };
+}
+
+/** Names what runs: the bytes of the program and of its script. Where the script's cannot be told, the process: a yes is to no other. */
+async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<string> {
+  const digest = await callers.digestOf(asker);
+  if (asker.origin.program.script === null) return digest ?? '';
+  return bytesKey(digest, await scriptDigestOf(asker) ?? `${asker.pid}:${asker.startTime}`);
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */

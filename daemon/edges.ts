@@ -8,6 +8,7 @@ import { BUILD_VERSION, PROTOCOL_VERSION } from '../shared/version.ts';
 import { openAudit } from './audit/open-audit.ts';
 import { createCallers } from './callers/callers.ts';
 import { runLoginctl } from './callers/logind.ts';
+import { digestOfScript } from './callers/script-bytes.ts';
 import type { Claim, Environment } from './claim.ts';
 import { readTextFile, writeConfigFile } from './config/files.ts';
 import { adminPolicyFile, readAdminPolicy } from './config/policy/admin-file.ts';
@@ -82,6 +83,7 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
       log,
       edges: {
         clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
+        scriptDigestOf: (caller) => digestOfScript(caller, clock),
         lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
         loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),

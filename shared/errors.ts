@@ -93,6 +93,7 @@ export const ERRORS = {
   min_ttl_unmet: row(503, EXIT.issuer, true, 'The issuer\'s tokens do not live as long as was asked', 'Ask for less with --min-ttl'),
   as_token_too_long: row(502, EXIT.issuer, false, 'The issuer\'s tokens live longer than the profile allows', 'Let whoever runs the issuer shorten them, or raise max_token_life_s in the profile'),
   policy_denied: row(403, EXIT.denied, false, 'Policy does not allow this request', 'See the rule that is named'),
+  device_unmanaged: row(403, EXIT.denied, false, 'Policy wants proof of a managed device', 'Ask whoever wrote the rule that is named: nothing on this machine can prove it'),
   stepup_unmet: row(403, EXIT.denied, false, 'The issuer did not sign in as strongly as was asked', 'Sign in with the factor that the resource demands'),
 
   // The issuer.

@@ -45,7 +45,7 @@ export type ApprovalsDeps = {
   readonly clock: Pick<Clock, 'now' | 'boottimeMs' | 'sleep'>;
   readonly random: Pick<Random, 'token'>;
   readonly log: Log;
-  /** SHA-256 of the asker's program; null where it cannot be read. */
+  /** Names the bytes of the asker's program, and of its script; null where they cannot be read. */
   readonly digestOf: (asker: Caller) => Promise<string | null>;
   readonly onAsked: (pending: Pending) => void;
   /** It was answered, taken back, or nobody did in time. */

@@ -77,6 +77,8 @@ export type Ceiling = {
   readonly maxSessionS: number | null;
   /** How long ago, at most, a person took part. */
   readonly maxIdleS: number | null;
+  /** Only where it is proved that somebody manages this machine, which nothing can prove yet. */
+  readonly managedDevice: boolean;
 };
 
 export type Rule = {
@@ -134,5 +136,5 @@ export const NO_CONDITIONS: When = {
 
 export const NO_CEILING: Ceiling = {
   scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, amr: null, phishingResistant: false, maxAgeS: null,
-  maxSessionS: null, maxIdleS: null,
+  maxSessionS: null, maxIdleS: null, managedDevice: false,
 };

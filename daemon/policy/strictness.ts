@@ -40,9 +40,10 @@ export type Limits = {
   readonly maxAgeS: number | null;
   readonly maxSessionS: number | null;
   readonly maxIdleS: number | null;
+  readonly managedDevice: boolean;
 };
 
-export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, amr: [], maxAgeS: null, maxSessionS: null, maxIdleS: null };
+export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, amr: [], maxAgeS: null, maxSessionS: null, maxIdleS: null, managedDevice: false };
 
 const boundOf = (patterns: readonly string[] | null): readonly Bound[] => (patterns === null ? [] : [{ patterns, holds: compilePatterns(patterns) }]);
 
@@ -76,6 +77,7 @@ export function bothLimits(a: Limits, b: Limits): Limits {
     maxAgeS: least(a.maxAgeS, b.maxAgeS),
     maxSessionS: least(a.maxSessionS, b.maxSessionS),
     maxIdleS: least(a.maxIdleS, b.maxIdleS),
+    managedDevice: a.managedDevice || b.managedDevice,
   };
 }
 

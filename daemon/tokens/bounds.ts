@@ -15,6 +15,7 @@ type Bounded = Pick<Profile, 'issuer' | 'scopes' | 'traits'>;
 export function withinLimits(profile: Bounded, grant: Grant | null, need: TokenNeed, limits: Limits): TokenNeed {
   if (limits === NO_LIMITS) return need;
   const rule = limits.by.join(', ');
+  if (limits.managedDevice) throw new BrokerError('device_unmanaged', `rule ${rule} wants proof that this machine is managed, and there is none`, { reason: rule });
   if (!resourceHolds(limits, need.resource)) throw tooMuch(`resource ${need.resource ?? 'none'}`, rule);
   const scopes = scopesWithin(profile, grant, need, limits, rule);
   return { ...need, scopes, acrValues: acrWithin(need.acrValues, limits.acr, rule), bounds: boundsOf(profile, limits, rule) };

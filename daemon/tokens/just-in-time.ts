@@ -18,7 +18,7 @@ import type { Audit, Clock, Log } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
 import { shortfall } from './demands.ts';
-import { loginRequired } from './login-required.ts';
+import { privilegeRequired } from './login-required.ts';
 import { refuseLongLife } from './refusals.ts';
 import type { Revocations } from './revocations.ts';
 import type { Served } from './token-source.ts';
@@ -96,14 +96,14 @@ export class JustInTime {
   /** Throws login_required, or as_token_too_long. */
   serve(profile: Profile, need: TokenNeed): Served {
     const access = this.#fitting(profile, need);
-    if (access === null) throw loginRequired(profile, 'privileged');
+    if (access === null) throw privilegeRequired(profile, need.scopes);
     const { grant } = access;
     const at = instantOf(this.#deps.clock);
     const short = shortfall(profile, grant, need, at);
     if (short !== null) throw short;
     // It cannot be refreshed: one that is too old, or is to be newer, takes another sign-in.
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
-    if (token === null) throw loginRequired(profile, 'privileged');
+    if (token === null) throw privilegeRequired(profile, need.scopes);
     refuseLongLife(profile, token, need.bounds, at);
     return { grant, token, source: 'cache' };
   }

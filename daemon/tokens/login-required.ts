@@ -25,6 +25,13 @@ const SENTENCES: Readonly<Record<LoginReason, string>> = {
 /** The one way to say that a person is needed: reason, sentence, and the one command. */
 export function loginRequired(profile: Profile, reason: LoginReason, sentence: string = SENTENCES[reason]): BrokerError {
   return new BrokerError('login_required', `profile ${profile.name}: ${sentence}`, {
-    reason, hint: `Run: valetkey login ${profile.name}${reason === 'privileged' ? ' --reason "why"' : ''}`,
+    reason, hint: `Run: valetkey login ${profile.name}`,
   });
+}
+
+/** For what was asked, and no more. Who named no scopes gets what is not privileged by an ordinary sign-in, unless the profile itself is. */
+export function privilegeRequired(profile: Profile, scopes: readonly string[] | null): BrokerError {
+  const { message, facts } = loginRequired(profile, 'privileged');
+  if (scopes === null && profile.tier !== 'privileged') return new BrokerError('login_required', message, facts);
+  return new BrokerError('login_required', message, { ...facts, hint: `Run: valetkey login ${profile.name}${scopes === null ? '' : ` --scope "${scopes.join(' ')}"`} --reason "why"` });
 }

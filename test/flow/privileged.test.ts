@@ -46,7 +46,7 @@ describe('[AU-08] privileged access', () => {
     expect(hostile.requestsTo('par').map((r) => r.params['scope'])).toEqual(['openid api:read offline_access']);
     expect((await vk.api('GET', '/v1/status')).body.warnings.join()).not.toContain('did not grant');
     expect((await token()).scope.split(' ')).not.toContain('admin:all');
-    expect(await token(ADMIN)).toMatchObject(needsSignIn);
+    expect(await token(ADMIN)).toMatchObject({ ...needsSignIn, hint: 'Run: valetkey login work --scope "admin:all" --reason "why"' });
 
     const before = hostile.log.length;
     expect(await start(ADMIN)).toMatchObject({ code: 'reason_required' });

@@ -1,4 +1,5 @@
 /** The gate of the records (AL-01): each verb of the API, over the real door, leaves its event with all that it has to say. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,6 +36,8 @@ const GATE: Readonly<Record<string, readonly string[]>> = {
 };
 /** Whoever asked for it is named. What the daemon does by itself has no caller. */
 const OF_NOBODY = ['token_refreshed', 'token_revoked', 'audit_checkpoint', 'daemon_started'];
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 let hostile: HostileIssuer;
 let vk: InProcess;
@@ -121,5 +124,17 @@ describe('the records', () => {
       }
     }
     expect(records().filter(({ event }) => event === 'token_refused').map(({ facts }) => [facts['rule'], facts['reason'] === null])).toEqual([['admin/never', true], ['user-lock', false]]);
+  });
+
+  it('[AL-01] names who took a policy out of force, and under which the next token leaves', async () => {
+    await vk.api('POST', '/v1/unlock', { passphrase: PASSPHRASE, create: true });
+    const versions = () => records().filter(({ event }) => event === 'config_reloaded').slice(-2).map(({ facts, caller }) => [facts['policy'], caller?.['pid']]);
+    const strict = 'v = 1\n[[rules]]\nname = "none"\ndecide = "deny"\n';
+    await vk.policy('user', strict);
+    await api('reload');
+    await vk.policy('user', 'v = 1\n');
+    await api('reload');
+    const admin = sha256(POLICY);
+    expect(versions()).toEqual([[{ admin, user: sha256(strict) }, process.pid], [{ admin, user: sha256('v = 1\n') }, process.pid]]);
   });
 });

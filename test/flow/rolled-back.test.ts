@@ -59,7 +59,7 @@ describe('a restored backup', () => {
     expect(hostile.requestsTo('revocation')).toEqual([]);
     expect(await hostile.issuer.introspect(access_token)).toMatchObject({ active: true });
     expect(await grants()).toMatchObject([{ profile: 'other', state: 'active' }, { profile: 'work', state: 'login_required', reason: 'rolled_back', tokens: [] }]);
-    expect(vk.audit.events).toContainEqual(expect.objectContaining({ event: 'grant_parked', profile: 'work', facts: { issuer: hostile.url, reason: 'rolled_back', generation: 1, floor: 2 } }));
+    expect(vk.audit.events).toContainEqual(expect.objectContaining({ event: 'grant_parked', profile: 'work', facts: { issuer: hostile.url, reason: 'rolled_back', generation: 1, floor: 2, device: 'test-machine', policy: { admin: null, user: null } } }));
     expect(vk.log.lines).toContainEqual(expect.objectContaining({ level: 'warn', event: 'grant_parked', fields: expect.objectContaining({ profile: 'work', reason: 'rolled_back' }) }));
     // The other profile, whose generation is that of the backup, goes on.
     expect(await token({ profile: 'other', force: true })).toMatchObject({ source: 'refresh' });

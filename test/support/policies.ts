@@ -81,7 +81,7 @@ const whens = (lifting: boolean): fc.Arbitrary<When> => fc.record({
 const ceilings: fc.Arbitrary<Ceiling> = fc.record({
   scopes: rarely(someOf(SCOPES)), resources: rarely(someOf(RESOURCES)), maxRemainingS: rarely(fc.constantFrom(60, 600)), maxTokenLifeS: rarely(fc.constantFrom(60, 600)),
   flows: rarely(fc.subarray([...FLOWS], { minLength: 1 })), acr: rarely(fc.subarray(['a', 'b'], { minLength: 1 })), amr: rarely(fc.subarray(['otp', 'hwk'], { minLength: 1 })), phishingResistant: fc.boolean(), maxAgeS: rarely(fc.constantFrom(60, 600)),
-  maxSessionS: rarely(fc.constantFrom(60, 600)), maxIdleS: rarely(fc.constantFrom(60, 600)),
+  maxSessionS: rarely(fc.constantFrom(60, 600)), maxIdleS: rarely(fc.constantFrom(60, 600)), managedDevice: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
 });
 
 export function documents(source: PolicySource): fc.Arbitrary<PolicyDocument> {

@@ -63,6 +63,7 @@ export const CEILING = v.strictObject({
   max_age: v.optional(duration),
   max_session: v.optional(duration),
   max_idle: v.optional(duration),
+  managed_device: v.optional(v.boolean()),
 });
 
 export const RULE = v.strictObject({

@@ -48,7 +48,7 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
     const ground = groundOf(broker, policy, who.subject, profile, need, over);
     return explain(broker, policy, who, {
       name: profile.name, request: ground.request,
-      before: () => refuseWithout(broker, ground, profile),
+      before: () => refuseWithout(broker, ground, profile, need),
       limit: (limits) => void withinLimits(profile, ground.grant, need, limits),
     });
   }

@@ -9,7 +9,7 @@ import type { Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { isPrivileged } from '../../policy/privilege.ts';
 import { refuseUnrecorded } from '../../tokens/just-in-time.ts';
-import { loginRequired } from '../../tokens/login-required.ts';
+import { privilegeRequired } from '../../tokens/login-required.ts';
 import type { Broker } from './broker.ts';
 import { policyRequestOf } from './ruling.ts';
 
@@ -28,7 +28,7 @@ export function groundOf({ book, clock, justInTime }: Pick<Broker, 'book' | 'clo
   const kept = book.get(profile.name);
   const request = { ...policyRequestOf(profile, kept, asked, now), ...over };
   const check = (token: AccessToken): void => {
-    if (isPrivileged(policy, subject, { ...request, scopes: token.scopes })) throw loginRequired(profile, 'privileged');
+    if (isPrivileged(policy, subject, { ...request, scopes: token.scopes })) throw privilegeRequired(profile, null);
   };
   if (!isPrivileged(policy, subject, request)) return { grant: kept, isPrivileged: false, request, check };
   const grant = justInTime.find(profile, asked);
@@ -36,10 +36,10 @@ export function groundOf({ book, clock, justInTime }: Pick<Broker, 'book' | 'clo
 }
 
 /** Throws what keeps a privileged request from going on, whatever the rules say. */
-export function refuseWithout({ audit }: Pick<Broker, 'audit'>, { grant, isPrivileged: is }: Ground, profile: Profile): void {
+export function refuseWithout({ audit }: Pick<Broker, 'audit'>, { grant, isPrivileged: is }: Ground, profile: Profile, { scopes }: Pick<TokenNeed, 'scopes'>): void {
   if (!is) return;
   refuseUnrecorded(audit);
-  if (grant === null) throw loginRequired(profile, 'privileged');
+  if (grant === null) throw privilegeRequired(profile, scopes);
 }
 
 /** The same for a workload, which no person signs in for. */

@@ -71,7 +71,7 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
   try {
     // Before anybody is asked: a yes is of no use where nothing can be given.
-    refuseWithout(broker, ground, profile);
+    refuseWithout(broker, ground, profile, asked);
     if (ruling.kind === 'ask' && !ground.isPrivileged) refuseLacking(broker, profile, asked, ruling.decision);
   } catch (cause) {
     return stopped(broker, ask, profile, claimed, asked, cause);
@@ -139,7 +139,7 @@ function releaseOrdinary(broker: Broker, ask: Ask, profile: Profile, served: Ser
 function serveInTime(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Encoded | Promise<Encoded> {
   let served: Served;
   try {
-    refuseWithout(broker, ground, profile); // since somebody was asked
+    refuseWithout(broker, ground, profile, need); // since somebody was asked
     served = broker.justInTime.serve(profile, need);
   } catch (cause) {
     return stopped(broker, ask, profile, claimed, need, cause);

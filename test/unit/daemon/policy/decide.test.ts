@@ -196,6 +196,33 @@ describe('the policy that ships', () => {
   });
 });
 
+describe('a tier that only the user gives', () => {
+  const admins = someRule({ when: { scopes: { any: ['admin:*'], all: null, none: null } } }).when;
+  const user = someDocument('user', [], [{ name: 'mine', tier: 'privileged', when: admins }]);
+  const asked = someRequest({ scopes: ['admin:users'] });
+
+  it('is answered for by the rules that ship, though the rule that fits below it allows', () => {
+    expect(decide(compilePolicy({ admin: null, user: null }), someSubject(), asked)).toMatchObject({ kind: 'allow', by: { rule: 'login-session' } });
+    expect(decide(compilePolicy({ admin: null, user }), someSubject(), asked)).toMatchObject({ kind: 'confirm', ask: { kind: 'each' }, tier: 'privileged', by: { rule: 'privileged-each', source: 'shipped' } });
+  });
+
+  it('is not answered for by a rule of the admin\'s that is gentler there', () => {
+    const admin = someDocument('admin', [
+      someRule({ name: 'gentle', when: { tier: 'privileged' } }),
+      someRule({ name: 'ask-once', verdict: { kind: 'confirm', ask: { kind: 'once' } } }),
+    ]);
+    expect(decide(compilePolicy({ admin, user: null }), someSubject(), asked)).toMatchObject({ kind: 'confirm', ask: { kind: 'once' }, by: { rule: 'ask-once' } });
+    expect(decide(compilePolicy({ admin, user }), someSubject(), asked)).toMatchObject({ kind: 'confirm', ask: { kind: 'each' }, by: { rule: 'privileged-each' } });
+  });
+
+  it('is asked about, also where nobody is for what only the rules that ship ask', () => {
+    const policy = compilePolicy({ admin: null, user: someDocument('user', [], [{ name: 'mine', tier: 'normal', when: admins }]) });
+    const decision = decide(policy, someSubject({ class: 'agent' }), { ...asked, tier: 'low' });
+    expect(decision).toMatchObject({ kind: 'confirm', isShippedOnly: false });
+    expect(rule(policy, decision).kind).toBe('ask');
+  });
+});
+
 describe('a decision to ask', () => {
   const of = (documentsOf: Parameters<typeof compilePolicy>[0], subject: Subject, request = someRequest()) => {
     const policy = compilePolicy(documentsOf);
