@@ -253,3 +253,43 @@ describe('what is known', () => {
     expect(callers.stillSame(caller)).toBe(false);
   }, 30_000);
 });
+
+describe('one look for all that was asked before', () => {
+  const hasMemory = (pid: number): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1') !== '';
+    } catch {
+      return false;
+    }
+  };
+
+  it('counts within its work only, and for 64 answers', async () => {
+    const child = await start('/bin/sleep', ['1000'], false);
+    const caller = await known(child.pid);
+    const alive: boolean[] = [];
+    const ended: boolean[] = [];
+    callers.lookOnce(() => {
+      alive.push(callers.stillSame(caller));
+      process.kill(child.pid, 'SIGKILL');
+      // It ends while the work goes on: what is read of its memory tells when.
+      for (const until = Date.now() + 10_000; hasMemory(child.pid) && Date.now() < until;);
+      for (let answer = 1; answer < 64; answer += 1) alive.push(callers.stillSame(caller));
+      ended.push(callers.stillSame(caller));
+    });
+    expect(alive).toEqual(Array.from({ length: 64 }, () => true));
+    expect([...ended, callers.stillSame(caller)]).toEqual([false, false]);
+  });
+
+  it('is made anew for the next', async () => {
+    const child = await start('/bin/sh', [shell('a.sh', 'exec sleep 1000')]);
+    const caller = await known(child.pid);
+    const look = (): boolean => {
+      let isSame = false;
+      callers.lookOnce(() => { isSame = callers.stillSame(caller) && callers.stillSame(caller); });
+      return isSame;
+    };
+    expect(look()).toBe(true);
+    child.stdin?.write('\n');
+    await expect.poll(look).toBe(false);
+  });
+});
