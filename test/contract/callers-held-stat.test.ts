@@ -40,6 +40,21 @@ describe('a stat that is held', () => {
     held.close();
   });
 
+  it('tells of a name as long as the one before, and of another program of the same name', async () => {
+    const child = await processes.start('sh', ['-c', 'read a; printf hs > /proc/$$/comm; read b; printf sh > /proc/$$/comm; read c; exec sh -c "read d"']);
+    const held = open(child.pid);
+    const first = held.read() ?? expect.unreachable('it is gone');
+    child.stdin?.write('\n');
+    await expect.poll(() => held.read()?.comm).toBe('hs');
+    child.stdin?.write('\n');
+    await expect.poll(() => held.read()?.comm).toBe('sh');
+    expect(held.read()).toEqual(first);
+    child.stdin?.write('\n');
+    await expect.poll(() => held.read()?.image).not.toBe(first.image);
+    expect(held.read()).toMatchObject({ comm: 'sh', startTime: first.startTime });
+    held.close();
+  });
+
   it('tells nothing of a process that has ended', async () => {
     const child = await processes.start('/bin/sleep', ['1000']);
     const held = open(child.pid);

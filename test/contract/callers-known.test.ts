@@ -263,21 +263,26 @@ describe('one look for all that was asked before', () => {
     }
   };
 
-  it('counts within its work only, and for 64 answers', async () => {
+  /** Answers to a process that ends after the first of them, while the work goes on. */
+  async function answers(count: number): Promise<{ readonly within: readonly boolean[]; readonly after: boolean }> {
     const child = await start('/bin/sleep', ['1000'], false);
     const caller = await known(child.pid);
-    const alive: boolean[] = [];
-    const ended: boolean[] = [];
+    const within: boolean[] = [];
     callers.lookOnce(() => {
-      alive.push(callers.stillSame(caller));
+      within.push(callers.stillSame(caller));
       process.kill(child.pid, 'SIGKILL');
-      // It ends while the work goes on: what is read of its memory tells when.
       for (const until = Date.now() + 10_000; hasMemory(child.pid) && Date.now() < until;);
-      for (let answer = 1; answer < 64; answer += 1) alive.push(callers.stillSame(caller));
-      ended.push(callers.stillSame(caller));
+      while (within.length < count) within.push(callers.stillSame(caller));
     });
-    expect(alive).toEqual(Array.from({ length: 64 }, () => true));
-    expect([...ended, callers.stillSame(caller)]).toEqual([false, false]);
+    return { within, after: callers.stillSame(caller) };
+  }
+
+  it('counts within its work only', async () => {
+    expect(await answers(3)).toEqual({ within: [true, true, true], after: false });
+  });
+
+  it('counts for 64 answers', async () => {
+    expect((await answers(65)).within).toEqual([...Array.from({ length: 64 }, () => true), false]);
   });
 
   it('is made anew for the next', async () => {

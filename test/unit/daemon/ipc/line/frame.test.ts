@@ -31,7 +31,9 @@ describe('a frame that comes again word for word', () => {
   it('is not remembered where it may hold a secret', () => {
     const text = '{"type":"unlock","id":1,"data":{"passphrase":"correct horse EXAMPLE"}}';
     expect(readFrame(text, routes)).not.toBe(readFrame(text, routes));
-    const body = bodyOf(text);
+    const [body, token] = [bodyOf(text), { profile: 'work' }];
+    const before = parseBody(METHODS.token, token);
     expect(parseBody(METHODS.unlock, body)).not.toBe(parseBody(METHODS.unlock, body));
+    expect(parseBody(METHODS.token, token)).toBe(before); // nothing has taken its place
   });
 });
