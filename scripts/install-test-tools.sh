@@ -12,7 +12,7 @@ busctl|systemd|callers: the login session
 chromium|chromium|loopback: pages in a real browser
 unshare|util-linux|loopback and platform: second networks, mounts and containers
 setpriv|util-linux|platform: protections against the same user
-sshd|openssh-server|sign-ins and sockets over ssh
+/usr/sbin/sshd|openssh-server|sign-ins and sockets over ssh
 ssh|openssh-client|sign-ins and sockets over ssh
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
