@@ -78,19 +78,17 @@ export class Decision {
         failed_probes: choice.failedProbes, preference: input.preference, risk: input.risk,
         issuer: profile.issuer, tenant, client_id: profile.clientId, scopes: ask.scopes ?? profile.scopes, resource: profile.resource,
         acr_values: ask.stepUp.acrValues, max_age_s: ask.stepUp.maxAgeS,
-        policy: policyVersions(policy), policy_rule: rule, policy_override: choice.reason === 'device_admin_override',
-        machine, input,
+        policy: policyVersions(policy), shipped_policy: BUILD_VERSION, policy_rule: rule, policy_override: choice.reason === 'device_admin_override',
+        device: machine, input,
       },
     });
     return choice;
   }
 }
 
-/** Of each file in force its digest; the rules that ship are those of the build. */
-function policyVersions(policy: Policy | null): { readonly admin: string | null; readonly user: string | null; readonly shipped: string } | null {
-  if (policy === null) return null;
-  const { admin, user } = policy.documents;
-  return { admin: admin?.digest ?? null, user: user?.digest ?? null, shipped: BUILD_VERSION };
+/** Of each file in force its digest; null where there is no such file, or nothing may be decided. The rules that ship are those of the build. */
+function policyVersions(policy: Policy | null): { readonly admin: string | null; readonly user: string | null } {
+  return { admin: policy?.documents.admin?.digest ?? null, user: policy?.documents.user?.digest ?? null };
 }
 
 export function isPkce({ outcome }: Choice): boolean {

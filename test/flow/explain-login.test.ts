@@ -55,8 +55,8 @@ const DECIDED = v.strictObject({
   decision_id: text, outcome: v.picklist(['pkce_loopback', 'pkce_ssh_forward', 'device', 'forward_broker', 'refuse']), reason: text, rule: text, rank: v.number(),
   failed_probes: texts, preference: v.picklist(['auto', 'pkce', 'device']), risk: v.picklist(['low', 'normal', 'high', 'privileged']),
   issuer: v.pipe(text, v.url()), tenant: v.nullable(text), client_id: text, scopes: texts, resource: v.nullable(text), acr_values: texts, max_age_s: v.nullable(v.number()),
-  policy: v.nullable(v.strictObject({ admin: v.nullable(v.pipe(text, v.length(64))), user: v.nullable(v.pipe(text, v.length(64))), shipped: text })),
-  policy_rule: v.nullable(text), policy_override: flag, machine: text,
+  policy: v.strictObject({ admin: v.nullable(v.pipe(text, v.length(64))), user: v.nullable(v.pipe(text, v.length(64))) }), shipped_policy: text,
+  policy_rule: v.nullable(text), policy_override: flag, device: text,
   input: v.strictObject({
     facts: v.strictObject({
       automation: v.nullable(text), remote: flag, container: flag, wsl: v.nullable(v.strictObject({ interop: flag })), vdi: flag, sharedHost: flag,
@@ -127,7 +127,7 @@ describe('the record of a login', () => {
       expect({ outcome: decided.outcome, reason: decided.reason, rule: decided.rule, failed_probes: decided.failed_probes })
         .toEqual({ outcome: replayed.outcome, reason: replayed.reason, rule: replayed.rule, failed_probes: replayed.failedProbes });
       expect({ profile, pid: caller?.['pid'], issuer: decided.issuer }).toEqual({ profile: 'work', pid: process.pid, issuer: hostile.url });
-      expect(decided.policy?.user).toMatch(/^[0-9a-f]{64}$/);
+      expect(decided.policy.user).toMatch(/^[0-9a-f]{64}$/);
     }
   });
 
