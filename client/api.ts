@@ -3,13 +3,15 @@
  * whose protocol version was compared; they are not validated a second time, so that the library loads
  * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
-import type { ApprovalAnswer, ApprovalsReply } from '../shared/approval-schemas.ts';
+import type { ActiveApproval, ApprovalAnswer, ApprovalGrant, ApprovalPinRequest, ApprovalsReply, RevokedApprovals } from '../shared/approval-schemas.ts';
 import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
+import type { LoginExplanation, LoginQuestion } from '../shared/explain-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
-  GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
+  EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
+import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
 
@@ -30,6 +32,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     token: (request: TokenRequest, signal?: AbortSignal) =>
       call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
     startLogin: (request: LoginRequest, signal?: AbortSignal) => call<LoginView>('POST', '/v1/logins', request, { signal, timeoutMs: 40_000 }),
+    explainLogin: (request: LoginQuestion, signal?: AbortSignal) => call<LoginExplanation>('POST', '/v1/logins/explain', request, { signal, timeoutMs: 20_000 }),
     // A login ends with its daemon: another daemon is not started to be asked about it.
     login: (id: string, waitS: number, signal?: AbortSignal) =>
       call<LoginView>('GET', `/v1/logins/${name(id)}?wait_s=${waitS}`, null, { signal, timeoutMs: waitS * 1000 + MARGIN_MS, startDaemon: false }),
@@ -40,14 +43,24 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
     grants: (signal?: AbortSignal) => call<GrantsReply>('GET', '/v1/grants', null, { signal }),
     logout: (profile: string, signal?: AbortSignal) => call<LogoutReply>('DELETE', `/v1/grants/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
+    endSession: (profile: string, request: EndSessionRequest, signal?: AbortSignal) => call<EndSessionReply>('POST', `/v1/grants/${name(profile)}/end-session`, request, { signal, timeoutMs: 40_000 }),
     // A question ends with its daemon: another daemon is not started to be asked about it.
     approvals: (signal?: AbortSignal) => call<ApprovalsReply>('GET', '/v1/approvals', null, { signal, startDaemon: false }),
-    answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, startDaemon: false }),
+    answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<OkReply>('POST', `/v1/approvals/${name(id)}`, answer, { signal, timeoutMs: 40_000, startDaemon: false }),
+    grantApproval: (request: ApprovalGrant, signal?: AbortSignal) => call<ActiveApproval>('POST', '/v1/approvals', request, { signal, timeoutMs: 40_000 }),
     revokeApproval: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/approvals/${name(id)}`, null, { signal, startDaemon: false }),
+    revokeApprovals: (signal?: AbortSignal) => call<RevokedApprovals>('DELETE', '/v1/approvals', null, { signal, startDaemon: false }),
+    setApprovalPin: (request: ApprovalPinRequest, signal?: AbortSignal) => call<OkReply>('POST', '/v1/approval-pin', request, { signal, timeoutMs: 40_000 }),
     checkPolicy: (request: PolicyCheckRequest, signal?: AbortSignal) => call<PolicyCheckReply>('POST', '/v1/policy/check', request, { signal }),
     explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
+    workloadToken: (request: WorkloadTokenRequest, signal?: AbortSignal) =>
+      call<WorkloadTokenReply>('POST', '/v1/workload-tokens', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
+    workloads: (signal?: AbortSignal) => call<WorkloadsReply>('GET', '/v1/workloads', null, { signal }),
+    changeWorkloadKeys: (profile: string, request: WorkloadKeysRequest, signal?: AbortSignal) => call<WorkloadKeysReply>('POST', `/v1/workloads/${name(profile)}/keys`, request, { signal }),
+    removeWorkload: (profile: string, signal?: AbortSignal) => call<WorkloadRemoveReply>('DELETE', `/v1/workloads/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
+    panic: (signal?: AbortSignal) => call<PanicReply>('POST', '/v1/panic', null, { signal, timeoutMs: 25_000 }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),

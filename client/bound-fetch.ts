@@ -2,11 +2,16 @@
  * fetch with the profile's token, for the profile's resource only. The token goes to no other origin: not by
  * the first URL, and not by a redirect, since redirects are followed here and not by the platform.
  */
+import { readStepUpDemand } from '../shared/challenge.ts';
+import { loginBudget } from './step-up.ts';
+import type { LoginBudget } from './step-up.ts';
 import { ValetkeyError } from './valetkey-error.ts';
 
 export type TokenSource = {
   /** A token that is good now; `refused` is one that the resource has just answered with 401. */
   token(refused: string | null, signal: AbortSignal | null): Promise<string>;
+  /** A token that meets the challenge of the resource that refused this one (RFC 9470); null: nobody may be asked to sign in. */
+  stepUp(challenge: string, refused: string, budget: LoginBudget, signal: AbortSignal | null): Promise<string | null>;
   /** Origins that may see the token. */
   origins(signal: AbortSignal | null): Promise<ReadonlySet<string>>;
 };
@@ -14,6 +19,8 @@ export type TokenSource = {
 type Fetch = typeof globalThis.fetch;
 
 const REDIRECTS_MAX = 20;
+/** A resource that is never content is not asked for ever. */
+const STEP_UPS_MAX = 2;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
@@ -62,23 +69,48 @@ function nextHop({ url, init }: Hop, response: Response, location: string): Hop 
   return { url: target, init: { ...rest, method: 'GET', headers } };
 }
 
+/** Of a resource that wants a stronger or fresher sign-in; null: it wants another token, or nothing that is known here. */
+function challengeOf({ headers }: Response): string | null {
+  const header = headers.get('www-authenticate');
+  return header !== null && readStepUpDemand(header) !== null ? header : null;
+}
+
 async function discard(response: Response): Promise<void> {
   await response.body?.cancel();
 }
 
 export function bindFetch(source: TokenSource, fetch: Fetch): Fetch {
-  /** One request with the token; on 401 once more with a newer one. */
-  async function sendWithToken({ url, init }: Hop): Promise<Response> {
-    const attempt = async (refused: string | null) => {
-      const token = await source.token(refused, init.signal ?? null);
+  /**
+   * One request with the token; on 401 once more with a newer one, or with one of a stronger sign-in where the
+   * resource asks for that.
+   */
+  async function sendWithToken({ url, init }: Hop, budget: LoginBudget): Promise<Response> {
+    const signal = init.signal ?? null;
+    const attempt = async (token: string) => {
       const headers = new Headers(init.headers);
       headers.set('authorization', `Bearer ${token}`);
       return { token, response: await fetch(url, { ...init, headers, redirect: 'manual' }) };
     };
-    const first = await attempt(null);
-    if (first.response.status !== 401 || !isReplayable(init.body)) return first.response;
-    await discard(first.response);
-    return (await attempt(first.token)).response;
+    let sent = await attempt(await source.token(null, signal));
+    let isRefreshed = false;
+    for (let stepUps = 0; sent.response.status === 401 && isReplayable(init.body);) {
+      const { token, response } = sent;
+      const challenge = challengeOf(response);
+      if (challenge === null ? isRefreshed : stepUps >= STEP_UPS_MAX) break;
+      let next: string | null;
+      try {
+        next = challenge === null ? await source.token(token, signal) : await source.stepUp(challenge, token, budget, signal);
+      } catch (error) {
+        await discard(response);
+        throw error;
+      }
+      if (next === null) break;
+      if (challenge === null) isRefreshed = true;
+      else stepUps += 1;
+      await discard(response);
+      sent = await attempt(next);
+    }
+    return sent.response;
   }
 
   return async (input, init = {}) => {
@@ -88,9 +120,10 @@ export function bindFetch(source: TokenSource, fetch: Fetch): Fetch {
     const first = await firstHop(input, init);
     const mode = first.init.redirect ?? 'follow';
     let hop = first;
+    const budget = loginBudget();
     for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
       // Once a redirect has left the origin, the rest of the chain gets no token, even if it comes back.
-      const response = await sendWithToken(hop);
+      const response = await sendWithToken(hop, budget);
       const location = response.headers.get('location');
       if (!REDIRECTS.has(response.status) || location === null || mode === 'manual') return response;
       if (mode === 'error') throw new TypeError('a redirect was answered, and redirect is "error"');

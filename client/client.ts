@@ -26,7 +26,7 @@ export type LoginOptions = Cancellable & Omit<LoginRequest, 'profile' | 'consent
   readonly confirmSubject?: (login: LoginView) => Promise<boolean>;
 };
 
-export type FetchOptions = Omit<TokenRequest, 'profile' | 'force'> & {
+export type FetchOptions = Omit<TokenRequest, 'profile' | 'force' | 'challenge'> & Pick<LoginOptions, 'openBrowser'> & {
   /**
    * Origins that may see the token, e.g. `https://api.example.com`. Default: the origin of `resource`, else
    * of the profile's resource.
@@ -71,7 +71,8 @@ export type Client = {
   /**
    * A fetch that adds `Authorization: Bearer` (RFC 6750) to requests to the profile's resource and to nothing
    * else. On 401 it asks once for a newer token and sends the request again. Redirects to another origin go on
-   * without the token. The body of a `Request` is read into memory first, since it may be sent twice; a stream
+   * without the token. Where the resource asks for a stronger or fresher sign-in (RFC 9470) and `interaction` is
+   * `allowed`, the person is asked to sign in, at most twice, and the request is sent again. The body of a `Request` is read into memory first, since it may be sent twice; a stream
    * given as `body` is sent once, and its 401 is returned.
    */
   createFetch(profile: string, options?: FetchOptions): typeof globalThis.fetch;
@@ -83,6 +84,10 @@ async function openSystemBrowser(startUrl: string, login: LoginView): Promise<vo
   const { openBrowser } = await import('./browser.ts');
   const opening = await openBrowser(startUrl, login.browser ?? null, process.env);
   if (opening.kind === 'failed') throw ValetkeyError.local('browser_failed', opening.why);
+}
+
+function unreachableBrowser(): never {
+  throw ValetkeyError.local('flow_refused', 'this is an SSH session, and the browser is on another machine', { hint: 'Run in a terminal: valetkey login PROFILE' });
 }
 
 function undisplayable(): never {
@@ -111,6 +116,9 @@ export function connect(options: ConnectionOptions = {}): Client {
       const screen = {
         openBrowser: (login: LoginView, startUrl: string) => (openBrowser ?? openSystemBrowser)(startUrl, login),
         askConsent: askConsent ?? (async () => null),
+        // Whoever gave an opener is told of the tunnel in `login`.
+        showTunnel: (login: LoginView, startUrl: string) => (openBrowser ?? unreachableBrowser)(startUrl, login),
+        leftAlone: () => undefined,
         showDevice: showDevice ?? undisplayable,
         confirmSubject: confirmSubject ?? (async () => false),
         joined: () => undefined,
@@ -137,7 +145,7 @@ export function connect(options: ConnectionOptions = {}): Client {
         left.abort();
       }
     },
-    createFetch(profile, { origins, ...wanted } = {}) {
+    createFetch(profile, { origins, openBrowser, ...wanted } = {}) {
       const named = origins === undefined ? null : parseOrigins(origins);
       let allowed: ReadonlySet<string> | null = named ?? (wanted.resource === undefined ? null : parseOrigins([wanted.resource]));
       const ask = async (force: boolean, signal: AbortSignal | null) =>
@@ -151,6 +159,18 @@ export function connect(options: ConnectionOptions = {}): Client {
           const token = await ask(false, signal);
           // Another caller may have had it refreshed since: a forced refresh each would be a storm.
           return token === refused ? ask(true, signal) : token;
+        },
+        async stepUp(challenge, refused, budget, signal) {
+          if (wanted.interaction !== 'allowed') return null;
+          const { stepUp } = await import('./step-up.ts');
+          const abort = signal === null ? {} : { signal };
+          // The resource's own words say what these would say; the sign-in is started by login().
+          const { acr_values: _acr, max_age_s: _age, interaction: _interaction, ...rest } = wanted;
+          const { access_token } = await stepUp({
+            ask: () => client.getToken(profile, { ...rest, challenge, ...abort }),
+            signIn: () => client.login(profile, { challenge, ...(rest.scopes === undefined ? {} : { scopes: rest.scopes }), ...(openBrowser === undefined ? {} : { openBrowser }), ...abort }),
+          }, refused, budget);
+          return access_token;
         },
       }, globalThis.fetch);
     },

@@ -7,7 +7,7 @@ import { Agent } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { Paths } from '../shared/paths.ts';
 import { socketGone } from './daemon-process.ts';
-import { findLiveSocket, isOwnSocket, socketCandidates } from './find-socket.ts';
+import { findLiveSocket, isOwnSocket, reachableSockets, socketCandidates } from './find-socket.ts';
 import { exchangeJson, exchangeStream } from './http-exchange.ts';
 import type { Verb } from './http-exchange.ts';
 import { localOwner, localPaths } from './local-paths.ts';
@@ -61,9 +61,12 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
   let starting: Promise<string> | null = null;
   let known: string | null = options.socket ?? null;
 
+  /** Who would not start a daemon means the own one. */
+  const found = (): readonly string[] => (options.startDaemon === false ? socketCandidates(paths, owner.uid) : reachableSockets(paths, owner.uid, process.env));
+
   /** `attempt` runs on each socket until one is there; null if none is. */
   async function onFirstSocket<T>(attempt: (socket: string) => Promise<T>): Promise<{ reply: T } | null> {
-    const candidates = known === null ? socketCandidates(paths, owner.uid) : [known];
+    const candidates = known === null ? found() : [known];
     for (const socket of candidates) {
       if (!isOwnSocket(socket, owner.uid)) continue;
       try {

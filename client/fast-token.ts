@@ -10,7 +10,7 @@ import { ANSWER_MS, askByLine, readTokenLine } from './ask-by-line.ts';
 import type { LineAnswer } from './ask-by-line.ts';
 import { formatToken } from './format-token.ts';
 import type { HandedAnswer } from './handed-answer.ts';
-import { isOwnSocket, socketCandidates, UntrustedPath } from './own-socket.ts';
+import { isOwnSocket, reachableSockets, UntrustedPath } from './own-socket.ts';
 import type { PlainWish } from './plain-arguments.ts';
 import { loseOutput, writeNow } from './standard-output.ts';
 
@@ -19,7 +19,7 @@ const STDOUT = 1;
 /** What came of the request; null: nobody was asked, or what came is nothing to go by. */
 async function askDaemon({ request }: PlainWish): Promise<{ readonly reply: TokenReply | null; readonly rest: HandedAnswer } | null> {
   const { uid, homedir: home } = userInfo();
-  for (const socket of socketCandidates(resolvePaths({ platform: process.platform, home, uid, env: process.env }), uid)) {
+  for (const socket of reachableSockets(resolvePaths({ platform: process.platform, home, uid, env: process.env }), uid, process.env)) {
     if (!isOwnSocket(socket, uid)) continue;
     const { answer, close } = askByLine(socket, request);
     const first = await soon(answer);

@@ -32,6 +32,11 @@ export function socketCandidates(paths: Pick<Paths, 'lockFile' | 'socket'>, uid:
   return trusting(() => own.socketCandidates(paths, uid));
 }
 
+/** See own-socket.ts. @throws ValetkeyError `server_untrusted` */
+export function reachableSockets(paths: Paths, uid: number, env: NodeJS.ProcessEnv): readonly string[] {
+  return trusting(() => own.reachableSockets(paths, uid, env));
+}
+
 /** @returns false if there is no socket. @throws ValetkeyError `server_untrusted` */
 export function isOwnSocket(socket: string, uid: number): boolean {
   return trusting(() => own.isOwnSocket(socket, uid));

@@ -4,9 +4,10 @@ import { ago, remaining } from './time-words.ts';
 
 export const GRANT_HEADER = ['PROFILE', 'SIGNED IN AS', 'STATE', 'TOKEN', 'SINCE'] as const;
 
-/** When the sign-in ends by itself, the earlier of what the issuer named; null: it did not say. */
-export function endOf({ refresh_token_expires_at: idle, authorization_expires_at: last }: GrantView): number | null {
-  const ends = [idle, last].filter((end) => end !== null);
+/** When the sign-in ends by itself, the earliest of what the issuer and policy named; null: neither did. */
+export function endOf({ refresh_token_expires_at: unused, authorization_expires_at: last, session_ends_at: session, idle_ends_at: idle }: GrantView): number | null {
+  // A daemon of an earlier build does not know the last two.
+  const ends = [unused, last, session ?? null, idle ?? null].filter((end) => end !== null);
   return ends.length === 0 ? null : Math.min(...ends);
 }
 

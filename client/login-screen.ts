@@ -2,11 +2,13 @@
  * What a person sees while signing in at a terminal. The code of a device login is shown on the terminal
  * itself and never on a stream that may be a log (DG-09); its page is never opened from here (DG-07).
  */
+import { userInfo } from 'node:os';
 import type { ConsentChallenge, LoginView, SubjectView } from '../shared/schemas.ts';
 import { checkStartUrl } from './browser.ts';
 import type { Opening } from './browser.ts';
 import type { CommandContext } from './command.ts';
 import type { SignInScreen } from './sign-in.ts';
+import { tunnelLines } from './ssh-tunnel.ts';
 import { clock, duration } from './time-words.ts';
 import type { Person } from './tty.ts';
 import { ValetkeyError } from './valetkey-error.ts';
@@ -107,6 +109,13 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
       // Not waited for: where the issuer knows the person already, the sign-in is over before the opener is.
       void open(view, url);
     },
+    showTunnel(_view, startUrl, port) {
+      for (const line of tunnelLines(port, checkStartUrl(startUrl), context.env, userInfo().username)) terminal.tell(line);
+    },
+    leftAlone() {
+      clear();
+      terminal.note('No browser followed the link. The device flow is left.');
+    },
     askConsent: (challenge) => withPerson(async (person) => {
       person.show(challengeLines(challenge, context.now()));
       const typed = await person.ask('Code:', { signal });
@@ -139,9 +148,12 @@ export function createLoginScreen(context: CommandContext, options: ScreenOption
     waiting(view) {
       if (stopWaiting !== null) return;
       const since = context.now();
+      const { tunnel } = view;
+      const tunnelText = (): string | null => (tunnel === undefined || tunnel.until <= context.now() ? null
+        : `Waiting for the browser, ${clock(tunnel.until - context.now())} left; ${tunnel.otherwise === 'device' ? 'then by device code' : 'there is no other way from here'}`);
       // Without a pushed request a wrong client or redirect URI shows in the browser alone.
       const isLong = (): boolean => view.start_url !== undefined && context.now() - since >= LONG_WAIT_S;
-      stopWaiting = terminal.waitFor(() => `Waiting for the sign-in at ${view.issuer_host}, ${clock(view.expires_at - context.now())} left`
+      stopWaiting = terminal.waitFor(() => tunnelText() ?? `Waiting for the sign-in at ${view.issuer_host}, ${clock(view.expires_at - context.now())} left`
         + (isLong() ? `; an error in the browser? valetkey profile show ${view.profile} says what to register` : ''));
     },
   };

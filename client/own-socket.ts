@@ -60,6 +60,19 @@ function parseJson(text: string): unknown {
   }
 }
 
+const ELSEWHERE = ['SSH_CONNECTION', 'SSH_CLIENT', 'SSH_TTY', 'REMOTE_CONTAINERS', 'CODESPACES', 'KUBERNETES_SERVICE_HOST', 'container'] as const;
+
+/**
+ * The broker of another machine, where ssh or a container put its socket here, and this process is in a session of
+ * ssh or in a container: a sign-in there is worth more than one here. Then where the own daemon may listen. Who
+ * starts or stops a daemon means the own one: socketCandidates().
+ */
+export function reachableSockets(paths: Pick<Paths, 'lockFile' | 'socket' | 'forwardedSocket'>, uid: number, env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const own = socketCandidates(paths, uid);
+  const isElsewhere = lookAt(paths.forwardedSocket) !== null && ELSEWHERE.some((name) => (env[name] ?? '') !== '');
+  return isElsewhere ? [paths.forwardedSocket, ...own] : own;
+}
+
 /** Where the daemon may listen, the likeliest first. cron and su find it by the lock record alone. */
 export function socketCandidates(paths: Pick<Paths, 'lockFile' | 'socket'>, uid: number): readonly string[] {
   const recorded = readLockRecord(paths.lockFile, uid)?.socket;

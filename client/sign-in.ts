@@ -13,6 +13,10 @@ import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 export type SignInScreen = {
   /** Open the one-time link of this login in a browser on this machine. Only to the process that started it. */
   openBrowser(view: LoginView, startUrl: string): Promise<void> | void;
+  /** Show how a browser of another machine gets to the link, through ssh. Only to the process that started it. */
+  showTunnel(view: LoginView, startUrl: string, port: number): Promise<void> | void;
+  /** No browser came; the device flow is asked for instead, which a person has to confirm. */
+  leftAlone(view: LoginView): void;
   /** Show the challenge and let the person type its code; null if nobody agreed (device flow). */
   askConsent(challenge: ConsentChallenge): Promise<string | null>;
   /** Show host and user code (device flow). Nothing may open the page by itself (RFC 8628, section 3.3.1). */
@@ -30,6 +34,8 @@ export type SignInApi = Pick<Api, 'startLogin' | 'login' | 'cancelLogin' | 'conf
 const POLL_WAIT_S = 25;
 // A daemon that answers at once without a change must not make this process spin.
 const POLL_PAUSE_MS = 250;
+/** The daemon waits for a browser to prove its path. */
+const WAITS_FOR_BROWSER = 'start_awaited';
 const CANCEL_TIMEOUT_MS = 2_000;
 
 async function startWithConsent(api: SignInApi, request: LoginRequest, screen: SignInScreen, signal: AbortSignal): Promise<LoginView> {
@@ -77,6 +83,11 @@ function failureOf(view: LoginView): ValetkeyError {
 export async function signIn(api: SignInApi, request: LoginRequest, screen: SignInScreen, signal: AbortSignal): Promise<LoginView> {
   const started = await startWithConsent(api, request, screen, signal);
   const ended = await seeThrough(api, started, screen, signal);
+  // The daemon does not make the same process wait twice.
+  if (ended.error?.code === 'consent_required' && started.reason === WAITS_FOR_BROWSER) {
+    screen.leftAlone(ended);
+    return signIn(api, request, screen, signal);
+  }
   if (ended.state === 'failed') throw failureOf(ended);
   return ended;
 }
@@ -84,7 +95,8 @@ export async function signIn(api: SignInApi, request: LoginRequest, screen: Sign
 async function seeThrough(api: SignInApi, started: LoginView, screen: SignInScreen, signal: AbortSignal): Promise<LoginView> {
   try {
     if (!started.owned) screen.joined(started);
-    if (started.owned && started.start_url !== undefined) await screen.openBrowser(started, started.start_url);
+    if (started.owned && started.start_url !== undefined && started.tunnel !== undefined) await screen.showTunnel(started, started.start_url, started.tunnel.port);
+    else if (started.owned && started.start_url !== undefined) await screen.openBrowser(started, started.start_url);
     else if (started.owned && started.device !== undefined) await screen.showDevice(started);
     return await follow(api, started, screen, signal);
   } catch (error) {

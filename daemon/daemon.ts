@@ -9,20 +9,26 @@ import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
-import type { Audit, Callers, Clock, ConfigStore, Issuer, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
+import { instantOf } from './core/time.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
+import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
+import { EndSessions } from './flows/end-session.ts';
 import { Logins } from './flows/logins.ts';
 import { StartLimit } from './flows/start-limit.ts';
+import { StepUpTries } from './flows/step-up.ts';
+import { Unproved } from './flows/unproved.ts';
+import { Gate } from './gate.ts';
 import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
+import { noteAnswer, noteWrongPin } from './ipc/routes/approval-records.ts';
 import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
-import type { Gate } from './lifecycle.ts';
 import { openPolicies } from './policies.ts';
 import { withContext } from './records.ts';
 import { Admission } from './tokens/admission.ts';
@@ -32,9 +38,14 @@ import { Grants } from './tokens/grant-book.ts';
 import { JustInTime } from './tokens/just-in-time.ts';
 import { Metadata } from './tokens/metadata.ts';
 import { Revocations } from './tokens/revocations.ts';
+import { withAct } from './tokens/session.ts';
 import { TokenSource } from './tokens/token-source.ts';
+import { Screen } from './screen.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
+import type { Assertions, WorkloadIssuer } from './core/workload.ts';
+import { WorkloadKeys } from './workloads/workload-keys.ts';
+import { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Everything outside the process. */
 export type Edges = {
@@ -51,13 +62,21 @@ export type Edges = {
   readonly config: ConfigStore;
   readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
+  readonly lockout: LockoutMark;
+  /** Frees what nobody holds any more: copies of a key that was forgotten. */
+  readonly collectGarbage: () => void;
   readonly audit: Audit;
-  readonly issuer: Issuer;
+  readonly issuer: Issuer & WorkloadIssuer;
+  readonly assertions: Assertions;
   readonly callers: Callers;
   /** SHA-256 of the script of the caller's program; null where there is none, or it cannot be told which bytes run. */
   readonly scriptDigestOf: (caller: Caller) => Promise<string | null>;
+  readonly desktop: Desktop;
+  readonly loginSessions: LoginSessions;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
+  /** Whether another broker answers where ssh, or a container, would have put its socket. */
+  readonly isBrokerForwarded: () => Promise<boolean>;
   readonly createLoopback: (onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void) => Loopback;
 };
 
@@ -87,8 +106,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const fingerprints = new Fingerprints();
   const revocations = new Revocations({ ...edges, fingerprints, signal });
-  const gate: Gate = { isLocked: false };
-  const isLocked = (): boolean => gate.isLocked;
+  const gate = new Gate();
+  const isLocked = (): boolean => gate.shut !== null;
   const circuits = new Circuits(edges);
   const source = new TokenSource({
     ...edges, book, revocations, fingerprints, isLocked,
@@ -100,6 +119,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
+  const keys = new WorkloadKeys(edges);
+  const tokens = new WorkloadTokens({ ...edges, keys, circuits, fingerprints, isLocked });
   const metadata = new Metadata({ ...edges, book });
   const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
@@ -107,7 +128,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       .catch((cause: unknown) => log.error('audit_failed', { event: 'peer_refused' }, cause));
   };
   const loopback = edges.createLoopback(({ reason, uid }) => noteRefusal({ where: 'loopback', reason, uid }));
-  const justInTime = new JustInTime({ ...edges, fingerprints, revocations, isLocked });
+  const justInTime = new JustInTime({ ...edges, fingerprints, revocations, isLocked: () => gate.isLocked });
   const logins = new Logins({
     ...edges,
     justInTime,
@@ -118,9 +139,18 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     fingerprints,
     consent: new Consent(edges),
     starts: new StartLimit(clock),
-    isLocked,
+    tries: new StepUpTries(clock),
+    amend: (profile, change) => source.amend(profile, (grant) => {
+      const changed = change(grant);
+      return changed === null ? null : withAct(profile, changed, null, instantOf(clock));
+    }),
+    unproved: new Unproved(clock),
+    // A person may sign in behind a panic, which is how it ends; the route looks at who asks.
+    isLocked: () => gate.isLocked,
     discard: (profile, server, set) => revocations.revokeSet(profile, server, set),
     onStarted: ({ facts }) => events.emit('login_started', facts.profile.name, facts.flow),
+    // One that was ended meanwhile came too late to end anything.
+    onSignedIn: async ({ abort }) => (abort.signal.aborted ? undefined : lifecycle.signedIn()),
     onFinished: ({ facts, state }) => {
       if (state.kind === 'complete') source.forget(facts.profile.name);
       events.emit('login_finished', facts.profile.name, state.kind);
@@ -134,14 +164,28 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, digestOf: (asker) => bytesOf(edges, asker), onAsked: ({ id, profile }) => events.emit('approval_asked', profile, id),
+    ...edges, digestOf: (asker) => bytesOf(edges, asker),
+    onAsked: (pending) => {
+      events.emit('approval_asked', pending.profile, pending.id);
+      dialogs.asked(pending);
+    },
+    onEnded: (pending) => dialogs.ended(pending),
+  });
+  const unrecorded = (cause: unknown): void => log.error('audit_failed', { event: 'approval' }, cause);
+  const dialogs = new Dialogs({
+    ...edges, approvals, pins: vault.pins,
+    onAnswered: (pending, server, verdict) => void noteAnswer({ audit, events }, pending, verdict, { caller: server, request: null, channel: 'dialog' }).catch(unrecorded),
+    onWrongPin: (pending, server) => void noteWrongPin({ audit }, { caller: server, request: null, approval: pending.id }).catch(unrecorded),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, approvals, policies, book, source, logins, justInTime, revocations, events, fingerprints,
+    ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, workloads: tokens, logins, justInTime, revocations, events, fingerprints,
+    onPolicy: () => screen.follow(),
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
-  const broker: Broker = { ...edges, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints }), approvals, events, lifecycle };
+  const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
+  const endSessions = new EndSessions({ ...edges, loopback, signal });
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -155,6 +199,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     take: (socket, peer, pin) => app.take(socket, peer, pin),
   });
   const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
+  await lifecycle.takeUp();
+  await screen.follow();
   await doorway.open();
   // Not before: whose lock file was unlinked finds another daemon here, and its audit log is not to be written to.
   await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
@@ -162,6 +208,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   void doorway.watch();
   void ahead.run();
   void watchTime({ clock, log, signal, onResume: () => {
+    screen.resumed();
     circuits.wake();
     ahead.wake();
   } });
@@ -175,6 +222,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     const closed = doorway.close();
     // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
     const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
+      ['dialogs', async () => dialogs.stop()],
       ['logins', () => logins.stop(why)],
       ['privileged access', async () => justInTime.end(null, 'stopped')],
       ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],

@@ -18,15 +18,22 @@ import { later } from './core/later.ts';
 import type { ConfigStore } from './core/ports.ts';
 import { cleanText } from './core/text.ts';
 import type { Edges } from './daemon.ts';
+import { createDesktop, PROGRAM_FOLDERS } from './desktop/desktop.ts';
+import { rootsProgram } from './desktop/root-owned.ts';
+import { createAssertions } from './federation/assertions.ts';
 import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
 import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
+import { collectGarbage } from './platform/collect.ts';
+import { isSocketAnswered } from './platform/forwarded-socket.ts';
+import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
+import { createLockoutMark } from './vault/lockout-mark.ts';
 import { openVault } from './vault/open-vault.ts';
 
 export type World = {
@@ -75,8 +82,12 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, audit, issuer, callers, peerOf, pinOf, scriptDigestOf: (caller) => digestOfScript(caller, clock),
+        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf, scriptDigestOf: (caller) => digestOfScript(caller, clock),
+        lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
+        loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
+        isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),
         machine: cleanText(hostname(), 64),
+        desktop: createDesktop({ uid, clock, peerOf, loginctl: runLoginctl, platform: process.platform, folders: PROGRAM_FOLDERS, trusted: rootsProgram }),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
         facts: {

@@ -7,31 +7,34 @@ import type { Approvals } from './approvals/approvals.ts';
 import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Fingerprints } from './core/fingerprints.ts';
-import type { Audit, Clock, ConfigStore, Log, Vault } from './core/ports.ts';
+import type { Audit, AuditEvent, Clock, ConfigStore, LockoutMark, Log, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
+import type { Gate } from './gate.ts';
 import type { Events, Facts, Lifecycle, Policies, Purged } from './ipc/routes/broker.ts';
+import { Panic } from './panic.ts';
 import type { Grants } from './tokens/grant-book.ts';
 import type { JustInTime } from './tokens/just-in-time.ts';
 import type { Revocations } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 import { within } from './within.ts';
+import type { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Nothing is issued from the first moment on; this long a lock waits to say that the key is forgotten too. */
 const LOCK_ANSWER_MS = 5_000;
 
-/** The user's own lock. Shared, so that everything that issues looks at the same one. */
-export type Gate = { isLocked: boolean };
-
 export type LifecycleDeps = {
   readonly gate: Gate;
+  readonly mark: LockoutMark;
+  readonly signal: AbortSignal;
   readonly facts: Facts;
   readonly clock: Clock;
   readonly vault: Vault;
   readonly approvals: Pick<Approvals, 'forget'>;
   readonly book: Grants;
   readonly source: TokenSource;
+  readonly workloads: Pick<WorkloadTokens, 'forgetAll'>;
   readonly logins: Logins;
   readonly justInTime: Pick<JustInTime, 'end'>;
   readonly revocations: Revocations;
@@ -42,9 +45,17 @@ export type LifecycleDeps = {
   readonly log: Log;
   readonly events: Events;
   readonly shutdown: (reason: string) => void;
+  readonly collectGarbage: () => void;
+  /** Another policy may be in force. */
+  readonly onPolicy: () => Promise<void>;
 };
 
-export function createLifecycle(deps: LifecycleDeps): Lifecycle {
+export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
+  /** What an earlier run left; before anybody is served. */
+  takeUp(): Promise<void>;
+  /** Somebody signed in: that ends a panic. */
+  signedIn(): Promise<void>;
+} {
   const { gate, approvals, clock, vault, book, source, logins, justInTime, revocations, config, policies, audit, fingerprints, log, events } = deps;
   let turn: Promise<unknown> = Promise.resolve();
   let tombstonesLoaded = false;
@@ -58,7 +69,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     return mine;
   };
   /** What was done stays done where the audit log cannot be written; the log says so. */
-  const note = (event: 'locked' | 'unlocked' | 'config_reloaded' | 'purged', caller: Caller | null, facts: Readonly<Record<string, unknown>>): Promise<void> =>
+  const note = (event: AuditEvent['event'], caller: Caller | null, facts: Readonly<Record<string, unknown>>): Promise<void> =>
     audit.append({ event, profile: null, caller, request: null, facts }).catch((cause: unknown) => log.error('audit_failed', { event }, cause));
 
   /** Grants and tombstones, once for each opening of the vault. */
@@ -73,6 +84,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       });
     }
     await takeUpAuditKeys();
+    await panic.endWhatWasLeft();
     isLoaded = timesForgotten === before;
   }
 
@@ -101,6 +113,38 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     tombstonesLoaded = false;
   }
 
+  /** The key, and what came from behind it. What is kept in memory is all there is, and stays. */
+  async function shutVault(): Promise<void> {
+    if (vault.status().backend === 'memory') return;
+    await layDownAuditKeys();
+    // The key is gone; nobody waits for the keychain, and for the copies of the key that wait to be collected.
+    void vault.lock().then(() => deps.collectGarbage());
+    forget();
+  }
+
+  const panic = new Panic({
+    ...deps, load, shutVault,
+    endWishes: () => {
+      approvals.forget(null);
+      justInTime.end(null, 'panic');
+      deps.workloads.forgetAll();
+      locksAsked += 1;
+    },
+    record: (caller, facts) => note('panic', caller, facts),
+  });
+
+  async function lift(caller: Caller | null): Promise<void> {
+    if (!(await panic.lift())) return;
+    await note('lockout_lifted', caller, {});
+    events.emit('unlocked', null, null);
+  }
+
+  /** What was cut off must not let itself in again: only a person's own program ends a panic. */
+  function demandPerson({ origin }: Caller): void {
+    if (gate.lockedOutSince === null || (origin.class === 'human' && !origin.container && !origin.forwarded)) return;
+    throw new BrokerError('locked_out', `everything was ended by valetkey panic, and this program is ${origin.agent === null ? 'not run by a person at this machine' : `started by ${origin.agent}`}`);
+  }
+
   async function ensureOpen(): Promise<void> {
     if (gate.isLocked) throw new BrokerError('vault_locked', 'the user locked the broker');
     await load();
@@ -119,44 +163,72 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     get locked() {
       return gate.isLocked;
     },
+    get lockedOutSince() {
+      return gate.lockedOutSince;
+    },
+    get screen() {
+      return gate.screen;
+    },
+    get shut() {
+      return gate.shut;
+    },
     get isOpen() {
-      return isLoaded && !gate.isLocked;
+      return isLoaded && gate.shut === null;
     },
     ensureOpen,
+    ensureOpenFor: async (caller) => {
+      demandPerson(caller);
+      await panic.over();
+      // The key went with everything else. A keychain gives it back; for a passphrase its owner is asked.
+      if (gate.lockedOutSince !== null && !gate.isLocked) await vault.unlock(null, false);
+      await ensureOpen();
+    },
+    panic: async (caller) => {
+      const panicked = await panic.run(caller);
+      for (const { profile } of panicked.grants) source.forget(profile);
+      events.emit('locked_out', null, null);
+      return panicked;
+    },
+    takeUp: () => panic.takeUp(),
+    signedIn: () => lift(null),
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
       approvals.forget(null);
       justInTime.end(null, 'locked');
+      deps.workloads.forgetAll();
       locksAsked += 1;
       // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
         gate.isLocked = true;
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
-        if (vault.status().backend !== 'memory') {
-          await layDownAuditKeys();
-          void vault.lock(); // the key is gone; nobody waits for the keychain
-          forget();
-        }
+        await shutVault();
         await note('locked', caller, {});
         events.emit('locked', null, null);
       }));
     },
     unlock: (caller, passphrase, create) => inTurn(async () => {
+      demandPerson(caller);
+      await panic.over();
       const asked = locksAsked;
       await vault.unlock(passphrase === null ? null : new Secret(passphrase), create);
       if (locksAsked !== asked) throw new BrokerError('vault_locked', 'somebody locked the broker meanwhile');
       gate.isLocked = false;
       await load();
+      await lift(caller);
       await note('unlocked', caller, { backend: vault.status().backend });
       events.emit('unlocked', null, null);
     }),
     async reload(caller): Promise<readonly ProfileName[]> {
       // Each by itself: a mistake in one file does not keep what the other says from coming into force.
+      const before = config.current();
       const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
+      // A yes to a person's profile is none to a workload that took its name, and the reverse.
+      for (const name of changed) if (before.workloads.has(name) !== config.current().workloads.has(name)) approvals.forget(name);
       await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
       events.emit('config_reloaded', null, changed.join(' '));
+      await deps.onPolicy();
       if (ruled.status === 'rejected') throw ruled.reason;
       return changed;
     },
@@ -170,6 +242,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
         await layDownAuditKeys();
         await vault.erase();
+        deps.workloads.forgetAll();
         forget();
         await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
         return purged;

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AdapterFactory, Configuration, JWK } from 'oidc-provider';
-import { InvalidTarget } from 'oidc-provider/lib/helpers/errors.js';
+import { InvalidClientAuth, InvalidTarget } from 'oidc-provider/lib/helpers/errors.js';
 import type { IssuerOptions } from './issuer.ts';
 import { deviceCodePage, deviceConfirmPage, escapeHtml, page } from './issuer-pages.ts';
 
@@ -48,6 +48,10 @@ export function issuerConfiguration({ options, path, lifetimes, jwk, alg, adapte
     enabledJWA: { idTokenSigningAlgValues: [alg === 'ES256' ? 'ES256' : 'RS256'] },
     scopes: [...OIDC_SCOPES, ...scopes],
     acrValues: options.acrValues ?? [],
+    assertJwtClientAuthClaimsAndHeader: async (ctx, { aud, exp, iat }, { typ }) => {
+      const lifeS = typeof exp === 'number' && typeof iat === 'number' ? exp - iat : Infinity;
+      if (aud !== ctx.oidc.issuer || typ !== 'client-authentication+jwt' || lifeS > 60) throw new InvalidClientAuth('the assertion is not as RFC 10070 wants it');
+    },
     claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email', 'email_verified'], acr: null, amr: null, auth_time: null, iss: null, sid: null },
     // Claims go into the ID token, as with most issuers, instead of the userinfo endpoint alone.
     conformIdTokenClaims: false,
@@ -89,6 +93,7 @@ export function issuerConfiguration({ options, path, lifetimes, jwk, alg, adapte
           ctx.body = page('Device connected', '<p>You may close this page.</p>');
         },
       },
+      clientCredentials: { enabled: options.workloads ?? false },
       resourceIndicators: {
         enabled: true,
         defaultResource: async (_ctx, _client, oneOf) => oneOf ?? options.defaultResource,
@@ -102,6 +107,7 @@ export function issuerConfiguration({ options, path, lifetimes, jwk, alg, adapte
     },
     ttl: {
       AccessToken: () => lifetimes.accessTokenS,
+      ClientCredentials: () => lifetimes.accessTokenS,
       AuthorizationCode: () => lifetimes.codeS,
       DeviceCode: () => lifetimes.deviceCodeS,
       IdToken: () => lifetimes.idTokenS,

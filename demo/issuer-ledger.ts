@@ -7,7 +7,7 @@ import type { Endpoint } from './issuer-endpoints.ts';
 
 export type MintedKind =
   | 'authorization_code' | 'access_token' | 'refresh_token' | 'id_token' | 'device_code' | 'user_code' | 'request_uri'
-  | 'code_verifier' | 'code_challenge' | 'state' | 'nonce' | 'client_secret';
+  | 'code_verifier' | 'code_challenge' | 'state' | 'nonce' | 'client_secret' | 'client_assertion';
 
 export type Minted = { readonly kind: MintedKind; readonly value: string };
 
@@ -45,6 +45,7 @@ const SECRET_PARAMS: Readonly<Record<string, MintedKind>> = {
   state: 'state',
   nonce: 'nonce',
   client_secret: 'client_secret',
+  client_assertion: 'client_assertion',
 };
 
 export class IssuerLedger {

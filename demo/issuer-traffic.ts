@@ -56,6 +56,7 @@ export function recordTraffic(provider: Provider, ledger: IssuerLedger, { path, 
   provider.on('authorization_code.saved', (code) => ledger.mint('authorization_code', code.jti));
   provider.on('refresh_token.saved', (token) => ledger.mint('refresh_token', token.jti));
   provider.on('access_token.saved', (token) => ledger.mint('access_token', token.jti));
+  provider.on('client_credentials.saved', (token) => ledger.mint('access_token', token.jti));
   provider.on('device_code.saved', (code) => ledger.mint('device_code', code.jti));
 
   provider.on('refresh_token.consumed', (token) => ledger.note('refresh_token.consumed', token.grantId ?? ''));

@@ -56,6 +56,8 @@ export type IssuerOptions = {
   readonly refreshTokens?: 'offline_access' | 'always' | 'never';
   readonly par?: 'offered' | 'required' | 'none';
   readonly deviceFlow?: boolean;
+  /** Clients may ask in their own name (client_credentials); their assertions have to be as RFC 10070 says. Default: no. */
+  readonly workloads?: boolean;
   /** False: no iss in authorization responses, and none promised (RFC 9207). */
   readonly issParameter?: boolean;
   /** Resources that may be named; default: any. */

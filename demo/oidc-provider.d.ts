@@ -9,4 +9,5 @@ declare module 'oidc-provider/lib/provider.js' {
 declare module 'oidc-provider/lib/helpers/errors.js' {
   import type { errors } from 'oidc-provider';
   export const InvalidTarget: typeof errors.InvalidTarget;
+  export const InvalidClientAuth: typeof errors.InvalidClientAuth;
 }

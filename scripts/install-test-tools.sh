@@ -9,9 +9,16 @@ tools='
 gnome-keyring-daemon|gnome-keyring|vault: the OS keychain
 dbus-run-session|dbus|vault: the OS keychain
 busctl|systemd|callers: the login session
+dbus-monitor|dbus|approvals: a notification on a real bus
+pinentry-curses|pinentry-curses|approvals: a real dialog at a terminal
+pinentry-gtk-2|pinentry-gtk2|approvals: a real dialog on a display
+Xvfb|xvfb|approvals: a real dialog on a display
+xdotool|xdotool|approvals: a real dialog on a display
 chromium|chromium|loopback: pages in a real browser
 unshare|util-linux|loopback and platform: second networks, mounts and containers
 setpriv|util-linux|platform: protections against the same user
+sshd|openssh-server|sign-ins and sockets over ssh
+ssh|openssh-client|sign-ins and sockets over ssh
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports

@@ -1,6 +1,6 @@
 /** The bodies of the questions that a person answers, and of the consents that were given. */
 import * as v from 'valibot';
-import { epoch, seconds } from './schema-parts.ts';
+import { epoch, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 const binding = v.picklist(['program', 'session', 'run']);
 const wish = { profile: v.string(), resource: v.nullable(v.string()), scopes: v.nullable(v.array(v.string())) };
@@ -19,15 +19,29 @@ const pendingView = v.object({
   rule: v.string(),
   /** The longest that a yes may hold; null: for this request alone. */
   may_hold_s: v.nullable(v.number()),
+  /** A yes needs the approval PIN. */
+  pin_needed: v.boolean(),
   asked_at: epoch,
   expires_at: epoch,
 });
 export type PendingApproval = v.InferOutput<typeof pendingView>;
 
-const activeView = v.object({ id: v.string(), ...wish, caller: v.string(), binding, rule: v.string(), given_by: v.string(), expires_at: v.nullable(epoch) });
+export const activeView = v.object({ id: v.string(), ...wish, caller: v.string(), binding, rule: v.string(), given_by: v.string(), expires_at: v.nullable(epoch) });
 export type ActiveApproval = v.InferOutput<typeof activeView>;
 
-export const approvalsReply = v.object({ pending: v.array(pendingView), active: v.array(activeView) });
+const channelsView = v.object({
+  /** Why the asking process may say yes to nothing; null: what it may say yes to is decided for each question. */
+  terminal: v.nullable(v.string()),
+  /** The program that asks at the desktop; null: none does. */
+  dialog: v.nullable(v.string()),
+  no_dialog_because: v.nullable(v.string()),
+  notifications: v.boolean(),
+  /** The approval PIN; unknown while the vault is not open. */
+  pin: v.picklist(['set', 'not_set', 'unknown']),
+});
+export type ApprovalChannels = v.InferOutput<typeof channelsView>;
+
+export const approvalsReply = v.object({ pending: v.array(pendingView), active: v.array(activeView), channels: channelsView });
 export type ApprovalsReply = v.InferOutput<typeof approvalsReply>;
 
 export const approvalAnswer = v.strictObject({
@@ -35,5 +49,27 @@ export const approvalAnswer = v.strictObject({
   /** Whom a yes is for: the program wherever it runs, in its terminal session (default), or this run of it. */
   binding: v.optional(binding),
   for_s: v.optional(seconds(31_536_000)),
+  pin: v.optional(text(128)),
 });
 export type ApprovalAnswer = v.InferInput<typeof approvalAnswer>;
+
+export const revokedApprovals = v.object({ ok: v.literal(true), revoked: v.array(v.string()) });
+export type RevokedApprovals = v.InferOutput<typeof revokedApprovals>;
+
+/** `pin` null: remove it. `old` is the one before, where one is set. */
+export const approvalPinRequest = v.strictObject({ pin: v.nullable(text(128)), old: v.optional(text(128)) });
+export type ApprovalPinRequest = v.InferInput<typeof approvalPinRequest>;
+
+/** A consent before anybody asks: of a program by its file as it is now. */
+export const approvalGrant = v.strictObject({
+  /** Absolute; links are followed. */
+  executable: text(4096),
+  /** Of an interpreter: its script, as an absolute path. */
+  script: v.optional(text(4096)),
+  profile: profileName,
+  scopes: v.optional(scopes),
+  resource: v.optional(resource),
+  for_s: v.optional(seconds(31_536_000)),
+  pin: v.optional(text(128)),
+});
+export type ApprovalGrant = v.InferInput<typeof approvalGrant>;

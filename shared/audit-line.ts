@@ -3,6 +3,9 @@
  * writes it and the client reads the file itself, so that a log can be read and verified where no daemon runs.
  * Pure: whoever calls computes the hash.
  */
+import { isJsonObject, parseJsonObject } from './json-object.ts';
+import type { JsonObject } from './json-object.ts';
+
 export const AUDIT_VERSION = 1;
 /** The hash before the first record. */
 export const GENESIS = '0'.repeat(64);
@@ -16,7 +19,7 @@ export const CHECKPOINT_TYPE = 'valetkey-audit-checkpoint';
 /** Where a chain ends. */
 export type Head = { readonly seq: number; readonly hash: string };
 
-export type Facts = Readonly<Record<string, unknown>>;
+export type Facts = JsonObject;
 
 export type AuditRecord = Head & {
   readonly v: number;
@@ -45,16 +48,12 @@ export function auditFilesIn(names: readonly string[]): readonly string[] {
   return [...names.filter((name) => ARCHIVE.test(name)).toSorted(), ...names.filter((name) => name === AUDIT_FILE)];
 }
 
-export function isFacts(value: unknown): value is Facts {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 const ENDING = /,"hash":"([0-9a-f]{64})"\}$/;
 
 /** Null where the line is no record at all. `content` is what its hash is of. */
 export function readAuditLine(line: string): { readonly record: AuditRecord; readonly content: string } | null {
   const found = ENDING.exec(line);
-  const value = found === null ? null : parseJson(line);
+  const value = found === null ? null : parseJsonObject(line);
   if (found === null || value === null) return null;
   const { v, seq, prev, at, event, profile, caller, request, facts } = value;
   if (typeof v !== 'number' || typeof seq !== 'number' || typeof prev !== 'string' || typeof event !== 'string') return null;
@@ -64,19 +63,9 @@ export function readAuditLine(line: string): { readonly record: AuditRecord; rea
       v, seq, prev, event, hash: found[1] ?? '',
       at: typeof at === 'number' ? at : 0,
       profile: typeof profile === 'string' ? profile : null,
-      caller: isFacts(caller) ? caller : null,
+      caller: isJsonObject(caller) ? caller : null,
       request: typeof request === 'string' ? request : null,
-      facts: isFacts(facts) ? facts : {},
+      facts: isJsonObject(facts) ? facts : {},
     },
   };
-}
-
-function parseJson(text: string): Facts | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isFacts(value) ? value : null;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return null;
-    throw cause;
-  }
 }

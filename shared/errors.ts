@@ -58,6 +58,15 @@ export const ERRORS = {
   file_too_new: row(422, EXIT.config, false, 'A file was written by a newer version', 'Install the newer valetkey again'),
   client_secret_required: row(422, EXIT.config, false, 'The issuer demands a client secret', 'Run: valetkey profile add … --client-secret-stdin'),
 
+  // Workloads.
+  human_flow_for_workload: row(409, EXIT.usage, false, 'The profile is a workload\'s, and nobody signs in to it', 'Run: valetkey workload token PROFILE'),
+  workload_flow_for_human: row(409, EXIT.usage, false, 'The profile is a person\'s, and no workload may use it', 'Run: valetkey token PROFILE'),
+  workload_key_required: row(409, EXIT.config, false, 'The workload has no key', 'Run: valetkey workload init PROFILE, and register the key that it prints'),
+  workload_key_conflict: row(409, EXIT.usage, false, 'The keys of the workload do not allow this step', 'Run: valetkey workload show PROFILE'),
+  workload_expired: row(403, EXIT.denied, false, 'The workload profile has expired', 'Whoever owns it sets another day in its expires'),
+  assertion_unavailable: row(503, EXIT.denied, true, 'The assertion of the workload cannot be read', 'Check the file or the command that is named in the profile'),
+  assertion_invalid: row(403, EXIT.denied, false, 'The assertion of the workload may not be used', 'Let whoever issues it name the issuer of the profile as its only audience'),
+
   // Sign-in.
   login_required: row(401, EXIT.loginRequired, false, 'A person has to sign in', 'Run: valetkey login PROFILE'),
   login_not_found: row(404, EXIT.loginRequired, false, 'There is no such sign-in in progress', 'Run: valetkey login PROFILE'),
@@ -69,6 +78,8 @@ export const ERRORS = {
   approval_required: row(403, EXIT.denied, true, 'A person has to agree first', 'Run in another terminal: valetkey approvals'),
   approval_denied: row(403, EXIT.denied, false, 'A person said no', 'Ask that person; after a minute the question may be asked again'),
   approval_refused: row(403, EXIT.denied, false, 'This process may not approve', 'Approve from a terminal that was open before the question, and is not that of the program which asks'),
+  pin_required: row(403, EXIT.denied, false, 'A person has to agree with the approval PIN', 'Run: valetkey approvals pin set'),
+  pin_wrong: row(403, EXIT.denied, false, 'The approval PIN is wrong', 'Give the approval PIN that was set by: valetkey approvals pin set'),
   consent_required: row(403, EXIT.denied, false, 'A person has to confirm at a terminal', 'Run the command in a terminal'),
   too_many_logins: row(429, EXIT.busy, true, 'Too many sign-ins were started', 'Wait ten minutes'),
   subject_mismatch: row(409, EXIT.denied, false, 'Another account was signed in than before', 'Run: valetkey login PROFILE, and confirm the change or choose the other account'),
@@ -96,6 +107,8 @@ export const ERRORS = {
 
   // The vault.
   vault_locked: row(423, EXIT.locked, false, 'The vault is locked', 'Run: valetkey unlock'),
+  locked_out: row(423, EXIT.locked, false, 'Everything was ended by valetkey panic', 'In your own terminal, run: valetkey login PROFILE'),
+  session_locked: row(423, EXIT.locked, true, 'The screen is locked', 'Unlock the screen, then run the command again'),
   vault_unavailable: row(503, EXIT.locked, true, 'The vault\'s key store does not answer', 'Run: valetkey doctor'),
   vault_unwritable: row(507, EXIT.locked, true, 'The vault cannot be written', 'Free space on the disk that is named, and check its permissions'),
   audit_broken: row(500, EXIT.config, false, 'The audit log is not what was written', 'Keep the files as they are, and compare them with a copy elsewhere'),
@@ -124,7 +137,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Why a person has to sign in: `reason` of `login_required`. */
 export const LOGIN_REASONS = [
   'never_signed_in', 'expired', 'no_refresh_token', 'revoked_or_reused', 'refresh_answer_lost', 'rolled_back', 'grant_rebound',
-  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'flow', 'privileged',
+  'session_limit', 'interaction_required', 'signed_out', 'identity_changed', 'vault_corrupt', 'max_age', 'acr', 'amr', 'flow', 'privileged',
 ] as const;
 export type LoginReason = (typeof LOGIN_REASONS)[number];
 

@@ -15,6 +15,8 @@ export type Paths = {
   /** 0700; holds the socket. */
   readonly runtimeDir: string;
   readonly socket: string;
+  /** Where `ssh -R`, or a container, puts the socket of another machine's broker. */
+  readonly forwardedSocket: string;
   /** 0700; holds grants/, audit/, lock and logs. */
   readonly stateDir: string;
   readonly grantsDir: string;
@@ -43,6 +45,7 @@ export function resolvePaths({ platform, home, env }: PathInputs): Paths {
   return {
     runtimeDir,
     socket: platform === 'win32' ? `\\\\.\\pipe\\valetkey-${home.replace(/[^A-Za-z0-9]/g, '-')}` : `${runtimeDir}/socket`,
+    forwardedSocket: `${runtimeDir}/forwarded`,
     stateDir: state,
     grantsDir: `${state}/grants`,
     auditDir: `${state}/audit`,

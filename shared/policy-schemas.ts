@@ -37,8 +37,8 @@ export const policyExplainRequest = v.strictObject({
   /** A process of this user; without it and without `caller`, the one that asks. */
   pid: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4_194_304))),
   caller: v.optional(callerFacts),
-  /** Of the sign-in; default: that of the profile's grant. */
-  flow: v.optional(v.picklist(['authorization_code', 'device_code'])),
+  /** Default: that of the profile's grant, or of a workload. */
+  flow: v.optional(v.picklist(['authorization_code', 'device_code', 'client_credentials'])),
   signed_in_s: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(315_360_000))),
   /** Decides by this text in the place of that file. */
   draft: v.optional(draft),
@@ -67,6 +67,10 @@ export const policyExplainReply = v.object({
   max_age_s: v.nullable(v.number()),
   flows: v.nullable(v.array(v.string())),
   acr: v.nullable(v.array(v.string())),
+  /** Methods of the sign-in: of each list one has to be there. */
+  amr: v.array(v.array(v.string())),
+  max_session_s: v.nullable(v.number()),
+  max_idle_s: v.nullable(v.number()),
   /** The rules that were looked at, in their order. */
   looked_at: v.array(v.object({ rule: v.string(), outcome: v.picklist(['fits', 'may fit', 'does not fit']), why: v.string() })),
 });

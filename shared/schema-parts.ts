@@ -1,5 +1,6 @@
 /** The kinds of value that the bodies of the wire are made of. Nothing is coerced. */
 import * as v from 'valibot';
+import { CHALLENGE_MAX } from './challenge.ts';
 import { isResourceUri, LOGIN_ID, PROFILE_NAME, SCOPE_TOKEN } from './names.ts';
 import type { LoginId, ProfileName, Scope } from './names.ts';
 
@@ -13,3 +14,4 @@ export const scopes = v.pipe(v.array(scope), v.maxLength(64));
 export const resource = v.pipe(v.string(), v.check(isResourceUri, 'an absolute URI without fragment (RFC 8707, section 2)'));
 export const loginId = v.pipe(v.string(), v.regex(LOGIN_ID, 'a login id'), v.transform((s) => s as LoginId));
 export const acrValues = v.pipe(v.array(text(256)), v.maxLength(16));
+export const challenge = text(CHALLENGE_MAX);

@@ -4,7 +4,7 @@
  * Times are whole seconds since 1970-01-01 UTC; durations carry their unit in the name.
  */
 import * as v from 'valibot';
-import { acrValues, epoch, loginId, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
+import { acrValues, challenge, epoch, loginId, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 /** What a client says of itself; stored apart and only ever shown as a claim. */
 const claimed = v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) });
@@ -24,6 +24,8 @@ export const tokenRequest = v.strictObject({
   wait_s: v.optional(seconds(300)),
   acr_values: v.optional(acrValues),
   max_age_s: v.optional(seconds(31_536_000)),
+  /** The WWW-Authenticate header of a resource that wants a stronger or fresher sign-in (RFC 9470). */
+  challenge: v.optional(challenge),
   claimed: v.optional(claimed),
 });
 export type TokenRequest = v.InferInput<typeof tokenRequest>;
@@ -40,6 +42,9 @@ export const tokenReply = v.object({
   granted_beyond: v.array(v.string()),
   /** The rule of policy that let it out. */
   rule: v.string(),
+  /** How, and when, the person signed in for this token: where the request asked for more than any sign-in. */
+  acr: v.optional(v.nullable(v.string())),
+  auth_time: v.optional(v.nullable(epoch)),
 });
 export type TokenReply = v.InferOutput<typeof tokenReply>;
 
@@ -54,6 +59,8 @@ export const loginRequest = v.strictObject({
   login_hint: v.optional(text(256)),
   acr_values: v.optional(acrValues),
   max_age_s: v.optional(seconds(31_536_000)),
+  /** As with a token: one token beside the sign-in that is there, by the browser and never by a code. */
+  challenge: v.optional(challenge),
   /** Proof that the asking client showed the prompt at its terminal and a person agreed (device flow). */
   consent: v.optional(v.strictObject({ challenge: loginId, code: text(16) })),
   claimed: v.optional(claimed),
@@ -131,6 +138,8 @@ export const loginView = v.object({
   /** The profile's browser command; `{url}` stands for the URL, else it is appended. Null: the system's default. */
   browser: v.optional(v.nullable(v.array(v.string()))),
   device: v.optional(devicePrompt),
+  /** Until a browser fetched `start_url` through `ssh -L port:127.0.0.1:port`. `otherwise`: what is left if none does. */
+  tunnel: v.optional(v.object({ port: v.number(), until: epoch, otherwise: v.picklist(['device', 'refuse']) })),
   /** Who signed in: with `complete` and `confirm_subject`. */
   subject: v.optional(v.nullable(subjectView)),
   previous_subject: v.optional(v.nullable(subjectView)),
@@ -159,6 +168,9 @@ export const grantView = v.object({
   /** When the refresh token ends unless it is used before, and when the whole sign-in ends; null: the issuer does not say. */
   refresh_token_expires_at: v.nullable(epoch),
   authorization_expires_at: v.nullable(epoch),
+  /** When policy ends the sign-in, whatever is refreshed, and when it does unless a person takes part before; null: never. */
+  session_ends_at: v.nullable(epoch),
+  idle_ends_at: v.nullable(epoch),
   tokens: v.array(accessTokenView),
 });
 export type GrantView = v.InferOutput<typeof grantView>;
@@ -176,9 +188,37 @@ export const logoutReply = v.object({
 });
 export type LogoutReply = v.InferOutput<typeof logoutReply>;
 
+// ---- POST /v1/grants/{profile}/end-session
+/** `returns`: the issuer sends the browser back; the redirect URI has to be registered for that as well. */
+export const endSessionRequest = v.strictObject({ returns: v.optional(v.boolean()) });
+export type EndSessionRequest = v.InferInput<typeof endSessionRequest>;
+export const endSessionReply = v.object({
+  profile: v.string(),
+  issuer_host: v.string(),
+  /** The one-time URL for a browser of this machine. */
+  start_url: v.string(),
+  /** As in a login. */
+  browser: v.nullable(v.array(v.string())),
+  expires_at: epoch,
+});
+export type EndSessionReply = v.InferOutput<typeof endSessionReply>;
+
 /** One entry a grant that was there. `not_revoked`: the code of why the vault could not be opened, so that nothing was revoked. */
 export const purgeReply = v.object({ grants: v.array(logoutReply), not_revoked: v.nullable(v.string()) });
 export type PurgeReply = v.InferOutput<typeof purgeReply>;
+
+/** One entry a grant that was ended. What is not `revoked` may live on until `until`; null: until its issuer ends it. */
+export const panicReply = v.object({
+  locked_out_since: epoch,
+  grants: v.array(v.object({ profile: v.string(), issuer: v.string(), revoked: logoutReply.entries.revoked })),
+  /** Why grants that are sealed in the vault could not be reached: the code of an error. They end before it is used again. */
+  not_reached: v.nullable(v.string()),
+  /** Why the block is not on the disk, so that it ends with the daemon: the code of an error. */
+  not_durable: v.nullable(v.string()),
+  logins_ended: v.number(),
+  took_ms: v.number(),
+});
+export type PanicReply = v.InferOutput<typeof panicReply>;
 
 // ---- the daemon
 export const unlockRequest = v.strictObject({ passphrase: v.optional(text(1024)), create: v.optional(v.boolean()) });
@@ -203,6 +243,10 @@ export const statusReply = v.object({
   vault: vaultView,
   /** The user's `valetkey lock`; nothing is issued until `valetkey unlock`. */
   locked: v.boolean(),
+  /** Since when `valetkey panic` blocks everything; null: it does not. */
+  locked_out_since: v.nullable(epoch),
+  /** What is known of the screen where policy asks for it: `screen_lock_unheard`: it is not, and policy cannot be kept. */
+  screen: v.picklist(['not_asked', 'unlocked', 'locked', 'screen_lock_unheard']),
   grants: v.array(grantView),
   logins: v.array(v.object({ id: v.string(), profile: v.string(), flow: v.string(), expires_at: epoch })),
   pending_revocations: v.number(),
@@ -248,7 +292,7 @@ export type OkReply = v.InferOutput<typeof okReply>;
 /** One server-sent event of GET /v1/events: its `event` name and this as `data`. */
 export const brokerEvent = v.object({
   at: epoch,
-  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'stopping']),
+  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'locked_out', 'session_locked', 'session_unlocked', 'stopping']),
   profile: v.nullable(v.string()),
   detail: v.nullable(v.string()),
 });

@@ -2,8 +2,8 @@
  * Who took part, from a record of any age: those of earlier versions lack what is known of callers by now, and say
  * less. All of it is text that programs chose (paths, names); whoever shows it cleans or escapes it.
  */
-import { isFacts } from '../../shared/audit-line.ts';
 import type { Facts } from '../../shared/audit-line.ts';
+import { isJsonObject } from '../../shared/json-object.ts';
 
 export type CallerView = {
   /** What to call it: the script or the executable without its folders. */
@@ -47,11 +47,11 @@ function nameOf(path: string): string {
 /** Null where nobody asked: the daemon acted by itself. */
 export function viewCaller(caller: Facts | null): CallerView | null {
   if (caller === null) return null;
-  const origin = isFacts(caller['origin']) ? caller['origin'] : caller;
-  const program = isFacts(origin['program']) ? origin['program'] : caller;
+  const origin = isJsonObject(caller['origin']) ? caller['origin'] : caller;
+  const program = isJsonObject(origin['program']) ? origin['program'] : caller;
   const executable = textOf(program['executable']) ?? textOf(caller['executable']);
   const path = textOf(program['script']) ?? executable ?? textOf(caller['label']) ?? '(unknown)';
-  const lineage = Array.isArray(origin['lineage']) ? origin['lineage'].filter(isFacts) : [];
+  const lineage = Array.isArray(origin['lineage']) ? origin['lineage'].filter(isJsonObject) : [];
   return {
     name: nameOf(path), path, executable,
     digest: textOf(origin['digest']),

@@ -8,8 +8,8 @@ import { endOf } from '../grant-rows.ts';
 import { textOf, viewCaller } from './caller-view.ts';
 import type { Line } from './log-files.ts';
 
-/** Seconds without a release after which a grant is stale. */
-const STALE_S = 30 * 86_400;
+/** Seconds without a release after which a grant is stale, unless somebody says otherwise. */
+export const STALE_S = 30 * 86_400;
 const CALLERS_MAX = 256;
 
 export type CallerUse = {
@@ -50,7 +50,7 @@ type Past = { readonly flows: Map<string, number>; readonly resources: Set<strin
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
-async function readPast(lines: AsyncIterable<Line>): Promise<ReadonlyMap<string, Past>> {
+export async function readPast(lines: AsyncIterable<Line>): Promise<ReadonlyMap<string, Past>> {
   const pasts = new Map<string, Past>();
   for await (const { record } of lines) {
     const { profile, event, facts } = record;
@@ -58,8 +58,8 @@ async function readPast(lines: AsyncIterable<Line>): Promise<ReadonlyMap<string,
     const past = pasts.get(profile) ?? { flows: new Map(), resources: new Set(), callers: new Map(), callersLeftOut: 0, lastUsed: null, refusals: 0 };
     pasts.set(profile, past);
     if (event === 'login_finished') past.flows.set(textOf(facts['flow']) ?? 'unknown', (past.flows.get(textOf(facts['flow']) ?? 'unknown') ?? 0) + 1);
-    if (event === 'token_refused') past.refusals += 1;
-    if (event !== 'token_released') continue;
+    if (event === 'token_refused' || event === 'workload_token_refused') past.refusals += 1;
+    if (event !== 'token_released' && event !== 'workload_token_released') continue;
     past.lastUsed = Math.max(past.lastUsed ?? 0, seconds(record.at));
     const resource = textOf(facts['resource']);
     if (resource !== null) past.resources.add(resource);
@@ -83,12 +83,17 @@ function noteCaller(past: Past, caller: Line['record']['caller'], at: number, re
   }
 }
 
-function staleness(grant: GrantView | null, profile: ProfileView | null, past: Past | undefined, now: number): readonly string[] {
+/** Of a time that may be shorter than a day. */
+export function idleWords(seconds: number): string {
+  return seconds < 86_400 ? `not used for ${Math.floor(seconds / 3_600)} hours` : `not used for ${Math.floor(seconds / 86_400)} days`;
+}
+
+function staleness(grant: GrantView | null, profile: ProfileView | null, past: Past | undefined, now: number, staleS: number): readonly string[] {
   if (grant === null) return [];
   const used = Math.max(past?.lastUsed ?? 0, grant.signed_in_at);
   const end = endOf(grant);
   return [
-    ...(now - used > STALE_S ? [`not used for ${Math.floor((now - used) / 86_400)} days`] : []),
+    ...(now - used > staleS ? [idleWords(now - used)] : []),
     ...((past?.lastUsed ?? null) === null && now - grant.signed_in_at > 86_400 ? ['never used'] : []),
     ...(grant.state === 'login_required' ? [`needs a sign-in: ${grant.reason ?? 'unknown'}`] : []),
     ...(profile === null ? ['its profile is not configured any more'] : []),
@@ -96,7 +101,7 @@ function staleness(grant: GrantView | null, profile: ProfileView | null, past: P
   ];
 }
 
-export async function takeInventory(grants: readonly GrantView[], profiles: readonly ProfileView[], lines: AsyncIterable<Line>, now: number): Promise<readonly InventoryEntry[]> {
+export async function takeInventory(grants: readonly GrantView[], profiles: readonly ProfileView[], lines: AsyncIterable<Line>, now: number, staleS = STALE_S): Promise<readonly InventoryEntry[]> {
   const pasts = await readPast(lines);
   const names = [...new Set([...profiles.map(({ name }) => name), ...grants.map(({ profile }) => profile)])].toSorted();
   return names.map((name) => {
@@ -109,7 +114,7 @@ export async function takeInventory(grants: readonly GrantView[], profiles: read
       refreshable: grant?.refreshable ?? false, signed_in_at: grant?.signed_in_at ?? null, ends_at: grant === null ? null : endOf(grant),
       flows_used: Object.fromEntries(past?.flows ?? []), resources_used: [...past?.resources ?? []].toSorted(),
       callers: [...past?.callers.values() ?? []].toSorted((a, b) => b.last_at - a.last_at), callers_left_out: past?.callersLeftOut ?? 0,
-      last_used_at: past?.lastUsed ?? null, refusals: past?.refusals ?? 0, stale: staleness(grant, profile, past, now),
+      last_used_at: past?.lastUsed ?? null, refusals: past?.refusals ?? 0, stale: staleness(grant, profile, past, now, staleS),
     };
   });
 }

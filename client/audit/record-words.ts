@@ -14,6 +14,8 @@ const TELLING: Readonly<Record<string, readonly string[]>> = {
   login_decided: ['outcome', 'reason', 'failed_probes'], login_finished: ['flow', 'acr'], login_failed: ['flow', 'code'],
   token_released: ['source', 'scopes', 'resource', 'rule', 'more_since_last'], token_refused: ['rule', 'reason'],
   token_refreshed: ['generation', 'scopes'], refresh_failed: ['why'], grant_parked: ['reason', 'why'], token_revoked: ['token_kind', 'outcome'],
+  workload_token_obtained: ['auth', 'kid', 'scopes', 'resource'], workload_token_released: ['source', 'scopes', 'resource', 'rule', 'more_since_last'], workload_token_refused: ['rule', 'reason'],
+  workload_token_revoked: ['outcome'], workload_key_changed: ['step', 'keys'],
   peer_refused: ['where', 'uid', 'reason'], detected: ['detector', 'what'], unlocked: ['backend'], audit_checkpoint: ['kid'], audit_truncated: ['signed_seq', 'found_seq'], audit_unsigned: ['from_seq', 'to_seq'],
 };
 

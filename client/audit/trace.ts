@@ -48,9 +48,9 @@ export async function traceToken(fingerprint: string, lines: AsyncIterable<Line>
     const last = logins.get(profile ?? '');
     const own = grantOf(record);
     from ??= (own === null ? last : logins.get(own) ?? (last !== undefined && grantOf(last.login) === null ? last : undefined)) ?? null;
-    if (event === 'token_refreshed') minted = record;
-    if (event === 'token_revoked') revoked.push(record);
-    if (event !== 'token_released') continue;
+    if (event === 'token_refreshed' || event === 'workload_token_obtained') minted = record;
+    if (event === 'token_revoked' || event === 'workload_token_revoked') revoked.push(record);
+    if (event !== 'token_released' && event !== 'workload_token_released') continue;
     if (releases.length >= RELEASES_MAX) {
       releasesLeftOut += 1;
       releases.splice(RELEASES_MAX / 2, 1);

@@ -7,8 +7,9 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { AUDIT_HEAD_FILE, AUDIT_VERSION, CHECKPOINT_TYPE, GENESIS, isFacts, readAuditLine } from '../../shared/audit-line.ts';
+import { AUDIT_HEAD_FILE, AUDIT_VERSION, CHECKPOINT_TYPE, GENESIS, readAuditLine } from '../../shared/audit-line.ts';
 import type { AuditRecord, Head } from '../../shared/audit-line.ts';
+import { isJsonObject } from '../../shared/json-object.ts';
 import { auditFiles, rawLines } from './log-files.ts';
 
 /** A crash while a torn line was being closed leaves two; more are no accident. */
@@ -151,7 +152,7 @@ class Walk {
 function decode(part: string | undefined): Readonly<Record<string, unknown>> | null {
   try {
     const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString());
-    return isFacts(value) ? value : null;
+    return isJsonObject(value) ? value : null;
   } catch (cause) {
     if (cause instanceof SyntaxError) return null;
     throw cause;
@@ -169,7 +170,7 @@ export function thumbprint(x: string): string {
 
 /** The key that signed this very record; null where none did. RFC 8037, section 3.1. */
 function signerOf(jws: unknown, key: unknown, of: Head): string | null {
-  if (typeof jws !== 'string' || !isFacts(key) || typeof key['x'] !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(key['x'])) return null;
+  if (typeof jws !== 'string' || !isJsonObject(key) || typeof key['x'] !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(key['x'])) return null;
   const [head, payload, signature, ...more] = jws.split('.');
   const header = decode(head);
   const claims = claimsOf(jws);

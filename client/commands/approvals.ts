@@ -1,8 +1,9 @@
 import type { ActiveApproval, ApprovalsReply, PendingApproval } from '../../shared/approval-schemas.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
-import { ago, duration, remaining } from '../time-words.ts';
+import { ago, count, duration, remaining } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
+import { approvalPin } from './approval-pin.ts';
 
 export const BINDING_WORDS: Readonly<Record<ActiveApproval['binding'], string>> = {
   program: 'this program, wherever it runs', session: 'this program, in its terminal', run: 'this run of the program',
@@ -24,12 +25,13 @@ export function pendingFacts(pending: PendingApproval, now: number): readonly (r
     ['Wants', `${pending.profile}: ${wishWords(pending)}`],
     ...(claimed === null ? [] : [['Says', [claimed.name, claimed.reason].filter((word) => word !== null).join(': ')] as const]),
     ['Rule', pending.rule],
+    ...(pending.pin_needed ? [['Needs', 'the approval PIN'] as const] : []),
     ['A yes holds', pending.may_hold_s === null ? 'for this request' : `at most ${duration(pending.may_hold_s)}`],
     ['Asked', `${ago(pending.asked_at, now)}, open ${remaining(pending.expires_at, now)}`],
   ];
 }
 
-function show({ terminal, now }: CommandContext, { pending, active }: ApprovalsReply, onlyActive: boolean): void {
+function show({ terminal, now }: CommandContext, { pending, active, channels }: ApprovalsReply, onlyActive: boolean): void {
   if (!onlyActive) {
     for (const each of pending) {
       terminal.facts(pendingFacts(each, now()));
@@ -37,6 +39,7 @@ function show({ terminal, now }: CommandContext, { pending, active }: ApprovalsR
       terminal.line('');
     }
     if (pending.length === 0) terminal.note('Nothing waits for your word.');
+    else if (channels.terminal !== null) terminal.note(`A yes is not taken from here: this process ${channels.terminal}.`);
   }
   if (active.length > 0) {
     terminal.table(['ID', 'PROGRAM', 'MAY USE', 'AS', 'ENDS'], active.map((each) => [
@@ -45,7 +48,14 @@ function show({ terminal, now }: CommandContext, { pending, active }: ApprovalsR
   } else if (onlyActive) terminal.note('You agreed to nothing that still holds.');
 }
 
-async function revoke({ terminal, runningDaemon: { api }, signal }: CommandContext, id: string | undefined): Promise<void> {
+async function revoke({ terminal, runningDaemon: { api }, signal }: CommandContext, id: string | undefined, all: boolean): Promise<void> {
+  if (all) {
+    if (id !== undefined) throw ValetkeyError.local('bad_request', 'give the id of a consent, or --all');
+    const reply = await api.revokeApprovals(signal);
+    if (terminal.json) terminal.document(reply);
+    else terminal.note(reply.revoked.length === 0 ? 'You agreed to nothing that still holds.' : `${count(reply.revoked.length, 'consent')} taken back. Tokens that are out live on until they expire.`);
+    return;
+  }
   if (id === undefined) throw ValetkeyError.local('bad_request', 'name the consent to take back', { hint: 'Run: valetkey approvals --active' });
   const reply = await api.revokeApproval(id, signal);
   if (terminal.json) terminal.document(reply);
@@ -54,13 +64,15 @@ async function revoke({ terminal, runningDaemon: { api }, signal }: CommandConte
 
 export const declare: Declare = (command, context) => {
   command
-    .argument('[ACTION]', 'revoke: take a consent back')
-    .argument('[ID]')
+    .argument('[ACTION]', 'revoke: take a consent back; pin: set, change or remove the approval PIN')
+    .argument('[WHICH]', 'the id of the consent; or set, change, remove')
     .option('--active', 'only what was agreed to')
-    .addHelpText('after', examples('valetkey approvals', 'valetkey approvals --active', 'valetkey approvals revoke ID'))
-    .action(async (action: string | undefined, id: string | undefined, { active = false }: { active?: boolean }) => {
-      if (action === 'revoke') return revoke(context, id);
-      if (action !== undefined) throw ValetkeyError.local('bad_request', `there is no action ${action}; there is: revoke`);
+    .option('--all', 'with revoke: all of them')
+    .addHelpText('after', examples('valetkey approvals', 'valetkey approvals --active', 'valetkey approvals revoke ID', 'valetkey approvals revoke --all', 'valetkey approvals pin set'))
+    .action(async (action: string | undefined, which: string | undefined, { active = false, all = false }: { active?: boolean; all?: boolean }) => {
+      if (action === 'revoke') return revoke(context, which, all);
+      if (action === 'pin') return approvalPin(context, which);
+      if (action !== undefined) throw ValetkeyError.local('bad_request', `there is no action ${action}; there are: revoke, pin`);
       const reply = await context.runningDaemon.api.approvals(context.signal);
       if (context.terminal.json) context.terminal.document(active ? { active: reply.active } : reply);
       else show(context, reply, active);

@@ -103,10 +103,10 @@ function showTrace(terminal: CommandContext['terminal'], traced: Traced): void {
     ['Issuer', factOf(any, 'issuer') ?? '(not recorded)'],
     ['Account', factOf(any, 'account') ?? factOf(login, 'account') ?? '(not named)'],
     ['Scopes', wordsOf(any?.facts['scopes']).join(' ') || '(none)'],
-    ['Login', login === null ? 'not in the log' : `${timeWords(login.at)}, ${factOf(login, 'flow') ?? '?'}, started by ${callerWords(decidedBy)}`],
+    ['Login', minted?.event === 'workload_token_obtained' ? `none: a workload's own (${factOf(minted, 'auth') ?? '?'})` : login === null ? 'not in the log' : `${timeWords(login.at)}, ${factOf(login, 'flow') ?? '?'}, started by ${callerWords(decidedBy)}`],
     ...(decided === null ? [] : [['Why this flow', `${factOf(decided, 'reason') ?? '?'} (rule ${factOf(decided, 'rule') ?? '?'})`] as const]),
-    ['Grant', any === null ? '?' : `generation ${String(any.facts['generation'] ?? '?')}`],
-    ['Issued', minted === null ? 'with the sign-in' : `${timeWords(minted.at)}, by a refresh`],
+    ['Grant', any === null || minted?.event === 'workload_token_obtained' ? 'none' : `generation ${String(any.facts['generation'] ?? '?')}`],
+    ['Issued', minted === null ? 'with the sign-in' : `${timeWords(minted.at)}, by a ${minted.event === 'token_refreshed' ? 'refresh' : 'request of its own'}`],
     ['Revoked', revoked.length === 0 ? 'no' : revoked.map((record) => `${timeWords(record.at)}: ${factOf(record, 'outcome') ?? '?'}`).join('; ')],
   ]);
   terminal.line('');

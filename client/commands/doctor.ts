@@ -2,6 +2,7 @@ import { EXIT } from '../../shared/errors.ts';
 import type { StatusReply } from '../../shared/schemas.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
+import { checkApprovals } from '../doctor/approvals.ts';
 import { checkClock, checkStatus, findingOf } from '../doctor/daemon-state.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { checkCoreLimit, checkEnvironment, checkPtrace, readProc } from '../doctor/host.ts';
@@ -43,9 +44,11 @@ async function doctor(context: CommandContext): Promise<void> {
   const answer = await askDaemon(context);
   signal.throwIfAborted();
   const status = 'status' in answer ? answer.status : null;
+  const approvals = status === null ? null : await context.daemon.api.approvals(signal);
   const findings: readonly Finding[] = [
     ...checkPaths(paths, owner.uid),
     ...('status' in answer ? checkStatus(answer.status) : [answer.finding]),
+    ...(approvals === null ? [] : checkApprovals(approvals.channels)),
     checkClock(now(), status?.started_at ?? null),
     ...hostFindings(status),
     checkLauncher(launcherFacts()),

@@ -11,6 +11,11 @@ function claimText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+function unless(grant: GrantView, end: number): string {
+  if (end === grant.authorization_expires_at || end === grant.session_ends_at) return '';
+  return end === grant.idle_ends_at ? ', unless a person takes part before' : ', unless it is used before';
+}
+
 function grantFacts(grant: GrantView, now: number): readonly (readonly [string, string])[] {
   const end = endOf(grant);
   return [
@@ -24,7 +29,7 @@ function grantFacts(grant: GrantView, now: number): readonly (readonly [string, 
     ['Resource', grant.resource ?? '(none)'],
     ['Signed in', ago(grant.signed_in_at, now)],
     ['Refreshed', grant.refreshed_at === null ? 'never' : ago(grant.refreshed_at, now)],
-    ...(end === null ? [] : [['Ends', `${remaining(end, now)}${end === grant.authorization_expires_at ? '' : ', unless it is used before'}`] as const]),
+    ...(end === null ? [] : [['Ends', `${remaining(end, now)}${unless(grant, end)}`] as const]),
     ['Can refresh', grant.refreshable ? 'yes' : 'no: it ends with its token'],
     ['Generation', String(grant.generation)],
     ...Object.entries(grant.claims).map(([name, value]) => [`Claim ${name}`, claimText(value)] as const),

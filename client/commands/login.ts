@@ -1,6 +1,7 @@
 import type { LoginRequest, LoginView } from '../../shared/schemas.ts';
 import { collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
+import { explainLogin } from './login-explain.ts';
 import { createLoginScreen, subjectName } from '../login-screen.ts';
 import { parseReason, parseScopeFlags, REASON_MAX } from '../parse-flags.ts';
 import { withProfile } from '../pick-profile.ts';
@@ -10,6 +11,7 @@ import { ValetkeyError } from '../valetkey-error.ts';
 type Options = {
   readonly device?: true;
   readonly browser: boolean;
+  readonly explain?: true;
   readonly loginHint?: string;
   readonly scope?: readonly string[];
   readonly reason?: string;
@@ -68,10 +70,16 @@ async function warningsOf({ daemon, signal }: CommandContext, profile: string): 
 async function login(context: CommandContext, argument: string | undefined, options: Options): Promise<void> {
   const wanted: LoginRequest = {
     ...(options.device === undefined ? {} : { flow: 'device' as const }),
+    // The person's word that there is one: without a desktop nothing else tells.
+    ...(options.browser ? {} : { browser: 'manual' as const }),
     ...(options.loginHint === undefined ? {} : { login_hint: options.loginHint }),
     ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
     ...(options.reason === undefined ? {} : { claimed: { reason: parseReason(options.reason) } }),
   };
+  if (options.explain === true) {
+    await withProfile(context, argument, async ({ profile }) => explainLogin(context, { profile, ...wanted }));
+    return;
+  }
   const view = await withProfile(context, argument, async ({ profile }) => signInHere(context, { profile, ...wanted }, options.browser));
   const { terminal } = context;
   const warnings = await warningsOf(context, view.profile);
@@ -88,6 +96,7 @@ export const declare: Declare = (command, context) => {
     .option('--login-hint <WHO>', 'whom the issuer should offer to sign in, e.g. an e-mail address')
     .option('--scope <SCOPE>', 'ask for this scope instead of the profile\'s; may be repeated', collect)
     .option('--reason <TEXT>', 'why: for privileged access, which is had for a quarter of an hour and never stored')
-    .addHelpText('after', examples('valetkey login work', 'valetkey login work --no-browser', 'valetkey login work --login-hint me@example.com', 'valetkey login prod --scope admin:all --reason "restore the backup, ticket 4711"'))
+    .option('--explain', 'say which sign-in it would be here, why, and what would change it; starts none')
+    .addHelpText('after', examples('valetkey login work --explain', 'valetkey login work', 'valetkey login work --no-browser', 'valetkey login work --login-hint me@example.com', 'valetkey login prod --scope admin:all --reason "restore the backup, ticket 4711"'))
     .action(async (argument: string | undefined, options: Options) => login(context, argument, options));
 };

@@ -67,7 +67,10 @@ function ceilings(reply: PolicyExplainReply): readonly (readonly [string, string
     ...reply.resources.map((patterns) => ['Resource within', patterns.join(' ')] as const),
     ...(reply.flows === null ? [] : [['Signed in by', reply.flows.join(' or ')] as const]),
     ...(reply.acr === null ? [] : [['acr', reply.acr.join(' or ')] as const]),
+    ...reply.amr.map((list) => ['amr', list.join(' or ') || '(none counts)'] as const),
     ...seconds('Signed in within', reply.max_age_s),
+    ...seconds('Session at most', reply.max_session_s),
+    ...seconds('Idle at most', reply.max_idle_s),
     ...seconds('Token life at most', reply.max_token_life_s),
     ...seconds('Left of it at most', reply.max_remaining_s),
   ];

@@ -19,6 +19,8 @@ export function daemonFacts(status: StatusReply, now: number): readonly (readonl
     ['Configuration', `${status.config.file}, ${count(status.config.profiles, 'profile')}, read ${ago(status.config.loaded_at, now)}`],
     ['Vault', vaultWords(status.vault)],
     ...(status.locked ? [['Locked', 'by valetkey lock; nothing is handed out. Run: valetkey unlock'] as const] : []),
+    ...(status.locked_out_since === null ? [] : [['Locked out', `by valetkey panic, ${ago(status.locked_out_since, now)}; nothing is handed out. Run: valetkey login PROFILE, or: valetkey unlock`] as const]),
+    ...(status.screen === 'locked' ? [['Screen', 'locked; policy lets no token out'] as const] : []),
     ...status.issuers.flatMap(({ issuer, failing_since: since, cause }) => (since === null ? [] : [['Issuer', `${issuer} has failed for ${duration(now - since)} (${cause ?? 'unknown'})`] as const])),
     ...(status.pending_revocations > 0 ? [['Revocations', `${count(status.pending_revocations, 'token')} still to be sent to their issuers`] as const] : []),
   ];

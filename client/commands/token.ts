@@ -5,6 +5,8 @@ import { FORMATS, formatToken } from '../format-token.ts';
 import type { Format } from '../format-token.ts';
 import { parseReason, parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
 import { withProfile } from '../pick-profile.ts';
+import { loginBudget, stepUp } from '../step-up.ts';
+import { ago } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
 type Options = {
@@ -12,6 +14,7 @@ type Options = {
   readonly resource?: string;
   readonly minTtl?: string;
   readonly force?: true;
+  readonly challenge?: string;
   readonly format?: Format;
   readonly interactive?: boolean;
   readonly why?: true;
@@ -31,18 +34,36 @@ function chooseFormat(format: Format | undefined, json: boolean): Format {
 
 async function askForToken(context: CommandContext, request: TokenRequest, interactive: boolean): Promise<TokenReply> {
   const { daemon: { api }, signal } = context;
-  try {
-    return await api.token(request, signal);
-  } catch (error) {
-    if (!interactive || !(error instanceof ValetkeyError) || error.code !== 'login_required') throw error;
-    context.terminal.note(`A person has to sign in: ${error.reason ?? error.detail}`);
+  const { profile, scopes, challenge, claimed, force: _force, ...rest } = request;
+  const common = { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }), ...(challenge === undefined ? {} : { challenge }) };
+  let wanted = request;
+  const ask = (): Promise<TokenReply> => api.token(wanted, signal);
+  const signIn = async (): Promise<void> => {
     const { signInHere } = await import('./login.ts');
-    const { profile, scopes, claimed } = request;
-    await signInHere(context, { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }), ...(claimed === undefined ? {} : { claimed }) }, true);
+    await signInHere(context, { ...common, ...(claimed === undefined ? {} : { claimed }) }, true);
     // What was just signed in is fresh; a forced refresh would only spend it.
-    const { force: _force, ...again } = request;
-    return api.token(again, signal);
+    wanted = { ...common, ...(claimed === undefined ? {} : { claimed }), ...rest };
+  };
+  if (!interactive) return ask();
+  if (challenge !== undefined) return stepUp({ ask, signIn: () => telling(context, 'the resource wants a stronger or fresher sign-in', signIn) }, null, loginBudget());
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof ValetkeyError) || error.code !== 'login_required') throw error;
+    await telling(context, error.reason ?? error.detail, signIn);
+    return ask();
   }
+}
+
+function telling({ terminal }: CommandContext, why: string, signIn: () => Promise<void>): Promise<void> {
+  terminal.note(`A person has to sign in: ${why}`);
+  return signIn();
+}
+
+/** How, and when, the person signed in for it, as the issuer says. */
+function proofText({ acr, auth_time: authTime }: TokenReply, now: number): string | null {
+  if (acr === undefined) return null;
+  return `The sign-in behind it is of class ${acr ?? '(the issuer names none)'}${authTime === null || authTime === undefined ? '' : `, proved ${ago(authTime, now)}`}`;
 }
 
 async function token(context: CommandContext, argument: string | undefined, options: Options): Promise<void> {
@@ -52,6 +73,7 @@ async function token(context: CommandContext, argument: string | undefined, opti
     ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
     ...(options.resource === undefined ? {} : { resource: parseResource(options.resource) }),
     ...(options.minTtl === undefined ? {} : { min_ttl_s: parseWhole('--min-ttl', options.minTtl, { unit: 'seconds', min: 0, max: 86_400 }) }),
+    ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
     ...(options.force === undefined ? {} : { force: true }),
     ...(options.reason === undefined ? {} : { claimed: { reason: parseReason(options.reason) } }),
     interaction: 'never',
@@ -61,6 +83,8 @@ async function token(context: CommandContext, argument: string | undefined, opti
     return askForToken(context, { profile, ...wanted }, options.interactive ?? context.isInteractive);
   });
   if (reply.granted_beyond.length > 0) terminal.note(`The issuer granted more than was asked for: ${reply.granted_beyond.join(' ')}`);
+  const proof = proofText(reply, context.now());
+  if (proof !== null) terminal.note(proof);
   if (format === 'json') terminal.document(reply);
   else terminal.raw(printable(reply, format));
   if (terminal.stdoutIsTerminal) terminal.warn('A token is now on your screen and in its scrollback; in scripts use $(valetkey token …)');
@@ -73,6 +97,7 @@ export const declare: Declare = (command, context) => {
     .option('--resource <URI>', 'the API that the token is for (RFC 8707)')
     .option('--min-ttl <SECONDS>', 'the token must live at least so long (default: 60)')
     .option('--force', 'refresh, even if a good token is cached')
+    .option('--challenge <HEADER>', 'a resource\'s WWW-Authenticate that wants a stronger or fresher sign-in (RFC 9470)')
     .addOption(choice('--format <FORMAT>', 'how to print it (default: raw)', FORMATS))
     .option('--interactive', 'sign in where it is needed (default at a terminal)')
     .option('--no-interactive', 'never start a sign-in (default without a terminal, and in CI)')
@@ -83,6 +108,7 @@ export const declare: Declare = (command, context) => {
       'curl -H "$(valetkey token work --format header)" https://api.example.com/me',
       'eval "$(valetkey token work --format env)"    # VALETKEY_TOKEN, VALETKEY_TOKEN_EXPIRES_AT',
       'valetkey token work --min-ttl 600 --no-interactive',
+      'valetkey token work --challenge "$WWW_AUTHENTICATE"    # as the 401 of the API had it',
     ))
     .action(async (argument: string | undefined, options: Options) => token(context, argument, options));
 };

@@ -134,8 +134,9 @@ static bool add_recorded(const char *lock_file, uid_t uid, struct candidates *ca
 
 bool find_sockets(uid_t uid, struct candidates *candidates)
 {
-  static char home[PATH_MAX], state[PATH_MAX], lock_file[PATH_MAX], socket[PATH_MAX];
-  struct text home_text = TEXT_IN(home), state_text = TEXT_IN(state), lock_text = TEXT_IN(lock_file), socket_text = TEXT_IN(socket);
+  static char home[PATH_MAX], state[PATH_MAX], lock_file[PATH_MAX], socket[PATH_MAX], forwarded[PATH_MAX];
+  struct stat stats;
+  struct text home_text = TEXT_IN(home), state_text = TEXT_IN(state), lock_text = TEXT_IN(lock_file), socket_text = TEXT_IN(socket), forwarded_text = TEXT_IN(forwarded);
   /* Also where the variables say it all: Node refuses a user whom the database does not know. */
   if (!read_home(uid, &home_text)) return false;
   if (!put_absolute(&state_text, "XDG_STATE_HOME")) {
@@ -151,6 +152,10 @@ bool find_sockets(uid_t uid, struct candidates *candidates)
     put(&socket_text, "/run/socket");
   }
   if (!state_text.whole || !lock_text.whole || !socket_text.whole || socket_text.size > SOCKET_PATH_MAX) return false;
+  /* The broker of another machine: own-socket.ts says whose turn it is. */
+  put_span(&forwarded_text, (struct span){ socket, socket_text.size - strlen("socket") });
+  put(&forwarded_text, "forwarded");
+  if (!forwarded_text.whole || lstat(forwarded, &stats) == 0) return false;
   candidates->count = 0;
   if (!add_recorded(lock_file, uid, candidates)) return false;
   if (candidates->count == 0 || strcmp(candidates->path[0], socket) != 0) add_candidate(candidates, (struct span){ socket, socket_text.size });

@@ -8,12 +8,13 @@
  * Q4  Consents live in memory: they end with the daemon, at lock, panic and logout.
  */
 import type { ProfileName } from '../../shared/names.ts';
-import type { Caller } from '../core/domain.ts';
+import type { Caller, Program } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import type { Tier } from '../core/policy-rules.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
 import { bindingKey, programKey, programLabel, wishKey } from './consent-key.ts';
 import type { Binding, Wish } from './consent-key.ts';
-import { whyNotApprove } from './may-approve.ts';
+import { whyNotApprove, whyNotDisplay } from './may-approve.ts';
 
 /** How often a rule wants a person: of each request, or until a time is over. */
 export type Asking = { readonly kind: 'each' } | { readonly kind: 'for'; readonly ms: number };
@@ -22,6 +23,8 @@ export type Question = Wish & {
   readonly asker: Caller;
   readonly rule: string;
   readonly asking: Asking;
+  /** Of what is privileged a yes needs the approval PIN, which whoever passes the answer on has proved. */
+  readonly tier: Tier;
   /** What the asker says of itself. */
   readonly claimed: { readonly name?: string; readonly reason?: string } | null;
 };
@@ -33,6 +36,9 @@ export type Active = Wish & {
   readonly untilMs: number | null;
 };
 
+/** Where the answer is given: at a terminal, or in a dialog that this process shows. */
+export type Channel = 'terminal' | 'dialog';
+
 export type Verdict = { readonly allow: false } | { readonly allow: true; readonly binding: Binding; readonly ms: number | null };
 
 export type ApprovalsDeps = {
@@ -42,12 +48,18 @@ export type ApprovalsDeps = {
   /** Names the bytes of the asker's program, and of its script; null where they cannot be read. */
   readonly digestOf: (asker: Caller) => Promise<string | null>;
   readonly onAsked: (pending: Pending) => void;
+  /** It was answered, taken back, or nobody did in time. */
+  readonly onEnded: (pending: Pending) => void;
 };
 
+/** Of a consent that was given before any rule asked. */
+const ANY_RULE = 'any';
 const PENDING_MAX = 64;
 const PENDING_OF_ONE_PROGRAM = 8;
 const ACTIVE_MAX = 512;
 const QUESTION_MS = 300_000;
+/** A consent that nobody remembers is none. */
+const STANDING_MS = 30 * 86_400_000;
 /** After a no, the same question is answered by it. */
 const NO_HOLDS_MS = 60_000;
 /** An answer that came when nobody waited any more is for the one who comes again within this time. */
@@ -55,7 +67,7 @@ const LATE_MS = 120_000;
 
 type Outcome = 'yes' | 'no' | 'nobody answered';
 type Open = { readonly pending: Pending; readonly program: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
-type Consent = { readonly active: Active; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
+type Consent = { readonly active: Active; readonly isStanding: boolean; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
 
 export class Approvals {
   readonly #deps: ApprovalsDeps;
@@ -73,7 +85,8 @@ export class Approvals {
    * @throws BrokerError approval_denied; approval_required, which names the question; the signal's reason
    */
   async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
-    const program = programKey(question.asker, await this.#deps.digestOf(question.asker));
+    const { origin } = question.asker;
+    const program = programKey(origin.program, origin.agent, await this.#deps.digestOf(question.asker));
     this.#sweep();
     const given = this.#find(program, question);
     if (given !== null) return given;
@@ -102,21 +115,36 @@ export class Approvals {
     return [...this.#consents.values()].map(({ active }) => active);
   }
 
-  /** Throws not_found; approval_refused where this caller may not answer. */
-  answer(id: string, answerer: Caller, verdict: Verdict): Pending {
-    this.#sweep();
-    const found = [...this.#open].find(([, { pending }]) => pending.id === id);
-    if (found === undefined) throw new BrokerError('not_found', 'no question of this id is open', { hint: 'Run: valetkey approvals' });
-    const [key, open] = found;
-    const { pending } = open;
-    const whyNot = whyNotApprove(answerer, pending.asker, pending.askedAtMs);
-    // Anybody who could have asked may say no.
-    if (whyNot !== null && verdict.allow) throw new BrokerError('approval_refused', `this process may not approve: it ${whyNot}`);
-    this.#open.delete(key);
-    if (verdict.allow) this.#remember(open, answerer, verdict);
-    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
-    open.answer(verdict.allow ? 'yes' : 'no');
+  /** The question, where this caller may say yes to it. Throws as answer(). */
+  approvable(id: string, answerer: Caller, channel: Channel): Pending {
+    const [, { pending }] = this.#named(id);
+    const whyNot = channel === 'terminal' ? whyNotApprove(answerer, pending.asker, pending.askedAtMs) : whyNotDisplay(answerer, pending.asker, pending.askedAtMs);
+    if (whyNot !== null) throw new BrokerError('approval_refused', `this process may not approve: it ${whyNot}`);
     return pending;
+  }
+
+  /** Throws not_found; approval_refused where this caller may not answer. */
+  answer(id: string, answerer: Caller, verdict: Verdict, channel: Channel = 'terminal'): Pending {
+    const [key, open] = this.#named(id);
+    // Anybody who could have asked may say no.
+    if (verdict.allow) this.approvable(id, answerer, channel);
+    if (verdict.allow) this.#remember(open, channel === 'terminal' ? answerer.label : `a dialog of ${answerer.label}`, verdict);
+    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
+    this.#end(key, open, verdict.allow ? 'yes' : 'no');
+    return open.pending;
+  }
+
+  /**
+   * A person's word for a program before it asks: for what rules ask about once, or for a time, and never for what is
+   * privileged. Whoever passes it on has proved the approval PIN, since no question tells whose terminal was there first.
+   */
+  grant({ executable, script, digest }: Program & { readonly digest: string }, wish: Wish, givenBy: string, ms: number | null): Active {
+    const now = this.#now();
+    const expiresAtMs = now + Math.min(ms ?? STANDING_MS, STANDING_MS);
+    const label = [executable, script].filter((path) => path !== null).join(' ');
+    const active: Active = { ...wish, id: this.#deps.random.token(6), label, binding: 'program', rule: ANY_RULE, givenBy, untilMs: expiresAtMs };
+    this.#keep({ active, isStanding: true, program: programKey({ executable, script }, null, digest), wish: wishKey(wish), bound: 'anywhere', givenAtMs: now, expiresAtMs });
+    return active;
   }
 
   /** False where there is no such consent. */
@@ -124,14 +152,33 @@ export class Approvals {
     return this.#consents.delete(id);
   }
 
+  /** Takes all consents back; what is asked stays asked. @returns their ids */
+  revokeAll(): readonly string[] {
+    const ids = this.active().map(({ id }) => id);
+    this.#consents.clear();
+    return ids;
+  }
+
   /** Everything of a profile, or all there is: at logout, lock and panic. Who waits is told no. */
   forget(profile: ProfileName | null): void {
     for (const [id, { active }] of this.#consents) if (profile === null || active.profile === profile) this.#consents.delete(id);
     for (const [key, open] of this.#open) {
       if (profile !== null && open.pending.profile !== profile) continue;
-      this.#open.delete(key);
-      open.answer('no');
+      this.#end(key, open, 'no');
     }
+  }
+
+  #named(id: string): readonly [string, Open] {
+    this.#sweep();
+    const found = [...this.#open].find(([, { pending }]) => pending.id === id);
+    if (found === undefined) throw new BrokerError('not_found', 'no question of this id is open', { hint: 'Run: valetkey approvals' });
+    return found;
+  }
+
+  #end(key: string, open: Open, outcome: Outcome): void {
+    this.#open.delete(key);
+    open.answer(outcome);
+    this.#deps.onEnded(open.pending);
   }
 
   #ask(key: string, program: string, question: Question): Open {
@@ -163,7 +210,7 @@ export class Approvals {
     return null;
   }
 
-  #remember({ pending, program, waiters }: Open, answerer: Caller, { binding, ms }: Verdict & { readonly allow: true }): void {
+  #remember({ pending, program, waiters }: Open, givenBy: string, { binding, ms }: Verdict & { readonly allow: true }): void {
     const isEach = pending.asking.kind === 'each';
     // Those who wait have it; what each request is asked about is not remembered beyond.
     if (isEach && waiters > 0) return;
@@ -172,19 +219,22 @@ export class Approvals {
     const most = pending.asking.kind === 'each' ? LATE_MS : pending.asking.ms;
     const expiresAtMs = this.#now() + Math.min(ms ?? most, most);
     const { id, asker, rule, profile, resource, scopes } = pending;
-    if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
-    this.#consents.set(id, {
-      program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
-      active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy: answerer.label, untilMs: isEach ? null : expiresAtMs },
+    this.#keep({
+      isStanding: false, program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
+      active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy, untilMs: isEach ? null : expiresAtMs },
     });
+  }
+
+  #keep(consent: Consent): void {
+    if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
+    this.#consents.set(consent.active.id, consent);
   }
 
   #sweep(): void {
     const now = this.#now();
     for (const [key, open] of this.#open) {
       if (open.pending.expiresAtMs > now) continue;
-      this.#open.delete(key);
-      open.answer('nobody answered');
+      this.#end(key, open, 'nobody answered');
     }
     for (const [id, { expiresAtMs }] of this.#consents) if (expiresAtMs <= now) this.#consents.delete(id);
     for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);
@@ -216,7 +266,8 @@ export class Approvals {
 }
 
 /** A yes to what one rule asked is none to what another asks, nor to one that asks more often by now. */
-function isEnough({ active, givenAtMs }: Consent, { rule, asking }: Question, nowMs: number): boolean {
+function isEnough({ active, isStanding, givenAtMs }: Consent, { rule, asking, tier }: Question, nowMs: number): boolean {
+  if (isStanding) return tier !== 'privileged' && asking.kind === 'for' && nowMs < givenAtMs + asking.ms;
   if (active.rule !== rule) return false;
   return asking.kind === 'each' ? active.untilMs === null : nowMs < givenAtMs + asking.ms;
 }

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ProfileName, Scope } from '../../shared/names.ts';
-import type { Caller } from '../core/domain.ts';
+import type { Caller, Program } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 
 /** `program`: wherever it runs. `session`: in this terminal session. `run`: this process, or the agent it belongs to. */
@@ -19,9 +19,8 @@ export type Wish = {
 };
 
 /** Names the program by what it is; with its bytes where they could be read. */
-export function programKey({ origin }: Caller, digest: string | null): string {
-  const { executable, script } = origin.program;
-  return join([executable ?? '', digest ?? '', script ?? '', origin.agent ?? '']);
+export function programKey({ executable, script }: Program, agent: string | null, digest: string | null): string {
+  return join([executable ?? '', digest ?? '', script ?? '', agent ?? '']);
 }
 
 /** For people: the program that they think of, and not what it asked by. Of a script its folder as well, since many are called cli.js. */

@@ -1,7 +1,7 @@
 /**
- * Who may answer a question (IP-10): a person's terminal that was there before the question, and that the asker
- * can neither be nor have made. Pure and total: what is not known is a no. A process that makes itself a terminal,
- * a session and a parent passes all of it; SECURITY.md says so.
+ * Who may answer a question (IP-10): a person's terminal, or a desktop, that was there before the question, and that
+ * the asker can neither be nor have made. Pure and total: what is not known is a no. A process that makes itself a
+ * terminal, a session and a parent passes all of it; SECURITY.md says so.
  */
 import type { Caller } from '../core/domain.ts';
 
@@ -15,19 +15,52 @@ const MS_PER_TICK = 10;
 export function whyNotApprove(answerer: Caller, asker: Caller, askedAtMs: number): string | null {
   const { origin, terminal } = answerer;
   if (answerer.uid !== asker.uid) return 'is of another user';
+  const whyNot = whyNoPerson(answerer);
+  if (whyNot !== null) return whyNot;
+  if (terminal !== null && asker.terminal?.device === terminal.device) return 'is at the terminal of the program that asks';
+  const whose = whoseChild(answerer, asker);
+  if (whose !== null) return `was started by ${whose}`;
+  const leader = origin.sessionLeader;
+  if (leader === null) return 'has no session that can be told';
+  if (isSame(leader, asker.origin.sessionLeader)) return 'is in the session of the program that asks';
+  if (isSince(leader, askedAtMs)) return 'is in a session that is younger than the question';
+  return null;
+}
+
+/** Whoever asks: this is nobody's terminal at which a person could say something. Null: it is one. */
+export function whyNoPerson({ origin, terminal }: Caller): string | null {
   if (origin.forwarded || origin.container) return 'comes from another machine or a container';
   if (origin.class !== 'human') return origin.agent === null ? 'runs outside of a login session' : `was started by ${origin.agent}`;
   if (terminal === null || !terminal.foreground) return 'is not in the foreground of a terminal';
   if (origin.isOrphan) return 'was left behind by the process that started it';
-  if (asker.terminal?.device === terminal.device) return 'is at the terminal of the program that asks';
-  if (isBelow(answerer, asker)) return 'was started by the program that asks';
-  const agent = asker.origin.agentProcess;
-  if (agent !== null && isBelow(answerer, agent)) return 'was started by the agent that asks';
-  const leader = origin.sessionLeader;
-  if (leader === null) return 'has no session that can be told';
-  if (isSame(leader, asker.origin.sessionLeader)) return 'is in the session of the program that asks';
-  if (Number(leader.startTime) * MS_PER_TICK >= askedAtMs) return 'is in a session that is younger than the question';
   return null;
+}
+
+/**
+ * Whether a dialog may be shown where this process shows the windows.
+ * @param server - the X server or compositor; root's, or the user's own
+ */
+export function whyNotDisplay(server: Caller, asker: Caller, askedAtMs: number): string | null {
+  const { origin, uid } = server;
+  if (uid !== asker.uid && uid !== 0) return 'is of another user';
+  if (origin.forwarded || origin.container) return 'is on another machine or in a container';
+  if (origin.agent !== null) return `was started by ${origin.agent}`;
+  if (origin.isOrphan) return 'was left behind by the process that started it';
+  const whose = whoseChild(server, asker);
+  if (whose !== null) return `was started by ${whose}`;
+  if (isSame(server, asker.origin.sessionLeader)) return 'leads the session of the program that asks';
+  if (isSince(server, askedAtMs)) return 'is younger than the question';
+  return null;
+}
+
+function whoseChild(answerer: Caller, asker: Caller): string | null {
+  if (isBelow(answerer, asker)) return 'the program that asks';
+  const agent = asker.origin.agentProcess;
+  return agent !== null && isBelow(answerer, agent) ? 'the agent that asks' : null;
+}
+
+function isSince({ startTime }: Named, askedAtMs: number): boolean {
+  return Number(startTime) * MS_PER_TICK >= askedAtMs;
 }
 
 type Named = { readonly pid: number; readonly startTime: string };

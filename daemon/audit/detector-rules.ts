@@ -3,8 +3,8 @@
  * in their order, and of nothing else: the same log gives the same findings. What it remembers is bounded, the
  * longest unseen goes first. The same thing is found once in a window.
  */
-import { isFacts } from '../../shared/audit-line.ts';
 import type { Facts } from '../../shared/audit-line.ts';
+import { isJsonObject } from '../../shared/json-object.ts';
 
 export const WINDOW_MS = 3_600_000;
 const KEPT = 512;
@@ -66,11 +66,15 @@ function rate(withinMs: number, enough: number): (key: string, at: number) => bo
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
 /** Whom people think of, where the record tells it; else what runs. */
+/** Of people's tokens and of workloads' alike. */
+const isRelease = (event: string): boolean => event === 'token_released' || event === 'workload_token_released';
+const isRefusal = (event: string): boolean => event === 'token_refused' || event === 'workload_token_refused';
+
 function programOf(caller: object | null): { readonly path: string; readonly digest: string | null } | null {
-  const facts = isFacts(caller) ? caller : null;
+  const facts = isJsonObject(caller) ? caller : null;
   if (facts === null) return null;
-  const origin = isFacts(facts['origin']) ? facts['origin'] : facts;
-  const program = isFacts(origin['program']) ? origin['program'] : facts;
+  const origin = isJsonObject(facts['origin']) ? facts['origin'] : facts;
+  const program = isJsonObject(origin['program']) ? origin['program'] : facts;
   const executable = text(program['executable']);
   const script = text(program['script']);
   const path = script ?? executable;
@@ -106,7 +110,7 @@ export const DETECTORS: readonly Detector[] = [
       const digests = new Memory<string>();
       const once = oncePerWindow();
       return ({ at, event, caller }) => {
-        const program = event === 'token_released' || event === 'token_refused' ? programOf(caller) : null;
+        const program = isRelease(event) || isRefusal(event) ? programOf(caller) : null;
         if (program === null || program.digest === null) return null;
         const before = digests.get(program.path);
         digests.set(program.path, program.digest);
@@ -131,7 +135,7 @@ export const DETECTORS: readonly Detector[] = [
       const once = oncePerWindow();
       return ({ at, event, caller, facts }) => {
         // Whoever asks while the user has locked the broker wants nothing forbidden.
-        const program = event === 'token_refused' && facts['rule'] !== 'user-lock' ? programOf(caller) : null;
+        const program = isRefusal(event) && facts['rule'] !== 'user-lock' ? programOf(caller) : null;
         return program !== null && isOften(program.path, at) && once(program.path, at)
           ? { what: `${program.path} was refused ${DENIALS} times within five minutes`, facts: { path: program.path, refusals: DENIALS, within_s: DENIAL_MS / 1000 } } : null;
       };
@@ -143,7 +147,7 @@ export const DETECTORS: readonly Detector[] = [
       const known = new Memory<{ readonly since: number; readonly programs: readonly string[] }>();
       const once = oncePerWindow();
       return ({ at, event, profile, caller }) => {
-        const program = event === 'token_released' && profile !== null ? programOf(caller) : null;
+        const program = isRelease(event) && profile !== null ? programOf(caller) : null;
         if (program === null || profile === null) return null;
         const before = known.get(profile) ?? { since: at, programs: [] };
         const isNew = !before.programs.includes(program.path);

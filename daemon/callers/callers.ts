@@ -4,22 +4,23 @@
  * program that was exchanged meanwhile is not mixed with the one before. This is evidence, not a wall: a
  * process of the same user can run another's program (requirements, section 24).
  */
+import { realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Caller, Origin } from '../core/domain.ts';
-import type { Callers, Peer, PinPeer } from '../core/ports.ts';
+import type { Callers, Peer, Pin, PinPeer } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 import { parseCgroup } from './cgroup.ts';
 import { Digests } from './digests.ts';
 import { sessionFactsFrom } from './facts.ts';
-import { KnownProcesses } from './known.ts';
-import type { Standing } from './known.ts';
-import { isSameProgram, Lineage, readLink } from './lineage.ts';
-import type { Link } from './lineage.ts';
+import { KnownProcesses, release } from './known.ts';
+import { isSameProgram, Lineage, readLink, readLinkAtOnce } from './lineage.ts';
+import type { Above, Link } from './lineage.ts';
 import type { Loginctl } from './logind.ts';
+import { Look } from './look.ts';
 import { isInOtherNamespace } from './namespaces.ts';
 import { judgeOrigin } from './origin.ts';
-import { readIdentity, readSmall, readStat, readTarget } from './proc.ts';
+import { isTold, readSmall, readStat, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { readRawFacts } from './raw-facts.ts';
 
@@ -59,7 +60,9 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
       parts.lineage.close();
     },
     stillSame,
+    lookOnce: (work) => known.lookOnce(work),
     digestOf: (caller) => digestOf(parts, caller),
+    programAt: (path) => programAt(parts, path),
     classReason: ({ origin }) => proofs.get(origin)?.why ?? '',
     async session(caller) {
       const raw = await readRawFacts(caller, loginctl);
@@ -69,42 +72,64 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
   };
 }
 
-async function attestAnew(peer: Peer, pinPeer: PinPeer | null, parts: Parts): Promise<Caller | null> {
-  const { known, proofs } = parts;
+function attestAnew(peer: Peer, pinPeer: PinPeer | null, parts: Parts): Caller | null | Promise<Caller | null> {
   // 0: a process of a pid namespace that is not below ours.
   if (peer.pid <= 0) return null;
   const pin = pinPeer?.() ?? null;
-  const hold = known.hold(peer.pid);
-  let caller: Caller | null = null;
+  let isLater = false;
   try {
-    caller = await attest(peer, parts);
-    // Alive at the end, so the number was its own all the time.
-    if (pin !== null && !pin.isAlive()) caller = null;
+    const caller = attestAtOnce(peer, pin, parts);
+    isLater = caller === null;
+    return caller ?? attestInTime(peer, pin, parts);
   } finally {
-    pin?.close();
-    if (hold !== null) known.keep(hold, caller, caller === null ? null : proofs.get(caller.origin) ?? null);
+    if (!isLater) pin?.close();
   }
-  return caller;
+}
+
+/** Most programs are no interpreters and have parents that are known. Null where something has to be waited for, or to be looked at again. */
+function attestAtOnce(peer: Peer, pin: Pin | null, parts: Parts): Caller | null {
+  const look = Look.begin(parts.known, peer, true);
+  if (look === null) return null;
+  try {
+    const self = readLinkAtOnce(peer.pid, look.stat);
+    const above = self === null ? null : parts.lineage.aboveAtOnce(look.stat);
+    return self === null || above === null ? null : conclude(look, peer, { self, above }, pin, parts);
+  } finally {
+    look.end();
+  }
 }
 
 /** A wrapper ends in exec(): then it is looked at once more, and what it became is who asks. */
-async function attest(peer: Peer, parts: Parts): Promise<Caller | null> {
-  for (let look = 0; look < LOOKS; look += 1) {
-    const stat = readStat(peer.pid);
-    if (stat === null || stat.isDead) return null;
-    const caller = await attestOnce(peer, stat, parts);
-    const now = readIdentity(peer.pid);
-    if (now === null || now.startTime !== stat.startTime || now.uid !== peer.uid) return null;
-    if (caller !== null && now.image === stat.image) return caller;
+async function attestInTime(peer: Peer, pin: Pin | null, parts: Parts): Promise<Caller | null> {
+  try {
+    for (let times = 0; times < LOOKS; times += 1) {
+      // Of who has no environment the memory is never told: the last look has to do without.
+      const look = Look.begin(parts.known, peer, times < LOOKS - 1);
+      if (look === null) return null;
+      try {
+        const self = await readLink(peer.pid, look.stat);
+        const above = self === null ? null : await parts.lineage.above(look.stat);
+        const caller = self === null || above === null ? null : conclude(look, peer, { self, above }, pin, parts);
+        if (caller !== null) return caller;
+      } finally {
+        look.end();
+      }
+    }
+    return null;
+  } finally {
+    pin?.close();
   }
-  return null;
 }
 
-/** Null where the program changed meanwhile. */
-async function attestOnce({ pid, uid }: Peer, stat: ProcStat, parts: Parts): Promise<Caller | null> {
-  const self = await readLink(pid, stat);
-  if (self === null) return null;
-  const { links: above, isWhole } = await parts.lineage.above(stat);
+type Chain = { readonly self: Link; readonly above: Above };
+
+/** Null where it was not the same from the beginning to the end. */
+function conclude(look: Look, peer: Peer, chain: Chain, pin: Pin | null, parts: Parts): Caller | null {
+  const { caller, proof } = judge(peer, look.stat, chain, parts);
+  return look.proves(caller, proof, pin) ? caller : null;
+}
+
+function judge({ pid, uid }: Peer, stat: ProcStat, { self, above: { links: above, isWhole } }: Chain, parts: Parts): { readonly caller: Caller; readonly proof: Proof } {
   const { origin, why, program } = judgeOrigin({
     self, above, isWhole,
     sessionLeader: leaderOf(stat.session, self, above),
@@ -116,8 +141,9 @@ async function attestOnce({ pid, uid }: Peer, stat: ProcStat, parts: Parts): Pro
   const digest = parts.digests.known(program.ancestor.pid);
   const { executable, script } = self.ancestor;
   const seen = digest === null ? origin : { ...origin, digest };
-  parts.proofs.set(seen, { uid, image: stat.image, program, why, wasAsked: false });
-  return {
+  const proof = { uid, image: stat.image, program, why, wasAsked: false };
+  parts.proofs.set(seen, proof);
+  const caller = {
     origin: seen,
     uid,
     pid,
@@ -127,6 +153,7 @@ async function attestOnce({ pid, uid }: Peer, stat: ProcStat, parts: Parts): Pro
     terminal: terminalOf(stat),
     label: labelOf(script !== null && parts.ownCli.includes(script) ? 'valetkey' : script ?? executable, pid),
   };
+  return { caller, proof };
 }
 
 /** Null where it has ended, or another process has its number: a leader is never younger than who is in its session. */
@@ -142,15 +169,19 @@ function leaderOf(session: number, self: Link, above: readonly Link[]): Origin['
 function isStillSame({ known, proofs }: Parts, caller: Caller): boolean {
   const { pid } = caller;
   const proof = proofs.get(caller.origin) ?? null;
-  const held = proof === null || proof.uid !== caller.uid ? null : known.holds(caller, proof);
-  if (held !== null) return held;
   // Its uid cannot become another without exec(), but for root, who may have anything.
   if (proof !== null && proof.uid !== caller.uid) return false;
-  // Who asks again and again on one connection is worth two descriptors.
-  const hold = proof?.wasAsked === true ? known.hold(pid) : null;
-  const isSame = runsStill(caller, proof);
-  if (hold !== null) known.keep(hold, isSame ? caller : null, proof);
+  const held = proof === null ? null : known.holds(caller, proof);
+  const wasAsked = proof?.wasAsked === true;
   if (proof !== null) proof.wasAsked = true;
+  if (held !== null) return held;
+  // Who asks again and again on one connection is worth two descriptors.
+  const hold = wasAsked ? known.hold(pid) : null;
+  const isSame = runsStill(caller, proof);
+  if (hold !== null) {
+    if (isSame && proof !== null) known.keep(hold, caller, proof);
+    else release(hold);
+  }
   return isSame;
 }
 
@@ -158,6 +189,17 @@ function runsStill({ pid, startTime, executable }: Caller, proof: Proof | null):
   const now = readStat(pid);
   if (now === null || now.isDead || now.startTime !== startTime || (proof !== null && now.image !== proof.image)) return false;
   return executable === readTarget(`/proc/${pid}/exe`);
+}
+
+async function programAt({ digests }: Parts, path: string): Promise<{ readonly executable: string; readonly digest: string } | null> {
+  try {
+    const executable = await realpath(path);
+    const digest = await digests.computeFile(executable);
+    return digest === null ? null : { executable, digest };
+  } catch (cause) {
+    if (isTold(cause)) return null;
+    throw cause;
+  }
 }
 
 async function digestOf(parts: Parts, caller: Caller): Promise<string | null> {
@@ -179,7 +221,7 @@ async function digestOf(parts: Parts, caller: Caller): Promise<string | null> {
   return digest;
 }
 
-function terminalOf(stat: Pick<Standing, 'terminal' | 'foregroundGroup' | 'group'>): Caller['terminal'] {
+function terminalOf(stat: Pick<ProcStat, 'terminal' | 'foregroundGroup' | 'group'>): Caller['terminal'] {
   return stat.terminal === 0 ? null : { device: stat.terminal, foreground: stat.foregroundGroup === stat.group };
 }
 

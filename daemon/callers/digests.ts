@@ -27,19 +27,24 @@ export class Digests {
   /** At once; null where it was not computed yet. */
   known(pid: number): string | null {
     if (this.#known.size === 0) return null;
-    const key = keyAt(pid);
+    const key = keyAt(programOf(pid));
     return key === null ? null : this.#known.get(key) ?? null;
   }
 
   /** Null where the file cannot be read, is too large, or changes meanwhile. The caller proves that `pid` is the process that it means. */
-  async compute(pid: number): Promise<string | null> {
-    const key = keyAt(pid);
+  compute(pid: number): Promise<string | null> {
+    return this.computeFile(programOf(pid));
+  }
+
+  /** Of a path that a person named, and no caller. Null as compute(). */
+  async computeFile(path: string): Promise<string | null> {
+    const key = keyAt(path);
     if (key === null) return null;
     const digest = this.#known.get(key);
     if (digest !== undefined) return digest;
     const before = this.#underWay.get(key);
     if (before !== undefined) return before;
-    const file = await openProgram(pid);
+    const file = await openFile(path);
     if (file === null) return null;
     const again = this.#underWay.get(key);
     const working = again ?? this.#enqueue(key, file);
@@ -82,22 +87,27 @@ export class Digests {
   }
 }
 
-function keyOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string | null {
-  return size > MAX_BYTES ? null : `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+function programOf(pid: number): string {
+  return `/proc/${pid}/exe`;
 }
 
-function keyAt(pid: number): string | null {
+function keyOf(stat: BigIntStats): string | null {
+  const { dev, ino, size, mtimeNs, ctimeNs } = stat;
+  return size > MAX_BYTES || !stat.isFile() ? null : `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+}
+
+function keyAt(path: string): string | null {
   try {
-    return keyOf(statSync(`/proc/${pid}/exe`, { bigint: true }));
+    return keyOf(statSync(path, { bigint: true }));
   } catch (cause) {
     if (isTold(cause)) return null;
     throw cause;
   }
 }
 
-async function openProgram(pid: number): Promise<FileHandle | null> {
+async function openFile(path: string): Promise<FileHandle | null> {
   try {
-    return await open(`/proc/${pid}/exe`, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (cause) {
     if (isTold(cause)) return null;
     throw cause;

@@ -2,12 +2,12 @@
  * The few variables of a caller's environment that say where it runs. The rest is dropped as it is read: an
  * environment is full of other people's secrets.
  */
-import { CI_VARIABLES, CONTAINER_VARIABLES, SSH_VARIABLES } from './facts.ts';
+import { CI_VARIABLES, CONTAINER_VARIABLES, IDE_VARIABLES, SSH_VARIABLES } from './facts.ts';
 import type { Environment } from './facts.ts';
 import { readStrings } from './proc.ts';
 
 const KEPT = new Set<string>([
-  ...CI_VARIABLES, ...SSH_VARIABLES, ...CONTAINER_VARIABLES,
+  ...CI_VARIABLES, ...SSH_VARIABLES, ...CONTAINER_VARIABLES, ...IDE_VARIABLES,
   'WSL_DISTRO_NAME', 'WSL_INTEROP', 'XRDP_SESSION', 'SESSIONNAME',
   'DISPLAY', 'WAYLAND_DISPLAY', 'XDG_SESSION_ID', 'XDG_RUNTIME_DIR', 'XDG_CURRENT_DESKTOP',
   'BROWSER', 'HOME', 'XDG_CONFIG_HOME', 'XDG_CONFIG_DIRS', 'XDG_DATA_HOME', 'XDG_DATA_DIRS',

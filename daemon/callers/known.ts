@@ -1,94 +1,93 @@
 /**
- * Processes that were looked at before. A process is known by two descriptors, held open since:
+ * Processes that were looked at before. A process is known by two descriptors, held open since before that:
  *
  * - its stat. The kernel ties it to the process and not to the pid: once it has ended a read fails, whoever
  *   has the number by then. Its last fields are the addresses of the program's image, which exec() makes anew.
  * - its environ. The kernel ties it to the memory that the process had when it was opened: after exec() has
  *   thrown that away a read gives nothing (proc_pid_environ(5)). So a program that is loaded to the same
- *   addresses, by the same arguments, is told apart as well.
+ *   addresses, by the same arguments, is told apart as well. Memory that is shared (CLONE_VM) lasts as long as one
+ *   of those who share it runs the program: they might hand the connection over as well.
  *
  * Of the processes above it only the parent's number is compared. What becomes of the others later is no matter:
  * it was started by those who were there when it was first seen.
  *
  * What cannot be read, of a process that may not be dumped or that has no environment, is never known: it is
- * looked at each time. Nor is what came once: a descriptor is worth its price only to those who come again.
+ * looked at each time. Of what came once the descriptors are held until its first answer leaves, and not until it
+ * has ended: the last to let go of a process's files pays for clearing them away, as much as for all the looks.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import type { Caller } from '../core/domain.ts';
 import type { Peer } from '../core/ports.ts';
-import { IMAGE_FIELDS, isTold, readTarget } from './proc.ts';
+import { HeldStat } from './held-stat.ts';
+import { isTold, openFile, readTarget } from './proc.ts';
+import type { ProcStat } from './proc.ts';
 
-/** Where the process is now: that changes while the program stays. */
-export type Standing = { readonly parent: number; readonly session: number; readonly terminal: number; readonly foregroundGroup: number; readonly group: number };
-
-/** Descriptors of one process, from before it was looked at. */
-export type Hold = { readonly pid: number; readonly stat: number; readonly environ: number; readonly image: Buffer };
-type Known = { readonly hold: Hold; readonly executable: string; readonly proof: Proof; standing: Standing; caller: Caller };
+/** Descriptors of one process, from before it was looked at, and what its stat said first. */
+export type Hold = { readonly pid: number; readonly stat: HeldStat; readonly environ: number; readonly first: ProcStat };
+/** `isBrief`: it came for the first time. */
+type Known = { readonly hold: Hold; readonly executable: string; readonly proof: Proof; readonly isBrief: boolean; stat: ProcStat; caller: Caller };
 
 /** Names what was read of a process at one time; `image` are the addresses of its program, as text. */
 export type Proof = { readonly image: string | null };
 
 const KNOWN_MAX = 64;
+/** What is answered by one look leaves within a millisecond of it. */
+const ANSWERS_A_LOOK = 64;
 /** Pids that came once. */
 const SEEN_MAX = 256;
-/** startcode and what is before it are decimal numbers; 52 fields of at most 20 digits. */
-const STAT_BYTES = 2_048;
-const SPACE = 0x20;
-const CLOSING = 0x29;
-const ZERO = 0x30;
+const byte = Buffer.allocUnsafeSlow(1);
 
 export class KnownProcesses {
   /** The one that came last is the last. */
   readonly #known = new Map<number, Known>();
   readonly #seen = new Set<number>();
-  readonly #buffer = Buffer.allocUnsafeSlow(STAT_BYTES);
+  /** Answers that may leave by a look that was made in this piece of work; null: there is none. */
+  #looked: Map<Known, number> | null = null;
 
   /** Its facts, if it is proved to be the process and the program that they were read of. */
-  find(peer: Peer, terminalOf: (standing: Standing) => Caller['terminal']): Caller | null {
+  find(peer: Peer, terminalOf: (stat: ProcStat) => Caller['terminal']): Caller | null {
     const known = this.#known.get(peer.pid);
     if (known === undefined) return null;
-    const standing = known.caller.uid === peer.uid ? this.#look(known.hold) : null;
-    if (standing === null || hasMoved(standing, known.standing) || readTarget(`/proc/${peer.pid}/exe`) !== known.executable) {
+    const stat = known.caller.uid === peer.uid && readTarget(`/proc/${peer.pid}/exe`) === known.executable ? look(known.hold) : null;
+    if (stat === null || hasMoved(stat, known.stat)) {
       this.#forget(known);
       return null;
     }
-    const before = known.standing;
-    if (standing.terminal !== before.terminal || standing.foregroundGroup !== before.foregroundGroup || standing.group !== before.group) {
-      known.standing = standing;
-      known.caller = { ...known.caller, terminal: terminalOf(standing) };
+    if (stat !== known.stat) {
+      known.stat = stat;
+      known.caller = { ...known.caller, terminal: terminalOf(stat) };
     }
     return known.caller;
   }
 
-  /** Null: it is not to be known. To be called before its facts are read. */
+  /** Null: it is not to be known. To be called before its facts are read; handed to keep() or release() after. */
   hold(pid: number): Hold | null {
-    if (!this.#seen.delete(pid)) {
-      if (this.#seen.size >= SEEN_MAX) this.#seen.clear();
-      this.#seen.add(pid);
-      return null;
-    }
-    const stat = open(`/proc/${pid}/stat`);
+    const stat = HeldStat.open(pid);
     if (stat === null) return null;
-    const environ = open(`/proc/${pid}/environ`);
-    const image = environ === null ? null : this.#imageOf(stat);
-    if (environ !== null && image !== null) return { pid, stat, environ, image };
-    closeSync(stat);
+    const environ = openFile(`/proc/${pid}/environ`);
+    const first = environ === null ? null : stat.read();
+    if (environ !== null && first !== null && first.image !== null) return { pid, stat, environ, first };
+    stat.close();
     if (environ !== null) closeSync(environ);
     return null;
   }
 
   /**
-   * Takes the descriptors over. The facts count only if they were read of what is held.
-   * @param proof - names these facts, for holds()
+   * Takes the descriptors over, and tells whether these facts were read of what is held: only then they count.
+   * @param proof - names the facts, for holds()
    */
-  keep(hold: Hold, caller: Caller | null, proof: Proof | null): void {
-    const standing = caller === null || caller.executable === null ? null : this.#look(hold);
-    if (caller === null || caller.executable === null || proof === null || standing === null) return release(hold);
+  keep(hold: Hold, caller: Caller, proof: Proof): boolean {
+    const stat = look(hold);
+    if (stat === null || caller.executable === null) {
+      release(hold);
+      return stat !== null;
+    }
     const before = this.#known.get(hold.pid);
     if (before !== undefined) this.#forget(before);
     const [oldest] = this.#known.values();
     if (oldest !== undefined && this.#known.size >= KNOWN_MAX) this.#forget(oldest);
-    this.#known.set(hold.pid, { hold, executable: caller.executable, proof, standing, caller });
+    this.#known.set(hold.pid, { hold, executable: caller.executable, proof, isBrief: this.#isNew(hold.pid), stat, caller });
+    return true;
   }
 
   /**
@@ -97,7 +96,26 @@ export class KnownProcesses {
    */
   holds(caller: Caller, proof: Proof): boolean | null {
     const known = this.#known.get(caller.pid);
-    return known === undefined || !isOf(known, caller, proof) ? null : read(known.hold.environ, this.#buffer, 1) === 1;
+    if (known === undefined || !isOf(known, caller, proof)) return null;
+    const left = this.#looked?.get(known) ?? 0;
+    if (left > 0) {
+      this.#looked?.set(known, left - 1);
+      return true;
+    }
+    const holds = hasMemory(known.hold);
+    if (known.isBrief) this.#forget(known);
+    else if (holds) this.#looked?.set(known, ANSWERS_A_LOOK - 1);
+    return holds;
+  }
+
+  /** Within `work` a process is looked at once for all that holds() is asked of it. */
+  lookOnce(work: () => void): void {
+    this.#looked = new Map();
+    try {
+      work();
+    } finally {
+      this.#looked = null;
+    }
   }
 
   /** What was learned of it since. */
@@ -111,83 +129,48 @@ export class KnownProcesses {
     for (const known of [...this.#known.values()]) this.#forget(known);
   }
 
+  #isNew(pid: number): boolean {
+    if (this.#seen.delete(pid)) return false;
+    if (this.#seen.size >= SEEN_MAX) this.#seen.clear();
+    this.#seen.add(pid);
+    return true;
+  }
+
   #forget(known: Known): void {
     this.#known.delete(known.hold.pid);
     release(known.hold);
   }
-
-  /** Null where the process has ended, or runs another program than when it was held. */
-  #look({ stat, environ, image }: Hold): Standing | null {
-    const length = read(stat, this.#buffer, STAT_BYTES);
-    if (length <= image.length || image.compare(this.#buffer, length - image.length, length) !== 0) return null;
-    const standing = standingIn(this.#buffer, length);
-    // Last, so that all before it was of the same memory. One byte is enough: it overwrites nothing that is still needed.
-    return read(environ, this.#buffer, 1) === 1 ? standing : null;
-  }
-
-  /** The end of the text; null where the addresses are not shown. */
-  #imageOf(stat: number): Buffer | null {
-    const length = read(stat, this.#buffer, STAT_BYTES);
-    let at = length;
-    for (let field = 0; field < IMAGE_FIELDS && at > 0; field += 1) at = this.#buffer.lastIndexOf(SPACE, at - 1);
-    const image = at > 0 ? Buffer.from(this.#buffer.subarray(at, length)) : null;
-    return image === null || image.toString('latin1').startsWith(' 0 ') ? null : image;
-  }
 }
 
-/** Fields 4 to 8 of proc_pid_stat(5), of a text whose name may hold spaces and parentheses. */
-function standingIn(text: Buffer, length: number): Standing {
-  let at = text.lastIndexOf(CLOSING, length - 1) + 2; // the state
-  const next = (): number => {
-    while (at < length && text[at] !== SPACE) at += 1;
-    at += 1;
-    const isNegative = text[at] === 0x2d;
-    if (isNegative) at += 1;
-    let value = 0;
-    for (let digit = (text[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (text[at] ?? 0) - ZERO) {
-      value = value * 10 + digit;
-      at += 1;
-    }
-    return isNegative ? -value : value;
-  };
-  const parent = next();
-  const group = next();
-  const session = next();
-  const terminal = next();
-  return { parent, session, group, terminal, foregroundGroup: next() };
+export function release({ stat, environ }: Hold): void {
+  stat.close();
+  closeSync(environ);
+}
+
+/** Null where the process has ended, or runs another program than when it was held. */
+function look(hold: Hold): ProcStat | null {
+  const stat = hold.stat.read();
+  if (stat === null || stat.image !== hold.first.image) return null;
+  // Last, so that all before it was of the same memory.
+  return hasMemory(hold) ? stat : null;
+}
+
+function hasMemory({ environ }: Hold): boolean {
+  try {
+    return readSync(environ, byte, 0, 1, 0) === 1;
+  } catch (cause) {
+    if (isTold(cause)) return false;
+    throw cause;
+  }
 }
 
 /** Each connection of a process may have been looked at by itself: they are of one program all the same. */
 function isOf(known: Known, { startTime, executable }: Caller, proof: Proof): boolean {
-  return known.proof === proof
-    || (proof.image !== null && proof.image === known.proof.image && startTime === known.caller.startTime && executable === known.executable);
+  return startTime === known.caller.startTime
+    && (known.proof === proof || (proof.image !== null && proof.image === known.proof.image && executable === known.executable));
 }
 
 /** It was left behind, or left its session: where it comes from has to be read again. */
-function hasMoved(now: Standing, before: Standing): boolean {
+function hasMoved(now: ProcStat, before: ProcStat): boolean {
   return now.parent !== before.parent || now.session !== before.session;
-}
-
-function release({ stat, environ }: Hold): void {
-  closeSync(stat);
-  closeSync(environ);
-}
-
-function open(path: string): number | null {
-  try {
-    return openSync(path, 'r');
-  } catch (cause) {
-    if (isTold(cause)) return null;
-    throw cause;
-  }
-}
-
-/** Zero where it has ended (ESRCH). */
-function read(descriptor: number, into: Buffer, bytes: number): number {
-  try {
-    return readSync(descriptor, into, 0, bytes, 0);
-  } catch (cause) {
-    if (isTold(cause)) return 0;
-    throw cause;
-  }
 }

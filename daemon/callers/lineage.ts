@@ -4,15 +4,15 @@
  * descriptor names the process, and the addresses of its image the program. A parent is never younger
  * than its child: where it seems so, the pid has been used again, and the chain ends there.
  */
-import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ancestor } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 import { agentOf } from './agents.ts';
 import { isOldestIn, parseCgroup } from './cgroup.ts';
 import type { Cgroup } from './cgroup.ts';
+import { HeldStat } from './held-stat.ts';
 import { CONTAINER_RUNTIME, DESKTOP_SERVICE, GIT_PARTS, HOME, LOGIN_LEADER, OWN_PROGRAMS, REMOTE_LOGIN, SCHEDULER, SSH_PROGRAMS } from './programs.ts';
-import { openStat, readSmall, readStat, readStatAt, readStrings, readTarget } from './proc.ts';
+import { readSmall, readStat, readStrings, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { isInterpreter, runsCommand, scriptOf } from './script.ts';
 
@@ -56,11 +56,22 @@ const COMMAND_MS = 500;
 /** Null where the pid is another process or program by the time that all is read. */
 export async function readLink(pid: number, stat: ProcStat): Promise<Link | null> {
   const executable = readTarget(`/proc/${pid}/exe`);
-  const argv = executable !== null && isInterpreter(executable) ? await readCommand(pid) : null;
+  if (executable === null || !isInterpreter(executable)) return linkOf(pid, stat, executable, null);
+  const argv = await readCommand(pid);
+  const link = linkOf(pid, stat, executable, argv);
+  const now = argv === null ? stat : readStat(pid);
+  return now === null || !isSameProgram(now, stat) ? null : link;
+}
+
+/** Null where its command line has to be waited for. */
+export function readLinkAtOnce(pid: number, stat: ProcStat): Link | null {
+  const executable = readTarget(`/proc/${pid}/exe`);
+  return executable !== null && isInterpreter(executable) ? null : linkOf(pid, stat, executable, null);
+}
+
+function linkOf(pid: number, stat: ProcStat, executable: string | null, argv: readonly string[] | null): Link {
   const script = executable === null || argv === null ? null : scriptOf(executable, argv, readTarget(`/proc/${pid}/cwd`));
   const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
-  const now = argv === null ? stat : readStat(pid);
-  if (now === null || !isSameProgram(now, stat)) return null;
   const ancestor = { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script };
   const name = nameOf(ancestor);
   return {
@@ -100,25 +111,35 @@ export function isSameProgram(one: ProcStat, other: ProcStat): boolean {
 /** The nearest first. `isWhole`: up to the first of the machine, or the last that can be seen; else somebody may stand above who is not there. */
 export type Above = { readonly links: readonly Link[]; readonly isWhole: boolean };
 
-type Kept = { readonly link: Link; readonly descriptor: number };
+type Kept = { readonly link: Link; readonly held: HeldStat };
 
 export class Lineage {
   /** What came first is the first. */
   readonly #kept = new Map<number, Kept>();
 
-  async above({ parent, startTime }: ProcStat): Promise<Above> {
+  async above(stat: ProcStat): Promise<Above> {
     const links: Link[] = [];
-    let youngest = Number(startTime);
-    for (let pid = parent; pid > 0; ) {
-      if (links.length >= MAX_ANCESTORS) return { links, isWhole: false };
+    for (let child = stat; child.parent > 0; ) {
       // Waited for only where it has to be read: most chains are there at once.
-      const link = this.#find(pid) ?? await this.#readSteady(pid);
+      const link = this.#find(child.parent) ?? await this.#readSteady(child.parent);
       // Below a /proc that hides other users' processes a chain ends where theirs begin.
       if (link === null) return { links, isWhole: true };
-      if (link === 'unsteady' || Number(link.stat.startTime) > youngest) return { links, isWhole: false };
+      if (link === 'unsteady' || links.length >= MAX_ANCESTORS || isYounger(link.stat, child)) return { links, isWhole: false };
       links.push(link);
-      youngest = Number(link.stat.startTime);
-      pid = link.stat.parent;
+      child = link.stat;
+    }
+    return { links, isWhole: true };
+  }
+
+  /** Null where one of them has to be read. */
+  aboveAtOnce(stat: ProcStat): Above | null {
+    const links: Link[] = [];
+    for (let child = stat; child.parent > 0; ) {
+      const link = this.#find(child.parent);
+      if (link === null) return null;
+      if (links.length >= MAX_ANCESTORS || isYounger(link.stat, child)) return { links, isWhole: false };
+      links.push(link);
+      child = link.stat;
     }
     return { links, isWhole: true };
   }
@@ -139,24 +160,28 @@ export class Lineage {
 
   #find(pid: number): Link | null {
     const kept = this.#kept.get(pid);
-    const stat = kept === undefined ? null : readStatAt(kept.descriptor);
-    if (kept === undefined || stat === null || !isKnown(kept.link, stat)) return null;
-    return stat.parent === kept.link.stat.parent && stat.session === kept.link.stat.session ? kept.link : { ...kept.link, stat };
+    const stat = kept?.held.read() ?? null;
+    if (kept === undefined || stat === null) return null;
+    if (stat === kept.link.stat) return kept.link;
+    if (!isKnown(kept.link, stat)) return null;
+    const link = { ...kept.link, stat };
+    this.#kept.set(pid, { ...kept, link });
+    return link;
   }
 
   /** Null: there is no such process, as far as can be seen. */
   async #read(pid: number): Promise<Link | 'unsteady' | null> {
     this.#forget(pid);
-    const descriptor = openStat(pid);
-    if (descriptor === null) return null;
+    const held = HeldStat.open(pid);
+    if (held === null) return null;
     let link: Link | null = null;
     try {
-      const stat = readStatAt(descriptor);
+      const stat = held.read();
       link = stat === null ? null : await readLink(pid, stat);
     } finally {
       // Another may have read it meanwhile.
-      if (link === null || this.#kept.has(pid)) closeSync(descriptor);
-      else this.#keep(pid, { link, descriptor });
+      if (link === null || this.#kept.has(pid)) held.close();
+      else this.#keep(pid, { link, held });
     }
     return link ?? 'unsteady';
   }
@@ -171,8 +196,12 @@ export class Lineage {
     const kept = this.#kept.get(pid);
     if (kept === undefined) return;
     this.#kept.delete(pid);
-    closeSync(kept.descriptor);
+    kept.held.close();
   }
+}
+
+function isYounger(parent: ProcStat, child: ProcStat): boolean {
+  return Number(parent.startTime) > Number(child.startTime);
 }
 
 /** Its name changes with exec(), or by the process's own wish: that is read anew as well. */

@@ -37,17 +37,29 @@ export async function runLoginctl(args: readonly string[]): Promise<string | nul
   });
 }
 
+/** (uint32) -1 in /proc/PID/sessionid: no login has set it. */
+const NO_AUDIT_SESSION = 4_294_967_295;
+
+/** The kernel's word before the caller's own: the scope that logind made, the audit session, the variable. */
+export function sessionIdOf({ unit, auditSession, named }: { readonly unit: string | null; readonly auditSession: string | null; readonly named: string | null }): string | null {
+  const scope = /^session-([A-Za-z0-9]+)\.scope$/.exec(unit ?? '')?.[1];
+  if (scope !== undefined) return scope;
+  const audited = auditSession?.trim() ?? '';
+  return /^[1-9]\d*$/.test(audited) && Number(audited) < NO_AUDIT_SESSION ? audited : named;
+}
+
 /**
- * The session that the caller names, else the user's graphical one: programs that a desktop starts through
- * systemd --user have no XDG_SESSION_ID. Null where logind does not run or does not know.
+ * The id of the user's graphical session; null: none, or logind does not run. Programs that a desktop starts
+ * through systemd --user belong to it, and neither their cgroup nor their audit session says so.
  */
-export async function readLogindSession(
-  loginctl: Loginctl,
-  caller: { readonly sessionId: string | null; readonly uid: number; readonly hasDisplay: boolean },
-): Promise<LogindSession | null> {
-  const named = caller.sessionId ?? (caller.hasDisplay ? await loginctl(['show-user', String(caller.uid), '-p', 'Display', '--value']) : null);
-  const id = named?.trim() ?? '';
-  if (!SESSION_ID.test(id)) return null;
+export async function readDesktop(loginctl: Loginctl, uid: number): Promise<string | null> {
+  const id = (await loginctl(['show-user', String(uid), '-p', 'Display', '--value']))?.trim() ?? '';
+  return SESSION_ID.test(id) ? id : null;
+}
+
+/** Null where logind does not run or does not know. */
+export async function readLogindSession(loginctl: Loginctl, id: string | null): Promise<LogindSession | null> {
+  if (id === null || !SESSION_ID.test(id)) return null;
   const text = await loginctl(['show-session', id, '-p', 'Active', '-p', 'Remote', '-p', 'Type', '-p', 'Class']);
   return text === null ? null : parseSession(text);
 }

@@ -5,7 +5,7 @@
  * three turns in the thread pool; what lies in the process's memory or on a disk may be slow to come, so that
  * is waited for.
  */
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { constants, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
@@ -30,7 +30,7 @@ export type ProcStat = {
 /** Enough for 52 fields of at most 20 digits, and for the memberships of cgroup v1. */
 const SMALL_BYTES = 16_384;
 /** From start_data to exit_code: seven addresses, and a code that a living process does not show (proc_pid_stat(5)). */
-export const IMAGE_FIELDS = 8;
+const IMAGE_FIELDS = 8;
 const buffer = Buffer.allocUnsafeSlow(SMALL_BYTES);
 
 /** proc_pid_stat(5). The comm may hold spaces and parentheses, so fields count from the last one. */
@@ -57,15 +57,15 @@ export function parseStat(text: string): ProcStat | null {
 }
 
 function imageIn(text: string, after: number): string | null {
-  let at = text.length;
-  for (let field = 0; field < IMAGE_FIELDS && at > after; field += 1) at = text.lastIndexOf(' ', at - 1);
+  const at = imageAt(text, after);
   return at <= after || text.startsWith(' 0 ', at) ? null : text.slice(at + 1);
 }
 
-/** The effective uid, of proc_pid_status(5). */
-export function parseUid(status: string): number | null {
-  const uid = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
-  return uid === undefined ? null : Number(uid);
+/** Where the space before it stands; `after` or less: nowhere. */
+export function imageAt(text: string, after: number): number {
+  let at = text.length;
+  for (let field = 0; field < IMAGE_FIELDS && at > after; field += 1) at = text.lastIndexOf(' ', at - 1);
+  return at;
 }
 
 export function readStat(pid: number): ProcStat | null {
@@ -73,22 +73,18 @@ export function readStat(pid: number): ProcStat | null {
   return text === null ? null : parseStat(text);
 }
 
-/** The kernel ties the descriptor to the process: it tells nothing of whoever has its number later. Null where it has ended. */
-export function openStat(pid: number): number | null {
-  return readNow(() => openSync(`/proc/${pid}/stat`, 'r'));
+/** Of a descriptor that openFile() gave; null where what it tells of has ended. */
+export function readTextAt(descriptor: number): string | null {
+  return readNow(() => buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, SMALL_BYTES, 0)));
 }
 
-/** A third of the cost of readStat(). Null where it has ended. */
-export function readStatAt(descriptor: number): ProcStat | null {
-  return readNow(() => parseStat(buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, SMALL_BYTES, 0))));
+export function openFile(path: string): number | null {
+  return readNow(() => openSync(path, 'r'));
 }
 
-/** What names the process and its program; null where it has ended. */
-export function readIdentity(pid: number): { readonly startTime: string; readonly uid: number; readonly image: string | null } | null {
-  const stat = readStat(pid);
-  const status = readSmall(`/proc/${pid}/status`);
-  const uid = status === null ? null : parseUid(status);
-  return stat === null || stat.isDead || uid === null ? null : { startTime: stat.startTime, uid, image: stat.image };
+/** The effective uid: whose its directory is, also where it may not be dumped (proc_pid(5)). Null where it is gone. */
+export function readUid(pid: number): number | null {
+  return readNow(() => statSync(`/proc/${pid}`).uid);
 }
 
 /** Of a file that the kernel makes up: at once, and no more than 16 KiB of it. */

@@ -8,9 +8,10 @@ import type { Caller } from '../core/domain.ts';
 import { findBrowser } from './browser.ts';
 import { readEnvironment } from './environment.ts';
 import type { Environment, RawFacts } from './facts.ts';
-import { countInteractiveUsers, readLogindSession } from './logind.ts';
+import { countInteractiveUsers, readDesktop, readLogindSession, sessionIdOf } from './logind.ts';
 import type { Loginctl } from './logind.ts';
 import { isInOtherNamespace } from './namespaces.ts';
+import { parseCgroup } from './cgroup.ts';
 import { readText } from './proc.ts';
 
 const MAX_BYTES = 16_384;
@@ -20,17 +21,21 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
   const environment = await readEnvironment(caller.pid);
   const known: Environment = environment ?? new Map();
   const hasDisplay = await isDisplayThere(known, caller.uid);
-  const [cgroup, marks, osRelease, logind, browser, interactiveUsers] = await Promise.all([
-    readText(`/proc/${caller.pid}/cgroup`, MAX_BYTES),
+  const [cgroup, auditSession] = await Promise.all([readText(`/proc/${caller.pid}/cgroup`, MAX_BYTES), readText(`/proc/${caller.pid}/sessionid`, MAX_BYTES)]);
+  const desktop = await readDesktop(loginctl, caller.uid);
+  const sessionId = sessionIdOf({ unit: parseCgroup(cgroup ?? '').unit, auditSession, named: known.get('XDG_SESSION_ID') ?? null });
+  const [marks, osRelease, logind, browser, interactiveUsers] = await Promise.all([
     Promise.all(CONTAINER_MARKS.map(exists)),
     readText('/proc/sys/kernel/osrelease', MAX_BYTES),
-    readLogindSession(loginctl, { sessionId: known.get('XDG_SESSION_ID') ?? null, uid: caller.uid, hasDisplay }),
+    readLogindSession(loginctl, sessionId ?? (hasDisplay ? desktop : null)),
     findBrowser(known),
     countInteractiveUsers(),
   ]);
   return {
     environment,
     hasTerminal: caller.terminal !== null,
+    isUnattended: caller.origin.class === 'workload' && !caller.origin.isOrphan,
+    isForwarded: caller.origin.forwarded,
     ancestors: caller.origin.lineage.map(({ name }) => name),
     cgroup: cgroup ?? '',
     hasContainerMark: marks.includes(true),
@@ -38,6 +43,7 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
     osRelease: osRelease ?? '',
     hasDisplay,
     logind,
+    hasDesktop: desktop !== null,
     browser,
     interactiveUsers,
   };

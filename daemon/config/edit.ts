@@ -27,15 +27,15 @@ export function addProfile(text: string, name: ProfileName, table: ProfileTable)
 }
 
 /** Takes out the profile's tables, with their keys and the comments among them. Throws BrokerError unknown_profile. */
-export function removeProfile(text: string, name: ProfileName): string {
+export function removeProfile(text: string, name: ProfileName, list: 'profiles' | 'workloads' = 'profiles'): string {
   const before = parseToml(text);
-  const { [name]: removed, ...kept } = profilesOf(before);
+  const { [name]: removed, ...kept } = profilesOf(before, list);
   if (removed === undefined) throw new BrokerError('unknown_profile', `there is no profile ${name}`);
   const lines = linesOf(text);
   const statements = statementsOf(text);
-  const gone = new Set(statements.flatMap((statement, i) => (belongsTo(statements, i, name) ? range(statement) : [])));
+  const gone = new Set(statements.flatMap((statement, i) => (belongsTo(statements, i, list, name) ? range(statement) : [])));
   const after = lines.filter((_, line) => !gone.has(line) || partsComments(lines, gone, line)).join('');
-  return verified(after, { ...before, profiles: kept });
+  return verified(after, { ...before, [list]: kept });
 }
 
 /** A blank line stays where without it the comment above the gap would run into the one below. */
@@ -47,11 +47,11 @@ function partsComments(lines: readonly string[], gone: ReadonlySet<number>, line
 
 const range = ({ start, end }: Statement): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 
-function belongsTo(statements: readonly Statement[], index: number, name: string): boolean {
+function belongsTo(statements: readonly Statement[], index: number, list: string, name: string): boolean {
   const statement = statements[index];
   if (statement === undefined) return false;
   const [first, second] = [...statement.table, ...(statement.kind === 'pair' ? onlyPath(statement.tree) : [])];
-  if (first !== 'profiles' || second !== name) return false;
+  if (first !== list || second !== name) return false;
   // Comments right above the next header speak of what follows.
   return statement.kind === 'header' || statement.kind === 'pair' || !leadsToNextTable(statements, index);
 }
@@ -70,13 +70,14 @@ function leadsToNextTable(statements: readonly Statement[], index: number): bool
   return comments > 0 && rest[comments]?.kind === 'header';
 }
 
-function profilesOf(document: Document): Document {
-  return isTable(document['profiles']) ? document['profiles'] : {};
+function profilesOf(document: Document, list: 'profiles' | 'workloads' = 'profiles'): Document {
+  const tables = document[list];
+  return isTable(tables) ? tables : {};
 }
 
 /** An empty [profiles] means the same as none. */
 function verified(text: string, wanted: Document): string {
-  const plain = (document: Document): unknown => JSON.parse(JSON.stringify({ ...document, profiles: profilesOf(document) }));
+  const plain = (document: Document): unknown => JSON.parse(JSON.stringify({ ...document, profiles: profilesOf(document), workloads: profilesOf(document, 'workloads') }));
   const found = parsedOrNull(text);
   if (found !== null && isDeepStrictEqual(plain(found), plain(wanted))) return text;
   throw new BrokerError('config_invalid', 'the file is laid out so that this profile cannot be edited without touching others', {

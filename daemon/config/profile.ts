@@ -3,7 +3,6 @@
  * frozen Profile, or the first fault that is found in it.
  */
 import { createHash } from 'node:crypto';
-import { isAbsolute } from 'node:path';
 import { parseScope } from '../../shared/names.ts';
 import type { ProfileName, Scope } from '../../shared/names.ts';
 import type { ProfileTable } from '../../shared/profile-schemas.ts';
@@ -13,6 +12,7 @@ import type { Fault } from './fault.ts';
 import { didYouMean } from './did-you-mean.ts';
 import { DEFAULT_PRESET, PRESETS } from './presets/index.ts';
 import type { Preset } from './preset.ts';
+import { programProblem } from './program.ts';
 import { endpointProblem, hostProblem, issuerProblem, proxyProblem } from './urls.ts';
 
 const ENDPOINT_KEYS = ['authorization_endpoint', 'token_endpoint', 'revocation_endpoint', 'device_authorization_endpoint'] as const;
@@ -81,16 +81,11 @@ function clientFault(table: ProfileTable): Fault | null {
 }
 
 function loginFault(table: ProfileTable): Fault | null {
-  const [command, ...rest] = table.browser ?? [];
-  if (command !== undefined) {
-    if (command === '' || rest.includes('')) return fault('browser', 'must not hold an empty word');
-    // No shell reads it, so a relative path would mean another file in each directory.
-    if (!isAbsolute(command) && !/^[A-Za-z0-9_+][A-Za-z0-9._+-]*$/.test(command)) return fault('browser', 'must begin with an absolute path or the bare name of a command');
-    if ([command, ...rest].some((word) => word.includes('\0'))) return fault('browser', 'must not hold a NUL');
-  }
+  const problem = table.browser === undefined ? null : programProblem(table.browser);
+  if (problem !== null) return fault('browser', problem);
   for (const host of table.device_verification_hosts ?? []) {
-    const problem = hostProblem(host);
-    if (problem !== null) return fault('device_verification_hosts', problem);
+    const wrong = hostProblem(host);
+    if (wrong !== null) return fault('device_verification_hosts', wrong);
   }
   const preset = presetOf(table);
   const device = preset.endpoints === 'written' ? table.device_authorization_endpoint : preset.endpoints === 'metadata' || preset.endpoints.deviceAuthorization;

@@ -40,7 +40,8 @@ export async function readProfile(deps: ProfileDeps, written: string, table: unk
 
 const below = (path: readonly string[], made: Profile | Fault): Profile | Fault => (isFault(made) ? { ...made, path: [...path, ...made.path] } : made);
 
-async function readAuthorities(deps: ProfileDeps, file: string, path: readonly string[]): Promise<string | Fault> {
+/** Throws config_untrusted. */
+export async function readAuthorities(deps: ProfileDeps, file: string, path: readonly string[]): Promise<string | Fault> {
   const read = await deps.readFile(file);
   if (read === null) return { path, problem: `names ${file}, which does not exist` };
   // Whoever can change this file can stand between the daemon and the issuer. Root may: it keeps /etc.

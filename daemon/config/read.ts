@@ -16,6 +16,7 @@ import { readProfile, refuseForeign, resolvePath } from './read-profile.ts';
 import type { ProfileDeps } from './read-profile.ts';
 import { CONFIG_KEYS, CONFIG_VERSION, TABLES } from './schema.ts';
 import { isTable, shapeFault, unknownKey } from './shape.ts';
+import { readWorkloads } from './read-workload.ts';
 import { positionOf } from './statements.ts';
 import { parseToml } from './toml.ts';
 import { issuerProblem } from './urls.ts';
@@ -70,7 +71,9 @@ function structureFault(document: TomlTableWithoutBigInt): Fault | null {
   const unknown = unknownKey(document, CONFIG_KEYS[''], []);
   if (unknown !== null) return unknown;
   if (document['v'] !== undefined && document['v'] !== CONFIG_VERSION) return { path: ['v'], problem: `must be ${CONFIG_VERSION}` };
-  if (document['profiles'] !== undefined && !isTable(document['profiles'])) return { path: ['profiles'], problem: 'must be tables: [profiles.NAME]' };
+  for (const key of ['profiles', 'workloads']) {
+    if (document[key] !== undefined && !isTable(document[key])) return { path: [key], problem: `must be tables: [${key}.NAME]` };
+  }
   for (const [name, schema] of Object.entries(TABLES)) {
     const fault = document[name] === undefined ? null : shapeFault(schema, document[name], [name]);
     if (fault !== null) return fault;
@@ -85,6 +88,8 @@ async function configOf(deps: ConfigDeps, document: TomlTableWithoutBigInt): Pro
     if (isFault(profile)) return profile;
     profiles.set(profile.name, profile);
   }
+  const workloads = await readWorkloads(deps, document['workloads'], profiles);
+  if (isFault(workloads)) return workloads;
   const device = v.parse(TABLES.device, document['device'] ?? {});
   const vault = v.parse(TABLES.vault, document['vault'] ?? {});
   const log = v.parse(TABLES.log, document['log'] ?? {});
@@ -98,6 +103,7 @@ async function configOf(deps: ConfigDeps, document: TomlTableWithoutBigInt): Pro
     file: deps.file,
     loadedAt: deps.now,
     profiles,
+    workloads,
     deviceIssuers: Object.freeze([...deviceIssuers]),
     vault: Object.freeze({ backend: vault.backend ?? 'auto' }),
     log: Object.freeze({ level: log.level ?? 'info', format: log.format ?? 'text', file: logFile }),

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { profileTable } from '../../shared/profile-schemas.ts';
+import { workloadTable } from '../../shared/workload-schemas.ts';
 
 /** The version that this build writes and reads. */
 export const CONFIG_VERSION = 1;
@@ -25,10 +26,11 @@ export const TABLES = {
   }),
 } as const;
 
-/** Every key by its table, for messages and documents; `profiles.NAME` is one profile. */
+/** Every key by its table, for messages and documents; `profiles.NAME` is one profile, `workloads.NAME` one of a workload. */
 export const CONFIG_KEYS = {
-  '': ['v', 'profiles', ...Object.keys(TABLES)],
+  '': ['v', 'profiles', 'workloads', ...Object.keys(TABLES)],
   'profiles.NAME': Object.keys(profileTable.entries),
+  'workloads.NAME': Object.keys(workloadTable.entries),
   device: Object.keys(TABLES.device.entries),
   vault: Object.keys(TABLES.vault.entries),
   log: Object.keys(TABLES.log.entries),

@@ -24,7 +24,9 @@ export function unknownKey(table: Readonly<Record<string, unknown>>, allowed: re
     return {
       path: [...path, key],
       problem: 'is not a key: secrets do not belong in this file',
-      hint: 'Take it out, and run: valetkey profile add … --client-secret-stdin',
+      hint: path[0] === 'workloads'
+        ? `Take it out: a workload has a key of its own, made by: valetkey workload init ${path[1] ?? 'PROFILE'}`
+        : 'Take it out, and run: valetkey profile add … --client-secret-stdin',
     };
   }
   return { path: [...path, key], problem: `is not a key${didYouMean(key, allowed)} Allowed: ${allowed.join(', ')}` };

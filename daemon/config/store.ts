@@ -67,6 +67,7 @@ export async function openConfigStore(deps: StoreDeps): Promise<ConfigStore> {
       return added;
     }),
     remove: (name) => inTurn(() => edit((text) => removeProfile(text, name))),
+    removeWorkload: (name) => inTurn(() => edit((text) => removeProfile(text, name, 'workloads'))),
     redirectUris,
     caveats: (profile) => PRESETS.get(profile.preset)?.caveats ?? [],
   };
@@ -76,6 +77,6 @@ export async function openConfigStore(deps: StoreDeps): Promise<ConfigStore> {
 const replaying = (deps: StoreDeps, content: TextFile | null): StoreDeps['readFile'] => (path) => (path === deps.file ? Promise.resolve(content) : deps.readFile(path));
 
 function changedProfiles(before: Config, after: Config): ProfileName[] {
-  const names = new Set([...before.profiles.keys(), ...after.profiles.keys()]);
-  return [...names].filter((name) => !isDeepStrictEqual(before.profiles.get(name), after.profiles.get(name)));
+  const names = new Set([before, after].flatMap(({ profiles, workloads }) => [...profiles.keys(), ...workloads.keys()]));
+  return [...names].filter((name) => !isDeepStrictEqual([before.profiles.get(name), before.workloads.get(name)], [after.profiles.get(name), after.workloads.get(name)]));
 }

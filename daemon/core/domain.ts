@@ -4,9 +4,11 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
+import type { AccessToken } from './access-token.ts';
 import type { Tier } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
-import type { BootSpan } from './time.ts';
+import type { Moment } from './time.ts';
+import type { Workload } from './workload.ts';
 
 export type FlowKind = 'authorization_code' | 'device_code';
 export type FlowPreference = 'auto' | 'pkce' | 'device';
@@ -22,8 +24,8 @@ export type IssuerTraits = {
   readonly offlineScope: Scope | null;
   /** Added to every authorization request, e.g. access_type=offline, prompt=consent. */
   readonly authorizationParams: Readonly<Record<string, string>>;
-  /** `listed`: metadata must name S256; `asserted`: the issuer is known to support it and does not say so. */
-  readonly pkce: 'listed' | 'asserted';
+  /** `listed`: metadata must name S256; `asserted`: the issuer is known to support it and does not say so; `unused`: of a workload, for which nobody signs in. */
+  readonly pkce: 'listed' | 'asserted' | 'unused';
   readonly resourceStyle: ResourceStyle;
   /** What was asked for -> other names under which the issuer may grant it. */
   readonly scopeAliases: Readonly<Record<string, readonly string[]>>;
@@ -96,6 +98,7 @@ export type Config = {
   readonly file: string;
   readonly loadedAt: EpochMs;
   readonly profiles: ReadonlyMap<ProfileName, Profile>;
+  readonly workloads: ReadonlyMap<ProfileName, Workload>;
   /** Issuers for which the device flow is allowed; none unless listed. */
   readonly deviceIssuers: readonly string[];
   readonly vault: { readonly backend: 'auto' | 'keychain' | 'passphrase' | 'memory' };
@@ -115,6 +118,8 @@ export type AuthorizationServer = {
   readonly tokenEndpoint: string;
   readonly revocationEndpoint: string | null;
   readonly deviceAuthorizationEndpoint: string | null;
+  /** RP-Initiated Logout 1.0; null: none is named, or none that a browser may be sent to. */
+  readonly endSessionEndpoint: string | null;
   readonly pushedAuthorizationRequestEndpoint: string | null;
   readonly requirePushedAuthorizationRequests: boolean;
   readonly jwksUri: string | null;
@@ -142,21 +147,10 @@ export type Identity = {
   readonly nonceDigest: string | null;
 };
 
-export type AccessToken = {
-  readonly value: Secret;
-  readonly tokenType: 'Bearer';
-  readonly scopes: readonly Scope[];
-  /** Scopes granted beyond what was asked. */
-  readonly beyond: readonly Scope[];
-  /** Asked for without naming scopes: it serves whoever names none. */
-  readonly byDefault: boolean;
-  readonly resource: string | null;
-  readonly acr: string | null;
-  readonly obtainedAt: EpochMs;
-  readonly expiresAt: EpochMs;
-  /** Its life by the clock that never jumps; null where it was not recorded. */
-  readonly life: BootSpan | null;
-};
+export type { AccessToken } from './access-token.ts';
+
+/** Of a person (SU-03): when they signed in, and when they last took part: a sign-in, a step-up, an approval. */
+export type Session = { readonly startedAt: Moment; readonly lastActAt: Moment };
 
 export type GrantState =
   | { readonly kind: 'active'; readonly refreshToken: Secret | null; readonly tokens: readonly AccessToken[] }
@@ -177,6 +171,8 @@ export type Grant = {
   /** Null where the issuer gave no ID token. */
   readonly identity: Identity | null;
   readonly signedInAt: EpochMs;
+  /** By both clocks; null where no person takes part. */
+  readonly session: Session | null;
   readonly refreshedAt: EpochMs | null;
   /** When the refresh token ends unless it is used before (refresh_token_timeout); null: the issuer does not say. */
   readonly refreshTokenExpiresAt: EpochMs | null;
@@ -290,9 +286,13 @@ export type SessionFacts = {
   readonly wsl: { readonly interop: boolean } | null;
   readonly vdi: boolean;
   readonly sharedHost: boolean;
-  /** A graphical session that is active and local. */
+  /** A graphical session that is active and local; `inactive`: there is one that the caller is not in front of. */
   readonly gui: 'active' | 'inactive' | 'none';
   readonly browser: 'graphical' | 'none' | 'unknown';
   readonly tty: boolean;
   readonly serviceSession: boolean;
+  /** An editor that forwards ports runs it, such as a dev container's. */
+  readonly ide: boolean;
+  /** The connection was passed on by ssh: these are the facts of ssh, and not of who asks. */
+  readonly forwarded: boolean;
 };

@@ -8,7 +8,8 @@
  */
 import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, Scope } from '../../shared/names.ts';
-import type { AccessToken, FlowKind, Grant, IssuerTraits, Profile } from './domain.ts';
+import type { AccessToken, Grant, Identity, IssuerTraits, Profile } from './domain.ts';
+import type { TokenFlow } from './policy-rules.ts';
 import type { TokenSet } from './ports.ts';
 import { spanFrom } from './time.ts';
 import type { Instant } from './time.ts';
@@ -37,8 +38,12 @@ export type TokenBounds = {
   readonly beyond: ((scopes: readonly Scope[]) => readonly Scope[]) | null;
   readonly maxTokenLifeS: number | null;
   readonly maxRemainingS: number | null;
-  readonly flows: readonly FlowKind[] | null;
+  readonly flows: readonly TokenFlow[] | null;
   readonly maxAgeS: number | null;
+  /** Methods of the sign-in: of each list one has to be there. */
+  readonly amr: readonly (readonly string[])[];
+  readonly maxSessionS: number | null;
+  readonly maxIdleS: number | null;
 };
 
 /** Cached tokens a grant; more contexts than this are asked for anew. */
@@ -120,12 +125,12 @@ export function serves(token: AccessToken, need: TokenNeed, aliases: IssuerTrait
     && (need.notBeforeMs === null || (token.life?.bootId === at.bootId && token.life.fromMs >= need.notBeforeMs));
 }
 
-/** The token that serves the need and lives longest; null where none does. */
+/** The ordinary token that serves the need and lives longest; null where none does. */
 export function findToken(grant: Grant, need: TokenNeed, aliases: IssuerTraits['scopeAliases'], at: Instant): AccessToken | null {
   if (grant.state.kind !== 'active') return null;
   let best: AccessToken | null = null;
   for (const token of grant.state.tokens) {
-    if (serves(token, need, aliases, at) && (best === null || remainingMs(token, at) > remainingMs(best, at))) best = token;
+    if (!token.isStepUp && serves(token, need, aliases, at) && (best === null || remainingMs(token, at) > remainingMs(best, at))) best = token;
   }
   return best;
 }
@@ -140,11 +145,29 @@ export type Asked = {
   readonly scopes: readonly Scope[];
   readonly byDefault: boolean;
   readonly resource: string | null;
-  readonly acr: string | null;
+  readonly isStepUp: boolean;
+  readonly proof: Proof;
 };
 
+/** What the ID token says of how the person signed in. */
+export type Proof = Pick<Identity, 'acr' | 'amr' | 'authTime'>;
+
+export const NO_PROOF: Proof = { acr: null, amr: [], authTime: null };
+
+/** Nothing of it where the issuer gave no ID token. */
+export function proofOf(identity: Identity | null): Proof {
+  if (identity === null) return NO_PROOF;
+  const { acr, amr, authTime } = identity;
+  return { acr, amr, authTime };
+}
+
+/** ID-04: of each list one has to be there. The lists hold known values only, so that unknown ones satisfy nothing. */
+export function hasMethods({ amr }: Proof, lists: readonly (readonly string[])[]): boolean {
+  return lists.every((list) => amr.some((method) => list.includes(method)));
+}
+
 /** Judges a token response against what was asked (TK-09). */
-export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: Instant): Accepted {
+export function acceptToken(set: TokenSet, asked: Asked, profile: Pick<Profile, 'name' | 'traits'>, at: Instant): Accepted {
   const { traits } = profile;
   if (set.withheld !== null) return { kind: 'discard', why: set.withheld, hint: null };
   // RFC 6749, section 5.1: expires_in is only RECOMMENDED; without a default of the preset its life is unknown.
@@ -165,7 +188,7 @@ export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: I
     kind: 'token',
     token: {
       value: set.accessToken, tokenType: set.tokenType, scopes: granted, beyond, byDefault: asked.byDefault,
-      resource: asked.resource, acr: asked.acr, obtainedAt: at.now,
+      resource: asked.resource, ...asked.proof, isStepUp: asked.isStepUp, obtainedAt: at.now,
       expiresAt: (at.now + lifeS * 1000) as EpochMs, life: spanFrom(at, lifeS * 1000),
     },
   };
@@ -173,7 +196,7 @@ export function acceptToken(set: TokenSet, asked: Asked, profile: Profile, at: I
 
 /** Adds a token, dropping expired ones and the one of the same context that it replaces. */
 export function withToken(tokens: readonly AccessToken[], token: AccessToken, at: Instant): readonly AccessToken[] {
-  const context = (t: AccessToken): string => JSON.stringify([t.resource, t.acr, t.byDefault, [...t.scopes].sort()]);
+  const context = (t: AccessToken): string => JSON.stringify([t.resource, t.acr, t.byDefault, t.isStepUp, [...t.scopes].sort()]);
   const mine = context(token);
   return [token, ...tokens.filter((t) => remainingMs(t, at) > 0 && context(t) !== mine)].slice(0, TOKENS_KEPT);
 }
@@ -186,7 +209,8 @@ export function refreshed(grant: Grant, set: TokenSet, token: AccessToken | null
   if (grant.state.kind !== 'active') throw new Error('only an active grant can be refreshed');
   const before = grant.state.refreshToken;
   const rotated = set.refreshToken !== null && (before === null || !before.sameAs(set.refreshToken));
-  const others = rotated && !keepsOthers ? [] : grant.state.tokens;
+  // Those of a step-up came of a sign-in of their own.
+  const others = rotated && !keepsOthers ? grant.state.tokens.filter(({ isStepUp }) => isStepUp) : grant.state.tokens;
   return {
     ...grant,
     generation: grant.generation + 1,

@@ -87,9 +87,21 @@ export type AuthorizationRequest = {
   readonly verifier: Secret;
 };
 
+/** What of a profile, or a workload, decides where its metadata is and what it has to say. */
+export type Discoverable = IssuerConnection & Pick<Profile, 'issuer' | 'clientId' | 'endpoints' | 'traits'>;
+
 export type Want = { readonly scopes: readonly Scope[]; readonly resource: string | null };
 
-export type StepUp = { readonly acrValues: readonly string[]; readonly maxAgeS: number | null };
+export type StepUp = {
+  readonly acrValues: readonly string[];
+  readonly maxAgeS: number | null;
+  /** One access token beside the sign-in that is there: no refresh token is asked for. */
+  readonly isBeside: boolean;
+  /** The person has to prove who they are anew, whatever the issuer remembers of them. */
+  readonly isAgain: boolean;
+};
+
+export const NO_STEP_UP: StepUp = { acrValues: [], maxAgeS: null, isBeside: false, isAgain: false };
 
 export type IssuerSkew = { readonly issuer: string; readonly skewMs: number; readonly at: EpochMs };
 
@@ -99,7 +111,7 @@ export type Issuer = {
    * Checked metadata (RFC 8414, OIDC Discovery), or what written endpoints make: an answer of the last ten minutes
    * as it is, one of the last day while a newer one is fetched. `fresh` asks the issuer now.
    */
-  discover(profile: Profile, options?: { readonly fresh: boolean }): Promise<ServerOutcome>;
+  discover(profile: Discoverable, options?: { readonly fresh: boolean }): Promise<ServerOutcome>;
   /** Fresh state, nonce and verifier: 32 random bytes each (RFC 7636, section 4.1). */
   newAuthorizationRequest(redirectUri: string): AuthorizationRequest;
   /**

@@ -5,6 +5,7 @@ export type LoopbackPage =
   | { readonly kind: 'success'; readonly subject: string | null; readonly profile: string; readonly caller: string }
   | { readonly kind: 'refused'; readonly profile: string; readonly title: string }
   | { readonly kind: 'wrong_account'; readonly subject: string | null; readonly profile: string }
+  | { readonly kind: 'signed_out'; readonly profile: string }
   | { readonly kind: 'expired' };
 
 /** Parameters of an authorization response that belongs to this login: state and iss hold. */
@@ -16,8 +17,8 @@ export type LoopbackListener = {
   readonly redirectUri: string;
   /** The one-time URL for the browser. */
   readonly startUrl: string;
-  /** Says where /start redirects to, asked when it does, and what the callback must hold. Called once. */
-  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: { readonly issuer: string; readonly required: boolean }): void;
+  /** Says where /start redirects to, asked when it does, and what the callback must hold. Called once. `iss` is null for a logout, which comes back with its state alone. */
+  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: { readonly issuer: string; readonly required: boolean } | null): void;
   /** The first valid callback. Junk is answered and ignored. Rejects when closed before. */
   readonly callback: Promise<LoopbackCallback>;
   /** Resolves when the browser fetched /start: browser and listener share a path. */

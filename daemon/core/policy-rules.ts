@@ -4,9 +4,17 @@
  */
 import type { CallerClass, FlowKind } from './domain.ts';
 
+/** How a token comes to be: by a person's sign-in, or in a workload's own name (RFC 6749, section 4.4). */
+export type TokenFlow = FlowKind | 'client_credentials';
+
 /** How much harm a token can do; the later, the more. */
 export const TIERS = ['low', 'normal', 'high', 'privileged'] as const;
 export type Tier = (typeof TIERS)[number];
+
+/** RFC 8176, section 2. A value that is not here, or that the admin's list leaves out, satisfies nothing (ID-04). */
+export const AMR_VALUES = [
+  'face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia',
+] as const;
 
 /** Where a rule comes from. The words of the answer, the log and the audit. */
 export type PolicySource = 'admin' | 'user' | 'shipped';
@@ -40,7 +48,7 @@ export type When = {
   readonly tenant: Patterns | null;
   readonly resource: Patterns | null;
   readonly scopes: { readonly any: Patterns | null; readonly all: Patterns | null; readonly none: Patterns | null } | null;
-  readonly flow: readonly FlowKind[] | null;
+  readonly flow: readonly TokenFlow[] | null;
   /** Seconds since the person signed in: more, or at most. */
   readonly signedInOverS: number | null;
   readonly signedInUnderS: number | null;
@@ -56,11 +64,19 @@ export type Ceiling = {
   readonly maxRemainingS: number | null;
   /** For how long the issuer may have made it. */
   readonly maxTokenLifeS: number | null;
-  /** By which flows the person may have signed in. */
-  readonly flows: readonly FlowKind[] | null;
+  /** By which flows it may have come. */
+  readonly flows: readonly TokenFlow[] | null;
   readonly acr: readonly string[] | null;
+  /** Methods of which the sign-in has to have used one (RFC 8176). */
+  readonly amr: readonly string[] | null;
+  /** The sign-in has to be of a class that withstands phishing. */
+  readonly phishingResistant: boolean;
   /** How long ago, at most, the person signed in. */
   readonly maxAgeS: number | null;
+  /** For how long, at most, one sign-in is good (SU-03). */
+  readonly maxSessionS: number | null;
+  /** How long ago, at most, a person took part. */
+  readonly maxIdleS: number | null;
   /** Only where it is proved that somebody manages this machine, which nothing can prove yet. */
   readonly managedDevice: boolean;
 };
@@ -92,7 +108,22 @@ export type PolicyDocument = {
     /** Also where a browser of the same machine would work (FC-06). The admin's file alone can say so. */
     readonly sameDevice: boolean;
   };
+  readonly session: SessionDemand;
+  /** What the words of issuers are worth. The admin's file alone can say so. */
+  readonly assurance: {
+    /** Methods that count; null: all of RFC 8176. */
+    readonly amr: readonly string[] | null;
+    /** Classes that count as phishing-resistant, besides phr and phrh. */
+    readonly phishingResistantAcr: readonly string[];
+  };
 };
+
+/** What a locked screen and suspend are to do. `hold`: no token leaves meanwhile; `lock`: as valetkey lock, besides. */
+export type SessionDemand = { readonly screenLock: 'hold' | 'lock' | null; readonly locksOnSuspend: boolean };
+
+export const NO_DEMAND: SessionDemand = { screenLock: null, locksOnSuspend: false };
+
+export const NO_ASSURANCE: PolicyDocument['assurance'] = { amr: null, phishingResistantAcr: [] };
 
 /** What was read of both files: null where a file is not there. */
 export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly user: PolicyDocument | null };
@@ -104,5 +135,6 @@ export const NO_CONDITIONS: When = {
 };
 
 export const NO_CEILING: Ceiling = {
-  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null, managedDevice: false,
+  scopes: null, resources: null, maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, amr: null, phishingResistant: false, maxAgeS: null,
+  maxSessionS: null, maxIdleS: null, managedDevice: false,
 };

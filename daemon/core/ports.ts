@@ -9,6 +9,7 @@ import type { Caller, Config, Grant, Profile, RefreshIntent, Revocation, Session
 import type { PolicyDocument, PolicyDocuments } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
 import type { Instant } from './time.ts';
+import type { WorkloadStore } from './workload.ts';
 
 export type Clock = {
   now(): EpochMs;
@@ -89,10 +90,53 @@ export type Vault = {
   clientSecret(profile: ProfileName, digest: string): Promise<Secret | null>;
   saveClientSecret(profile: ProfileName, digest: string, secret: Secret): Promise<void>;
   removeClientSecret(profile: ProfileName): Promise<void>;
+  readonly pins: ApprovalPins;
   /** The keys of the audit log, made where there were none. They end with lock() and erase(). */
   auditKeys(): Promise<AuditKeys>;
+  /** Apart from the grants: nothing that is kept there is found here (WL-01). */
+  workloads(): Promise<WorkloadStore>;
   /** Removes every sealed file and the key, for good. */
   erase(): Promise<void>;
+};
+
+/** The PIN for privileged access. Every method throws as the vault does while it is not open. */
+export type ApprovalPins = {
+  isSet(): Promise<boolean>;
+  /**
+   * Sets or changes it; null removes it.
+   * @param old - the one before, where there is one
+   * @throws BrokerError as prove(); bad_request for one that is too short
+   */
+  set(pin: Secret | null, old: Secret | null): Promise<void>;
+  /** @throws BrokerError pin_required where none is set; pin_wrong, which is counted; too_many_requests after some of them */
+  prove(pin: Secret): Promise<void>;
+};
+
+// ---- the desktop
+
+/** `screen`: of this user's desktop sessions one is locked, or none is. `sleep`: the machine is about to. */
+export type SessionNews = { readonly kind: 'screen'; readonly isLocked: boolean } | { readonly kind: 'sleep' } | { readonly kind: 'unheard'; readonly why: string };
+
+export type LoginSessions = {
+  /** Tells how it is as soon as it knows, and what changes, until the signal ends; while nobody tells, that. */
+  watch(onNews: (news: SessionNews) => void, signal: AbortSignal): Promise<void>;
+};
+
+// ---- the mark of a panic
+
+export type Lockout = {
+  readonly at: EpochMs;
+  /** Everything that was in the vault has ended; false: it has to, before the vault is used again. */
+  readonly isSwept: boolean;
+};
+
+/** It is no secret, so that it can be read and written whatever became of the vault. */
+export type LockoutMark = {
+  /** Null: there is none. One that cannot be read counts as one after which nothing was ended. */
+  read(): Promise<Lockout | null>;
+  /** Durable when it resolves. Throws vault_unwritable. */
+  write(lockout: Lockout): Promise<void>;
+  remove(): Promise<void>;
 };
 
 // ---- grants in memory, over the vault
@@ -131,6 +175,7 @@ export type ConfigStore = {
   /** Writes the profile to the file, keeping what else stands there, and reloads. */
   add(name: ProfileName, table: ProfileTable): Promise<Profile>;
   remove(name: ProfileName): Promise<void>;
+  removeWorkload(name: ProfileName): Promise<void>;
   /** To register at the issuer, to the letter; `{port}` stands for any port. */
   redirectUris(profile: Profile): readonly string[];
   /** What to know before registering a client at an issuer of this kind. */
@@ -154,8 +199,12 @@ export type Callers = {
   attest(peer: Peer, pin: PinPeer | null): Caller | null | Promise<Caller | null>;
   /** Still the same process, running the same program: pid, start time, uid, image. A token leaves only then. */
   stillSame(caller: Caller): boolean;
+  /** Within `work`, which waits for nothing, one look at a process is enough for all that it asked for before. */
+  lookOnce(work: () => void): void;
   /** SHA-256 of the executable of the caller's program, hex; null where it cannot be read. Takes its time: off the hot path. */
   digestOf(caller: Caller): Promise<string | null>;
+  /** The program at this path as callers that run it will have it; null where it cannot be read. For paths that a person named. */
+  programAt(path: string): Promise<{ readonly executable: string; readonly digest: string } | null>;
   /** Why it has its class, for people. */
   classReason(caller: Caller): string;
   /** Facts of the caller's login session, from /proc of the process and its parents. */
@@ -175,13 +224,18 @@ export type PolicyFiles = {
   parse(text: string, file: string, source: 'admin' | 'user'): PolicyDocument;
 };
 
+// ---- the user's desktop
+
+export type * from './desktop-port.ts';
+
 // ---- audit
 
 export type AuditEvent = {
   readonly event:
     | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
-    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed'
-    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'peer_refused' | 'locked' | 'unlocked' | 'profile_added' | 'profile_removed' | 'purged';
+    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
+    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged'
+    | 'workload_token_obtained' | 'workload_token_released' | 'workload_token_refused' | 'workload_token_revoked' | 'workload_key_changed' | 'workload_removed';
   readonly profile: ProfileName | null;
   readonly caller: Caller | null;
   readonly request: string | null;

@@ -1,14 +1,30 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
+/** Whatever holds a secret: however it is printed, it says that it is one. */
+export abstract class Unprinted {
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [inspect.custom](): string {
+    return '[secret]';
+  }
+}
+
 /**
  * A value that must never be printed. `reveal()` is the only way out, so a search for it finds every place
  * where a secret can leave: issuer/, vault/ and ipc/encode.ts. The architecture test counts them.
  */
-export class Secret {
+export class Secret extends Unprinted {
   readonly #value: string;
 
   constructor(value: string) {
+    super();
     this.#value = value;
   }
 
@@ -29,17 +45,5 @@ export class Secret {
   /** Names the value in records without giving any of it away: a truncated HMAC under a key that stays here. */
   fingerprint(key: Uint8Array): string {
     return createHmac('sha256', key).update(this.#value).digest('base64url').slice(0, 22);
-  }
-
-  toString(): string {
-    return '[secret]';
-  }
-
-  toJSON(): string {
-    return '[secret]';
-  }
-
-  [inspect.custom](): string {
-    return '[secret]';
   }
 }

@@ -15,6 +15,23 @@ export type Instant = {
 /** A span on the clock since boot; null where it is not known, as of records of an earlier build. */
 export type BootSpan = { readonly bootId: string; readonly fromMs: number; readonly untilMs: number };
 
+/** A moment that is kept: by the time of day and, where the boot is known, by the clock that never jumps. */
+export type Moment = { readonly at: EpochMs; readonly boot: { readonly bootId: string; readonly ms: number } | null };
+
+export function momentOf(at: Instant): Moment {
+  return { at: at.now, boot: { bootId: at.bootId, ms: at.boottimeMs } };
+}
+
+/** A clock that was set back by more than this says nothing of what was before. */
+const SET_BACK_MS = 60_000;
+
+/** How long ago, by the clock that says more; Infinity where the time of day is before it and no other clock tells. */
+export function sinceMs({ at, boot }: Moment, now: Instant): number {
+  const byWall = now.now - at;
+  if (boot?.bootId === now.bootId) return Math.max(byWall, now.boottimeMs - boot.ms);
+  return byWall < -SET_BACK_MS ? Infinity : Math.max(0, byWall);
+}
+
 export function instantOf(clock: Pick<Clock, 'now' | 'boottimeMs' | 'bootId'>): Instant {
   return { now: clock.now(), boottimeMs: clock.boottimeMs(), bootId: clock.bootId };
 }

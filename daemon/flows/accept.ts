@@ -6,11 +6,12 @@
 import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Grant, Identity } from '../core/domain.ts';
 import { BrokerError, discardedAnswer } from '../core/errors.ts';
-import { acceptToken, endsSaid } from '../core/grant.ts';
+import { acceptToken, endsSaid, proofOf } from '../core/grant.ts';
 import type { Clock, GrantBook, TokenSet } from '../core/ports.ts';
-import { instantOf } from '../core/time.ts';
+import { instantOf, momentOf } from '../core/time.ts';
 import type { JustInTime } from '../tokens/just-in-time.ts';
 import type { Login } from './login.ts';
+import { refuseOtherMethods } from './methods.ts';
 
 export type AcceptDeps = {
   readonly clock: Clock;
@@ -37,18 +38,21 @@ async function store({ clock, book, justInTime, isConfigured }: AcceptDeps, logi
   login.abort.signal.throwIfAborted();
   const at = instantOf(clock);
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
-  const asked = { scopes: [...scopes, ...offline], byDefault: privilege?.byDefault ?? true, resource: profile.resource, acr: set.identity?.acr ?? null };
+  const asked = { scopes: [...scopes, ...offline], byDefault: privilege?.byDefault ?? true, resource: profile.resource, isStepUp: false, proof: proofOf(set.identity) };
   const accepted = acceptToken(set, asked, profile, at);
   if (accepted.kind === 'discard') {
     throw discardedAnswer(profile, accepted);
   }
   if (privilege === null) refusePrivileged(login, accepted.token.scopes);
+  refuseOtherMethods(login.facts, set.identity);
   await confirmSubject(book, login, set.identity);
   if (!isConfigured(login)) throw new BrokerError('unknown_profile', `profile ${profile.name} was removed while somebody signed in; nothing was stored`);
+  // Nothing is waited for from here to the commit: what ended the sign-in meanwhile finds no grant of it later.
+  login.abort.signal.throwIfAborted();
   const grant: Grant = {
     profile: profile.name, issuer: profile.issuer, clientId: profile.clientId, digest: profile.digest,
     generation: book.nextGeneration(profile.name), server, flow, scopes: grantedScopes(accepted.token.scopes, scopes, offline, profile.resource),
-    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), refreshedAt: null, rotates: null, ...endsSaid(set, at, null),
+    resource: profile.resource, identity: set.identity, signedInAt: clock.now(), session: { startedAt: momentOf(at), lastActAt: momentOf(at) }, refreshedAt: null, rotates: null, ...endsSaid(set, at, null),
     state: { kind: 'active', refreshToken: privilege === null ? set.refreshToken : null, tokens: [accepted.token] },
   };
   login.signedInAt = grant.signedInAt;

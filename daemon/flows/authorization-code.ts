@@ -18,6 +18,8 @@ export type CodeFlow = {
   readonly listener: LoopbackListener;
   readonly want: Want;
   readonly stepUp: StepUp;
+  /** Has to hold before a browser is told of the issuer; whatever it throws ends the sign-in. */
+  readonly beforeStart: () => Promise<void>;
   /** Revokes tokens that nobody will hold. */
   readonly discard: (set: TokenSet) => Promise<void>;
 };
@@ -35,6 +37,7 @@ export async function prepareCodeFlow(flow: CodeFlow, loginHint: string | null):
   const madeAtMs = clock.boottimeMs();
   // A person may follow the link minutes later; a request_uri often lives for one (RFC 9126, section 2.2).
   const urlNow = async (): Promise<string> => {
+    await flow.beforeStart();
     if (made.expiresInS === null || clock.boottimeMs() - madeAtMs < (made.expiresInS - PUSH_MARGIN_S) * 1000) return made.url;
     const again = await make();
     if (again.kind !== 'url') throw failureOf(again, profile.issuer, 'the authorization request');

@@ -18,6 +18,13 @@ type Challenge = {
   readonly terminal: number; readonly expiresAt: EpochMs;
 };
 
+/** DG-08: what an agent, a container or another machine has for a terminal is its own, and no person's. Null: it may be asked there. */
+export function whyNotItself({ origin }: Caller): string | null {
+  if (origin.agent !== null) return `${origin.agent} has started`;
+  if (origin.container) return 'runs in a container';
+  return origin.forwarded ? 'is on another machine' : null;
+}
+
 export class Consent {
   readonly #clock: Clock;
   readonly #random: Random;
@@ -28,8 +35,12 @@ export class Consent {
     this.#random = deps.random;
   }
 
-  /** The error that carries a new challenge. */
+  /** The error that carries a new challenge, where this caller may be asked at all. */
   demand(key: string, caller: Caller, profile: Profile, scopes: readonly string[], machine: string): BrokerError {
+    const whyNot = whyNotItself(caller);
+    if (whyNot !== null) {
+      return new BrokerError('consent_required', `a person has to confirm the device flow, and not at the terminal of a program that ${whyNot}`, { hint: `Run at a terminal of your own: valetkey login ${profile.name}` });
+    }
     if (caller.terminal === null || !caller.terminal.foreground) {
       return new BrokerError('consent_required', 'a person has to confirm the device flow at the terminal of the asking process, and it has none in the foreground');
     }
@@ -51,7 +62,7 @@ export class Consent {
     const found = this.#challenges.find((c) => c.id === answer.challenge);
     if (found === undefined) return false;
     this.#challenges = this.#challenges.filter((c) => c !== found);
-    return found.expiresAt > this.#clock.now()
+    return whyNotItself(caller) === null && found.expiresAt > this.#clock.now()
       && found.code === answer.code.trim().toUpperCase()
       && found.key === key
       && found.pid === caller.pid && found.startTime === caller.startTime

@@ -20,7 +20,7 @@ export function viewLogin(login: Login, caller: Caller, machine: string): LoginV
     profile: facts.profile.name,
     state: state.kind,
     flow: facts.flow,
-    reason: facts.reason,
+    reason: login.reason,
     expires_at: Math.floor(facts.expiresAt / 1000),
     owned,
     issuer_host: new URL(facts.profile.issuer).host,
@@ -28,11 +28,16 @@ export function viewLogin(login: Login, caller: Caller, machine: string): LoginV
     machine,
     caller: facts.owner.label,
     ...(isSecretOf && login.startUrl !== null ? { start_url: login.startUrl, browser: facts.profile.browser === null ? null : [...facts.profile.browser] } : {}),
+    ...(isSecretOf && login.tunnel !== null && !login.isUnderWay ? { tunnel: tunnelView(login.tunnel) } : {}),
     ...(isSecretOf && login.device !== null ? { device: devicePrompt(login.device) } : {}),
     ...(state.kind === 'complete' ? { subject: subjectView(state.identity) } : {}),
     ...(state.kind === 'confirm_subject' ? { subject: subjectView(state.identity), previous_subject: subjectView(state.previous) } : {}),
     ...(state.kind === 'failed' ? { error: errorView(state.error) } : {}),
   };
+}
+
+function tunnelView({ port, until, otherwise }: NonNullable<Login['tunnel']>): NonNullable<LoginView['tunnel']> {
+  return { port, until: Math.floor(until / 1000), otherwise };
 }
 
 function devicePrompt(device: NonNullable<Login['device']>): NonNullable<LoginView['device']> {

@@ -12,6 +12,9 @@ export type DevicePrompt = {
   readonly verificationUriComplete: string | null;
 };
 
+/** `otherwise`: what is left when nobody comes until then. */
+export type Tunnel = { readonly port: number; readonly until: EpochMs; readonly otherwise: 'device' | 'refuse' };
+
 export type LoginState =
   | { readonly kind: 'pending' }
   /** Another subject than before signed in; nothing is stored until its starter agrees (LB-11). */
@@ -23,10 +26,15 @@ export type LoginFacts = {
   readonly id: LoginId;
   readonly profile: Profile;
   readonly flow: FlowKind;
-  /** The chooser's reason code. */
   readonly reason: string;
   readonly owner: Caller;
   readonly scopes: readonly Scope[];
+  /** Nobody named them: its token serves whoever names none. */
+  readonly byDefault: boolean;
+  /** What it is for; a sign-in has the empty one. */
+  readonly purpose: string;
+  /** Methods that policy wants of the person: of each list one (ID-04). */
+  readonly methods: readonly (readonly string[])[];
   readonly expiresAt: EpochMs;
   /** Privileged access, which is never stored (AU-08), and why, in the words of its starter; null: it is not. */
   readonly justInTime: { readonly reason: string; readonly byDefault: boolean } | null;
@@ -40,7 +48,11 @@ export class Login {
   settled: Promise<void> = Promise.resolve();
   /** Ends with the login: cancel, time-out, daemon stop, success. */
   readonly abort = new AbortController();
+  /** The chooser's reason code, which changes when a browser proved its path. */
+  reason: string;
   startUrl: string | null = null;
+  /** What the person has to do so that a browser comes through ssh. */
+  tunnel: Tunnel | null = null;
   /** A browser fetched the one-time link: somebody is signing in. */
   isUnderWay = false;
   device: DevicePrompt | null = null;
@@ -54,6 +66,7 @@ export class Login {
 
   constructor(facts: LoginFacts) {
     this.facts = facts;
+    this.reason = facts.reason;
   }
 
   get state(): LoginState {

@@ -1,5 +1,6 @@
 /**
- * The sign-ins in progress: at most one a profile on the whole machine; whoever else asks joins it.
+ * The sign-ins in progress: at most one a profile on the whole machine, and one for each demand of a step-up;
+ * whoever else asks for the same joins it.
  *
  * I8  Between looking for a pending login and claiming its place there is no await.
  * I9  A PKCE login outlives the process that started it, until somebody else asks if no browser followed
@@ -11,10 +12,13 @@ import type { EpochMs, LoginId, ProfileName } from '../../shared/names.ts';
 import type { LoginView } from '../../shared/schemas.ts';
 import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import { whyNotItself } from './consent.ts';
 import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
-import { LOGIN_LIFE_MS, startLogin } from './start-login.ts';
+import type { Choice, ChooserInput } from '../policy/chooser.ts';
+import { considerLogin, LOGIN_LIFE_MS, startLogin } from './start-login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
+import { purposeOf } from './step-up.ts';
 
 /** Ended logins are kept so long that a caller between two polls still learns the end. */
 const KEPT_MS = 300_000;
@@ -26,7 +30,8 @@ const BROWSER_START_MS = 20_000;
 
 export class Logins {
   readonly #deps: StartDeps;
-  readonly #starting = new Map<ProfileName, { readonly login: Promise<Login>; readonly abort: AbortController }>();
+  /** By profile and purpose. */
+  readonly #starting = new Map<string, { readonly profile: ProfileName; readonly login: Promise<Login>; readonly abort: AbortController }>();
   readonly #logins = new Map<LoginId, Login>();
 
   constructor(deps: StartDeps) {
@@ -37,21 +42,29 @@ export class Logins {
   async start(ask: LoginAsk, caller: Caller): Promise<LoginView> {
     if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const { name } = ask.profile;
-    const pending = this.#pending(name);
+    const purpose = purposeOf(ask);
+    const key = `${name} ${purpose}`;
+    const pending = this.#pending(name, purpose);
     if (pending !== null && !this.#isOrphan(pending)) return this.#join(pending, caller);
-    const starting = this.#starting.get(name);
+    const starting = this.#starting.get(key);
     if (starting !== undefined) return this.#joinStarting(starting.login, ask, caller);
     pending?.abort.abort(new BrokerError('login_cancelled', 'the process that started the sign-in is gone'));
     const abort = new AbortController();
-    const mine = startLogin({ ...this.#deps, onStarted: (login) => this.#register(login) }, ask, caller, abort.signal).finally(() => this.#starting.delete(name));
-    this.#starting.set(name, { login: mine, abort });
+    const mine = startLogin({ ...this.#deps, onStarted: (login) => this.#register(login) }, ask, caller, abort.signal).finally(() => this.#starting.delete(key));
+    this.#starting.set(key, { profile: name, login: mine, abort });
     const login = await mine;
     return viewLogin(login, caller, this.#deps.machine);
   }
 
+  /** What start() would choose; nothing is started, and no issuer is asked. */
+  async consider(ask: LoginAsk, caller: Caller): Promise<{ readonly input: ChooserInput; readonly choice: Choice; readonly rule: string | null }> {
+    const { decision, rule } = await considerLogin(this.#deps, ask, caller);
+    return { input: decision.input, choice: decision.choice, rule };
+  }
+
   /** The pending login of a profile, as this caller may see it. */
-  pendingFor(profile: ProfileName, caller: Caller): LoginView | null {
-    const login = this.#pending(profile);
+  pendingFor(profile: ProfileName, caller: Caller, purpose = ''): LoginView | null {
+    const login = this.#pending(profile, purpose);
     return login === null ? null : viewLogin(login, caller, this.#deps.machine);
   }
 
@@ -73,6 +86,8 @@ export class Logins {
   async confirm(id: string, caller: Caller, accept: boolean, signal: AbortSignal): Promise<LoginView> {
     const login = this.#find(id);
     if (!login.isOwnedBy(caller)) throw new BrokerError('consent_required', 'only the process that started the sign-in may confirm the change of account');
+    const whyNot = accept ? whyNotItself(caller) : null;
+    if (whyNot !== null) throw new BrokerError('consent_required', `a person has to confirm the change of account, and not a program that ${whyNot}`, { hint: `Run at a terminal of your own: valetkey login ${login.facts.profile.name}` });
     if (!login.answer(accept)) throw new BrokerError('bad_request', 'this sign-in asks for no confirmation');
     await this.#change(login, CONFIRMED_MS, signal);
     return viewLogin(login, caller, this.#deps.machine);
@@ -82,21 +97,28 @@ export class Logins {
     return [...this.#logins.values()].filter((login) => !login.isOver);
   }
 
+  /** Ends all before anything else happens. @returns how many there were */
+  abortAll(reason: BrokerError): number {
+    const pending = this.list();
+    for (const { abort } of [...this.#starting.values(), ...pending]) abort.abort(reason);
+    return this.#starting.size + pending.length;
+  }
+
   /** Ends all, also those that are only just starting; resolves when every port is closed. */
   async stop(reason: BrokerError): Promise<void> {
-    const names = new Set([...this.#starting.keys(), ...this.list().map((login) => login.facts.profile.name)]);
+    const names = new Set([...[...this.#starting.values()].map(({ profile }) => profile), ...this.list().map((login) => login.facts.profile.name)]);
     await Promise.all([...names].map((name) => this.stopOf(name, reason)));
   }
 
-  /** Ends the sign-in of one profile, if there is one. */
+  /** Ends the sign-ins of one profile, if there are any. */
   async stopOf(profile: ProfileName, reason: BrokerError): Promise<void> {
-    const starting = this.#starting.get(profile);
-    starting?.abort.abort(reason);
+    const starting = [...this.#starting.values()].filter((each) => each.profile === profile);
+    for (const { abort } of starting) abort.abort(reason);
     // Its failure is told to whoever asked for it.
-    await starting?.login.catch(() => null);
-    const login = this.#pending(profile);
-    login?.abort.abort(reason);
-    await login?.settled;
+    await Promise.all(starting.map(({ login }) => login.catch(() => null)));
+    const logins = this.list().filter(({ facts }) => facts.profile.name === profile);
+    for (const login of logins) login.abort.abort(reason);
+    await Promise.all(logins.map(({ settled }) => settled));
   }
 
   async #joinStarting(starting: Promise<Login>, ask: LoginAsk, caller: Caller): Promise<LoginView> {
@@ -122,8 +144,8 @@ export class Logins {
     return viewLogin(login, caller, this.#deps.machine);
   }
 
-  #pending(profile: ProfileName): Login | null {
-    return this.list().find((login) => login.facts.profile.name === profile) ?? null;
+  #pending(profile: ProfileName, purpose: string): Login | null {
+    return this.list().find(({ facts }) => facts.profile.name === profile && facts.purpose === purpose) ?? null;
   }
 
   /** Nobody has its link any more, and no browser followed it: it would only block the profile until its end. */

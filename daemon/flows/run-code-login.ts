@@ -6,15 +6,20 @@ import { BrokerError } from '../core/errors.ts';
 import type { LoopbackListener, LoopbackPage } from '../core/loopback-port.ts';
 import type { ClientAt, TokenSet } from '../core/ports.ts';
 import { acceptSignIn } from './accept.ts';
+import { acceptStepUp } from './accept-step-up.ts';
 import { finishCodeFlow, prepareCodeFlow } from './authorization-code.ts';
 import type { CodeFlow } from './authorization-code.ts';
+import { standForBrowser } from './await-proof.ts';
+import type { Decision } from './decision.ts';
 import type { Login } from './login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
 
-export async function runCodeLogin(deps: StartDeps, login: Login, client: ClientAt, listener: LoopbackListener, ask: LoginAsk): Promise<() => Promise<Identity | null>> {
+export async function runCodeLogin(deps: StartDeps, login: Login, client: ClientAt, listener: LoopbackListener, ask: LoginAsk, decision: Decision): Promise<() => Promise<Identity | null>> {
   const { profile, scopes } = login.facts;
-  const discard = (set: TokenSet): Promise<void> => deps.discard(profile, client.server, set);
-  const flow: CodeFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, listener, want: { scopes, resource: profile.resource }, stepUp: ask.stepUp, discard };
+  const discard = async (set: TokenSet): Promise<void> => {
+    if (!ask.isBeside) await deps.discard(profile, client.server, set); // accept-step-up.ts says why
+  };
+  const flow: CodeFlow = { issuer: deps.issuer, clock: deps.clock, profile, client, listener, want: { scopes, resource: profile.resource }, stepUp: ask.stepUp, beforeStart: () => standForBrowser(login, decision), discard };
   const request = await prepareCodeFlow(flow, ask.loginHint);
   login.startUrl = listener.startUrl;
   void listener.started.then(() => {
@@ -29,7 +34,7 @@ export async function runCodeLogin(deps: StartDeps, login: Login, client: Client
     try {
       const set = await finishCodeFlow(flow, request);
       void login.changed.then(() => showQuestion(login, listener));
-      const identity = await acceptSignIn({ clock: deps.clock, book: deps.book, justInTime: deps.justInTime, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
+      const identity = ask.isBeside ? await acceptStepUp(deps, login, set) : await acceptSignIn({ clock: deps.clock, book: deps.book, justInTime: deps.justInTime, isConfigured: () => deps.config().profiles.has(profile.name), discard }, login, client.server, set);
       listener.finish(pageOf(login, identity, null));
       return identity;
     } catch (cause) {

@@ -18,6 +18,7 @@ export type Standing = {
   readonly issuerAllowed: boolean;
   readonly deviceAllowed: boolean;
   readonly deviceOverride: boolean;
+  readonly sshForward: boolean;
   readonly risk: Tier;
   readonly limits: Limits;
   /** The rule that decided; null: there is no policy to decide by. */
@@ -26,7 +27,7 @@ export type Standing = {
 
 /** @param policy - null: it is closed, and nothing is allowed */
 export function standingOf(policy: Policy | null, config: Config, profile: Profile, subject: Subject, scopes: readonly string[]): Standing {
-  if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
+  if (policy === null) return { trusted: false, issuerAllowed: false, deviceAllowed: false, deviceOverride: false, sshForward: false, risk: profile.tier, limits: NO_LIMITS, rule: null };
   const decision = decide(policy, subject, signInRequest(profile, scopes));
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;
   return {
@@ -34,6 +35,7 @@ export function standingOf(policy: Policy | null, config: Config, profile: Profi
     issuerAllowed: decision.kind !== 'deny',
     deviceAllowed: isDeviceIssuer(policy, config, profile) && (limits.flows === null || limits.flows.includes('device_code')),
     deviceOverride: policy.documents.admin?.device.sameDevice === true && isDeviceIssuer(policy, config, profile),
+    sshForward: limits.flows === null || limits.flows.includes('authorization_code'),
     risk: decision.tier,
     limits,
     rule: ruleText(decision.by),
@@ -48,9 +50,10 @@ function isDeviceIssuer({ documents: { admin, user } }: Policy, config: Config, 
 }
 
 /** What the caller asked for and what policy demands, together. */
-export function stepUpWithin({ acrValues, maxAgeS }: StepUp, { acr, maxAgeS: limitS }: Limits): StepUp {
+export function stepUpWithin({ acrValues, maxAgeS, ...rest }: StepUp, { acr, maxAgeS: limitS }: Limits): StepUp {
   const both = acr === null ? acrValues : acrValues.length === 0 ? acr : acrValues.filter((each) => acr.includes(each));
   return {
+    ...rest,
     // Nothing in common: what policy demands; the token is then refused for want of what was asked for.
     acrValues: acr !== null && both.length === 0 ? acr : both,
     maxAgeS: limitS === null ? maxAgeS : maxAgeS === null ? limitS : Math.min(limitS, maxAgeS),

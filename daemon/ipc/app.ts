@@ -14,6 +14,7 @@ import type { Http, HttpDeps } from './http.ts';
 import { Conversation } from './line/conversation.ts';
 import type { ConversationDeps } from './line/conversation.ts';
 import { Connection, Connections, NEVER } from './connections.ts';
+import { Turn } from './turn.ts';
 
 export type AppDeps = AdmissionDeps & DispatchDeps & {
   /** Where it is left out: the real one, imported then. */
@@ -31,6 +32,7 @@ export class App {
   readonly #dispatch: Dispatch;
   readonly #connections: Connections;
   readonly #line: ConversationDeps;
+  readonly #turn: Turn;
   #http: Http | null = null;
   #loading: Promise<Http> | null = null;
 
@@ -39,6 +41,7 @@ export class App {
     this.#admission = new Admission(deps);
     this.#dispatch = new Dispatch(deps);
     this.#connections = new Connections(deps.clock);
+    this.#turn = new Turn(deps.callers);
     this.#line = { admission: this.#admission, dispatch: this.#dispatch, connections: this.#connections };
   }
 
@@ -51,11 +54,12 @@ export class App {
       connection.leave();
     });
     const end = (): void => {
+      connection.takeUnread();
       if (connection.speaker === null) socket.destroy();
       else connection.speaker.end();
     };
     const data = (chunk: Buffer): void => {
-      if (connection.speaker !== null) return connection.speaker.data(chunk);
+      if (connection.speaker !== null) return this.#connections.isOne ? connection.speaker.data(chunk) : this.#turn.add(connection, chunk);
       if (chunk[0] === BRACE) return new Conversation(this.#line, connection).start(chunk);
       socket.off('data', data);
       socket.off('end', end);

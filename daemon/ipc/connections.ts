@@ -29,6 +29,8 @@ export class Connection {
   /** The tick at which its time is over. */
   until: number;
   speaker: Speaker | null = null;
+  /** What came in this turn of the event loop. */
+  unread: Buffer | null = null;
   previous: Connection | null = null;
   next: Connection | null = null;
   #gone: Ending | null = null;
@@ -47,6 +49,12 @@ export class Connection {
       if (this.#hasLeft) this.#gone.end(LEFT);
     }
     return this.#gone;
+  }
+
+  takeUnread(): void {
+    const chunk = this.unread;
+    this.unread = null;
+    if (chunk !== null) this.speaker?.data(chunk);
   }
 
   leave(): void {
@@ -71,6 +79,11 @@ export class Connections {
   /** For Connection.until; `ms` from now, and no earlier. */
   in(ms: number): number {
     return this.#tick + Math.ceil(ms / TICK_MS) + 1;
+  }
+
+  /** There is no other. */
+  get isOne(): boolean {
+    return this.#first?.next === null;
   }
 
   add(connection: Connection): void {

@@ -2,41 +2,32 @@
  * From the domain to the wire. The only place that turns a Secret into bytes for a caller, and the only
  * secret that it knows of is an access token: nothing here takes a grant's refresh token.
  */
-import { inspect } from 'node:util';
-import type { EpochMs, Scope } from '../../shared/names.ts';
+import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { ProfileView } from '../../shared/profile-schemas.ts';
 import type { GrantView, LogoutReply, TokenReply } from '../../shared/schemas.ts';
+import type { WorkloadTokenReply } from '../../shared/workload-schemas.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { expiryAsOf } from '../core/grant.ts';
+import { Unprinted } from '../core/secret.ts';
 import type { Instant } from '../core/time.ts';
 import type { Revoked } from '../tokens/revocations.ts';
+import type { SessionEnds } from '../tokens/session.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
 const joined = (scopes: readonly Scope[]): string => scopes.join(' ');
 
 /** A reply that is text already, and a secret: it can be printed no more than the token in it. */
-export class Encoded {
+export class Encoded extends Unprinted {
   readonly #json: string;
 
   constructor(json: string) {
+    super();
     this.#json = json;
   }
 
   static textOf(encoded: Encoded): string {
     return encoded.#json;
-  }
-
-  toString(): string {
-    return '[secret]';
-  }
-
-  toJSON(): string {
-    return '[secret]';
-  }
-
-  [inspect.custom](): string {
-    return '[secret]';
   }
 }
 
@@ -67,6 +58,11 @@ export function encodeToken(profile: Profile, token: AccessToken, source: TokenR
   return (bySource[source] ??= new Encoded(JSON.stringify(tokenReply(profile, token, source, rule, expiresAt))));
 }
 
+/** With how the person signed in for it; rarely asked for, so never kept. */
+export function encodeProvenToken(profile: Profile, token: AccessToken, source: TokenReply['source'], rule: string, at: Instant): Encoded {
+  return new Encoded(JSON.stringify({ ...tokenReply(profile, token, source, rule, expiryAsOf(token, at)), acr: token.acr, auth_time: token.authTime }));
+}
+
 function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['source'], rule: string, expiresAt: EpochMs): TokenReply {
   return {
     profile: profile.name,
@@ -81,15 +77,24 @@ function tokenReply(profile: Profile, token: AccessToken, source: TokenReply['so
   };
 }
 
-export function encodeGrant(grant: Grant): GrantView {
+export function encodeWorkloadToken(profile: ProfileName, token: AccessToken, source: WorkloadTokenReply['source'], rule: string, at: Instant): Encoded {
+  const reply: WorkloadTokenReply = {
+    profile, access_token: token.value.reveal(), token_type: token.tokenType, expires_at: seconds(expiryAsOf(token, at)),
+    scope: joined(token.scopes), resource: token.resource, source, granted_beyond: [...token.beyond], rule,
+  };
+  return new Encoded(JSON.stringify(reply));
+}
+
+export function encodeGrant(grant: Grant, ends: SessionEnds): GrantView {
   const { identity, state } = grant;
   const active = state.kind === 'active' ? state : null;
+  const isOver = active !== null && ends.isOver;
   return {
     profile: grant.profile,
     issuer: grant.issuer,
     client_id: grant.clientId,
-    state: active === null ? 'login_required' : 'active',
-    reason: state.kind === 'parked' ? state.reason : null,
+    state: active === null || isOver ? 'login_required' : 'active',
+    reason: state.kind === 'parked' ? state.reason : isOver ? 'session_limit' : null,
     subject: identity === null ? null : { sub: identity.sub, name: identity.name, email: identity.email },
     claims: identity === null ? {} : { auth_time: identity.authTime, acr: identity.acr, amr: identity.amr, tenant: identity.tenant },
     flow: grant.flow,
@@ -101,6 +106,8 @@ export function encodeGrant(grant: Grant): GrantView {
     refreshed_at: secondsOrNull(grant.refreshedAt),
     refresh_token_expires_at: secondsOrNull(grant.refreshTokenExpiresAt),
     authorization_expires_at: secondsOrNull(grant.authorizationExpiresAt),
+    session_ends_at: active === null ? null : secondsOrNull(ends.session),
+    idle_ends_at: active === null ? null : secondsOrNull(ends.idle),
     tokens: (active?.tokens ?? []).map((t) => ({ scope: joined(t.scopes), resource: t.resource, expires_at: seconds(t.expiresAt) })),
   };
 }

@@ -17,6 +17,8 @@ type UrlOutcome = { readonly kind: 'url'; readonly url: string; readonly expires
 
 /** What a preset may not set: the request's own, and what would change where or how the answer comes. */
 const RESERVED = ['request', 'request_uri', 'response_mode', 'response_type', 'client_id', 'redirect_uri', 'state', 'nonce', 'code_challenge', 'code_challenge_method', 'claims'];
+/** With these a preset gets a refresh token, which a step-up does not ask for. */
+const FOR_OFFLINE = ['prompt', 'access_type'];
 
 export async function makeAuthorizationUrl(
   deps: WireDeps & { readonly log: Log },
@@ -52,11 +54,14 @@ async function authorizationParams(
   client: ClientAt, profile: Profile, request: AuthorizationRequest, want: Want, stepUp: StepUp, loginHint: string | null,
 ): Promise<Record<string, string>> {
   const isOpenId = want.scopes.some((scope) => scope === 'openid');
+  const reserved = stepUp.isBeside ? [...RESERVED, ...FOR_OFFLINE] : RESERVED;
   const wantsStepUp = stepUp.acrValues.length > 0 || stepUp.maxAgeS !== null;
   if (wantsStepUp && !isOpenId) throw new AnswerRefused('stepup_unmet', 'without the scope openid nothing would tell how the person signed in');
   return {
-    ...Object.fromEntries(Object.entries(profile.traits.authorizationParams).filter(([name]) => !RESERVED.includes(name))),
-    ...signInScopes(profile, client.server, want),
+    ...Object.fromEntries(Object.entries(profile.traits.authorizationParams).filter(([name]) => !reserved.includes(name))),
+    // OIDC Core, section 3.1.2.1.
+    ...(stepUp.isAgain ? { prompt: 'login' } : {}),
+    ...signInScopes(profile, client.server, want, !stepUp.isBeside),
     ...resourceParams(profile, want),
     ...(stepUp.acrValues.length === 0 ? {} : { acr_values: stepUp.acrValues.join(' ') }),
     ...(stepUp.maxAgeS === null ? {} : { max_age: String(stepUp.maxAgeS) }),

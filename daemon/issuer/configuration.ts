@@ -18,7 +18,7 @@ export function configure(client: ClientAt, fetch: CustomFetch): Configuration {
   return configuration;
 }
 
-function metadataOf(server: AuthorizationServer): ServerMetadata {
+export function metadataOf(server: AuthorizationServer): ServerMetadata {
   return {
     issuer: server.issuer,
     authorization_endpoint: server.authorizationEndpoint,

@@ -4,6 +4,7 @@
  */
 import { ResponseBodyError, calculatePKCECodeChallenge, genericGrantRequest, initiateDeviceAuthorization } from 'openid-client';
 import type { Profile } from '../core/domain.ts';
+import { NO_STEP_UP } from '../core/issuer-port.ts';
 import type { ClientAt, DeviceGrant, DeviceOutcome, PollOutcome, Want } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { cleanText } from '../core/text.ts';
@@ -51,7 +52,7 @@ export async function pollDevice(
   try {
     const parameters = { device_code: device.deviceCode.reveal(), code_verifier: device.verifier.reveal(), ...resourceParams(profile, want) };
     await genericGrantRequest(configure(client, exchange.fetch), DEVICE_GRANT, parameters);
-    const terms = { client, profile, want, nonce: null, stepUp: { acrValues: [], maxAgeS: null } };
+    const terms = { client, profile, want, nonce: null, stepUp: NO_STEP_UP };
     return { kind: 'tokens', tokens: await acceptSignIn(deps.idTokens, exchange.answer(), terms) };
   } catch (cause) {
     // The signal's reason belongs to whoever gave it; what it did here is that no answer came.

@@ -3,8 +3,8 @@
  * to the letter, it lists S256, and every endpoint may be used. What comes out is pinned for the sign-in.
  */
 import { None, customFetch, allowInsecureRequests, discovery } from 'openid-client';
-import type { AuthorizationServer, Profile } from '../core/domain.ts';
-import type { Rejected, ServerOutcome } from '../core/ports.ts';
+import type { AuthorizationServer } from '../core/domain.ts';
+import type { Discoverable, Rejected, ServerOutcome } from '../core/ports.ts';
 import { cleanText } from '../core/text.ts';
 import { refusedUrl } from './address.ts';
 import { openExchange } from './exchange.ts';
@@ -14,7 +14,7 @@ import { outcomeOf, rejected } from './outcome.ts';
 type Metadata = Readonly<Record<string, unknown>>;
 
 /** @param signal - of what goes on in the background; null: somebody waits for it */
-export async function discoverServer(deps: WireDeps, profile: Profile, signal: AbortSignal | null): Promise<ServerOutcome> {
+export async function discoverServer(deps: WireDeps, profile: Discoverable, signal: AbortSignal | null): Promise<ServerOutcome> {
   const why = refusedUrl(profile.issuer, profile.allowLoopbackHttp) ?? (profile.issuer.includes('?') ? 'has a query' : null);
   if (why !== null) return rejected('as_metadata_invalid', `the issuer ${cleanText(profile.issuer)} ${why}`);
   if (profile.traits.metadata === 'none') return writtenServer(profile);
@@ -43,7 +43,7 @@ export function wellKnownUrls(issuer: string, first: 'oidc' | 'oauth'): readonly
   return first === 'oidc' ? [...openId, oauth] : [oauth, ...openId.toReversed()];
 }
 
-async function fetchMetadata(deps: WireDeps, profile: Profile, url: string, signal: AbortSignal | null): Promise<ServerOutcome | { readonly kind: 'metadata'; readonly metadata: Metadata }> {
+async function fetchMetadata(deps: WireDeps, profile: Discoverable, url: string, signal: AbortSignal | null): Promise<ServerOutcome | { readonly kind: 'metadata'; readonly metadata: Metadata }> {
   const exchange = openExchange(deps, { server: profile, connection: profile, clientSecret: null }, signal);
   try {
     const configuration = await discovery(new URL(url), profile.clientId, undefined, None(), {
@@ -56,11 +56,12 @@ async function fetchMetadata(deps: WireDeps, profile: Profile, url: string, sign
   }
 }
 
-function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Profile): ServerOutcome {
+function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Discoverable): ServerOutcome {
   if (metadata['issuer'] !== profile.issuer) {
     return rejected('as_metadata_invalid', `the metadata names the issuer ${cleanText(String(metadata['issuer']))}, the profile ${profile.issuer}`);
   }
-  for (const name of ['authorization_endpoint', 'token_endpoint']) {
+  // Where nobody signs in, none is needed: RFC 8414, section 2 lets it out for servers without such a grant.
+  for (const name of profile.traits.pkce === 'unused' ? ['token_endpoint'] : ['authorization_endpoint', 'token_endpoint']) {
     if (metadata[name] === undefined) return rejected('as_metadata_invalid', `the metadata of ${profile.issuer} has no ${name}`);
   }
   const bad = refusedEndpoint(metadata, profile);
@@ -73,6 +74,7 @@ function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Profil
     return rejected('as_metadata_invalid', `the metadata of ${profile.issuer} requires pushed requests and has no endpoint for them`);
   }
   const jwksUri = text('jwks_uri');
+  const endSession = text('end_session_endpoint');
   const idTokenSigningAlgs = listOf(metadata, 'id_token_signing_alg_values_supported');
   return {
     kind: 'server',
@@ -82,6 +84,7 @@ function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Profil
       tokenEndpoint: text('token_endpoint') ?? '',
       revocationEndpoint: text('revocation_endpoint'),
       deviceAuthorizationEndpoint: text('device_authorization_endpoint'),
+      endSessionEndpoint: endSession === null || refusedUrl(endSession, profile.allowLoopbackHttp) !== null ? null : endSession,
       pushedAuthorizationRequestEndpoint,
       requirePushedAuthorizationRequests,
       jwksUri,
@@ -98,7 +101,7 @@ const ENDPOINTS = [
 ];
 
 /** javascript:, file:, http:, user@host and the like (RFC 8414, section 2 demands https). */
-function refusedEndpoint(metadata: Metadata, profile: Profile): Rejected | null {
+function refusedEndpoint(metadata: Metadata, profile: Discoverable): Rejected | null {
   for (const name of ENDPOINTS) {
     const value = metadata[name];
     if (value === undefined) continue;
@@ -109,7 +112,7 @@ function refusedEndpoint(metadata: Metadata, profile: Profile): Rejected | null 
 }
 
 /** For issuers that publish nothing: a person wrote the endpoints out. */
-function writtenServer(profile: Profile): ServerOutcome {
+function writtenServer(profile: Discoverable): ServerOutcome {
   const { endpoints } = profile;
   if (endpoints === null) return rejected('as_metadata_invalid', `${profile.issuer} publishes no metadata, and the profile writes out no endpoints`);
   const bad = refusedEndpoint({
@@ -125,6 +128,7 @@ function writtenServer(profile: Profile): ServerOutcome {
     tokenEndpoint: endpoints.token,
     revocationEndpoint: endpoints.revocation,
     deviceAuthorizationEndpoint: endpoints.deviceAuthorization,
+    endSessionEndpoint: null,
     pushedAuthorizationRequestEndpoint: null,
     requirePushedAuthorizationRequests: false,
     jwksUri: null,
@@ -137,7 +141,7 @@ function writtenServer(profile: Profile): ServerOutcome {
 }
 
 /** AZ-02: without PKCE a code that is intercepted is a code that is used. */
-function withoutS256(profile: Profile): Rejected {
+function withoutS256(profile: Discoverable): Rejected {
   return rejected('as_no_s256', `${profile.issuer} does not list S256 in code_challenge_methods_supported`);
 }
 

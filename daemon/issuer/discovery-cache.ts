@@ -3,8 +3,8 @@
  * a day it is served and fetched anew behind it, one fetch at a time. Only servers are kept: what failed is asked
  * again. The answer depends on more than the issuer, and the key holds all of it.
  */
-import type { AuthorizationServer, Profile } from '../core/domain.ts';
-import type { Clock, Log, ServerOutcome } from '../core/ports.ts';
+import type { AuthorizationServer } from '../core/domain.ts';
+import type { Clock, Discoverable, Log, ServerOutcome } from '../core/ports.ts';
 
 const SERVED_MS = 600_000;
 const KEPT_MS = 86_400_000;
@@ -12,7 +12,7 @@ const MAX_ISSUERS = 64;
 
 type Found = { readonly server: AuthorizationServer; readonly atMs: number };
 /** @param signal - null: somebody waits for the answer */
-type Fetch = (profile: Profile, signal: AbortSignal | null) => Promise<ServerOutcome>;
+type Fetch = (profile: Discoverable, signal: AbortSignal | null) => Promise<ServerOutcome>;
 
 export class DiscoveryCache {
   readonly #deps: { readonly clock: Clock; readonly log: Log; readonly fetch: Fetch };
@@ -24,7 +24,7 @@ export class DiscoveryCache {
     this.#deps = deps;
   }
 
-  async discover(profile: Profile, isFresh: boolean): Promise<ServerOutcome> {
+  async discover(profile: Discoverable, isFresh: boolean): Promise<ServerOutcome> {
     const key = keyOf(profile);
     if (isFresh) return this.#fetch(key, profile, null);
     const found = this.#found.get(key);
@@ -40,7 +40,7 @@ export class DiscoveryCache {
   }
 
   /** Behind somebody's back: whatever comes of it, the old answer stays until it is a day old. */
-  async #renew(key: string, profile: Profile): Promise<void> {
+  async #renew(key: string, profile: Discoverable): Promise<void> {
     const { log } = this.#deps;
     try {
       const outcome = await this.#fetchOnce(key, profile, this.#closing.signal);
@@ -51,7 +51,7 @@ export class DiscoveryCache {
     }
   }
 
-  async #fetchOnce(key: string, profile: Profile, signal: AbortSignal | null): Promise<ServerOutcome> {
+  async #fetchOnce(key: string, profile: Discoverable, signal: AbortSignal | null): Promise<ServerOutcome> {
     const fetching = this.#fetch(key, profile, signal);
     this.#underWay.set(key, fetching);
     try {
@@ -61,7 +61,7 @@ export class DiscoveryCache {
     }
   }
 
-  async #fetch(key: string, profile: Profile, signal: AbortSignal | null): Promise<ServerOutcome> {
+  async #fetch(key: string, profile: Discoverable, signal: AbortSignal | null): Promise<ServerOutcome> {
     const atMs = this.#deps.clock.boottimeMs();
     const outcome = await this.#deps.fetch(profile, signal);
     const known = this.#found.get(key);
@@ -76,6 +76,6 @@ export class DiscoveryCache {
 }
 
 /** Everything that discover.ts reads of a profile, but for the client id, which only fills an object of openid-client's. */
-function keyOf({ issuer, caPem, proxy, allowLoopbackHttp, endpoints, traits }: Profile): string {
+function keyOf({ issuer, caPem, proxy, allowLoopbackHttp, endpoints, traits }: Discoverable): string {
   return JSON.stringify([issuer, caPem, proxy, allowLoopbackHttp, endpoints, traits.metadata, traits.pkce]);
 }

@@ -30,7 +30,7 @@ export type WireDeps = { readonly http: Http; readonly clock: Clock; readonly sk
 type Party = Pick<ClientAt, 'connection' | 'clientSecret'> & { readonly server: Pick<AuthorizationServer, 'issuer'> };
 
 /** Parameters that no error text may repeat. */
-const SECRETS = ['code', 'code_verifier', 'refresh_token', 'device_code', 'token', 'client_secret', 'state', 'nonce'];
+const SECRETS = ['code', 'code_verifier', 'refresh_token', 'device_code', 'token', 'client_secret', 'client_assertion', 'state', 'nonce'];
 /** Shorter ones would tear holes into plain words. */
 const SHORTEST_SECRET = 8;
 const RETRY_AFTER_MAX_MS = 86_400_000;

@@ -5,6 +5,7 @@
 import { later } from '../core/later.ts';
 import type { AuthorizationRequest, Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
+import type { WorkloadIssuer } from '../core/workload.ts';
 import { Skews } from './skew.ts';
 import type { TimeLimits, WiredIssuer } from './wired-issuer.ts';
 
@@ -17,7 +18,7 @@ const NOT_SENT: Transient = { kind: 'transient', answerLost: false, retryAfterMs
 
 type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
-export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & { close(): Promise<void> } {
+export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & WorkloadIssuer & { close(): Promise<void> } {
   const skews = new Skews(clock);
   const fresh = (): Secret => new Secret(random.token(RANDOM_BYTES));
   /** Requests whose code was offered (AZ-13). */
@@ -25,7 +26,7 @@ export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLim
   let wired: WiredIssuer | null = null;
   const load = later(async () => {
     const { wireIssuer } = await import('./wired-issuer.ts');
-    return (wired = wireIssuer({ clock, log, skews }, limits));
+    return (wired = wireIssuer({ clock, random, log, skews }, limits));
   });
 
   async function call<Outcome>(ask: (issuer: WiredIssuer) => Promise<Outcome>): Promise<Outcome | Transient> {
@@ -53,6 +54,9 @@ export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLim
     refresh: (...args) => call((issuer) => issuer.refresh(...args)),
     revoke: (...args) => call((issuer) => issuer.revoke(...args)),
     probe: (...args) => call((issuer) => issuer.probe(...args)),
+    makeClientKey: async (alg) => (await load()).makeClientKey(alg),
+    clientCredentials: (...args) => call((issuer) => issuer.clientCredentials(...args)),
+    revokeWorkloadToken: (...args) => call((issuer) => issuer.revokeWorkloadToken(...args)),
     skews: () => skews.list(),
     async close() {
       await wired?.close();

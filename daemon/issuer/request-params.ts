@@ -7,20 +7,23 @@ import type { Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Profile } from '../core/domain.ts';
 import type { Want } from '../core/ports.ts';
 
+/** What of a profile, or a workload, decides how it asks. */
+export type Asking = Pick<Profile, 'scopes' | 'resource' | 'traits'>;
+
 /** Never of a resource, whatever the style. */
 const OPENID_SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'];
 
 /** `resource` or `audience`: on every request that leads to a token. */
-export function resourceParams({ traits }: Profile, { resource }: Want): Readonly<Record<string, string>> {
+export function resourceParams({ traits }: Asking, { resource }: Want): Readonly<Record<string, string>> {
   if (resource === null) return {};
   if (traits.resourceStyle === 'resource') return { resource };
   return traits.resourceStyle === 'audience' ? { audience: resource } : {};
 }
 
 /** Scopes of a sign-in, with the one that brings a refresh token where the server knows it. */
-export function signInScopes(profile: Profile, server: AuthorizationServer, want: Want): Readonly<Record<string, string>> {
+export function signInScopes(profile: Profile, server: AuthorizationServer, want: Want, wantsOffline = true): Readonly<Record<string, string>> {
   const { offlineScope } = profile.traits;
-  const isOffered = offlineScope !== null && (server.scopesSupported?.includes(offlineScope) ?? true);
+  const isOffered = wantsOffline && offlineScope !== null && (server.scopesSupported?.includes(offlineScope) ?? true);
   const scopes = namedForResource(profile, want);
   return scopeParam(isOffered ? [...scopes, offlineScope] : scopes);
 }
@@ -31,8 +34,13 @@ export function refreshScopes(profile: Profile, want: Want): Readonly<Record<str
   return isAsBefore ? {} : scopeParam(namedForResource(profile, want));
 }
 
+/** Scopes of a client that asks in its own name: there is no sign-in whose scopes it could mean by naming none. */
+export function clientScopes(profile: Asking, want: Want): Readonly<Record<string, string>> {
+  return scopeParam(namedForResource(profile, want));
+}
+
 /** What the server granted, in the names that were asked for. Null: it did not say. */
-export function grantedScopes(profile: Profile, want: Want, said: string | null): readonly Scope[] | null {
+export function grantedScopes(profile: Asking, want: Want, said: string | null): readonly Scope[] | null {
   if (said === null) return null;
   // GitHub separates by commas. A comma may be part of a scope (RFC 6749, section 3.3), but of none that was asked for.
   const hasCommas = [...want.scopes, ...profile.scopes].some((scope) => scope.includes(','));
@@ -41,7 +49,7 @@ export function grantedScopes(profile: Profile, want: Want, said: string | null)
   return parseScopes(words.split(' ').map((word) => (prefix !== null && word.startsWith(prefix) ? word.slice(prefix.length) : word)).join(' '));
 }
 
-function namedForResource(profile: Profile, want: Want): readonly string[] {
+function namedForResource(profile: Asking, want: Want): readonly string[] {
   const prefix = prefixOf(profile, want);
   if (prefix === null) return want.scopes;
   const named = want.scopes.map((scope) => (isOfResource(scope) ? `${prefix}${scope}` : scope));
@@ -49,7 +57,7 @@ function namedForResource(profile: Profile, want: Want): readonly string[] {
   return want.scopes.some((scope) => isOfResource(scope) || scope.startsWith(prefix)) ? named : [...named, `${prefix}.default`];
 }
 
-function prefixOf({ traits }: Profile, { resource }: Want): string | null {
+function prefixOf({ traits }: Asking, { resource }: Want): string | null {
   return traits.resourceStyle === 'scope_prefix' && resource !== null ? `${resource}/` : null;
 }
 

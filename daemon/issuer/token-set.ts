@@ -2,12 +2,12 @@
  * What a token response brought, read from its members one by one: an answer that may not be used as it is
  * still holds a refresh token that has to be kept, or tokens that have to be revoked. Nothing here throws.
  */
-import type { Profile } from '../core/domain.ts';
 import type { TokenSet, Want } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { Members } from './answer.ts';
 import type { Answer } from './exchange.ts';
 import { grantedScopes } from './request-params.ts';
+import type { Asking } from './request-params.ts';
 
 /** RFC 6749, appendix A.12, without the space, of a length that servers take in a header: what could break out of one is no token. */
 const TOKEN = /^[\x21-\x7e]{1,65536}$/;
@@ -23,7 +23,7 @@ const LONGEST_LIFE_S = 3_155_760_000;
  * The tokens of a successful answer by their shape (TK-09), `withheld` where the access token's will not do;
  * whether scopes and life will do is judged by whoever asked. Null: no token came.
  */
-export function receivedTokens(answer: Answer | null, profile: Profile, want: Want): TokenSet | null {
+export function receivedTokens(answer: Answer | null, profile: Asking, want: Want): TokenSet | null {
   if (answer === null || answer.members === null || answer.status < 200 || answer.status >= 300) return null;
   const { members } = answer;
   const accessToken = textOf(members, 'access_token');

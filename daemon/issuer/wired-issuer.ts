@@ -3,9 +3,12 @@
  * returned; a throw from here is a mistake of the daemon or of its configuration.
  */
 import type { Profile } from '../core/domain.ts';
-import type { ClientAt, Clock, DeviceOutcome, Issuer, Log, ServerOutcome, Want } from '../core/ports.ts';
+import type { ClientAt, Clock, DeviceOutcome, Discoverable, Issuer, Log, Random, ServerOutcome, Want } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
+import type { WorkloadIssuer } from '../core/workload.ts';
 import { makeAuthorizationUrl } from './authorize.ts';
+import { makeClientKey } from './client-assertion.ts';
+import { clientCredentials, revokeWorkloadToken } from './client-credentials.ts';
 import { pollDevice, startDevice } from './device.ts';
 import { discoverServer } from './discover.ts';
 import { DiscoveryCache } from './discovery-cache.ts';
@@ -25,16 +28,16 @@ export type TimeLimits = {
   readonly patienceMs: number;
 };
 
-export type WiredIssuer = Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & {
-  discover(profile: Profile, isFresh: boolean): Promise<ServerOutcome>;
+export type WiredIssuer = Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & WorkloadIssuer & {
+  discover(profile: Discoverable, isFresh: boolean): Promise<ServerOutcome>;
   startDevice(client: ClientAt, profile: Profile, want: Want, verifier: Secret): Promise<DeviceOutcome>;
   close(): Promise<void>;
 };
 
-export function wireIssuer({ clock, log, skews }: { readonly clock: Clock; readonly log: Log; readonly skews: Skews }, { timeoutMs, patienceMs }: TimeLimits): WiredIssuer {
+export function wireIssuer({ clock, random, log, skews }: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly skews: Skews }, { timeoutMs, patienceMs }: TimeLimits): WiredIssuer {
   const http = createHttp({ log, timeoutMs });
   const idTokens = new IdTokens({ keys: new SigningKeys(http, clock), skews, log });
-  const deps = { http, clock, log, skews, idTokens };
+  const deps = { http, clock, random, log, skews, idTokens };
   const discovered = new DiscoveryCache({ clock, log, fetch: (profile, signal) => discoverServer(deps, profile, signal) });
 
   return {
@@ -46,6 +49,9 @@ export function wireIssuer({ clock, log, skews }: { readonly clock: Clock; reado
     refresh: (client, profile, refreshToken, want, previous, onConnected) => refreshTokens({ ...deps, patienceMs, onConnected }, client, profile, refreshToken, want, previous),
     revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
     probe: (server, connection) => probeServer(deps, server, connection),
+    makeClientKey,
+    clientCredentials: (client, workload, want) => clientCredentials(deps, client, workload, want),
+    revokeWorkloadToken: (client, token) => revokeWorkloadToken(deps, client, token),
     async close() {
       discovered.close();
       await http.close();

@@ -1,6 +1,6 @@
 /**
- * The shape of an authorization response (RFC 6749, section 4.1.2): a state, and either a code or an error.
- * What does not fit is nobody's answer and changes nothing. Pure.
+ * The shape of an authorization response (RFC 6749, section 4.1.2): a state, and either a code or an error; and that
+ * of the return from a logout (RP-Initiated Logout 1.0, section 3): a state alone. What does not fit is nobody's answer and changes nothing. Pure.
  */
 export type AuthorizationResponse = {
   readonly state: string;
@@ -20,4 +20,13 @@ export function readAuthorizationResponse(query: string): AuthorizationResponse 
   if ((code === null) === (error === null)) return null;
   if (code === '' || error === '') return null;
   return { state, iss: parameters.get('iss'), parameters };
+}
+
+/** Null: not the return from a logout. */
+export function readLogoutReturn(query: string): AuthorizationResponse | null {
+  const parameters = new URLSearchParams(query);
+  const state = parameters.get('state');
+  // A code or an error belongs to a sign-in, and two states to nobody.
+  if (state === null || state === '' || parameters.getAll('state').length > 1 || parameters.has('code') || parameters.has('error')) return null;
+  return { state, iss: null, parameters };
 }

@@ -13,7 +13,7 @@ import type { LoopbackCallback, LoopbackListener, LoopbackPage } from '../core/l
 import type { Log, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { sendPage, sendRedirect, sendRefusal } from './answer.ts';
-import { readAuthorizationResponse } from './authorization-response.ts';
+import { readAuthorizationResponse, readLogoutReturn } from './authorization-response.ts';
 import type { Bound } from './bind.ts';
 import { readCookie } from './cookie.ts';
 import { deferred } from './deferred.ts';
@@ -34,7 +34,7 @@ export type LoopbackDeps = {
   /** Somebody held a secret of this login and was refused all the same: for the audit. */
   readonly onRefused: (event: { readonly reason: string; readonly uid: number | null }) => void;
 };
-type Armed = { readonly authorizationUrl: () => Promise<string>; readonly state: Secret; readonly iss: ExpectedIssuer };
+type Armed = { readonly authorizationUrl: () => Promise<string>; readonly state: Secret; readonly iss: ExpectedIssuer | null };
 
 /** A pushed authorization request takes a round trip or two before the browser can be sent on. */
 const ARM_WAIT_MS = 5_000;
@@ -98,7 +98,7 @@ export class LoginListener implements LoopbackListener {
     this.callback.catch(() => undefined);
   }
 
-  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: ExpectedIssuer): void {
+  arm(authorizationUrl: () => Promise<string>, state: Secret, iss: ExpectedIssuer | null): void {
     if (this.#expected !== null) throw new Error('a login listener is armed once');
     this.#expected = { authorizationUrl, state, iss };
     this.#armed.resolve(this.#expected);
@@ -169,9 +169,9 @@ export class LoginListener implements LoopbackListener {
   }
 
   async #takeCallback(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
-    const answer = readAuthorizationResponse(query);
-    if (answer === null) return this.#refuse(response, 'bad_response');
     const expected = this.#expected;
+    const answer = expected?.iss === null ? readLogoutReturn(query) : readAuthorizationResponse(query);
+    if (answer === null) return this.#refuse(response, 'bad_response');
     if (expected === null || !expected.state.equals(answer.state)) return this.#refuse(response, 'unknown_state');
     const refused = (await this.#refuseOwner(request)) ?? this.#refuseBrowser(request);
     if (refused !== null) return this.#refuse(response, refused);
@@ -179,7 +179,7 @@ export class LoginListener implements LoopbackListener {
 
     this.#isTaken = true;
     sendRedirect(response, 303, this.#doneUrl);
-    if (issHolds(answer.iss, expected.iss)) {
+    if (expected.iss === null || issHolds(answer.iss, expected.iss)) {
       this.#callback.resolve({ parameters: answer.parameters });
     } else {
       // RFC 9207, section 2.4: the response is rejected, whatever it holds, and with it this login: its state

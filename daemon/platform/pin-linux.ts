@@ -2,6 +2,7 @@
  * SO_PEERPIDFD (Linux 6.5): a descriptor of the very process that called connect(). While it lives, its number
  * can be nobody else's. Made for one look at a process that is not known yet, and closed after it.
  */
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { BrokerError } from '../core/errors.ts';
 import type { Pin } from '../core/ports.ts';
@@ -15,6 +16,7 @@ const SOL_SOCKET = 1;
 const SO_PEERPIDFD = 77;
 /** struct pollfd { int fd; short events; short revents; } */
 const POLLIN = 1;
+const INTERRUPTED = constants.errno.EINTR;
 
 const GONE: Pin = { isAlive: () => false, close: () => undefined };
 /** The kernel does not know the option: so it is of all connections. */
@@ -53,10 +55,15 @@ function pinOn(pidfd: number, native: Native): Pin {
   let open = true;
   return {
     isAlive() {
-      pollfd[0] = pidfd;
-      pollfd[1] = POLLIN; // both shorts: what is asked for, and no answer yet
-      // Readable once the process has ended (pidfd_open(2)).
-      return open && native.call(POLL, POLL_BYTES, 1, 0) === 0;
+      if (!open) return false;
+      for (;;) {
+        pollfd[0] = pidfd;
+        pollfd[1] = POLLIN; // both shorts: what is asked for, and no answer yet
+        // Readable once the process has ended (pidfd_open(2)).
+        const result = native.call(POLL, POLL_BYTES, 1, 0);
+        // A signal that comes at this moment says nothing of the process, though nothing was waited for (poll(2)).
+        if (result !== -INTERRUPTED) return result === 0;
+      }
     },
     close() {
       if (!open) return;

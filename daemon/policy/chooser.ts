@@ -4,11 +4,16 @@
  * its reason and the probes that failed, so that the decision record replays to the same outcome.
  *
  * Safety rank: PKCE on loopback > PKCE through ssh -L > device. A preference can only keep or raise it.
+ * Where nobody can tell whether a browser reaches the listener, the choice waits for the proof: a browser that
+ * fetches /start. Until then the issuer is not named to any browser, and without it the next rule decides.
  */
 import type { FlowPreference, SessionFacts } from '../core/domain.ts';
 import type { Tier } from '../core/policy-rules.ts';
 
 export type Risk = Tier;
+
+/** `fault`: why its metadata is no ground for a sign-in; null: it is. */
+export type ServerFacts = { readonly fault: string | null; readonly hasDeviceEndpoint: boolean };
 
 /** Everything that the rules look at. `null`: not known yet, and no rule may read it as a yes. */
 export type ChooserInput = {
@@ -27,14 +32,16 @@ export type ChooserInput = {
     readonly sshForward: boolean;
   };
   /** Null before metadata was fetched. */
-  readonly server: { readonly s256: boolean; readonly hasDeviceEndpoint: boolean } | null;
+  readonly server: ServerFacts | null;
   readonly caller: { readonly sameUser: boolean; readonly foreignRoot: boolean };
   readonly probes: {
-    /** A loopback port was bound; null: not tried. */
-    readonly bind: boolean | null;
-    /** A browser fetched /start; null: not tried. */
+    /** A loopback port was bound; `ports_taken`: all that the profile names are; null: not tried. */
+    readonly bind: boolean | 'ports_taken' | null;
+    /** A browser fetched /start; null: nobody has waited for it yet. */
     readonly startHit: boolean | null;
+    /** Another machine's broker answers on a socket that ssh forwarded to this one. */
     readonly forwardedBroker: boolean;
+    /** The host's broker answers on a socket that is mounted into this container. */
     readonly hostBroker: boolean;
   };
 };
@@ -47,6 +54,8 @@ export type Choice = {
   readonly reason: string;
   /** Names of the probes that showed that no local browser or redirect can work; never empty for `device`. */
   readonly failedProbes: readonly string[];
+  /** Seconds in which a browser has to fetch /start before the choice stands; null: it stands. */
+  readonly proofS: number | null;
 };
 
 type Rule = {
@@ -54,20 +63,36 @@ type Rule = {
   readonly when: (input: ChooserInput) => boolean;
   readonly outcome: ChooserOutcome;
   readonly reason: string | ((input: ChooserInput) => string);
+  /** It holds once a browser fetched /start, for which so many seconds are given. */
+  readonly proofS: number | null;
 };
 
-const mayBind = (i: ChooserInput): boolean => i.probes.bind !== false;
+/** A browser that is opened there is opened at once. */
+const BROWSER_PROOF_S = 20;
+/** A person types a command into another terminal. */
+const TUNNEL_PROOF_S = 120;
+
+const mayBind = (i: ChooserInput): boolean => i.probes.bind === true || i.probes.bind === null;
 const plainDesktop = (i: ChooserInput): boolean =>
   i.facts.gui === 'active' && !i.facts.remote && !i.facts.container && i.facts.wsl === null && !i.facts.vdi;
 const hasBrowser = (i: ChooserInput): boolean => i.facts.browser !== 'none';
-const rule = (id: string, outcome: ChooserOutcome, reason: Rule['reason'], when: Rule['when']): Rule => ({ id, when, outcome, reason });
+const vdiSession = (i: ChooserInput): boolean => i.facts.vdi && i.facts.gui !== 'none' && !i.facts.container && hasBrowser(i);
+const rule = (id: string, outcome: ChooserOutcome, reason: Rule['reason'], when: Rule['when']): Rule => ({ id, when, outcome, reason, proofS: null });
+/** A path that was not tried in vain. */
+const proved = (id: string, outcome: ChooserOutcome, reason: string, proofS: number, when: Rule['when']): Rule => ({
+  id, outcome, proofS, reason: (i) => (i.probes.startHit === true ? reason : 'start_awaited'),
+  when: (i) => when(i) && mayBind(i) && i.probes.startHit !== false,
+});
 
 /** Why no local path exists: the reason of rule 16g and the named probes of FC-02. */
 function failedProbes(i: ChooserInput): readonly string[] {
   const named: readonly (readonly [boolean, string])[] = [
+    [i.probes.bind === 'ports_taken', 'loopback_exhausted'],
     [i.probes.bind === false, 'loopback_blocked'],
+    // Rule 10: a desktop that is not the caller's is none to open a browser on.
+    [i.facts.remote && i.facts.gui !== 'none', 'caller_session_remote'],
     [i.facts.remote, 'ssh_no_forward'],
-    [i.facts.gui === 'inactive', 'gui_session_not_active'],
+    [i.facts.gui === 'inactive' && !i.facts.remote, 'gui_session_not_active'],
     [i.facts.wsl !== null, 'wsl_no_path'],
     [i.facts.vdi, 'vdi_browser_redirected'],
     [i.facts.container, 'container_no_forward'],
@@ -78,9 +103,11 @@ function failedProbes(i: ChooserInput): readonly string[] {
 
 const RULES: readonly Rule[] = [
   rule('1', 'refuse', 'policy_untrusted', (i) => !i.policy.trusted),
-  rule('1', 'refuse', 'as_no_s256', (i) => i.server !== null && !i.server.s256),
+  rule('1', 'refuse', (i) => i.server?.fault ?? 'as_metadata_invalid', (i) => i.server !== null && i.server.fault !== null),
   rule('2', 'refuse', 'run_as_root', (i) => i.caller.foreignRoot),
   rule('2', 'refuse', 'uid_mismatch', (i) => !i.caller.sameUser),
+  // What is seen of a forwarded connection is ssh's own session: who asks is elsewhere.
+  rule('10', 'refuse', 'caller_elsewhere', (i) => i.facts.forwarded),
   rule('3', 'refuse', 'human_flow_in_automation', (i) => i.facts.automation !== null || (!i.facts.tty && i.facts.gui === 'none')),
   rule('3b', 'refuse', 'no_interactive_session', (i) => i.facts.serviceSession && !i.facts.tty),
   rule('4', 'refuse', 'tenant_not_allowed', (i) => !i.policy.issuerAllowed),
@@ -91,12 +118,18 @@ const RULES: readonly Rule[] = [
   rule('8', 'pkce_loopback', 'browser_manual_open', (i) => plainDesktop(i) && mayBind(i) && i.preference !== 'device'),
   // The person's own word, and safer than what would follow: a browser of another machine cannot reach the port.
   rule('8b', 'pkce_loopback', 'browser_manual_open', (i) => i.manualOpen && !i.facts.remote && mayBind(i) && i.preference !== 'device'),
+  // Another program of this machine has them: a person can end it.
+  rule('9', 'refuse', 'loopback_exhausted', (i) => i.probes.bind === 'ports_taken'),
   rule('9', 'refuse', 'loopback_blocked', (i) => i.probes.bind === false && (i.risk === 'high' || i.risk === 'privileged' || !i.policy.deviceAllowed)),
-  rule('11', 'pkce_loopback', 'wsl_loopback_ok', (i) => i.facts.wsl?.interop === true && i.probes.startHit === true),
-  rule('12', 'pkce_loopback', 'vdi_in_session_browser', (i) => i.facts.vdi && hasBrowser(i) && i.probes.startHit === true && !i.facts.sharedHost),
-  rule('13', 'pkce_ssh_forward', 'ssh_forward_proved', (i) => i.facts.remote && i.facts.tty && i.policy.sshForward && i.probes.startHit === true),
-  rule('14', 'pkce_ssh_forward', 'ide_forward_proved', (i) => i.facts.container && i.probes.startHit === true),
+  // Before what waits for a browser: no sign-in here at all is safer than any.
   rule('15', 'forward_broker', 'container_host_broker', (i) => i.facts.container && i.probes.hostBroker),
+  proved('11', 'pkce_loopback', 'wsl_loopback_ok', BROWSER_PROOF_S, (i) => i.facts.wsl?.interop === true && !i.facts.remote),
+  proved('12', 'pkce_loopback', 'vdi_in_session_browser', BROWSER_PROOF_S, (i) => vdiSession(i) && !i.facts.sharedHost),
+  // Others share 127.0.0.1: only the listener's look at the browser's owner keeps them out (LB-10), and without it nobody gets through.
+  proved('12b', 'pkce_loopback', 'loopback_shared_host', BROWSER_PROOF_S, (i) => vdiSession(i) && i.facts.sharedHost),
+  // A tunnel takes a person's work, so that who asks for the device flow need not wait in vain for it.
+  proved('13', 'pkce_ssh_forward', 'ssh_forward_proved', TUNNEL_PROOF_S, (i) => i.facts.remote && i.facts.tty && i.policy.sshForward && (i.preference !== 'device' || i.probes.startHit === true)),
+  proved('14', 'pkce_ssh_forward', 'ide_forward_proved', BROWSER_PROOF_S, (i) => i.facts.container && i.facts.ide),
   rule('16a', 'refuse', 'pkce_unavailable', (i) => i.preference === 'pkce'),
   rule('16b', 'refuse', (i) => (i.risk === 'privileged' ? 'device_denied_privileged' : 'device_denied_risk'), (i) => i.risk === 'privileged' || i.risk === 'high'),
   rule('16c', 'refuse', 'device_denied_tenant', (i) => !i.policy.deviceAllowed),
@@ -109,7 +142,7 @@ const RULES: readonly Rule[] = [
 export function chooseFlow(input: ChooserInput): Choice {
   const match = RULES.find((r) => r.when(input));
   // Rule 18: contradictory facts are refused; they stand in the record for replay.
-  if (match === undefined) return { outcome: 'refuse', rule: '18', reason: 'undecidable', failedProbes: failedProbes(input) };
+  if (match === undefined) return { outcome: 'refuse', rule: '18', reason: 'undecidable', failedProbes: failedProbes(input), proofS: null };
   const probes = failedProbes(input);
   const override = match.reason === 'device_admin_override' && probes.length === 0 ? ['device_admin_override'] : probes;
   return {
@@ -117,6 +150,7 @@ export function chooseFlow(input: ChooserInput): Choice {
     rule: match.id,
     reason: typeof match.reason === 'string' ? match.reason : match.reason(input),
     failedProbes: match.outcome === 'device' ? override : probes,
+    proofS: input.probes.startHit === null ? match.proofS : null,
   };
 }
 
@@ -129,7 +163,9 @@ export function safetyRank(outcome: ChooserOutcome): number {
 
 const REMEDIES: Readonly<Record<string, string>> = {
   policy_untrusted: 'Mend the owner and mode of the policy file that is named in: valetkey status',
+  as_metadata_invalid: 'Check the issuer URL of the profile, to the letter',
   as_no_s256: 'If the issuer is known to support PKCE, set pkce = "asserted" in the profile',
+  uid_mismatch: 'Ask the broker of your own user',
   run_as_root: 'Run it as the user whose tokens are kept, without sudo',
   human_flow_in_automation: 'Use a workload identity of the CI system; a person signs in at a terminal: valetkey login PROFILE',
   no_interactive_session: 'Sign in once from a desktop or terminal: valetkey login PROFILE',
@@ -141,9 +177,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
   device_denied_risk: 'Sign in from a machine with a browser',
   device_denied_tenant: 'Sign in where a browser is, or name a browser command in the profile; or list the issuer under [device] issuers',
   as_no_device_endpoint: 'The issuer has no device flow; sign in where a browser is, or use --no-browser on this machine',
+  undecidable: 'Please report it, with the record that this prints: valetkey audit search --event login_decided',
   no_human_channel: 'Run the command in a terminal',
-  forwarded_broker: 'Ask the forwarded broker',
-  container_host_broker: 'Ask the broker of the host',
+  caller_elsewhere: 'Sign in on the machine of this broker: valetkey login PROFILE',
+  loopback_exhausted: 'Free one of the ports of redirect_ports, or leave that key out',
+  forwarded_broker: 'The broker that ssh forwarded to this machine answers; ask it by: valetkey token PROFILE',
+  container_host_broker: 'The broker of the host is mounted into this container; ask it by: valetkey token PROFILE',
 };
 
 /** The one next step after a refusal. */

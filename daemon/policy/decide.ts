@@ -8,6 +8,7 @@
  */
 import type { Asking, PolicyDocuments, PolicySource, Tier } from '../core/policy-rules.ts';
 import { TIERS } from '../core/policy-rules.ts';
+import { proofsOf } from './assurance.ts';
 import { tierRank } from './conditions.ts';
 import type { Facts, PolicyRequest, Subject } from './facts.ts';
 import { compileLifts, compileRules, firstFit, stricter, tiersOf } from './judge.ts';
@@ -46,20 +47,23 @@ export type Decision =
 
 export function compilePolicy(documents: PolicyDocuments): Policy {
   const { admin, user } = documents;
-  const shipped = compileRules(SHIPPED);
+  const proofs = proofsOf(documents);
+  const shipped = compileRules(SHIPPED, proofs);
   return {
     documents,
-    base: [...(admin === null ? [] : compileRules(admin)), ...shipped],
+    base: [...(admin === null ? [] : compileRules(admin, proofs)), ...shipped],
     shipped,
-    user: user === null ? [] : compileRules(user),
+    user: user === null ? [] : compileRules(user, proofs),
     baseLifts: compileLifts(admin?.lifts ?? []),
     userLifts: compileLifts(user?.lifts ?? []),
     asksDigest: [admin, user].some((document) => document !== null && [...document.rules, ...document.lifts].some(({ when }) => when.digest !== null)),
   };
 }
 
+/** The tiers that ship name no methods or classes. */
+const NO_MAPPING = proofsOf({ admin: null, user: null });
 const TIER_LIMITS: Readonly<Record<Tier, Limits>> = {
-  low: NO_LIMITS, normal: NO_LIMITS, high: limitsOf(TIER_CEILINGS.high, 'tier/high'), privileged: limitsOf(TIER_CEILINGS.privileged, 'tier/privileged'),
+  low: NO_LIMITS, normal: NO_LIMITS, high: limitsOf(TIER_CEILINGS.high, 'tier/high', NO_MAPPING), privileged: limitsOf(TIER_CEILINGS.privileged, 'tier/privileged', NO_MAPPING),
 };
 
 const ANYTHING_ELSE: Hit = { rule: 'no-rule', source: 'shipped', reason: 'no rule fits', verdict: { kind: 'deny' }, strictness: 4, limits: NO_LIMITS };

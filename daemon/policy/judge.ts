@@ -4,6 +4,7 @@
  */
 import type { Lift, PolicyDocument, PolicySource, Tier, Verdict } from '../core/policy-rules.ts';
 import { TIERS } from '../core/policy-rules.ts';
+import type { Proofs } from './assurance.ts';
 import { compileWhen, tierRank } from './conditions.ts';
 import type { Condition, Truth } from './conditions.ts';
 import type { Facts } from './facts.ts';
@@ -26,10 +27,10 @@ export type CompiledLift = { readonly name: string; readonly conditions: readonl
 /** One rule that was looked at, for people: why it did not fit, or that it did. */
 export type Look = { readonly rule: string; readonly source: PolicySource; readonly outcome: 'fits' | 'may fit' | 'does not fit'; readonly why: string };
 
-export function compileRules({ source, rules }: PolicyDocument): readonly CompiledRule[] {
+export function compileRules({ source, rules }: PolicyDocument, proofs: Proofs): readonly CompiledRule[] {
   return rules.map(({ name, when, verdict, ceiling, reason }) => ({
     conditions: compileWhen(when, verdict.kind === 'deny'),
-    hit: { rule: name, source, reason, verdict, strictness: strictnessOf(verdict), limits: limitsOf(ceiling, `${source}/${name}`) },
+    hit: { rule: name, source, reason, verdict, strictness: strictnessOf(verdict), limits: limitsOf(ceiling, `${source}/${name}`, proofs) },
   }));
 }
 

@@ -4,9 +4,9 @@
  *
  * P1  deny > confirm each > confirm for a time, the shorter the stricter > confirm once > allow.
  */
-import type { FlowKind } from '../core/domain.ts';
 import { NO_CEILING } from '../core/policy-rules.ts';
-import type { Ceiling, Verdict } from '../core/policy-rules.ts';
+import type { Ceiling, TokenFlow, Verdict } from '../core/policy-rules.ts';
+import type { Proofs } from './assurance.ts';
 import { compilePatterns } from './pattern.ts';
 import type { Matcher } from './pattern.ts';
 
@@ -33,24 +33,33 @@ export type Limits = {
   readonly maxRemainingS: number | null;
   readonly maxTokenLifeS: number | null;
   /** Empty: no flow is good enough. */
-  readonly flows: readonly FlowKind[] | null;
+  readonly flows: readonly TokenFlow[] | null;
   readonly acr: readonly string[] | null;
+  /** Of each list one has to be there. */
+  readonly amr: readonly (readonly string[])[];
   readonly maxAgeS: number | null;
+  readonly maxSessionS: number | null;
+  readonly maxIdleS: number | null;
   readonly managedDevice: boolean;
 };
 
-export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, maxAgeS: null, managedDevice: false };
+export const NO_LIMITS: Limits = { by: [], scopes: [], resources: [], maxRemainingS: null, maxTokenLifeS: null, flows: null, acr: null, amr: [], maxAgeS: null, maxSessionS: null, maxIdleS: null, managedDevice: false };
 
 const boundOf = (patterns: readonly string[] | null): readonly Bound[] => (patterns === null ? [] : [{ patterns, holds: compilePatterns(patterns) }]);
 
-export function limitsOf(ceiling: Ceiling, by: string): Limits {
-  if (ceiling === NO_CEILING) return NO_LIMITS;
-  const { scopes, resources, ...rest } = ceiling;
-  return { ...rest, by: [by], scopes: boundOf(scopes), resources: boundOf(resources) };
-}
-
 const least = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.min(a, b));
 const common = <T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null => (a === null ? b : b === null ? a : a.filter((each) => b.includes(each)));
+
+/** @param proofs - what the words of issuers are worth: a method that does not count is left out of the list (ID-04) */
+export function limitsOf(ceiling: Ceiling, by: string, proofs: Proofs): Limits {
+  if (ceiling === NO_CEILING) return NO_LIMITS;
+  const { scopes, resources, acr, amr, phishingResistant, ...rest } = ceiling;
+  return {
+    ...rest, by: [by], scopes: boundOf(scopes), resources: boundOf(resources),
+    acr: common(acr, phishingResistant ? proofs.phishingResistant : null),
+    amr: amr === null ? [] : [amr.filter((method) => proofs.amr.includes(method))],
+  };
+}
 
 /** What both let through. */
 export function bothLimits(a: Limits, b: Limits): Limits {
@@ -64,7 +73,10 @@ export function bothLimits(a: Limits, b: Limits): Limits {
     maxTokenLifeS: least(a.maxTokenLifeS, b.maxTokenLifeS),
     flows: common(a.flows, b.flows),
     acr: common(a.acr, b.acr),
+    amr: [...a.amr, ...b.amr],
     maxAgeS: least(a.maxAgeS, b.maxAgeS),
+    maxSessionS: least(a.maxSessionS, b.maxSessionS),
+    maxIdleS: least(a.maxIdleS, b.maxIdleS),
     managedDevice: a.managedDevice || b.managedDevice,
   };
 }

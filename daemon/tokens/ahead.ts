@@ -102,7 +102,8 @@ export class Ahead {
     for (const grant of book.list()) {
       const profile = profiles.get(grant.profile);
       if (profile === undefined || grant.state.kind !== 'active') continue;
-      if (profile.keepAliveS !== null) this.#keepAlive(profile, grant, at);
+      // DG-10: nothing keeps a device sign-in alive but its use.
+      if (profile.keepAliveS !== null && grant.flow !== 'device_code') this.#keepAlive(profile, grant, at);
       const uses = grant.state.tokens.flatMap((token) => this.#uses.get(token) ?? []);
       // A refresh for one of them may end them all.
       const promisedMs = Math.max(...uses.map((use) => use.promisedMs));
@@ -117,7 +118,7 @@ export class Ahead {
   /** A grant that nobody asked for since the daemon started counts as used at its start. */
   #keepAlive(profile: Profile, grant: Grant, at: Instant): void {
     if (grant.state.kind !== 'active' || grant.state.tokens.some((token) => this.#uses.has(token))) return;
-    const token = grant.state.tokens.find(({ byDefault }) => byDefault);
+    const token = grant.state.tokens.find(({ byDefault, isStepUp }) => byDefault && !isStepUp);
     if (token === undefined) return;
     const need: TokenNeed = { scopes: null, resource: token.resource, minTtlMs: 0, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null };
     this.#follow(profile, token, need, at.boottimeMs, at);

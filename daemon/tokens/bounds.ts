@@ -9,7 +9,10 @@ import type { TokenBounds, TokenNeed } from '../core/grant.ts';
 import { resourceHolds, NO_LIMITS, scopeHolds } from '../policy/strictness.ts';
 import type { Limits } from '../policy/strictness.ts';
 
-export function withinLimits(profile: Profile, grant: Grant | null, need: TokenNeed, limits: Limits): TokenNeed {
+/** What of a profile, or a workload, the limits are laid over. */
+type Bounded = Pick<Profile, 'issuer' | 'scopes' | 'traits'>;
+
+export function withinLimits(profile: Bounded, grant: Grant | null, need: TokenNeed, limits: Limits): TokenNeed {
   if (limits === NO_LIMITS) return need;
   const rule = limits.by.join(', ');
   if (limits.managedDevice) throw new BrokerError('device_unmanaged', `rule ${rule} wants proof that this machine is managed, and there is none`, { reason: rule });
@@ -18,7 +21,7 @@ export function withinLimits(profile: Profile, grant: Grant | null, need: TokenN
   return { ...need, scopes, acrValues: acrWithin(need.acrValues, limits.acr, rule), bounds: boundsOf(profile, limits, rule) };
 }
 
-function scopesWithin(profile: Profile, grant: Grant | null, { scopes }: TokenNeed, limits: Limits, rule: string): TokenNeed['scopes'] {
+function scopesWithin(profile: Bounded, grant: Grant | null, { scopes }: TokenNeed, limits: Limits, rule: string): TokenNeed['scopes'] {
   const wanted = scopes ?? grant?.scopes ?? profile.scopes;
   const beyond = wanted.filter((scope) => !isHeld(profile, limits, scope));
   if (beyond.length === 0) return scopes;
@@ -43,11 +46,11 @@ function tooMuch(what: string, rule: string, hint: string | null = null): Broker
 }
 
 /** Also under the name that the issuer gives a scope that is allowed. */
-function isHeld({ traits: { scopeAliases } }: Profile, limits: Limits, scope: string): boolean {
+function isHeld({ traits: { scopeAliases } }: Bounded, limits: Limits, scope: string): boolean {
   return scopeHolds(limits, scope) || Object.entries(scopeAliases).some(([name, aliases]) => aliases.includes(scope) && scopeHolds(limits, name));
 }
 
-function boundsOf(profile: Profile, limits: Limits, rule: string): TokenBounds {
+function boundsOf(profile: Bounded, limits: Limits, rule: string): TokenBounds {
   return {
     rule,
     key: JSON.stringify([limits.scopes.map(({ patterns }) => patterns), limits.maxTokenLifeS, limits.maxRemainingS]),
@@ -56,5 +59,8 @@ function boundsOf(profile: Profile, limits: Limits, rule: string): TokenBounds {
     maxRemainingS: limits.maxRemainingS,
     flows: limits.flows,
     maxAgeS: limits.maxAgeS,
+    amr: limits.amr,
+    maxSessionS: limits.maxSessionS,
+    maxIdleS: limits.maxIdleS,
   };
 }

@@ -12,6 +12,10 @@ import type { Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
 
 export type CircuitDeps = { readonly issuer: Pick<Issuer, 'probe'>; readonly clock: Clock; readonly random: Random; readonly log: Log };
 
+/** Where a request would go: a grant's pinned server, or a workload's. */
+type Party = Pick<Grant, 'issuer' | 'server'>;
+type Asker = IssuerConnection & Pick<Profile, 'issuer'>;
+
 /** What is known of an issuer that fails. */
 export type Outage = {
   readonly issuer: string;
@@ -51,13 +55,13 @@ export class Circuits {
    * Resolves to null where a refresh may be sent, else to the outage. Where it is time to look again, the
    * first to ask looks, and all who ask meanwhile wait for what comes of it.
    */
-  async admit(grant: Grant, profile: Profile): Promise<Outage | null> {
+  async admit(at: Party, profile: Asker): Promise<Outage | null> {
     const key = keyOf(profile);
     const state = this.#states.get(key);
     if (state === undefined || !isOpen(state)) return null;
     if (state.trial || (state.probing === null && state.notBeforeMs > this.#deps.clock.boottimeMs())) return this.#outage(profile.issuer, state);
     if (state.reach === 'network') {
-      state.probing ??= this.#probe(key, state, grant, profile).finally(() => {
+      state.probing ??= this.#probe(key, state, at, profile).finally(() => {
         state.probing = null;
       });
       await state.probing;
@@ -69,20 +73,20 @@ export class Circuits {
   }
 
   /** The issuer answered: whatever it said, it can be reached and is well. */
-  answered(profile: Profile): void {
+  answered(profile: Asker): void {
     const key = keyOf(profile);
     const state = this.#states.get(key);
     if (state !== undefined) this.#close(key, state, profile.issuer);
   }
 
-  failed(profile: Profile, transient: Transient): void {
+  failed(profile: Asker, transient: Transient): void {
     if (OF_ONE_CLIENT.includes(transient.cause)) return this.unheard(profile);
     const key = keyOf(profile);
     this.#fail(key, this.#states.get(key), profile.issuer, transient);
   }
 
   /** Nothing was learnt of the issuer: the next one may try. */
-  unheard(profile: Profile): void {
+  unheard(profile: Asker): void {
     const state = this.#states.get(keyOf(profile));
     if (state !== undefined) state.trial = false;
   }
@@ -93,7 +97,7 @@ export class Circuits {
   }
 
   /** Nothing is sent but what looks whether it is back. */
-  isOpen(profile: Profile): boolean {
+  isOpen(profile: Asker): boolean {
     const state = this.#states.get(keyOf(profile));
     return state !== undefined && isOpen(state);
   }
@@ -102,12 +106,12 @@ export class Circuits {
     return [...this.#states].filter(([, state]) => isOpen(state)).map(([key, state]) => this.#outage(issuerOf(key), state));
   }
 
-  async #probe(key: string, state: State, grant: Grant, connection: IssuerConnection): Promise<void> {
+  async #probe(key: string, state: State, at: Party, connection: IssuerConnection): Promise<void> {
     const startedMs = this.#deps.clock.boottimeMs();
-    const outcome = await this.#deps.issuer.probe(grant.server, connection);
+    const outcome = await this.#deps.issuer.probe(at.server, connection);
     if (outcome.kind === 'reached' && state.isSilent) state.isReached = true;
-    else if (outcome.kind === 'reached') this.#close(key, state, grant.issuer);
-    else this.#fail(key, state, grant.issuer, outcome, startedMs);
+    else if (outcome.kind === 'reached') this.#close(key, state, at.issuer);
+    else this.#fail(key, state, at.issuer, outcome, startedMs);
   }
 
   /** @param startedMs - of a probe: one that hung has been a pause by itself, and the network may be back */

@@ -12,17 +12,18 @@ import type { FlightOutcome } from './refusals.ts';
 /** Who waits is answered within ten seconds, its own way included: after this long it is told that the issuer does not answer. */
 export const PATIENCE_MS = 9_500;
 
-export class Flight {
-  readonly outcome: Promise<FlightOutcome>;
+/** @typeParam Outcome - what lands; of a refresh, unless said otherwise */
+export class Flight<Outcome = FlightOutcome> {
+  readonly outcome: Promise<Outcome>;
   /** The outcome, or after PATIENCE_MS that there is none yet. */
-  readonly #heard: Promise<FlightOutcome>;
+  readonly #heard: Promise<Outcome>;
   readonly #waiting = new AbortController();
 
   /**
    * @param send - its signal ends the wait for a turn
    * @param overdue - what whoever waits is told when there is no outcome in time
    */
-  constructor(clock: Clock, send: (waiting: AbortSignal) => Promise<FlightOutcome>, overdue: () => BrokerError) {
+  constructor(clock: Clock, send: (waiting: AbortSignal) => Promise<Outcome>, overdue: () => BrokerError) {
     const landed = new AbortController();
     this.outcome = send(this.#waiting.signal).finally(() => landed.abort());
     this.#heard = clock.sleep(PATIENCE_MS, landed.signal).then(
@@ -44,7 +45,7 @@ export class Flight {
   }
 
   /** @param signal - ends this wait with its reason */
-  async wait(signal: AbortSignal): Promise<FlightOutcome> {
+  async wait(signal: AbortSignal): Promise<Outcome> {
     signal.throwIfAborted();
     let stop: () => void = () => undefined;
     const aborted = new Promise<never>((_, reject) => {

@@ -131,8 +131,13 @@ export class Grants implements GrantBook {
    * tokens are revoked whether or not its file could be removed; and what the disk refused is tried once more.
    */
   async flush(): Promise<void> {
-    await Promise.all(this.#tails.values());
+    await this.written();
     for (const profile of this.#unsaved) await this.#inTurn(profile, () => this.#saveAgain(profile));
+  }
+
+  /** Resolves when everything that was being written is, or was refused. */
+  async written(): Promise<void> {
+    await Promise.all(this.#tails.values());
   }
 
   #inTurn<T>(profile: ProfileName, work: () => Promise<T>): Promise<T> {

@@ -17,8 +17,9 @@ import { grantFacts } from '../core/grant-facts.ts';
 import type { Audit, Clock, Log } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
+import { shortfall } from './demands.ts';
 import { privilegeRequired } from './login-required.ts';
-import { refuseLongLife, refuseOutOfBounds } from './refusals.ts';
+import { refuseLongLife } from './refusals.ts';
 import type { Revocations } from './revocations.ts';
 import type { Served } from './token-source.ts';
 
@@ -59,6 +60,8 @@ export function refuseUnrecorded(audit: Pick<Audit, 'trouble'>): void {
 export class JustInTime {
   readonly #deps: JustInTimeDeps;
   #held: readonly Access[] = [];
+  /** How often something was to end: what is being recorded meanwhile is not held any more. */
+  #ends = 0;
 
   constructor(deps: JustInTimeDeps) {
     this.#deps = deps;
@@ -68,10 +71,12 @@ export class JustInTime {
   async hold(granted: Granted): Promise<void> {
     const { clock, isLocked, audit } = this.#deps;
     refuseUnrecorded(audit);
+    const ends = this.#ends;
     const untilMs = clock.boottimeMs() + JUST_IN_TIME_MS;
     await this.#record('jit_granted', granted, { reason: granted.reason, until: Math.floor((clock.now() + JUST_IN_TIME_MS) / 1000) });
-    // A lock that came meanwhile has ended what was held by then.
+    // A lock, a logout or a panic that came meanwhile has ended what was held by then.
     if (isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
+    if (this.#ends !== ends) throw new BrokerError('login_cancelled', 'it was ended before it could be used');
     const access: Access = { ...granted, untilMs, over: new AbortController() };
     const [oldest] = this.#held.length >= KEPT ? this.#held : [];
     this.#held = [...this.#held, access];
@@ -100,7 +105,8 @@ export class JustInTime {
     if (access === null) throw privilegeRequired(profile, need.scopes);
     const { grant } = access;
     const at = instantOf(this.#deps.clock);
-    if (need.bounds !== null) refuseOutOfBounds(profile, grant, need.bounds, at);
+    const short = shortfall(profile, grant, need, at);
+    if (short !== null) throw short;
     // It cannot be refreshed: one that is too old, or is to be newer, takes another sign-in.
     const token = findToken(grant, need, profile.traits.scopeAliases, at);
     if (token === null) throw privilegeRequired(profile, need.scopes);
@@ -109,7 +115,8 @@ export class JustInTime {
   }
 
   /** Of one profile, or all there is. The tokens are revoked behind it, and what cannot be sent is tried again from memory. */
-  end(profile: ProfileName | null, why: 'logout' | 'locked' | 'purged' | 'stopped'): void {
+  end(profile: ProfileName | null, why: 'logout' | 'locked' | 'panic' | 'purged' | 'stopped'): void {
+    this.#ends += 1;
     for (const access of this.#held) if (profile === null || access.profile.name === profile) this.#end(access, why);
   }
 

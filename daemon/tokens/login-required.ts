@@ -17,13 +17,14 @@ const SENTENCES: Readonly<Record<LoginReason, string>> = {
   vault_corrupt: 'the stored sign-in cannot be read',
   max_age: 'the sign-in is older than was asked for',
   acr: 'the sign-in was not as strong as was asked for',
+  amr: 'the person did not sign in by one of the methods that policy wants',
   flow: 'policy does not allow tokens of a sign-in by this flow',
   privileged: 'this is privileged access, which takes a sign-in of its own each time, with a reason',
 };
 
 /** The one way to say that a person is needed: reason, sentence, and the one command. */
-export function loginRequired(profile: Profile, reason: LoginReason): BrokerError {
-  return new BrokerError('login_required', `profile ${profile.name}: ${SENTENCES[reason]}`, {
+export function loginRequired(profile: Profile, reason: LoginReason, sentence: string = SENTENCES[reason]): BrokerError {
+  return new BrokerError('login_required', `profile ${profile.name}: ${sentence}`, {
     reason, hint: `Run: valetkey login ${profile.name}`,
   });
 }

@@ -10,6 +10,7 @@ import { unreachable } from '../core/errors.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
 import { acceptToken, parked, refreshed } from '../core/grant.ts';
 import { grantFacts } from '../core/grant-facts.ts';
+import type { Proof } from '../core/grant.ts';
 import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
 import type { Audit, ClientAt, Clock, GrantBook, Issuer, IssuerOutcome, Log, TokenSet, Transient, Vault } from '../core/ports.ts';
@@ -90,11 +91,12 @@ export async function refreshGrant(deps: RefreshDeps, held: Grant, profile: Prof
 
 async function keep(deps: RefreshDeps, grant: Grant, profile: Profile, want: RefreshWant, set: TokenSet): Promise<RefreshOutcome> {
   const at = instantOf(deps.clock);
-  const acr = set.identity?.acr ?? grant.identity?.acr ?? null;
+  // auth_time is that of the sign-in, whatever a later ID token says (OIDC Core, section 12.2).
+  const proof: Proof = { acr: set.identity?.acr ?? grant.identity?.acr ?? null, amr: (set.identity ?? grant.identity)?.amr ?? [], authTime: grant.identity?.authTime ?? null };
   // An issuer may answer a narrower request with all that the sign-in was granted (RFC 6749, section 3.3);
   // offline_access may come back with any answer.
   const offline = profile.traits.offlineScope === null ? [] : [profile.traits.offlineScope];
-  const asked = { scopes: [...(want.scopes ?? []), ...grant.scopes, ...offline], byDefault: want.scopes === null, resource: want.resource, acr };
+  const asked = { scopes: [...(want.scopes ?? []), ...grant.scopes, ...offline], byDefault: want.scopes === null, resource: want.resource, isStepUp: false, proof };
   const accepted = acceptToken(set, asked, profile, at);
   const token = accepted.kind === 'token' ? accepted.token : null;
   // A discarded access token (TK-09) is not stored; the refresh token that came with it is, as the old one is spent.

@@ -23,14 +23,14 @@ export function isNoise(outcome: FlightOutcome): boolean {
   return outcome.kind === 'refused' && outcome.code === 'issuer_response_invalid';
 }
 
-export function tooShort(profile: Profile, lifeMs: number, need: TokenNeed): BrokerError {
+export function tooShort(profile: Pick<Profile, 'name' | 'issuer'>, lifeMs: number, need: TokenNeed, verb = 'token'): BrokerError {
   return new BrokerError('min_ttl_unmet', `${profile.issuer} gives tokens of ${Math.floor(lifeMs / 1000)} s; ${Math.ceil(need.minTtlMs / 1000)} s were asked for`, {
-    hint: `Run: valetkey token ${profile.name} --min-ttl ${Math.max(0, Math.floor(lifeMs / 2000))}`,
+    hint: `Run: valetkey ${verb} ${profile.name} --min-ttl ${Math.max(0, Math.floor(lifeMs / 2000))}`,
   });
 }
 
 /** TK-02: a token that lives longer than is allowed here does not leave, however much of its life is over. */
-export function refuseLongLife({ name, issuer, maxTokenLifeS }: Profile, token: AccessToken, bounds: TokenBounds | null, at: Instant): void {
+export function refuseLongLife({ name, issuer, maxTokenLifeS }: Pick<Profile, 'name' | 'issuer' | 'maxTokenLifeS'>, token: AccessToken, bounds: TokenBounds | null, at: Instant): void {
   const lifeS = (token.expiresAt - token.obtainedAt) / 1000;
   const given = `${issuer} gives tokens of ${Math.floor(lifeS)} s`;
   if (maxTokenLifeS !== null && lifeS > maxTokenLifeS) throw new BrokerError('as_token_too_long', `${given}; profile ${name} allows ${maxTokenLifeS} s`);
@@ -77,11 +77,17 @@ export function refuseOtherResource(profile: Profile, grant: Grant, resource: st
   });
 }
 
-/** What a new sign-in mends: by another flow, or by a person who is here now. An issuer without ID tokens does not say when that was. */
-export function refuseOutOfBounds(profile: Profile, { flow, identity, signedInAt }: Grant, { flows, maxAgeS }: TokenBounds, at: Instant): void {
-  if (flows !== null && !flows.includes(flow)) throw loginRequired(profile, 'flow');
-  const ageS = at.now / 1000 - (identity?.authTime ?? signedInAt / 1000);
-  if (maxAgeS !== null && ageS > maxAgeS) throw loginRequired(profile, 'max_age');
+/** DG-10: a sign-in by a code that was typed elsewhere ends when nobody used it for a working day. */
+const DEVICE_IDLE_MS = 28_800_000;
+
+/**
+ * DG-10: what a device sign-in is not good enough for. A profile for PKCE alone may have been another one when it was
+ * signed in to.
+ * @param lastUsedMs - when a caller last got a token of it
+ */
+export function refuseDeviceGrant(profile: Profile, lastUsedMs: number, at: Instant): void {
+  if (profile.flow === 'pkce') throw loginRequired(profile, 'flow');
+  if (at.now - lastUsedMs > DEVICE_IDLE_MS) throw loginRequired(profile, 'session_limit');
 }
 
 /** An issuer that answers 500 was reached; the network is not to be searched. */
@@ -90,16 +96,16 @@ function whatItDid({ reach }: Transient): string {
 }
 
 /** What is no OAuth answer decides nothing; but some servers say no more than that of a dead refresh token. */
-const ifItGoesOn = (profile: Profile): string => `Nothing is lost. If it goes on, run: valetkey login ${profile.name}`;
+const ifItGoesOn = (profile: Pick<Profile, 'name'>): string => `Nothing is lost. If it goes on, run: valetkey login ${profile.name}`;
 
 /** Of one that was reached the network is in order; of the others the table says what to look at. */
-function adviceOn(cause: string, reach: Transient['reach'], profile: Profile): { readonly hint?: string } {
+function adviceOn(cause: string, reach: Transient['reach'], profile: Pick<Profile, 'name'>): { readonly hint?: string } {
   if (cause === UNREADABLE) return { hint: ifItGoesOn(profile) };
   return reach === 'server' ? { hint: 'The issuer is ill; nothing is lost, and it is asked again when somebody asks' } : {};
 }
 
 /** Since when it has been so, and why nothing is sent now. */
-export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage, profile: Profile): BrokerError {
+export function outageError({ issuer, since, cause, reach, retryAfterS }: Outage, profile: Pick<Profile, 'name'>): BrokerError {
   const what = reach === 'server' ? 'has answered with errors' : 'has not been reached';
   return new BrokerError('issuer_unreachable', `${issuer} ${what} since ${new Date(since).toISOString().slice(0, 19)}Z (${cause}); the next try waits`, { retryAfterS, sinceMs: since, ...adviceOn(cause, reach, profile) });
 }

@@ -43,6 +43,8 @@ type Pending = { readonly revocation: Revocation; notBeforeMs: number; tries: nu
 const FIRST_PAUSE_MS = 2_000;
 const LAST_PAUSE_MS = 600_000;
 const LOOK_MS = 15_000;
+/** Sent to one issuer at once. */
+const LANES = 6;
 const RETRY_AFTER_MAX_MS = 3_600_000;
 /** A refresh token of unknown life is given up after this long. */
 const GIVE_UP_MS = 30 * 86_400_000;
@@ -54,7 +56,8 @@ export class Revocations {
   readonly #pending = new Map<string, Pending>();
   /** Of the sign-in behind a token, as long as this run knows it: a tombstone does not hold it. */
   readonly #facts = new WeakMap<Revocation, GrantFacts>();
-  #isWorking = false;
+  /** Issuers for which a worker runs: one that hangs holds up no other. */
+  readonly #working = new Set<string>();
   #sending = 0;
   readonly #landed: (() => void)[] = [];
 
@@ -111,10 +114,50 @@ export class Revocations {
       for (const revocation of all) done.push(await this.#settle(revocation, done.some((r) => r.outcome === 'pending') ? null : await this.#try(revocation)));
       return done;
     } finally {
-      this.#sending -= 1;
-      if (this.#sending === 0) for (const resolve of this.#landed.splice(0)) resolve();
-      this.#work();
+      this.#land();
     }
+  }
+
+  /**
+   * Sends many at once, to all issuers beside each other and a few to each. Whoever asks may look at what is known
+   * so far and leave: the rest goes on, and what is not answered is tried again as after send().
+   */
+  sendAll(all: readonly Revocation[]): { readonly outcomes: ReadonlyMap<string, Revoked>; readonly done: Promise<void> } {
+    const outcomes = new Map(all.map(({ id, tokenKind: token, expiresAt: until }) => [id, { token, outcome: 'pending', until } as Revoked]));
+    for (const revocation of all) this.#keep(revocation, Infinity); // in hand: the workers wait
+    const issuers = new Set(all.map((revocation) => revocation.server.issuer));
+    this.#sending += 1;
+    const done = Promise.all([...issuers].map((issuer) => this.#sendTo(all.filter((each) => each.server.issuer === issuer), outcomes))).then(() => undefined).finally(() => {
+      // None stays in a hand that is gone.
+      for (const { id } of all) this.#release(id);
+      this.#land();
+    });
+    return { outcomes, done };
+  }
+
+  async #sendTo(all: readonly Revocation[], outcomes: Map<string, Revoked>): Promise<void> {
+    // RFC 7009, section 2.1: with the refresh token most issuers end the others as well.
+    const queue = [...all.filter(({ tokenKind }) => tokenKind === 'refresh_token'), ...all.filter(({ tokenKind }) => tokenKind === 'access_token')];
+    let isSilent = false;
+    const lane = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const revoked = await this.#settle(next, isSilent ? null : await this.#try(next));
+        isSilent ||= revoked.outcome === 'pending';
+        outcomes.set(next.id, revoked);
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+  }
+
+  #release(id: string): void {
+    const pending = this.#pending.get(id);
+    if (pending?.notBeforeMs === Infinity) pending.notBeforeMs = 0;
+  }
+
+  #land(): void {
+    this.#sending -= 1;
+    if (this.#sending === 0) for (const resolve of this.#landed.splice(0)) resolve();
+    this.#work();
   }
 
   /** For tokens that nobody will hold: a refused sign-in, an overtaken refresh. */
@@ -147,8 +190,8 @@ export class Revocations {
     };
   }
 
-  #keep(revocation: Revocation): void {
-    this.#pending.set(revocation.id, { revocation, notBeforeMs: 0, tries: 0 });
+  #keep(revocation: Revocation, notBeforeMs = 0): void {
+    this.#pending.set(revocation.id, { revocation, notBeforeMs, tries: 0 });
   }
 
   async #seal(revocation: Revocation): Promise<void> {
@@ -209,24 +252,25 @@ export class Revocations {
     return outcome.kind === 'revoked' ? { token, outcome: 'revoked', until: null } : { token, outcome: outcome.kind === 'unsupported' ? 'unsupported' : 'failed', until };
   }
 
-  /** One worker for all that is pending; it ends when nothing is. */
+  /** One worker for what is pending at one issuer; it ends when nothing is. */
   #work(): void {
-    if (this.#isWorking || this.#pending.size === 0) return;
-    this.#isWorking = true;
-    this.#loop().catch((cause: unknown) => {
-      if (!this.#deps.signal.aborted) this.#deps.log.error('revocation_worker_failed', {}, cause);
-    }).finally(() => {
-      this.#isWorking = false;
-    });
+    for (const issuer of new Set([...this.#pending.values()].map(({ revocation }) => revocation.server.issuer))) {
+      if (this.#working.has(issuer)) continue;
+      this.#working.add(issuer);
+      this.#loop(issuer).catch((cause: unknown) => {
+        if (!this.#deps.signal.aborted) this.#deps.log.error('revocation_worker_failed', {}, cause);
+      }).finally(() => this.#working.delete(issuer));
+    }
   }
 
-  async #loop(): Promise<void> {
+  async #loop(issuer: string): Promise<void> {
     const { clock, signal } = this.#deps;
-    while (this.#pending.size > 0) {
-      const nextMs = Math.min(...[...this.#pending.values()].map((p) => p.notBeforeMs));
+    const mine = (): readonly Pending[] => [...this.#pending.values()].filter(({ revocation }) => revocation.server.issuer === issuer);
+    for (let pending = mine(); pending.length > 0; pending = mine()) {
+      const nextMs = Math.min(...pending.map((p) => p.notBeforeMs));
       // A nearer one may come in meanwhile.
       await clock.sleep(Math.min(LOOK_MS, Math.max(0, nextMs - clock.boottimeMs())), signal);
-      for (const { revocation, notBeforeMs } of [...this.#pending.values()]) {
+      for (const { revocation, notBeforeMs } of mine()) {
         if (notBeforeMs > clock.boottimeMs()) continue;
         await this.#settle(revocation, this.#isOver(revocation) ? { kind: 'unsupported' } : await this.#try(revocation));
       }

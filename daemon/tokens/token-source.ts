@@ -2,6 +2,7 @@
  * An access token for a need: from the cache, or by the one refresh in flight for this grant.
  *
  * I6  Between looking for a flight and claiming it there is no await, so a grant has at most one.
+ * I16 A token of a step-up serves only a need that the grant's own sign-in does not meet.
  *
  * Each waiter judges the outcome by its own need.
  */
@@ -15,13 +16,15 @@ import { instantOf } from '../core/time.ts';
 import type { Instant } from '../core/time.ts';
 import type { Admission } from './admission.ts';
 import { afterFailure, NO_BACK_OFF } from './back-off.ts';
+import { findSteppedUp, shortfall } from './demands.ts';
 import { Flight } from './flight.ts';
 import { Line } from './line.ts';
 import { loginRequired } from './login-required.ts';
-import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseLongLife, refuseMissingScopes, refuseOtherResource, refuseOutOfBounds, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
+import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseDeviceGrant, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
 import type { RefreshDeps } from './refresh.ts';
+import { endedSession } from './session.ts';
 
 export type SourceDeps = RefreshDeps & {
   readonly random: Random;
@@ -37,6 +40,8 @@ const ROUNDS = 8;
 export class TokenSource {
   readonly #deps: SourceDeps;
   readonly #lines = new Map<ProfileName, Line>();
+  /** Of device sign-ins: when a caller last got a token. What is refreshed while nobody asks is no use of it. */
+  readonly #deviceUses = new Map<ProfileName, number>();
   #flying = 0;
   readonly #landed: (() => void)[] = [];
 
@@ -56,11 +61,15 @@ export class TokenSource {
 
   #cached(profile: Profile, need: TokenNeed): Served | null {
     const at = instantOf(this.#deps.clock);
-    const grant = this.#usable(profile, need, at);
-    const token = findToken(grant, need, profile.traits.scopeAliases, at);
+    const grant = this.#held(profile, need, at);
+    const short = shortfall(profile, grant, need, at);
+    // I16: what the grant's own sign-in is good enough for gets no stronger token.
+    const token = (short === null ? findToken : findSteppedUp)(grant, need, profile.traits.scopeAliases, at);
+    if (token === null && short !== null) throw short;
     if (token === null) return null;
     refuseLongLife(profile, token, need.bounds, at);
-    this.#deps.onServed(profile, token, need, at);
+    // A step-up is of the moment: nothing renews it ahead.
+    if (!token.isStepUp) this.#noteServed(grant, profile, token, need, at);
     return { grant, token, source: 'cache' };
   }
 
@@ -115,6 +124,29 @@ export class TokenSource {
     );
   }
 
+  /**
+   * Changes an active grant in its flight's place: a refresh on the wire would find another generation than it left,
+   * and its answer would be thrown away. A refresh whose answer was lost must keep its intent, so that grant stays as
+   * it is. The change may refuse by throwing. Null: nothing was changed.
+   */
+  async amend(profile: Profile, change: (grant: Grant) => Grant | null): Promise<Grant | null> {
+    const { book } = this.#deps;
+    const line = this.#line(profile.name);
+    while (line.flight !== null) await line.flight.outcome.catch(() => null); // its failure is told to who waits for it
+    let amended: Grant | null = null;
+    const flight = this.#launch(line, profile, async () => {
+      const grant = book.get(profile.name);
+      if (grant?.state.kind !== 'active' || grant.digest !== profile.digest || book.unanswered(profile.name) !== null || this.#deps.isLocked()) return { kind: 'overtaken' };
+      const changed = change(grant);
+      if (changed === null) return { kind: 'overtaken' };
+      const next = { ...changed, generation: grant.generation + 1 };
+      if (await book.commit(next, grant.generation) === 'saved') amended = next;
+      return { kind: 'overtaken' };
+    });
+    await flight.outcome;
+    return amended;
+  }
+
   /** Ends with this reason what still waits for its turn; resolves when no refresh is on the wire. */
   settle(reason: BrokerError): Promise<void> {
     for (const { flight } of this.#lines.values()) flight?.dismiss(reason);
@@ -134,25 +166,43 @@ export class TokenSource {
     const isStillThere = grant.state.kind === 'active' && grant.state.tokens.includes(token);
     if (!isStillThere || !servedAtBirth(token, need, profile.traits.scopeAliases)) return null;
     refuseLongLife(profile, token, need.bounds, at);
-    this.#deps.onServed(profile, token, need, at);
+    this.#noteServed(grant, profile, token, need, at);
     return { grant, token, source: 'refresh' };
   }
 
-  /** The grant, if a token can come of it at all; else throws why not. */
+  #noteServed(grant: Grant, profile: Profile, token: AccessToken, need: TokenNeed, at: Instant): void {
+    if (grant.flow === 'device_code') this.#deviceUses.set(grant.profile, at.now);
+    this.#deps.onServed(profile, token, need, at);
+  }
+
+  /** Before this run it is known by its refreshes only. */
+  #deviceUsedMs({ profile, signedInAt, refreshedAt }: Grant): number {
+    const usedMs = Math.max(signedInAt, this.#deviceUses.get(profile) ?? refreshedAt ?? 0);
+    this.#deviceUses.set(profile, usedMs);
+    return usedMs;
+  }
+
+  /** The grant, if a refresh can bring what is needed; else throws why not. */
   #usable(profile: Profile, need: TokenNeed, at: Instant): Grant {
+    const grant = this.#held(profile, need, at);
+    const short = shortfall(profile, grant, need, at);
+    if (short !== null) throw short;
+    return grant;
+  }
+
+  /** The grant, if a token can come of it at all; else throws why not. */
+  #held(profile: Profile, need: TokenNeed, at: Instant): Grant {
     const { book, isLocked } = this.#deps;
     if (isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const grant = book.get(profile.name);
     if (grant === null) throw loginRequired(profile, book.absence(profile.name));
     if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
     if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
+    const ended = endedSession(profile, grant, need.bounds, at);
+    if (ended !== null) throw ended;
+    if (grant.flow === 'device_code') refuseDeviceGrant(profile, this.#deviceUsedMs(grant), at);
     refuseMissingScopes(profile, grant, need);
     refuseOtherResource(profile, grant, need.resource);
-    const { identity } = grant;
-    const authTime = identity?.authTime ?? null;
-    if (need.maxAgeS !== null && (authTime === null || at.now / 1000 - authTime > need.maxAgeS)) throw loginRequired(profile, 'max_age');
-    if (need.acrValues.length > 0 && !need.acrValues.includes(identity?.acr ?? '')) throw loginRequired(profile, 'acr');
-    if (need.bounds !== null) refuseOutOfBounds(profile, grant, need.bounds, at);
     return grant;
   }
 
@@ -178,20 +228,24 @@ export class TokenSource {
     return Math.max(1, Math.ceil((line.backOff.notBeforeMs - this.#deps.clock.boottimeMs()) / 1000));
   }
 
-  /** I6: runs up to `line.flight =` without an await. */
   #fly(line: Line, grant: Grant, profile: Profile, need: TokenNeed): Flight {
-    this.#flying += 1;
     const { epoch } = line;
-    const send = (waiting: AbortSignal): Promise<FlightOutcome> => this.#refresh(grant, profile, need, waiting).then((came) => {
+    return this.#launch(line, profile, (waiting) => this.#refresh(grant, profile, need, waiting).then((came) => {
       // What was said of an older sign-in decides nothing for a newer one.
       if (line.epoch === epoch) this.#learn(line, profile, need, came);
       return came;
-    }).finally(() => {
+    }));
+  }
+
+  /** I6: runs up to `line.flight =` without an await. */
+  #launch(line: Line, profile: Profile, send: (waiting: AbortSignal) => Promise<FlightOutcome>): Flight {
+    this.#flying += 1;
+    const landing = (waiting: AbortSignal): Promise<FlightOutcome> => send(waiting).finally(() => {
       line.flight = null;
       this.#flying -= 1;
       if (this.#flying === 0) for (const resolve of this.#landed.splice(0)) resolve();
     });
-    const flight = new Flight(this.#deps.clock, send, () => transientError(NO_ANSWER_YET, profile, this.#retryAfterS(line)));
+    const flight = new Flight(this.#deps.clock, landing, () => transientError(NO_ANSWER_YET, profile, this.#retryAfterS(line)));
     line.flight = flight;
     return flight;
   }

@@ -4,6 +4,8 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
+import type { WorkloadRecord } from '../core/workload.ts';
+import type { PinRecord } from './approval-pin.ts';
 import { newSeed, SealedAuditKeys } from './audit-keys.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
 import type { ClientSecret } from './records.ts';
@@ -23,7 +25,9 @@ export function createMemoryStore(): MemoryStore {
   const intents = new Map<ProfileName, RefreshIntent>();
   const revocations = new Map<string, Revocation>();
   const secrets = new Map<ProfileName, ClientSecret>();
+  const workloads = new Map<ProfileName, WorkloadRecord>();
   let auditKeys: SealedAuditKeys | null = null;
+  let pin: PinRecord | null = null;
   return {
     grants: async () => ({
       grants: [...grants.values()].map((grant) => ({ grant, intent: intents.get(grant.profile) ?? null })),
@@ -50,6 +54,17 @@ export function createMemoryStore(): MemoryStore {
     saveClientSecret: async (profile, digest, secret) => void secrets.set(profile, { digest, secret }),
     removeClientSecret: async (profile) => void secrets.delete(profile),
     auditKeys: async () => (auditKeys ??= new SealedAuditKeys({ seed: newSeed(), last: null }, null)),
+    workloads: {
+      read: async (profile) => workloads.get(profile) ?? null,
+      save: async (record) => void workloads.set(record.profile, record),
+      remove: async (profile) => void workloads.delete(profile),
+    },
+    pin: {
+      read: async () => pin,
+      write: async (record) => {
+        pin = record;
+      },
+    },
     isRefreshing: (profile) => intents.has(profile),
     // Nothing to forget: what is here is all there is.
     close: () => undefined,
@@ -58,12 +73,15 @@ export function createMemoryStore(): MemoryStore {
       for (const [profile, intent] of intents) await store.beginRefresh(profile, intent);
       for (const revocation of revocations.values()) await store.saveRevocation(revocation);
       for (const [profile, { digest, secret }] of secrets) await store.saveClientSecret(profile, digest, secret);
+      if (pin !== null) await store.pin.write(pin);
+      for (const record of workloads.values()) await store.workloads.save(record);
       if (auditKeys !== null) await store.takeAuditKeys(auditKeys.kept);
     },
     clear() {
-      for (const map of [grants, intents, revocations, secrets]) map.clear();
+      for (const map of [grants, intents, revocations, secrets, workloads]) map.clear();
       // Whoever still signs with them may, until the new vault's are taken up: they are the same.
       auditKeys = null;
+      pin = null;
     },
   };
 }

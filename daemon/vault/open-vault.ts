@@ -11,6 +11,7 @@ import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
+import { ApprovalPins } from './approval-pin.ts';
 import { asksKeychain, errorOf, findKey, sentence, unopened } from './find-key.ts';
 import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
 import { FloorFile } from './floor-file.ts';
@@ -20,9 +21,10 @@ import type { Keychain } from './keychain.ts';
 import { removeKeychainKey } from './keychain-key.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { Passphrases } from './passphrase.ts';
-import { checkPrivateDir, errnoOf, onDisk, removedError, sweepTemporary } from './private-files.ts';
+import { removedError } from './private-files.ts';
 import { eraseFolders, SealedStore } from './sealed-store.ts';
 import type { Store } from './store.ts';
+import { tidy } from './tidy.ts';
 import { headerPath, readHeader, removeHeader, writeHeader } from './vault-header.ts';
 import type { VaultHeader } from './vault-header.ts';
 import { within } from './within.ts';
@@ -52,15 +54,7 @@ export function openVault(deps: VaultDeps): Promise<Vault> {
 }
 
 export async function openVaultWith(deps: VaultDeps, keychain: Keychain): Promise<Vault> {
-  await onDisk(deps.stateDir, async () => {
-    try {
-      await checkPrivateDir(deps.stateDir);
-      await sweepTemporary(deps.stateDir);
-    } catch (cause) {
-      // Made when the first file is: a vault in memory writes none.
-      if (errnoOf(cause) !== 'ENOENT') throw cause;
-    }
-  });
+  await tidy(deps.stateDir);
   const header = await readHeader(deps.stateDir, deps.log);
   const vault = new BrokerVault(deps, keychain, header);
   const started = vault.start();
@@ -73,6 +67,7 @@ class BrokerVault implements Vault {
   #stores: KeyStores & VaultDeps;
   readonly #memory = createMemoryStore();
   readonly #floorFile: FloorFile;
+  readonly pins = new ApprovalPins(() => this.#deps.clock.now(), async () => (await this.#store()).pin);
   #sealed: SealedStore | null = null;
   #header: VaultHeader | null;
   #phase: Phase;
@@ -171,6 +166,7 @@ class BrokerVault implements Vault {
   readonly saveClientSecret: Vault['saveClientSecret'] = async (profile, digest, secret) => (await this.#store()).saveClientSecret(profile, digest, secret);
   readonly removeClientSecret: Vault['removeClientSecret'] = async (profile) => (await this.#store()).removeClientSecret(profile);
   readonly auditKeys: Vault['auditKeys'] = async () => (await this.#store()).auditKeys();
+  readonly workloads: Vault['workloads'] = async () => (await this.#store()).workloads;
   /** V7: the store that waits for the answer of this profile's refresh. */
   #refreshing(profile: ProfileName): Store | null {
     return [this.#sealed, this.#memory].find((store) => store?.isRefreshing(profile) === true) ?? null;

@@ -1,7 +1,8 @@
 /**
  * A passphrase instead of a keychain: scrypt derives a key that wraps the random data key, so that the
  * passphrase can be changed without sealing every file again. Attempts run one after the other, and each wrong
- * one makes the next wait longer.
+ * one makes the next wait longer, a minute at most: whoever forgot nothing must get in. They are not counted across
+ * restarts: who can start a daemon can read vault.json, and guess there as fast as scrypt lets him.
  */
 import { randomBytes, scrypt } from 'node:crypto';
 import { BrokerError } from '../core/errors.ts';
@@ -16,9 +17,10 @@ const COST = { N: 2 ** 17, r: 8, p: 1 } as const;
 const SALT_BYTES = 16;
 /** NIST SP 800-63B-4, section 3.1.1.2, for a secret that is one of two factors; the files are the other. */
 const LENGTH_MIN = 8;
-const DELAY_FIRST_MS = 500;
-/** Below the 10 s in which a client expects an answer. */
-const DELAY_MAX_MS = 8_000;
+const PAUSE_FIRST_MS = 500;
+const PAUSE_MAX_MS = 60_000;
+/** So much of it before the answer, which a client expects within 10 s; for the rest every attempt is refused untried. */
+const ANSWER_MAX_MS = 8_000;
 /** Each waiting attempt holds a passphrase. */
 const WAITING_MAX = 4;
 
@@ -27,6 +29,7 @@ type PassphraseKeyed = Extract<VaultHeader['keyedBy'], { backend: 'passphrase' }
 export class Passphrases {
   readonly #clock: Clock;
   #wrong = 0;
+  #notBeforeMs = 0;
   #waiting = 0;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -60,6 +63,10 @@ export class Passphrases {
   }
 
   async #attempt(passphrase: Secret, vault: string, keyedBy: PassphraseKeyed, path: string): Promise<DataKey> {
+    const waitS = Math.ceil((this.#notBeforeMs - this.#clock.boottimeMs()) / 1000);
+    if (waitS > 0) {
+      throw new BrokerError('too_many_requests', `the passphrase was wrong ${this.#wrong} times; the next try waits`, { hint: `Wait ${waitS} s, then run: valetkey unlock`, retryAfterS: waitS });
+    }
     const wrapping = await derive(passphrase, keyedBy.scrypt);
     const opened = await wrapping.use((kek) => unseal(kek, keyedBy.wrapped, path));
     wrapping.close();
@@ -67,9 +74,10 @@ export class Passphrases {
       this.#wrong = 0;
       return new DataKey(Buffer.from(opened.payload.buffer, opened.payload.byteOffset, KEY_BYTES));
     }
-    const delayMs = Math.min(DELAY_FIRST_MS * 2 ** this.#wrong, DELAY_MAX_MS);
+    const pauseMs = Math.min(PAUSE_FIRST_MS * 2 ** Math.min(this.#wrong, 16), PAUSE_MAX_MS);
     this.#wrong += 1;
-    await this.#clock.sleep(delayMs, new AbortController().signal);
+    this.#notBeforeMs = this.#clock.boottimeMs() + pauseMs;
+    await this.#clock.sleep(Math.min(pauseMs, ANSWER_MAX_MS), new AbortController().signal);
     throw new BrokerError('passphrase_wrong', 'the passphrase is wrong', {
       hint: 'Run: valetkey unlock; if it is forgotten: valetkey purge, and sign in again',
     });

@@ -5,6 +5,8 @@
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
+import type { WorkloadRecord } from '../core/workload.ts';
+import type { PinRecord } from './approval-pin.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
 import type { Binding } from './seal.ts';
 
@@ -40,16 +42,22 @@ export function decodeGrant(bytes: Uint8Array): Grant | null {
   if (clear === null) return null;
   const { state } = clear;
   // Records of earlier builds lack what was added since.
-  const known = { ...clear, refreshTokenExpiresAt: clear.refreshTokenExpiresAt ?? null, authorizationExpiresAt: clear.authorizationExpiresAt ?? null };
+  const known = { ...clear, refreshTokenExpiresAt: clear.refreshTokenExpiresAt ?? null, authorizationExpiresAt: clear.authorizationExpiresAt ?? null, session: clear.session === undefined ? sessionOf(clear) : clear.session };
   if (state.kind === 'parked') return { ...known, state };
   return {
     ...known,
     state: {
       kind: 'active',
       refreshToken: state.refreshToken === null ? null : new Secret(state.refreshToken),
-      tokens: state.tokens.map((token): AccessToken => ({ ...token, life: token.life ?? null, value: new Secret(token.value) })),
+      tokens: state.tokens.map((token): AccessToken => ({ ...token, life: token.life ?? null, amr: token.amr ?? [], authTime: token.authTime ?? null, isStepUp: token.isStepUp ?? false, value: new Secret(token.value) })),
     },
   };
+}
+
+/** A person took part when they signed in; nothing more is known. */
+function sessionOf({ signedInAt }: Clear<Grant>): Grant['session'] {
+  const moment = { at: signedInAt, boot: null };
+  return { startedAt: moment, lastActAt: moment };
 }
 
 export function revocationBinding(vault: string, revocation: Revocation): Binding {
@@ -91,6 +99,24 @@ export function encodeAuditKeys({ seed, last }: KeptAuditKeys): Uint8Array {
 export function decodeAuditKeys(bytes: Uint8Array): KeptAuditKeys | null {
   const clear = parse(bytes, 'seed') as Clear<KeptAuditKeys> | null;
   return clear === null ? null : { seed: new Secret(clear.seed), last: clear.last };
+}
+
+export function encodePin(record: PinRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(record));
+}
+
+export function decodePin(bytes: Uint8Array): PinRecord | null {
+  return parse(bytes, 'pin') as PinRecord | null;
+}
+
+export function encodeWorkload(record: WorkloadRecord): Uint8Array {
+  const clear: Clear<WorkloadRecord> = { ...record, keys: record.keys.map((key) => ({ ...key, privateJwk: key.privateJwk.reveal() })) };
+  return Buffer.from(JSON.stringify(clear));
+}
+
+export function decodeWorkload(bytes: Uint8Array): WorkloadRecord | null {
+  const clear = parse(bytes, 'keys') as Clear<WorkloadRecord> | null;
+  return clear === null ? null : { ...clear, keys: clear.keys.map((key) => ({ ...key, privateJwk: new Secret(key.privateJwk) })) };
 }
 
 /** The floors as they are kept, and the boot in which they were written; null: not known. */

@@ -15,6 +15,7 @@ import type { KeptAuditKeys } from './audit-keys.ts';
 import type { DataKey } from './data-key.ts';
 import type { Floors } from './floors.ts';
 import { GrantFiles } from './grant-files.ts';
+import { PinFile } from './pin-file.ts';
 import { listDir, onDisk, syncDir } from './private-files.ts';
 import {
   decodeAuditKeys, decodeRevocation, decodeSecret, encodeAuditKeys, encodeRevocation, encodeSecret, revocationBinding,
@@ -24,6 +25,7 @@ import { assertFileName, SealedFolder } from './sealed-folder.ts';
 import type { Decode } from './sealed-folder.ts';
 import type { Store } from './store.ts';
 import { Turns } from './turns.ts';
+import { WorkloadFiles } from './workload-files.ts';
 
 /** Beside client secrets, under a name that no profile has. */
 const AUDIT_KEYS = '_audit';
@@ -36,7 +38,9 @@ export class SealedStore implements Store {
   readonly #log: Log;
   readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
   readonly #grants: GrantFiles;
+  readonly pin: PinFile;
   readonly #floors: Floors;
+  readonly workloads: WorkloadFiles;
   readonly #turns = new Turns();
   /** Generations that are on the disk. */
   readonly #saved = new Map<ProfileName, number>();
@@ -54,7 +58,9 @@ export class SealedStore implements Store {
     this.#log = deps.log;
     this.#floors = floors;
     this.#folders = { grants: folder('grants'), revocations: folder('revocations'), secrets: folder('secrets') };
+    this.workloads = new WorkloadFiles(folder('workloads'), vault, this.#turns, () => this.#open());
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
+    this.pin = new PinFile({ folder: this.#folders.secrets, vault, turns: this.#turns, openKey: () => this.#open() });
   }
 
   /**
@@ -288,7 +294,7 @@ export class SealedStore implements Store {
 export function eraseFolders(stateDir: string): Promise<void> {
   return onDisk(stateDir, async () => {
     if ((await listDir(stateDir)).length === 0) return;
-    for (const name of FOLDERS) await rm(join(stateDir, name), { recursive: true, force: true });
+    for (const name of [...FOLDERS, 'workloads']) await rm(join(stateDir, name), { recursive: true, force: true });
     await syncDir(stateDir);
   });
 }

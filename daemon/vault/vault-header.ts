@@ -3,6 +3,7 @@
  * the choice sticky, and a wrong key is known as such before any file is judged by it.
  */
 import { join } from 'node:path';
+import { isJsonObject, parseJsonObject } from '../../shared/json-object.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Log, Random } from '../core/ports.ts';
 import type { DataKey } from './data-key.ts';
@@ -80,7 +81,7 @@ export async function isRightKey(key: DataKey, header: VaultHeader, path: string
 }
 
 function parseHeader(text: string, path: string): VaultHeader | null {
-  const json = parseObject(text);
+  const json = parseJsonObject(text);
   if (json === null) return null;
   refuseNewer(json['v'], path, HEADER_VERSION);
   const { id, check } = json;
@@ -90,26 +91,12 @@ function parseHeader(text: string, path: string): VaultHeader | null {
 }
 
 function parseKeyedBy(value: unknown): VaultHeader['keyedBy'] | null {
-  if (!isObject(value)) return null;
+  if (!isJsonObject(value)) return null;
   if (value['backend'] === 'keychain') return { backend: 'keychain' };
   const { backend, scrypt, wrapped } = value;
-  if (backend !== 'passphrase' || typeof wrapped !== 'string' || !isObject(scrypt)) return null;
+  if (backend !== 'passphrase' || typeof wrapped !== 'string' || !isJsonObject(scrypt)) return null;
   const { N, r, p, salt } = scrypt;
   // A changed header may neither weaken the derivation nor take all memory: 128 * N * r bytes.
   const isSane = (N === 2 ** 17 || N === 2 ** 18) && r === 8 && (p === 1 || p === 2);
   return isSane && typeof salt === 'string' ? { backend, scrypt: { N, r, p, salt }, wrapped } : null;
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return null;
-    throw cause;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }

@@ -5,13 +5,12 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
 import { Held } from '../support/fault-shim.ts';
 import { isFull, publish, replayable } from './campaign.ts';
 import { Ledger } from '../support/ledger.ts';
-import { Laptop, Person, startShimmed } from './rig.ts';
+import { Laptop, startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
+import { useStage } from './stage.ts';
 
 replayable('clocks');
 
@@ -32,26 +31,21 @@ const MOMENTS = ['at rest', 'with a refresh on the wire', 'between two starts'] 
 const NOTICED_MS = 30_000;
 
 const figures = { 'jumps by its own clocks': 0, 'jumps in a time namespace': 0, 'noticed suspends': 0, 'sign-ins needed': 0, 'dead tokens given out': 0 };
-let build: FaultBuild;
-let person: Person;
+const stage = useStage();
 let issuer: Issuer;
 let laptop: Laptop;
 let ledger: Ledger;
 beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
   // The issuer's clock stands where it was: what it says of the time of its ID tokens must hold all the same.
   issuer = await startShimmed({ lifetimes: { accessTokenS: LIFE_S, idTokenS: 30 * 86_400 } });
   ledger = new Ledger(issuer.issuer);
-  laptop = new Laptop(build, person, issuer.issuer.url, { hasOwnClock: true });
+  laptop = new Laptop(stage.build, stage.person, issuer.issuer.url, { hasOwnClock: true });
   await laptop.start();
   expect(await laptop.signIn()).toMatchObject({ state: 'complete' });
 });
 afterAll(async () => {
   await laptop.remove();
   await issuer.close();
-  await person.leave();
-  build.remove();
 });
 
 /** The clock of the boot never goes back while a process lives. */

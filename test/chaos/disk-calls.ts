@@ -6,10 +6,9 @@
  */
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { diskFaults } from '../support/disk-faults.ts';
+import { openFaultyRig } from '../support/disk-faults.ts';
 import type { DiskFaults, Fault } from '../support/disk-faults.ts';
 import type { Reply } from '../support/disk-person.ts';
-import { NOBODY, openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { during, must, seeded, shuffled } from './campaign.ts';
 import type { Figures } from './campaign.ts';
@@ -35,13 +34,9 @@ const HANG_MS = 3_000;
 
 /** @param size - how many cases; each is drawn once */
 export async function run(size: number): Promise<Figures | null> {
-  const obstacle = rigObstacle();
-  const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
-  if ('obstacle' in faults) {
-    console.log(`not run: ${faults.obstacle}`);
-    return null;
-  }
-  const rig = await openRig({ through: faults.through, env: faults.env });
+  const opened = await openFaultyRig();
+  if (opened === null) return null;
+  const { rig, faults } = opened;
   const counts = { cases: 0, of: 0, struck: 0, told_unwritable: 0, told_unsaved: 0, sign_ins_after_a_kill: 0, cached_while_it_hangs_ms: 0 };
   let now = 'counting the calls';
   try {

@@ -5,9 +5,8 @@
  * answered, nothing becomes readable to others, and one sign-in at the end mends all that is left.
  */
 import { readdirSync } from 'node:fs';
-import { diskFaults } from '../support/disk-faults.ts';
+import { openFaultyRig } from '../support/disk-faults.ts';
 import type { DiskFaults, Fault } from '../support/disk-faults.ts';
-import { NOBODY, openRig, rigObstacle } from '../support/disk-rig.ts';
 import type { Rig } from '../support/disk-rig.ts';
 import { faults as ill } from '../support/hostile-issuer.ts';
 import type { Fault as Illness } from '../support/hostile-issuer.ts';
@@ -45,13 +44,9 @@ const STEPS_A_LIFE = 12;
 
 /** @param size - how many steps */
 export async function run(size: number): Promise<Figures | null> {
-  const obstacle = rigObstacle();
-  const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
-  if ('obstacle' in faults) {
-    console.log(`not run: ${faults.obstacle}`);
-    return null;
-  }
-  const rig = await openRig({ through: faults.through, env: faults.env });
+  const opened = await openFaultyRig();
+  if (opened === null) return null;
+  const { rig, faults } = opened;
   const trail: string[] = [];
   try {
     return await during(() => trail.slice(-8).join(' > '), async () => {

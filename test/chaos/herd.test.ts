@@ -2,14 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildLauncher, launcherRoom } from '../e2e/token-programs.ts';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
 import { publish, replayable, runs } from './campaign.ts';
 import { CALLERS, Crowd } from './herd-crowd.ts';
 import type { Manner } from './herd-crowd.ts';
 import { Ledger } from '../support/ledger.ts';
-import { Laptop, Person, startShimmed } from './rig.ts';
+import { Laptop, startShimmed } from './rig.ts';
 import type { Issuer } from './rig.ts';
+import { useStage } from './stage.ts';
 
 replayable('herd');
 
@@ -23,23 +22,18 @@ const launcher = buildLauncher(room, 'valetkey', { kind: 'release' });
 const MANNERS: readonly Manner[] = ['http', 'frames', 'frames, a connection each', ...(launcher === null ? [] : ['launcher' as const])];
 const figures: Record<string, number> = { 'callers a round': CALLERS };
 
-let build: FaultBuild;
-let person: Person;
+const stage = useStage();
 let issuer: Issuer;
 let laptop: Laptop;
 beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
   issuer = await startShimmed();
-  laptop = new Laptop(build, person, issuer.issuer.url);
+  laptop = new Laptop(stage.build, stage.person, issuer.issuer.url);
   await laptop.start();
   expect(await laptop.signIn()).toMatchObject({ state: 'complete' });
 });
 afterAll(async () => {
   await laptop.remove();
   await issuer.close();
-  await person.leave();
-  build.remove();
   room.remove();
 });
 

@@ -1,27 +1,16 @@
 /** kill -9 at every labelled step, against a real issuer with rotation and strict reuse detection. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
+import { describe, expect, it } from 'vitest';
 import { isFull, onlyRun, publish, replayable, runs } from './campaign.ts';
 import { drawPlans, Lane, newTally, rehearsals, unreached } from './kill.ts';
 import type { KillPlan, Tally } from './kill.ts';
 import { Ledger } from '../support/ledger.ts';
-import { Laptop, Person, startShimmed } from './rig.ts';
+import { Laptop, startShimmed } from './rig.ts';
+import { useStage } from './stage.ts';
 
 const RUNS = runs(12, 1_000);
 const LANES = isFull ? 3 : 2;
 replayable('kill');
-let build: FaultBuild;
-let person: Person;
-
-beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
-});
-afterAll(async () => {
-  await person.leave();
-  build.remove();
-});
+const stage = useStage();
 
 /** More than these say nothing new. */
 const FAILURES_MAX = 8;
@@ -31,7 +20,7 @@ async function playAll(plans: readonly KillPlan[], tally: Tally): Promise<readon
   const left = [...plans];
   const failures: string[] = [];
   await Promise.all(Array.from({ length: Math.min(LANES, plans.length) }, async () => {
-    const lane = new Lane(build, person, tally);
+    const lane = new Lane(stage.build, stage.person, tally);
     const attempt = (work: Promise<void>): Promise<void> => work.catch(async (cause: unknown) => {
       failures.push(cause instanceof Error ? cause.message : String(cause));
       console.error(failures.at(-1));
@@ -50,13 +39,13 @@ describe('kill -9', () => {
   it(`[TK-04] at every labelled step, ${RUNS} runs: at most one sign-in for a lost answer, none else, never a token used twice, never a file that others can read`, async () => {
     const tally = newTally();
     expect(await playAll(rehearsals(), tally)).toEqual([]);
-    expect(unreached(build.labels, tally), 'labels that no scene passes').toEqual([]);
-    expect(unreached([...build.labels, 'nobody.passes.here'], tally)).toEqual(['nobody.passes.here']);
+    expect(unreached(stage.build.labels, tally), 'labels that no scene passes').toEqual([]);
+    expect(unreached([...stage.build.labels, 'nobody.passes.here'], tally)).toEqual(['nobody.passes.here']);
     const rehearsed = tally.runs;
     const plans = drawPlans(RUNS, tally);
     const failures = await playAll(onlyRun === null ? plans : plans.filter(({ run }) => run === onlyRun), tally);
     publish('kill', {
-      runs: tally.runs - rehearsed, 'runs that failed': failures.length, rehearsals: rehearsed, kills: tally.kills, labels: build.labels.length, 'labels killed at': tally.killedAt.size,
+      runs: tally.runs - rehearsed, 'runs that failed': failures.length, rehearsals: rehearsed, kills: tally.kills, labels: stage.build.labels.length, 'labels killed at': tally.killedAt.size,
       'refreshes at the issuer': tally.refreshes, 'answers lost': tally.lostAnswers, 'intents whose token was not sent': tally.unsentIntents,
       'sign-ins needed': tally.signInsNeeded, 'sign-ins for another reason': tally.signInsWished, 'second uses of a token': tally.reuses, 'reuse alarms': tally.alarms,
       'start after a kill, median ms': Math.round(tally.startsMs.toSorted((a, b) => a - b)[Math.floor(tally.startsMs.length / 2)] ?? 0),
@@ -71,7 +60,7 @@ describe('kill -9', () => {
 describe('a disk that refuses the answer of a refresh', () => {
   it.each(['ENOSPC', 'EIO'] as const)('by %s: it is served from memory, saved at the end, and nothing is lost', async (action) => {
     const issuer = await startShimmed();
-    const laptop = new Laptop(build, person, issuer.issuer.url);
+    const laptop = new Laptop(stage.build, stage.person, issuer.issuer.url);
     try {
       await laptop.start();
       expect(await laptop.signIn()).toMatchObject({ state: 'complete' });

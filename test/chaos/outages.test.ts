@@ -1,10 +1,8 @@
 /** Issuers that are away, hang, drip, flood, answer late or with errors, beside one that is well, in real time. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
+import { describe, expect, it } from 'vitest';
 import { isFull, publish, replayable, runs, scale } from './campaign.ts';
 import { askAllAtOnce, layLow, openWard, sicknesses } from './outages.ts';
-import { Person } from './rig.ts';
+import { useStage } from './stage.ts';
 
 replayable('outages');
 
@@ -12,17 +10,7 @@ const GRANTS = runs(2, 50);
 const SICK_S = scale(3, 75);
 const SICKNESSES = sicknesses(scale<readonly number[]>([10_200], [15_000, 30_000]));
 
-let build: FaultBuild;
-let person: Person;
-beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
-});
-afterAll(async () => {
-  await person.leave();
-  build.remove();
-});
-
+const stage = useStage();
 /** Who asks is answered in ten seconds; the rest is a machine with other work. */
 const TOLD_MS = 11_000;
 /** Of an issuer that is well, beside eight that are not. */
@@ -40,7 +28,7 @@ const UNOPENED = /refuses|accept/;
 describe('issuers that are ill', () => {
   const ways = [['in turn', false], ...(isFull ? [['at once', true] as const] : [])] as const;
   it.each(ways)(`[TK-07] for ${SICK_S} s, with ${GRANTS} grants each that are asked for %s: what was not sent is not lost, and nobody else notices`, async (how, atOnce) => {
-    const ward = await openWard(build, person, SICKNESSES, GRANTS);
+    const ward = await openWard(stage.build, stage.person, SICKNESSES, GRANTS);
     try {
       // A moment ago they all answered: that must not be believed for long.
       const allAtOnceMs = atOnce ? await askAllAtOnce(ward) : null;

@@ -1,33 +1,21 @@
 /** kill -9 in the middle of refreshes, against authorization servers that treat a replaced refresh token in other ways. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
+import { describe, expect, it } from 'vitest';
 import { publish, replayable, runs } from './campaign.ts';
 import { SHAPES, STRICT } from './kill-shapes.ts';
 import type { Shape } from './kill-shapes.ts';
 import { drawPlans, Lane, newTally, rehearsals } from './kill.ts';
 import type { Tally } from './kill.ts';
-import { Person } from './rig.ts';
+import { useStage } from './stage.ts';
 
 const RUNS = runs(1, 60);
 const SCENES = ['refresh', 'recovery of a lost answer'];
 const LANES = 2;
 
 replayable('shapes');
-let build: FaultBuild;
-let person: Person;
-beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
-});
-afterAll(async () => {
-  await person.leave();
-  build.remove();
-});
-
+const stage = useStage();
 async function playOn(shape: Shape, passed: Tally['passed']): Promise<Tally> {
   const tally: Tally = { ...newTally(), passed };
-  const lane = new Lane(build, person, tally, shape);
+  const lane = new Lane(stage.build, stage.person, tally, shape);
   try {
     // The seed's first plans go through every label once; where there are few runs, each shape gets others.
     const skipped = RUNS * SHAPES.indexOf(shape);
@@ -43,7 +31,7 @@ async function playOn(shape: Shape, passed: Tally['passed']): Promise<Tally> {
 describe('other issuers', () => {
   it(`[TK-05] ${SHAPES.length - 1} ways to treat a replaced refresh token, ${RUNS} kills each: a sign-in only where the answer cannot be asked for again`, async () => {
     const known = newTally();
-    const first = new Lane(build, person, known);
+    const first = new Lane(stage.build, stage.person, known);
     for (const plan of rehearsals(SCENES)) await first.play(plan);
     await first.close();
     const left = SHAPES.filter((shape) => shape !== STRICT);

@@ -1,13 +1,11 @@
 /** kill -9 with the key of the vault where it is in use: under a passphrase, and in a real keychain. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
+import { describe, expect, it } from 'vitest';
 import { keyringObstacle, startKeyring } from '../support/keyring.ts';
 import { publish, replayable, runs, scale } from './campaign.ts';
 import { SCENES } from './kill-scenes.ts';
 import { drawPlans, Lane, newTally, rehearsals } from './kill.ts';
-import { Person } from './rig.ts';
 import type { KeyPlace } from './rig.ts';
+import { useStage } from './stage.ts';
 
 replayable('vaults');
 
@@ -15,20 +13,10 @@ const RUNS = runs(1, 60);
 const PLAYED = scale(['first sign-in', 'refresh'], SCENES.map(({ name }) => name));
 const figures: Record<string, string> = {};
 
-let build: FaultBuild;
-let person: Person;
-beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
-});
-afterAll(async () => {
-  await person.leave();
-  build.remove();
-});
-
+const stage = useStage();
 async function play(name: string, key: KeyPlace): Promise<void> {
   const tally = newTally();
-  const lane = new Lane(build, person, tally, undefined, key);
+  const lane = new Lane(stage.build, stage.person, tally, undefined, key);
   try {
     for (const plan of rehearsals(PLAYED)) await lane.play(plan);
     for (const plan of drawPlans(RUNS, tally, PLAYED)) await lane.play(plan);

@@ -49,26 +49,34 @@ function shell(name: string, next: string): string {
   return path;
 }
 
-/** Looks until it is known: from then on the answer is there at once. */
+/** Processes whose memory is held. */
+function held(): readonly number[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return /^\/proc\/(\d+)\/environ$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? [];
+    } catch {
+      return []; // the descriptor by which the folder is read
+    }
+  }).map(Number);
+}
+const isKnown = (pid: number): boolean => held().includes(pid);
+
+/** Looks until it is known, and does not let go of it with the next answer. */
 async function known(pid: number): Promise<Caller> {
   for (let i = 0; i < 4; i += 1) {
-    const found = callers.attest({ uid, pid }, null);
-    if (!(found instanceof Promise)) return found ?? expect.unreachable('it is gone');
-    await found;
+    const found = await callers.attest({ uid, pid }, null) ?? expect.unreachable('it is gone');
+    expect(callers.stillSame(found)).toBe(true);
+    if (isKnown(pid)) return found;
   }
   return expect.unreachable('it is never known');
 }
-const isKnown = (pid: number): boolean => {
-  const found = callers.attest({ uid, pid }, null);
-  if (found instanceof Promise) found.catch(() => undefined);
-  return !(found instanceof Promise) && found !== null;
-};
 
 describe('a process that is known', () => {
   it('has the same facts as one that is looked at', async () => {
     const child = await start('/bin/sh', [shell('a.sh', 'sleep 100')]);
-    const anew = await createCallers({ loginctl: async () => null, ownCli: [] }).attest({ uid, pid: child.pid }, null);
-    expect(await known(child.pid)).toEqual(anew);
+    const others = createCallers({ loginctl: async () => null, ownCli: [] });
+    expect(await known(child.pid)).toEqual(await others.attest({ uid, pid: child.pid }, null));
+    others.close();
     expect(await known(child.pid)).toMatchObject({ script: join(dir, 'a.sh') });
   });
 
@@ -169,25 +177,29 @@ describe('a process that is known', () => {
 });
 
 describe('what is known', () => {
-  const held = (): string[] => readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/self/fd/${fd}`)];
-    } catch {
-      return [];
-    }
-  }).filter((path) => /^\/proc\/\d+\/environ$/.test(path)); // the stat of the processes above is held as well
-
-  it('is nothing of a process that came once', async () => {
+  it('is let go of with its first answer where it came once', async () => {
     const child = await start('/bin/sleep', ['1000'], false);
-    await callers.attest({ uid, pid: child.pid }, null);
-    expect(held()).toEqual([]);
+    const caller = await callers.attest({ uid, pid: child.pid }, null) ?? expect.unreachable('it is gone');
+    expect([isKnown(child.pid), callers.stillSame(caller), isKnown(child.pid)]).toEqual([true, true, false]);
+    await kill(child);
+    expect(callers.stillSame(caller)).toBe(false);
+  });
+
+  it('is read once, and then at once', async () => {
+    const child = await start('/bin/sh', [shell('a.sh', 'sleep 1000')]);
+    // A script is told by a command line, which has to be waited for, also by who comes meanwhile.
+    const looks = [1, 2].map(() => callers.attest({ uid, pid: child.pid }, null));
+    expect(looks).toEqual([expect.any(Promise), expect.any(Promise)]);
+    const [caller] = await Promise.all(looks);
+    expect(isKnown(child.pid)).toBe(true);
+    expect(callers.attest({ uid, pid: child.pid }, null)).toEqual(caller);
   });
 
   it('is at most 64 processes, the latest, and lets go of its descriptors', async () => {
     const many = await Promise.all(Array.from({ length: 70 }, () => start('/bin/sleep', ['1000'], false)));
     for (const { pid } of many) await known(pid);
     expect(held()).toHaveLength(64);
-    expect(many.map(({ pid }) => isKnown(pid)).filter(Boolean).length).toBeLessThanOrEqual(64);
+    expect(held().toSorted()).toEqual(many.slice(-64).map(({ pid }) => pid).toSorted());
     callers.close();
     expect(held()).toEqual([]);
   }, 30_000);
@@ -202,7 +214,7 @@ describe('what is known', () => {
 
   it('is held once, however many of its connections were looked at by themselves', async () => {
     const child = await start('/bin/sleep', ['1000'], false);
-    const held = (): number => readdirSync('/proc/self/fd').filter((fd) => {
+    const descriptorsOfIt = (): number => readdirSync('/proc/self/fd').filter((fd) => {
       try {
         return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`/proc/${child.pid}/`);
       } catch {
@@ -215,17 +227,29 @@ describe('what is known', () => {
       for (const caller of looks) expect(callers.stillSame(caller ?? expect.unreachable('it is gone'))).toBe(true);
       descriptors.add(readdirSync('/proc/self/fd').filter((fd) => existsSync(`/proc/self/fd/${fd}`)).join());
     }
-    expect(held()).toBe(2);
+    expect(descriptorsOfIt()).toBe(2);
     expect(descriptors.size).toBeLessThan(4); // not opened anew each time
   });
 
-  it('is held from its second request on one connection on, and lets go of what it was when it becomes another program', async () => {
+  it('lets go of what it was when it becomes another program, on its one connection as well', async () => {
     const child = await start('sh', [shell('again.sh', 'exec sleep 1000')]);
     const caller = await callers.attest({ uid, pid: child.pid }, null) ?? expect.unreachable('it is gone');
     expect([callers.stillSame(caller), callers.stillSame(caller), callers.stillSame(caller)]).toEqual([true, true, true]);
-    expect(callers.attest({ uid, pid: child.pid }, null)).toMatchObject({ pid: child.pid }); // at once
     child.stdin?.write('go\n');
     await expect.poll(() => callers.stillSame(caller)).toBe(false);
-    expect(callers.attest({ uid, pid: child.pid }, null)).toBeInstanceOf(Promise);
+    expect((await callers.attest({ uid, pid: child.pid }, null))?.executable).toBe(realpathSync('/bin/sleep'));
+    expect(callers.stillSame(caller)).toBe(false);
   });
+
+  it('is held again where it asks again after many others have come', async () => {
+    const child = await start('/bin/sleep', ['1000'], false);
+    const caller = await known(child.pid);
+    const many = await Promise.all(Array.from({ length: 64 }, () => start('/bin/sleep', ['1000'], false)));
+    for (const { pid } of many) await known(pid);
+    expect(isKnown(child.pid)).toBe(false);
+    const asks = [1, 2, 3, 4].map(() => callers.stillSame(caller));
+    expect([...asks, isKnown(child.pid)]).toEqual([true, true, true, true, true]);
+    await kill(child);
+    expect(callers.stillSame(caller)).toBe(false);
+  }, 30_000);
 });

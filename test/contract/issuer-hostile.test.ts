@@ -3,18 +3,19 @@
  * is never sent.
  */
 import { createServer } from 'node:http';
-import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { IssuerOptions } from '../../demo/issuer.ts';
 import type { AuthorizationServer, Profile } from '../../daemon/core/domain.ts';
 import type { ClientAt, IssuerOutcome, Transient } from '../../daemon/core/ports.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
+import { boundMs } from '../support/bound.ts';
 import { scopes, someServer, someTraits } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { Fault, HostileIssuer } from '../support/hostile-issuer.ts';
 import { atOnce, NO_STEP_UP, REDIRECT_URI, authorize, clientOf, discovered, makeIssuer, profileAt, signIn, tokensOf, wantOf } from '../support/issuer-under-test.ts';
 import type { UnderTest } from '../support/issuer-under-test.ts';
+import { listening } from '../support/listening.ts';
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -41,16 +42,9 @@ async function startAttacker(): Promise<{ readonly url: string; readonly hits: s
     hits.push(`${req.method} ${req.url}`);
     res.writeHead(200, { 'content-type': 'application/json' }).end('{"access_token":"stolen-EXAMPLE","token_type":"Bearer"}');
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closing.push(async () => {
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return { url: `http://127.0.0.1:${address.port}`, hits };
+  const { port, close } = await listening(server);
+  closing.push(close);
+  return { url: `http://127.0.0.1:${port}`, hits };
 }
 
 const RT = new Secret('refresh-token-of-some-length-EXAMPLE');
@@ -536,7 +530,7 @@ describe('a device flow at other people\'s servers', () => {
     const began = performance.now();
     stop.abort(new BrokerError('login_cancelled', 'nobody waits any more'));
     expect(await polling).toMatchObject({ kind: 'transient', cause: 'aborted', timedOut: false });
-    expect(performance.now() - began).toBeLessThan(600);
+    expect(performance.now() - began).toBeLessThan(boundMs(600));
   });
 
   it('takes Google\'s verification_url, and bounds what the server says', async () => {

@@ -16,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../daemon/core/secret.ts';
 import { someServer } from '../support/builders.ts';
 import { atOnce, makeIssuer, profileAt } from '../support/issuer-under-test.ts';
+import { listening } from '../support/listening.ts';
 import { CERTIFICATE, PRIVATE_KEY } from '../support/loopback-tls.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,17 +25,10 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-async function listening(server: HttpServer): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closing.push(async () => {
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+async function portOf(server: HttpServer): Promise<number> {
+  const { port, close } = await listening(server);
+  closing.push(close);
+  return port;
 }
 
 type TlsIssuer = { readonly url: string; readonly hits: string[] };
@@ -43,7 +37,7 @@ type TlsIssuer = { readonly url: string; readonly hits: string[] };
 async function startTlsIssuer(): Promise<TlsIssuer> {
   const hits: string[] = [];
   let url = '';
-  const port = await listening(createServer({ cert: CERTIFICATE, key: PRIVATE_KEY }, (req, res) => {
+  const port = await portOf(createServer({ cert: CERTIFICATE, key: PRIVATE_KEY }, (req, res) => {
     hits.push(`${req.method} ${req.url}`);
     const metadata = { issuer: url, authorization_endpoint: `${url}/auth`, token_endpoint: `${url}/token`, code_challenge_methods_supported: ['S256'] };
     const body = req.url === '/token' ? { access_token: 'at-EXAMPLE', token_type: 'Bearer', expires_in: 60 } : metadata;
@@ -77,7 +71,7 @@ async function startProxy(status = 200, misleadTo: string | null = null): Promis
     socket.on('close', () => onward.destroy());
     closing.unshift(async () => socket.destroy());
   });
-  return { url: `http://127.0.0.1:${await listening(proxy)}`, asked };
+  return { url: `http://127.0.0.1:${await portOf(proxy)}`, asked };
 }
 
 function under(): ReturnType<typeof makeIssuer>['issuer'] {
@@ -113,7 +107,7 @@ describe('TLS', () => {
   });
 
   it('reports a broken handshake as not sent', async () => {
-    const port = await listening(createProxy());
+    const port = await portOf(createProxy());
     const at = { url: `https://127.0.0.1:${port}`, hits: [] };
     expect(await refreshAt(under(), at, { caPem: null, proxy: null })).toMatchObject({ kind: 'transient', answerLost: false });
   });

@@ -111,14 +111,14 @@ describe('issuer at oidc-provider', () => {
 
   it('carries hint, class and age of a sign-in', async () => {
     const { issuer, profile, client } = await start({ par: 'none' });
-    const made = await issuer.authorizationUrl(client, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), { acrValues: ['a', 'b'], maxAgeS: 300 }, 'ada@example.test');
+    const made = await issuer.authorizationUrl(client, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), { ...NO_STEP_UP, acrValues: ['a', 'b'], maxAgeS: 300 }, 'ada@example.test');
     expect(made).toMatchObject({ expiresInS: null });
     expect(made.kind === 'url' ? Object.fromEntries(new URL(made.url).searchParams) : made).toMatchObject({ login_hint: 'ada@example.test', acr_values: 'a b', max_age: '300' });
   });
 
   it('refuses a step-up that no ID token could prove, before anybody is sent anywhere', async () => {
     const { issuer, profile, client } = await start({}, { scopes: scopes('read') });
-    const made = await issuer.authorizationUrl(client, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), { acrValues: ['a'], maxAgeS: null }, null);
+    const made = await issuer.authorizationUrl(client, profile, issuer.newAuthorizationRequest(REDIRECT_URI), wantOf(profile), { ...NO_STEP_UP, acrValues: ['a'], maxAgeS: null }, null);
     expect(made).toMatchObject({ kind: 'rejected', code: 'stepup_unmet' });
   });
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../daemon/core/secret.ts';
 import { deferred } from '../../daemon/loopback/deferred.ts';
+import { boundMs } from '../support/bound.ts';
 import { AUTHORIZE, httpGet, isOpen, ISSUER, openRig, STATE, UID } from '../support/loopback-rig.ts';
 import type { Reply, Rig } from '../support/loopback-rig.ts';
 
@@ -315,7 +316,7 @@ describe('the life of the port', () => {
     expect(await isOpen(rig.listener.port)).toBe(true);
     await rig.page(callback, cookie);
     const shown = performance.now();
-    while (await isOpen(rig.listener.port)) expect(performance.now() - shown).toBeLessThan(1_000);
+    while (await isOpen(rig.listener.port)) expect(performance.now() - shown).toBeLessThan(boundMs(1_000));
     expect(rig.log.lines.at(-1)).toMatchObject({ event: 'loopback_closed', fields: { taken: true, refused: 0 } });
   });
 
@@ -343,7 +344,7 @@ describe('the life of the port', () => {
     const since = performance.now();
     expect((await replies[0])?.body).toContain('The sign-in is still being finished');
     while (await isOpen(gone.listener.port)) {
-      expect(performance.now() - since).toBeLessThan(5_500);
+      expect(performance.now() - since).toBeLessThan(boundMs(5_500));
       await delay(50);
     }
     expect(performance.now() - since).toBeGreaterThan(4_500);

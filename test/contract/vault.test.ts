@@ -1,14 +1,14 @@
 /** What every vault does, wherever it keeps its key: memory, passphrase, and a real gnome-keyring. */
-import { existsSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { decodeProtectedHeader } from 'jose';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Revocation } from '../../daemon/core/domain.ts';
 import type { Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import { openVault } from '../../daemon/vault/open-vault.ts';
 import { profileName, someServer, T0 } from '../support/builders.ts';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
-import { keyringObstacle, startKeyring } from '../support/keyring.ts';
-import type { Keyring } from '../support/keyring.ts';
+import { keyringObstacle, useKeyring } from '../support/keyring.ts';
 import { clear, grantOf, makeStateDir, modes, PASSPHRASE, vaultDeps } from '../support/vault-rig.ts';
 import type { StateDir } from '../support/vault-rig.ts';
 
@@ -32,8 +32,10 @@ const METHODS: Readonly<Record<string, (vault: Vault) => Promise<unknown>>> = {
   saveRevocation: (vault) => vault.saveRevocation(revocation('one')),
   removeRevocation: (vault) => vault.removeRevocation('one'),
   clientSecret: (vault) => vault.clientSecret(work, 'digest-1'),
+  approvalPin: (vault) => vault.pins.isSet(),
   saveClientSecret: (vault) => vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE')),
   removeClientSecret: (vault) => vault.removeClientSecret(work),
+  workloads: (vault) => vault.workloads(),
 };
 
 const obstacle = keyringObstacle();
@@ -44,20 +46,10 @@ describe.each<{ backend: VaultStatus['backend'] }>([
 ])('vault on $backend', ({ backend }) => {
   const skipped = backend === 'keychain' && obstacle !== null;
   const persists = backend !== 'memory';
-  let keyring: Keyring | null = null;
-  let leave = (): void => undefined;
   let dir: StateDir;
   let vault: Vault;
 
-  beforeAll(async () => {
-    if (backend !== 'keychain' || skipped) return;
-    keyring = await startKeyring();
-    leave = keyring.use();
-  });
-  afterAll(async () => {
-    leave();
-    await keyring?.stop();
-  });
+  useKeyring(backend === 'keychain' && !skipped);
   beforeEach(async () => {
     dir = makeStateDir();
     if (!skipped) vault = await open();
@@ -106,6 +98,43 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     expect((await vault.grants()).grants.map(({ grant, intent }) => [grant.profile, intent])).toEqual([[other, null]]);
   });
 
+  it.skipIf(skipped)('[WL-01] keeps workloads apart from the grants, under names that both may have', async () => {
+    const record = { profile: work, digest: 'key-digest-1', keys: [{ kid: 'k1', alg: 'ES256', publicJwk: { kty: 'EC' }, privateJwk: new Secret('private-key-EXAMPLE'), state: 'active', madeAt: T0 }], lastUsedAt: null } as const;
+    const store = await vault.workloads();
+    // Also where there never was one.
+    await store.remove(work);
+    expect(await store.read(work)).toBeNull();
+    await vault.save(grantOf(1));
+    await store.save(record);
+    const found = await (await vault.workloads()).read(work);
+    expect(found?.keys.map(({ privateJwk, ...rest }) => ({ ...rest, privateJwk: privateJwk.reveal() }))).toEqual([{ ...record.keys[0], privateJwk: 'private-key-EXAMPLE' }]);
+    if (persists) expect(searchTree(dir.path, collectCanaries([], { more: ['private-key-EXAMPLE'] }))).toEqual([]);
+    if (persists) {
+      const file = (name: string): string => `${dir.path}/workloads/${name}.jwe`;
+      expect(decodeProtectedHeader(readFileSync(file('work'), 'utf8'))).toMatchObject({ kind: 'workload', name: 'work', digest: 'key-digest-1' });
+      copyFileSync(file('work'), file('other'));
+      await expect(store.read(other)).rejects.toMatchObject({ code: 'vault_corrupt' });
+      await store.remove(other);
+    }
+    await vault.remove(work);
+    expect(await store.read(work)).not.toBeNull();
+    await vault.save(grantOf(1));
+    await store.remove(work);
+    expect(await store.read(work)).toBeNull();
+    expect((await only())?.grant.profile).toBe(work);
+    await store.save(record);
+    if (persists) {
+      await vault.lock();
+      await expect(store.read(work)).rejects.toMatchObject({ code: 'vault_locked' });
+      await expect(store.save(record)).rejects.toMatchObject({ code: 'vault_locked' });
+      await expect(store.remove(work)).rejects.toMatchObject({ code: 'vault_locked' });
+      vault = await open();
+      expect((await (await vault.workloads()).read(work))?.keys.length).toBe(1);
+    }
+    await vault.erase();
+    if (persists) expect(existsSync(`${dir.path}/workloads`)).toBe(false);
+  });
+
   it.skipIf(skipped)('writes in the order in which it was asked', async () => {
     await Promise.all(Array.from({ length: 20 }, (_, i) => vault.save(grantOf(i + 1))));
     expect((await only())?.grant.generation).toBe(20);
@@ -124,6 +153,16 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['two']);
     expect(await vault.clientSecret(work, 'digest-1')).toBeNull();
     expect((await vault.grants()).grants).toEqual([]);
+  });
+
+  it.skipIf(skipped)('[IP-10] keeps the approval PIN, with the wrong ones, apart from the rest', async () => {
+    await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
+    expect(await vault.pins.isSet()).toBe(false);
+    await vault.pins.set(new Secret('471100'), null);
+    await expect(vault.pins.prove(new Secret('000000'))).rejects.toMatchObject({ code: 'pin_wrong' });
+    await vault.pins.prove(new Secret('471100'));
+    await vault.pins.set(null, new Secret('471100'));
+    expect([await vault.pins.isSet(), (await vault.clientSecret(work, 'digest-1'))?.reveal()]).toEqual([false, 'client-secret-EXAMPLE']);
   });
 
   it.skipIf(skipped)('refuses everything while it is locked, and holds everything after unlock', async () => {
@@ -171,16 +210,19 @@ describe.each<{ backend: VaultStatus['backend'] }>([
     await vault.beginRefresh(work, { generation: 1, at: T0, boottime: null });
     await vault.saveRevocation(revocation('one'));
     await vault.saveClientSecret(work, 'digest-1', new Secret('client-secret-EXAMPLE'));
+    await vault.pins.set(new Secret('approval-pin-EXAMPLE'), null);
+    await expect(vault.pins.prove(new Secret('000000'))).rejects.toMatchObject({ code: 'pin_wrong' });
     if (!persists) {
       expect(existsSync(dir.path)).toBe(false);
       return;
     }
     const canaries = collectCanaries([], {
-      more: ['rt-1-EXAMPLE', 'at-1-EXAMPLE', 'rt-gone-one-EXAMPLE', 'client-secret-EXAMPLE', PASSPHRASE.reveal(), 'alice@example.com'],
+      more: ['rt-1-EXAMPLE', 'at-1-EXAMPLE', 'rt-gone-one-EXAMPLE', 'client-secret-EXAMPLE', 'approval-pin-EXAMPLE', PASSPHRASE.reveal(), 'alice@example.com'],
     });
     expect(searchTree(dir.path, canaries)).toEqual([]);
     for (const [name, mode] of Object.entries(modes(dir.path))) expect(`${name} ${mode}`).toBe(`${name} ${/\.(jwe|next|json)$/.test(name) ? '600' : '700'}`);
     vault = await open();
+    await vault.pins.prove(new Secret('approval-pin-EXAMPLE'));
     expect(clear((await only())?.grant)).toEqual(clear(grantOf(1)));
     expect((await only())?.intent).toEqual({ generation: 1, at: T0, boottime: null });
     expect((await vault.revocations()).map(({ id }) => id)).toEqual(['one']);

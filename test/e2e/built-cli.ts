@@ -15,7 +15,8 @@ export const BROWSER = join(ROOT, 'dist/demo/browser-bin.js');
 const KEPT = ['PATH', 'HOME', 'LANG'] as const;
 
 export type Finished = { readonly exit: number | null; readonly stdout: string; readonly stderr: string; readonly ms: number };
-export type RunOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string; readonly stdin?: string; readonly typed?: { readonly after: RegExp; readonly text: string } };
+type Typed = { readonly after: RegExp; readonly text: string };
+export type RunOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string; readonly stdin?: string; readonly typed?: Typed | readonly Typed[] };
 
 export type Home = {
   readonly base: string;
@@ -39,12 +40,13 @@ async function run(file: string, args: readonly string[], env: Readonly<Record<s
     const child = spawn(file, args, { env: { ...env }, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
-    let waiting = typed ?? null;
+    const waiting = typed === undefined ? [] : [typed].flat();
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
-      if (waiting === null || !waiting.after.test(stdout)) return;
-      child.stdin.write(waiting.text);
-      waiting = null;
+      const [next] = waiting;
+      if (next === undefined || !next.after.test(stdout)) return;
+      waiting.shift();
+      child.stdin.write(next.text);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
     child.once('error', reject);

@@ -7,6 +7,7 @@ import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
 import { BROWSER, makeHome, needBuild } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
+import { boundMs } from '../support/bound.ts';
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
 if (!hasScript) console.warn('not run: script(1) of util-linux is missing, so there is no terminal');
@@ -55,7 +56,7 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
     const { exit, stdout, stderr, ms } = await home.valetkey(['token', 'work']);
     expect({ exit, stdout }).toEqual({ exit: 3, stdout: '' });
     expect(stderr).toContain('(login_required)');
-    expect(ms).toBeLessThan(1_000);
+    expect(ms).toBeLessThan(boundMs(1_000));
     expect(issuer.count('authorization')).toBe(0);
   });
 

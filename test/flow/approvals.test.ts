@@ -1,6 +1,7 @@
 /** A rule that wants a person: from the question over the answer at another terminal to the token, and to the end of the consent. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Caller } from '../../daemon/core/domain.ts';
+import { someCallers, someDesktop, someOrigin } from '../support/builders.ts';
 import { startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -111,7 +112,7 @@ describe('a rule that wants a person', () => {
     await answer(await question());
     expect((await approvals()).active).toHaveLength(1);
     await act();
-    expect(await approvals()).toEqual({ pending: [], active: [] });
+    expect(await approvals()).toMatchObject({ pending: [], active: [] });
   });
 
   it('asks nobody who is not meant, and refuses where a rule says no by the time of the answer', async () => {
@@ -124,5 +125,154 @@ describe('a rule that wants a person', () => {
     await vk.api('POST', '/v1/reload');
     await answer(id);
     expect(await waiting).toMatchObject({ code: 'policy_denied', reason: 'user/none' });
+  });
+});
+
+describe('what is privileged', () => {
+  const PRIVILEGED = 'v = 1\n[[tiers]]\nname = "admin"\ntier = "privileged"\nwhen = { scopes = { any = ["admin:*"] } }\n';
+  const asked = { scopes: ['admin:all'], wait_s: 20 };
+  const asPerson = async (method: string, path: string, body: object) => {
+    vk.caller = own(someApprover());
+    const { status, body: reply } = await vk.api(method, path, body);
+    vk.caller = own(someAsker());
+    return { status, ...reply };
+  };
+
+  beforeEach(async () => {
+    await vk.policy('admin', PRIVILEGED);
+    await vk.policy('user', 'v = 1\n');
+    expect((await vk.api('POST', '/v1/reload')).status).toBe(200);
+    // Privileged tokens live five minutes at most.
+    hostile.issuer.setLifetimes({ accessTokenS: 300 });
+    vk.caller = own(someApprover());
+    await vk.signIn('work', 'alice', { scopes: ['openid', 'offline_access', 'admin:all'] });
+    vk.caller = own(someAsker());
+  });
+
+  it('[WL-04] is asked of a person on another channel each time, and the record names the agent', async () => {
+    expect(await asPerson('POST', '/v1/approval-pin', { pin: '471100' })).toMatchObject({ status: 200 });
+    for (let round = 0; round < 2; round += 1) {
+      const waiting = token(asked);
+      const id = await question();
+      expect((await approvals()).pending[0]).toMatchObject({ agent: 'claude-code', rule: 'shipped/privileged-each', pin_needed: true, may_hold_s: null });
+      expect((await vk.api('POST', `/v1/approvals/${id}`, { allow: true, pin: '471100' })).body).toMatchObject({ code: 'approval_refused' });
+      expect(await answer(id, { allow: true, pin: '471100' })).toMatchObject({ status: 200 });
+      expect(await waiting).toMatchObject({ access_token: expect.any(String) as string, rule: 'shipped/privileged-each' });
+    }
+    expect(audited('token_released').at(-1)).toMatchObject({ caller: { origin: { class: 'agent', agent: 'claude-code' } }, facts: { rule: 'shipped/privileged-each' } });
+    expect(audited('approval_given')).toHaveLength(2);
+  });
+
+  it('[IP-10] needs the PIN, and a wrong one is on record and counted', async () => {
+    const waiting = token(asked);
+    const id = await question();
+    expect(await answer(id)).toMatchObject({ status: 403, code: 'pin_required', hint: 'Run: valetkey approvals pin set' });
+    expect(await asPerson('POST', '/v1/approval-pin', { pin: '471100' })).toMatchObject({ ok: true });
+    expect(await answer(id)).toMatchObject({ code: 'pin_required', hint: `Run: valetkey approve ${id}` });
+    for (let tries = 0; tries < 3; tries += 1) expect(await answer(id, { allow: true, pin: '000000' })).toMatchObject({ code: 'pin_wrong' });
+    expect(await answer(id, { allow: true, pin: '471100' })).toMatchObject({ status: 429, code: 'too_many_requests' });
+    expect(audited('pin_refused').map(({ facts }) => facts)).toEqual([{ approval: id }, { approval: id }, { approval: id }]);
+    expect(JSON.stringify([vk.audit.events, vk.log.lines])).not.toMatch(/471100|000000/);
+    // A no needs none.
+    expect(await answer(id, { allow: false })).toMatchObject({ ok: true });
+    expect(await waiting).toMatchObject({ code: 'approval_denied' });
+  });
+
+  it('[IP-10] has no PIN of a script: neither the asker nor its children set one, nor change it unknown', async () => {
+    expect((await vk.api('POST', '/v1/approval-pin', { pin: '999999' })).body).toMatchObject({ code: 'approval_refused', detail: expect.stringContaining('started by claude-code') as string });
+    const waiting = token(asked);
+    await question();
+    // A terminal that was made after the question.
+    vk.caller = own(someApprover({}, { sessionLeader: { pid: 7_000, startTime: '99999999999' } }));
+    expect((await vk.api('POST', '/v1/approval-pin', { pin: '999999' })).body).toMatchObject({ code: 'approval_refused', detail: expect.stringContaining('younger') as string });
+    expect(await asPerson('POST', '/v1/approval-pin', { pin: '471100' })).toMatchObject({ ok: true });
+    expect(await asPerson('POST', '/v1/approval-pin', { pin: '999999' })).toMatchObject({ code: 'pin_wrong' });
+    expect(await asPerson('POST', '/v1/approval-pin', { pin: '999999', old: '471100' })).toMatchObject({ ok: true });
+    expect(await asPerson('POST', '/v1/approval-pin', { pin: null, old: '999999' })).toMatchObject({ ok: true });
+    expect(audited('pin_changed').map(({ facts }) => facts['what'])).toEqual(['set', 'changed', 'removed']);
+    expect((await approvals()).channels).toMatchObject({ pin: 'not_set' });
+    await vk.api('POST', '/v1/lock');
+    expect(await waiting).toMatchObject({ code: 'approval_denied' });
+  });
+});
+
+describe('the desktop', () => {
+  it('[IP-10] answers by a dialog on a display that the asker did not make, and who showed it is on record', async () => {
+    const uid = process.getuid?.() ?? 0;
+    const server: Caller = { ...someApprover({ uid, pid: 800, startTime: '60', terminal: null, label: 'Xorg (pid 800)' }), origin: someOrigin({ class: 'workload', lineage: [], sessionLeader: null }) };
+    let current: Caller = someApprover({ uid });
+    let display: Caller = server;
+    const texts: (readonly string[])[] = [];
+    await vk.stop();
+    vk = await startInProcess({
+      config: MANY_CALLERS + profileToml('work', hostile.url, ''), issuerTimeoutMs: 2_000,
+      edges: {
+        callers: someCallers({ attest: async ({ pid }) => (pid === 800 ? display : current) }),
+        desktop: someDesktop({
+          find: async () => ({ servers: [{ pid: 800, uid }], display: { x11: ':7', wayland: null, xauthority: null, type: 'x11', desktop: '' } }),
+          ask: async (_seat, { lines }) => {
+            texts.push(lines);
+            return { kind: 'yes', pin: null, afterMs: 3_000 };
+          },
+          state: async () => ({ dialogs: 'pinentry-qt', notifications: true, why: null }),
+        }),
+      },
+    });
+    await vk.signIn('work', 'alice');
+    await vk.policy('user', ASKS);
+    await vk.api('POST', '/v1/reload');
+    expect((await approvals()).channels).toEqual({ terminal: null, dialog: 'pinentry-qt', no_dialog_because: null, notifications: true, pin: 'not_set' });
+    current = someAsker({ uid });
+    // A display of the agent's own making first.
+    display = { ...server, origin: someOrigin({ lineage: [{ pid: 5000, startTime: '200', name: 'node', executable: null, script: null }] }) };
+    expect(await token({ wait_s: 1 })).toMatchObject({ code: 'approval_required' });
+    expect(texts).toEqual([]);
+    await vk.api('POST', `/v1/approvals/${await question()}`, { allow: false });
+    vk.skipMs += 61_000;
+    display = server;
+    expect(await token({ wait_s: 20 })).toMatchObject({ access_token: expect.any(String) as string, rule: 'user/agents' });
+    expect(texts).toHaveLength(1);
+    expect(audited('approval_given')).toMatchObject([{ caller: { pid: 800 }, facts: { channel: 'dialog', asker: 'curl (pid 5100)' } }]);
+    // On record before the release that it is for.
+    expect(vk.audit.events.map(({ event }) => event).filter((event) => event === 'approval_given' || event === 'token_released')).toEqual(['approval_given', 'token_released']);
+  });
+});
+
+describe('a consent beforehand', () => {
+  const grant = { executable: process.execPath, profile: 'work', pin: '471100' };
+  const asPerson = async (path: string, body: object) => {
+    vk.caller = own(someApprover());
+    const { status, body: reply } = await vk.api('POST', path, body);
+    vk.caller = {};
+    return { status, ...reply };
+  };
+
+  it('[IP-10] is given with the PIN by a person, and by no script', async () => {
+    await vk.policy('user', 'v = 1\n[[rules]]\nname = "jobs"\ndecide = "confirm"\nask = "once"\n');
+    await vk.api('POST', '/v1/reload');
+    expect((await vk.api('POST', '/v1/approvals', grant)).body).toMatchObject({ code: 'approval_refused', detail: expect.stringContaining('started by claude-code') as string });
+    expect(await asPerson('/v1/approvals', { ...grant, pin: undefined })).toMatchObject({ code: 'pin_required' });
+    expect(await asPerson('/v1/approvals', grant)).toMatchObject({ code: 'pin_required', hint: 'Run: valetkey approvals pin set' });
+    await asPerson('/v1/approval-pin', { pin: '471100' });
+    expect(await asPerson('/v1/approvals', { ...grant, pin: '000000' })).toMatchObject({ code: 'pin_wrong' });
+    for (const wrong of [{ executable: 'node' }, { executable: '/nonexistent' }, { executable: '/tmp' }, { script: 'x.py' }]) expect(await asPerson('/v1/approvals', { ...grant, ...wrong })).toMatchObject({ code: 'bad_request' });
+    expect(await asPerson('/v1/approvals', { ...grant, profile: 'none' })).toMatchObject({ code: 'unknown_profile' });
+    // The program that asks is this test's own, as the kernel tells.
+    const { program } = (await vk.api('GET', '/v1/whoami')).body;
+    expect(await asPerson('/v1/approvals', { ...grant, executable: program.executable, ...(program.script === null ? {} : { script: program.script }) })).toMatchObject({ status: 200, binding: 'program', rule: 'any' });
+    expect(await token()).toMatchObject({ access_token: expect.any(String) as string, rule: 'shipped/asked-once' });
+    expect(audited('approval_given').at(-1)?.facts).toMatchObject({ channel: 'beforehand', executable: program.executable, digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+    expect(audited('token_released').at(-1)?.facts).toMatchObject({ approval: (await approvals()).active[0].id });
+  });
+});
+
+describe('all consents', () => {
+  it('are taken back by one request, each on record', async () => {
+    void token();
+    await answer(await question());
+    const [{ id }] = (await approvals()).active;
+    expect((await vk.api('DELETE', '/v1/approvals')).body).toEqual({ ok: true, revoked: [id] });
+    expect(audited('approval_revoked').map(({ facts }) => facts)).toEqual([{ approval: id }]);
+    expect((await approvals()).active).toEqual([]);
   });
 });

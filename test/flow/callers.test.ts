@@ -27,7 +27,10 @@ beforeAll(async () => {
   issuer = await startIssuer();
   const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
   // A desktop, but for what stands above the caller.
-  const session: Callers['session'] = async (caller) => ({ ...vk.facts, remote: (await kernel.session(caller)).remote });
+  const session: Callers['session'] = async (caller) => {
+    const { remote, tty } = await kernel.session(caller);
+    return { ...vk.facts, remote, tty };
+  };
   vk = await startInProcess({
     config: profileToml('work', issuer.url),
     edges: { callers: { ...kernel, session, stillSame: (caller) => same?.() ?? kernel.stillSame(caller) } },
@@ -151,7 +154,7 @@ describe('a sign-in that is asked for over SSH', () => {
     const env = { PATH: process.env['PATH'] ?? '' };
     const remote = await said(await processes.start(processes.copy('/bin/sh', 'sshd'), ['-c', ask], { env }));
     expect(JSON.parse(remote)).not.toHaveProperty('start_url');
-    expect(vk.audit.events.findLast(({ event }) => event === 'login_decided')).toMatchObject({ facts: { outcome: 'refuse', input: { facts: { remote: true, gui: 'active' } } } });
+    expect(vk.audit.events.findLast(({ event }) => event === 'login_decided')).toMatchObject({ facts: { outcome: 'refuse', failed_probes: ['caller_session_remote', 'ssh_no_forward'], input: { facts: { remote: true, gui: 'active' } } } });
     const local = JSON.parse(await said(await processes.start('sh', ['-c', ask], { env }))) as { readonly start_url: string; readonly id: string };
     expect(local.start_url).toContain('http://127.0.0.1:'); // the control
     await vk.api('DELETE', `/v1/logins/${local.id}`);

@@ -19,7 +19,7 @@ afterEach(async () => {
   await vk?.stop();
   await hostile?.close();
 });
-const ask = async (more: object = {}) => (await vk.api('POST', '/v1/logins', { profile: 'work', ...more })).body;
+const ask = async (more: object = {}) => (await vk.api('POST', '/v1/logins', { profile: 'work', flow: 'device', ...more })).body;
 const confirmed = async () => {
   const { challenge } = await ask();
   return ask({ consent: { challenge: challenge.id, code: challenge.code } });

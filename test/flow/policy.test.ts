@@ -258,7 +258,7 @@ it('waits for the digest of a program only where a rule asks for it', async () =
     return 'ab'.repeat(32);
   };
   const caller: Caller & { readonly origin: Origin } = { ...someCaller({ uid: process.getuid?.() ?? 0 }), origin: someOrigin({ digest: null }) };
-  const callers = { attest: async () => caller, stillSame: () => true, session: async () => someFacts(), digestOf, classReason: () => 'a test' };
+  const callers = { attest: async () => caller, stillSame: () => true, lookOnce: (work: () => void) => work(), session: async () => someFacts(), digestOf, programAt: async () => null, classReason: () => 'a test' };
   vk = await startInProcess({ config: profileToml('work', hostile.url), edges: { callers } });
   await vk.signIn('work', 'alice');
   expect(await token()).toMatchObject({ rule: 'shipped/login-session' });
@@ -304,6 +304,7 @@ describe('questions about policy', () => {
       decision: 'allow', rule: 'shipped/login-session', looked_at: [
         { rule: 'admin/no-git', outcome: 'does not fit', why: 'executable is /usr/bin/gh, not /usr/bin/git' },
         { rule: 'shipped/privileged-each', outcome: 'does not fit', why: 'tier is normal, below privileged' },
+        { rule: 'shipped/forwarded-each', outcome: 'does not fit' }, { rule: 'shipped/container-each', outcome: 'does not fit' },
         { rule: 'shipped/high-for-an-hour', outcome: 'does not fit' }, { rule: 'shipped/login-session', outcome: 'fits', why: '' },
       ],
     });
@@ -348,18 +349,18 @@ describe('the flow of a sign-in', () => {
     remote();
     await vk.policy('admin', `v = 1\n[device]\nissuers = ["${hostile.url}"]\n[[tiers]]\nname = "admin"\ntier = "privileged"\nwhen = { scopes = { any = ["admin:*"] } }\n`);
     await reload();
-    expect(await start({ scopes: ['openid', 'admin:all'] })).toMatchObject({ code: 'flow_refused', reason: 'device_denied_privileged' });
+    expect(await start({ flow: 'device', scopes: ['openid', 'admin:all'] })).toMatchObject({ code: 'flow_refused', reason: 'device_denied_privileged' });
     expect(requestsToIssuer()).toBe(0);
-    expect(await start()).toMatchObject({ code: 'consent_required' });
+    expect(await start({ flow: 'device' })).toMatchObject({ code: 'consent_required' });
   });
 
   it('[FC-08] is by device code only for an issuer that the admin\'s file lists as well', async () => {
     await setUp({}, '', DEVICE);
     remote();
-    expect(await start()).toMatchObject({ code: 'consent_required' });
+    expect(await start({ flow: 'device' })).toMatchObject({ code: 'consent_required' });
     await vk.policy('admin', 'v = 1\n[device]\nissuers = ["https://other.example"]\n');
     await reload();
-    expect(await start()).toMatchObject({ code: 'flow_refused', reason: 'device_denied_tenant' });
+    expect(await start({ flow: 'device' })).toMatchObject({ code: 'flow_refused', reason: 'device_denied_tenant' });
     expect(requestsToIssuer()).toBe(0);
   });
 

@@ -14,6 +14,7 @@ import type { EmbeddedIssuer } from '../../demo/issuer.ts';
 import { someOrigin } from '../support/builders.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
+import { workloadToml } from '../support/workload-rig.ts';
 import { blocksOf, readDocument } from '../unit/docs/markdown.ts';
 
 const TEXT = readDocument('docs/protocol.md');
@@ -31,7 +32,7 @@ let loginId = '';
 beforeAll(async () => {
   issuer = await startIssuer();
   vk = await startInProcess({
-    config: profileToml('work', issuer.url),
+    config: profileToml('work', issuer.url) + workloadToml('backup', issuer.url),
     edges: {
       facts: {
         pid: process.pid, startedAtMs: Date.now(), startedBy: 'valetkey login', socket: '/run/user/1000/valetkey/socket', stateDir: '/home/ann/.local/state/valetkey',

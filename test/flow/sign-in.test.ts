@@ -3,7 +3,7 @@ import { followLogin } from '../../demo/browser.ts';
 import { chooseFlow } from '../../daemon/policy/chooser.ts';
 import type { ChooserInput } from '../../daemon/policy/chooser.ts';
 import { callApi, plainGet } from '../support/api.ts';
-import { someFacts } from '../support/builders.ts';
+import { someFacts, someOrigin } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -139,6 +139,15 @@ describe('a sign-in by PKCE on loopback', () => {
     expect((await vk.api('GET', '/v1/grants')).body.grants[0].subject.sub).toBe('mallory');
   });
 
+  it('[LB-11] does not let an agent agree to another account in a person\'s place', async () => {
+    await vk.signIn('work', 'alice');
+    const { body: { id } } = (await vk.signIn('work', 'mallory')).end;
+    vk.caller = { origin: someOrigin({ class: 'agent', agent: 'codex' }) };
+    expect((await vk.api('POST', `/v1/logins/${id}/confirm`, { accept: true })).body).toMatchObject({ code: 'consent_required', detail: expect.stringContaining('codex has started') as string });
+    expect((await vk.api('GET', '/v1/grants')).body.grants[0].subject.sub).toBe('alice');
+    expect((await vk.api('POST', `/v1/logins/${id}/confirm`, { accept: false })).body).toMatchObject({ state: 'failed' });
+  });
+
   it('[LB-11] asks also when the other account has the same email: the slot is issuer and sub', async () => {
     await hostile.close();
     hostile = await startHostileIssuer({ claims: () => ({ email: 'shared@example.com', name: 'Shared' }) });
@@ -208,9 +217,9 @@ describe('where no person or browser is', () => {
       outcomes.push(reply.reason ?? reply.code);
       if (reply.id !== undefined) await vk.api('DELETE', `/v1/logins/${reply.id}`);
     }
-    expect(outcomes).toEqual(['local_gui_ok', 'consent_required', 'consent_required', 'human_flow_in_automation']);
+    expect(outcomes).toEqual(['local_gui_ok', 'start_awaited', 'consent_required', 'human_flow_in_automation']);
     const records = vk.audit.events.filter((e) => e.event === 'login_decided');
-    expect(records).toHaveLength(2); // two never became logins: nobody confirmed them
+    expect(records).toHaveLength(3); // one never became a login: nobody confirmed it
     for (const { facts } of records) {
       const choice = chooseFlow(facts['input'] as ChooserInput);
       expect({ outcome: choice.outcome, reason: choice.reason }).toEqual({ outcome: facts['outcome'], reason: facts['reason'] });

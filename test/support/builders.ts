@@ -1,8 +1,10 @@
 /** Things of the domain for tests; each takes what differs. Secrets keep their shape and end in EXAMPLE. */
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer, Caller, Grant, Identity, IssuerTraits, Origin, Profile, SessionFacts } from '../../daemon/core/domain.ts';
-import type { Callers } from '../../daemon/core/ports.ts';
+import type { Callers, Desktop } from '../../daemon/core/ports.ts';
+import type { Workload } from '../../daemon/core/workload.ts';
 import { Secret } from '../../daemon/core/secret.ts';
+import { momentOf } from '../../daemon/core/time.ts';
 import type { Instant } from '../../daemon/core/time.ts';
 
 export const T0 = Date.UTC(2026, 10, 23) as EpochMs;
@@ -29,10 +31,18 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
   };
 }
 
+export function someWorkload(over: Partial<Workload> = {}): Workload {
+  return {
+    name: profileName('backup'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'backup-EXAMPLE', scopes: scopes('read'), resource: null, tier: 'normal', maxTokenLifeS: null,
+    caFile: null, caPem: null, proxy: null, allowLoopbackHttp: false, endpoints: null, traits: someTraits({ pkce: 'unused' }), digest: 'digest-w', auth: { kind: 'private_key_jwt' }, keyDigest: 'key-digest-w',
+    owner: 'team EXAMPLE', purpose: 'a test', expiresAt: null, ...over,
+  };
+}
+
 export function someServer(over: Partial<AuthorizationServer> = {}): AuthorizationServer {
   return {
     issuer: 'https://issuer.example', authorizationEndpoint: 'https://issuer.example/auth', tokenEndpoint: 'https://issuer.example/token',
-    revocationEndpoint: 'https://issuer.example/revoke', deviceAuthorizationEndpoint: 'https://issuer.example/device',
+    revocationEndpoint: 'https://issuer.example/revoke', deviceAuthorizationEndpoint: 'https://issuer.example/device', endSessionEndpoint: null,
     pushedAuthorizationRequestEndpoint: null, requirePushedAuthorizationRequests: false, jwksUri: 'https://issuer.example/jwks',
     issParameterSupported: true, idTokenSigningAlgs: ['RS256'], scopesSupported: null, isOpenIdProvider: true, ...over,
   };
@@ -45,7 +55,7 @@ export function someIdentity(over: Partial<Identity> = {}): Identity {
 export function someToken(over: Partial<AccessToken> = {}): AccessToken {
   return {
     value: new Secret('at-1-EXAMPLE'), tokenType: 'Bearer', scopes: scopes('openid api'), beyond: [], byDefault: true, resource: null,
-    acr: null, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, life: null, ...over,
+    acr: null, amr: [], authTime: null, isStepUp: false, obtainedAt: T0, expiresAt: (T0 + 600_000) as EpochMs, life: null, ...over,
   };
 }
 
@@ -53,7 +63,7 @@ export function someGrant(over: Partial<Grant> = {}): Grant {
   return {
     profile: profileName('work'), issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', digest: 'digest-1', generation: 1,
     server: someServer(), flow: 'authorization_code', scopes: scopes('openid api'), resource: null, identity: someIdentity(),
-    signedInAt: T0, refreshedAt: null, rotates: null, refreshTokenExpiresAt: null, authorizationExpiresAt: null,
+    signedInAt: T0, session: { startedAt: momentOf(instant()), lastActAt: momentOf(instant()) }, refreshedAt: null, rotates: null, refreshTokenExpiresAt: null, authorizationExpiresAt: null,
     state: { kind: 'active', refreshToken: new Secret('rt-1-EXAMPLE'), tokens: [someToken()] }, ...over,
   };
 }
@@ -75,14 +85,22 @@ export function someCaller(over: Partial<Caller> = {}): Caller {
 export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
   return {
     automation: null, remote: false, container: false, wsl: null, vdi: false, sharedHost: false, gui: 'active', browser: 'graphical',
-    tty: true, serviceSession: false, ...over,
+    tty: true, serviceSession: false, ide: false, forwarded: false, ...over,
   };
 }
 
 /** Callers that are always the same, and stay it. */
 export function someCallers(over: Partial<Callers> = {}): Callers {
   return {
-    attest: async () => someCaller(), stillSame: () => true, digestOf: async () => null, classReason: () => 'a test says so',
+    attest: async () => someCaller(), stillSame: () => true, lookOnce: (work) => work(), digestOf: async () => null, programAt: async () => null, classReason: () => 'a test says so',
     session: async () => someFacts(), ...over,
+  };
+}
+
+/** A machine without a screen. */
+export function someDesktop(over: Partial<Desktop> = {}): Desktop {
+  return {
+    find: async () => 'a test has no screen', ask: async () => ({ kind: 'none', why: 'a test has no screen' }), tell: async () => undefined,
+    state: async () => ({ dialogs: null, notifications: false, why: 'a test has no screen' }), ...over,
   };
 }

@@ -10,6 +10,8 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Uid } from './disk-person.ts';
+import { NOBODY, openRig, rigObstacle } from './disk-rig.ts';
+import type { Rig } from './disk-rig.ts';
 
 const SOURCE = fileURLToPath(new URL('disk-faults.c', import.meta.url));
 const PAGE = { match: 32, trace: 128, name: 64, traced: 400, size: 128 + 400 * 64 } as const;
@@ -38,7 +40,18 @@ export type DiskFaults = {
   remove(): void;
 };
 
-export function diskFaults(as: Uid): DiskFaults | { readonly obstacle: string } {
+/** A rig on such a disk; null, and the reason printed, where none can be made. */
+export async function openFaultyRig(): Promise<{ readonly rig: Rig; readonly faults: DiskFaults } | null> {
+  const obstacle = rigObstacle();
+  const faults = obstacle === null ? diskFaults(NOBODY) : { obstacle };
+  if ('obstacle' in faults) {
+    console.log(`not run: ${faults.obstacle}`);
+    return null;
+  }
+  return { rig: await openRig({ through: faults.through, env: faults.env }), faults };
+}
+
+function diskFaults(as: Uid): DiskFaults | { readonly obstacle: string } {
   if (process.platform !== 'linux') return { obstacle: 'a disk that fails by a preloaded library is made on Linux only' };
   const loader = loaderOf(process.execPath);
   if (loader === null) return { obstacle: `${process.execPath} names no dynamic loader` };

@@ -2,10 +2,13 @@
 import type { AuditEvent, Audit, AuditKeys, AuditState, Issuer, IssuerOutcome, Log, LogFields, PollOutcome, Random, Rejected, RevokeOutcome, StoredGrant, TokenSet, Vault, VaultStatus } from '../../daemon/core/ports.ts';
 import type { Grant, RefreshIntent, Revocation } from '../../daemon/core/domain.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
+import type { WorkloadAt, WorkloadIssuer, WorkloadRecord, WorkloadStore } from '../../daemon/core/workload.ts';
+import { ApprovalPins } from '../../daemon/vault/approval-pin.ts';
+import type { PinRecord } from '../../daemon/vault/approval-pin.ts';
 import { newSeed, SealedAuditKeys } from '../../daemon/vault/audit-keys.ts';
 import { Secret } from '../../daemon/core/secret.ts';
-import type { ProfileName } from '../../shared/names.ts';
-import { someServer } from './builders.ts';
+import type { EpochMs, ProfileName } from '../../shared/names.ts';
+import { someServer, T0 } from './builders.ts';
 
 /** What an issuer refuses with. */
 export const refusal = (oauthError: string | null, over: Partial<Rejected> = {}): Rejected => ({
@@ -19,7 +22,7 @@ export function tokenSet(n: number, over: Partial<TokenSet> = {}): TokenSet {
   };
 }
 
-export class FakeIssuer implements Issuer {
+export class FakeIssuer implements Issuer, WorkloadIssuer {
   refreshes: string[] = [];
   refreshWants: { scopes: readonly string[]; resource: string | null }[] = [];
   revoked: string[] = [];
@@ -56,6 +59,22 @@ export class FakeIssuer implements Issuer {
   probe: Issuer['probe'] = (server, connection) => {
     this.probes += 1;
     return this.onProbe(server, connection);
+  };
+  /** Requests in a workload's own name. */
+  clientRequests: { client: WorkloadAt; scopes: readonly string[]; resource: string | null }[] = [];
+  onClientCredentials: (n: number) => Promise<IssuerOutcome> = async (n) => ({ kind: 'tokens', tokens: tokenSet(n, { refreshToken: null }) });
+  async clientCredentials(...[client, , { scopes, resource }]: Parameters<WorkloadIssuer['clientCredentials']>): Promise<IssuerOutcome> {
+    this.clientRequests.push({ client, scopes, resource });
+    return this.onClientCredentials(this.clientRequests.length);
+  }
+  keysMade = 0;
+  makeClientKey: WorkloadIssuer['makeClientKey'] = async (alg) => {
+    this.keysMade += 1;
+    return { kid: `kid-${this.keysMade}`, alg, publicJwk: { kty: 'EC', kid: `kid-${this.keysMade}` }, privateJwk: new Secret(`private-${this.keysMade}-EXAMPLE`) };
+  };
+  revokeWorkloadToken: WorkloadIssuer['revokeWorkloadToken'] = async (_client, token) => {
+    this.revoked.push(token.reveal());
+    return { kind: 'revoked' };
   };
   skews: Issuer['skews'] = () => [];
   async revoke(...[, token]: Parameters<Issuer['revoke']>): Promise<RevokeOutcome> {
@@ -126,6 +145,24 @@ export class FakeVault implements Vault {
   }
   async removeClientSecret(profile: ProfileName): Promise<void> {
     this.secrets.delete(profile);
+  }
+  pin: PinRecord | null = null;
+  readonly pins = new ApprovalPins(() => this.now(), async () => ({
+    read: async () => this.pin,
+    write: async (record) => {
+      this.#step('pin');
+      this.pin = record;
+    },
+  }));
+  now: () => EpochMs = () => T0;
+  readonly records = new Map<ProfileName, WorkloadRecord>();
+  async workloads(): Promise<WorkloadStore> {
+    this.#step('workloads');
+    return {
+      read: async (profile) => this.records.get(profile) ?? null,
+      save: async (record) => void this.records.set(record.profile, record),
+      remove: async (profile) => void this.records.delete(profile),
+    };
   }
   readonly #auditKeys = new SealedAuditKeys({ seed: newSeed(), last: null }, null);
   async auditKeys(): Promise<AuditKeys> {

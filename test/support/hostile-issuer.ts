@@ -13,6 +13,7 @@ import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer, IssuerOptions } from '../../demo/issuer.ts';
 import { endpointOf } from '../../demo/issuer-endpoints.ts';
 import type { Endpoint } from '../../demo/issuer-endpoints.ts';
+import { listening } from './listening.ts';
 
 type Json = Record<string, unknown>;
 
@@ -231,11 +232,8 @@ export async function startHostileIssuer(options: IssuerOptions = {}): Promise<H
   const log: LoggedRequest[] = [];
   const laid = new Map<Endpoint, { readonly fault: Fault; left: number; hits: number }[]>();
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the hostile issuer has no port');
-  const publicOrigin = `http://127.0.0.1:${address.port}`;
+  const { port, close } = await listening(server);
+  const publicOrigin = `http://127.0.0.1:${port}`;
   const issuer = await startIssuer({ ...options, publicOrigin });
 
   server.on('request', (req, res) => {
@@ -278,10 +276,7 @@ export async function startHostileIssuer(options: IssuerOptions = {}): Promise<H
     },
     requestsTo: (endpoint) => log.filter((each) => each.endpoint === endpoint),
     async close() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await close();
       await issuer.close();
     },
   };

@@ -11,11 +11,12 @@ import { digestOfScript } from '../../daemon/callers/script-bytes.ts';
 import { readTextFile, writeConfigFile } from '../../daemon/config/files.ts';
 import { createPolicyFiles } from '../../daemon/config/policy/files.ts';
 import { openConfigStore } from '../../daemon/config/store.ts';
-import type { SessionFacts } from '../../daemon/core/domain.ts';
+import type { Caller, SessionFacts } from '../../daemon/core/domain.ts';
 import type { Callers, Clock } from '../../daemon/core/ports.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { startDaemon } from '../../daemon/daemon.ts';
 import type { Daemon, Edges } from '../../daemon/daemon.ts';
+import { createAssertions } from '../../daemon/federation/assertions.ts';
 import { createIssuer } from '../../daemon/issuer/issuer.ts';
 import { createLoopback } from '../../daemon/loopback/loopback.ts';
 import { createClock } from '../../daemon/platform/clock.ts';
@@ -23,12 +24,13 @@ import { peerOf, pinOf } from '../../daemon/platform/peer.ts';
 import { ensurePrivateDir } from '../../daemon/platform/private-dir.ts';
 import { createRandom } from '../../daemon/platform/random.ts';
 import { ownerOf } from '../../daemon/platform/tcp-owner.ts';
+import { createLockoutMark } from '../../daemon/vault/lockout-mark.ts';
 import { openVault } from '../../daemon/vault/open-vault.ts';
 import { followLogin } from '../../demo/browser.ts';
 import type { BrowseOptions, Visit } from '../../demo/browser.ts';
 import { callApi } from './api.ts';
 import type { ApiReply } from './api.ts';
-import { someFacts } from './builders.ts';
+import { someDesktop, someFacts } from './builders.ts';
 import { FakeAudit, LogSink } from './fakes.ts';
 
 export type InProcess = {
@@ -108,7 +110,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       ...kernel,
       attest: async (peer, pin) => {
         const caller = await kernel.attest(peer, pin);
-        return caller === null ? null : { ...caller, ...self.caller };
+        return caller === null ? null : { ...withoutAgent(caller), ...self.caller };
       },
       stillSame: (caller) => self.isPlay || kernel.stillSame(caller),
       session: async () => self.facts,
@@ -116,9 +118,12 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, peerOf, pinOf, issuer, scriptDigestOf: (caller) => digestOfScript(caller, clock),
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, desktop: someDesktop(), peerOf, pinOf, scriptDigestOf: (caller) => digestOfScript(caller, clock), issuer, assertions: createAssertions({ clock, home: root, uid }), isBrokerForwarded: async () => false,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
+      loginSessions: { watch: async () => undefined },
+      collectGarbage: () => undefined,
+      lockout: createLockoutMark({ stateDir, clock, random, log }),
       audit: options.keepsAudit === true ? await openAudit({ dir: join(stateDir, 'audit'), clock, log }) : self.audit,
       createLoopback: (onRefused) => createLoopback({ random, log, ownerOf, onRefused }),
       facts: { pid: process.pid, startedAtMs: clock.now(), startedBy: 'a test', socket: self.socket, stateDir, warnings: [], environment: {} },
@@ -127,6 +132,12 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   }
   Object.assign(self, { daemon: await launch() });
   return self;
+}
+
+/** Tests are about the callers that they name, and not about who runs them. */
+function withoutAgent(caller: Caller): Caller {
+  const { origin } = caller;
+  return origin.agent === null ? caller : { ...caller, origin: { ...origin, class: 'workload', agent: null, agentProcess: null } };
 }
 
 /** One test process plays hundreds of callers. */

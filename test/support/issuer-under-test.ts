@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { CookieJar } from '../../demo/cookie-jar.ts';
 import { followLogin } from '../../demo/browser.ts';
 import type { AuthorizationServer, Profile } from '../../daemon/core/domain.ts';
-import type { AuthorizationRequest, ClientAt, Clock, Issuer, IssuerOutcome, StepUp, TokenSet, Want } from '../../daemon/core/ports.ts';
+import { NO_STEP_UP } from '../../daemon/core/issuer-port.ts';
+import type { AuthorizationRequest, ClientAt, Clock, Issuer, IssuerOutcome, TokenSet, Want } from '../../daemon/core/ports.ts';
 import { createIssuer } from '../../daemon/issuer/issuer.ts';
 import type { EpochMs } from '../../shared/names.ts';
 import { scopes, someProfile } from './builders.ts';
@@ -43,7 +44,6 @@ export function makeIssuer(limits: { readonly timeoutMs?: number; readonly patie
 export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';
 /** For a refresh that has nothing to write before it is sent. */
 export const atOnce = async (): Promise<void> => undefined;
-export const NO_STEP_UP: StepUp = { acrValues: [], maxAgeS: null };
 
 export function profileAt(issuer: string, over: Partial<Profile> = {}): Profile {
   const base = someProfile();
@@ -70,6 +70,8 @@ export async function discovered(issuer: Issuer, profile: Profile): Promise<Auth
 export type Authorized = { readonly request: AuthorizationRequest; readonly callback: URLSearchParams; readonly url: URL };
 
 /** Makes an authorization request and lets a person of this name answer it. */
+export { NO_STEP_UP };
+
 export async function authorize(issuer: Issuer, client: ClientAt, profile: Profile, login = 'ada', stepUp = NO_STEP_UP, deny = false): Promise<Authorized> {
   const request = issuer.newAuthorizationRequest(REDIRECT_URI);
   const made = await issuer.authorizationUrl(client, profile, request, wantOf(profile), stepUp, null);

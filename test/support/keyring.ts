@@ -8,6 +8,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll } from 'vitest';
+import { pidOf } from './processes.ts';
 
 const PASSWORD = 'keyring-password-EXAMPLE';
 const LOGIN = '/org/freedesktop/secrets/collection/login';
@@ -50,6 +52,21 @@ export function useNoBus(): () => void {
     undo();
     rmSync(nowhere, { recursive: true });
   };
+}
+
+/** For the tests of the calling suite, where they want one: this process is on its bus until they are over. */
+export function useKeyring(isWanted: boolean): void {
+  let end = async (): Promise<void> => undefined;
+  beforeAll(async () => {
+    if (!isWanted) return;
+    const keyring = await startKeyring();
+    const leave = keyring.use();
+    end = async () => {
+      leave();
+      await keyring.stop();
+    };
+  });
+  afterAll(async () => end());
 }
 
 export async function startKeyring({ isBare = false, hasDialog = false }: KeyringOptions = {}): Promise<Keyring> {
@@ -100,7 +117,7 @@ export async function startKeyring({ isBare = false, hasDialog = false }: Keyrin
     async stop() {
       await end(keyring);
       await end(bus);
-      if (existsSync(dialog)) process.kill(Number(readFileSync(dialog, 'utf8')), 'SIGKILL');
+      if (existsSync(dialog)) process.kill(pidOf(readFileSync(dialog, 'utf8')), 'SIGKILL');
       rmSync(dir, { recursive: true, force: true });
     },
   };

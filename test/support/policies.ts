@@ -1,7 +1,7 @@
 /** Policy for tests: documents and requests by hand, and generators of all of it for properties. */
 import fc from 'fast-check';
 import type { Ancestor, FlowKind } from '../../daemon/core/domain.ts';
-import { NO_CEILING, NO_CONDITIONS, TIERS } from '../../daemon/core/policy-rules.ts';
+import { NO_ASSURANCE, NO_CEILING, NO_CONDITIONS, NO_DEMAND, TIERS } from '../../daemon/core/policy-rules.ts';
 import type { Ceiling, Lift, PolicyDocument, PolicySource, Rule, Verdict, When } from '../../daemon/core/policy-rules.ts';
 import type { PolicyRequest, Subject } from '../../daemon/policy/facts.ts';
 import { someOrigin } from './builders.ts';
@@ -12,7 +12,7 @@ export function someRule(over: Partial<Omit<Rule, 'when' | 'ceiling'>> & { reado
 }
 
 export function someDocument(source: PolicySource, rules: readonly Rule[], lifts: readonly Lift[] = []): PolicyDocument {
-  return { source, file: `/${source}/policy.toml`, digest: 'd'.repeat(64), rules, lifts, device: { issuers: null, sameDevice: false } };
+  return { source, file: `/${source}/policy.toml`, digest: 'd'.repeat(64), rules, lifts, device: { issuers: null, sameDevice: false }, session: NO_DEMAND, assurance: NO_ASSURANCE };
 }
 
 export function someSubject(over: Partial<Subject['origin']> = {}): Subject {
@@ -80,7 +80,8 @@ const whens = (lifting: boolean): fc.Arbitrary<When> => fc.record({
 
 const ceilings: fc.Arbitrary<Ceiling> = fc.record({
   scopes: rarely(someOf(SCOPES)), resources: rarely(someOf(RESOURCES)), maxRemainingS: rarely(fc.constantFrom(60, 600)), maxTokenLifeS: rarely(fc.constantFrom(60, 600)),
-  flows: rarely(fc.subarray([...FLOWS], { minLength: 1 })), acr: rarely(fc.subarray(['a', 'b'], { minLength: 1 })), maxAgeS: rarely(fc.constantFrom(60, 600)), managedDevice: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+  flows: rarely(fc.subarray([...FLOWS], { minLength: 1 })), acr: rarely(fc.subarray(['a', 'b'], { minLength: 1 })), amr: rarely(fc.subarray(['otp', 'hwk'], { minLength: 1 })), phishingResistant: fc.boolean(), maxAgeS: rarely(fc.constantFrom(60, 600)),
+  maxSessionS: rarely(fc.constantFrom(60, 600)), maxIdleS: rarely(fc.constantFrom(60, 600)), managedDevice: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
 });
 
 export function documents(source: PolicySource): fc.Arbitrary<PolicyDocument> {

@@ -88,11 +88,12 @@ class Counts {
 
   take(record: AuditRecord): void {
     const { event, profile, at } = record;
-    if (event === 'token_released' && profile !== null) this.#lastUsed.set(profile, at);
+    const isRelease = event === 'token_released' || event === 'workload_token_released';
+    if (isRelease && profile !== null) this.#lastUsed.set(profile, at);
     if (at < this.#since || at > this.#until) return;
     this.#records += 1;
-    if (event === 'token_released') this.#release(record);
-    if (event === 'token_refused' || event === 'peer_refused') this.#refuse(record);
+    if (isRelease) this.#release(record);
+    if (event === 'token_refused' || event === 'workload_token_refused' || event === 'peer_refused') this.#refuse(record);
     if (event === 'token_refreshed') this.#totals.refreshes += 1;
     if (event === 'login_decided') this.#decide(record);
     if (event === 'login_finished' || event === 'login_failed') this.#end(record);

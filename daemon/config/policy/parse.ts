@@ -15,7 +15,7 @@ import type { Fault } from '../fault.ts';
 import { isTable, shapeFault, unknownKey } from '../shape.ts';
 import { positionInList, positionOf } from '../statements.ts';
 import { parseToml } from '../toml.ts';
-import { CEILING, DEVICE, POLICY, POLICY_VERSION, RULE, SCOPES, TIER, WHEN } from './schema.ts';
+import { ASSURANCE, CEILING, DEVICE, POLICY, POLICY_VERSION, RULE, SCOPES, SESSION, TIER, WHEN } from './schema.ts';
 
 /** Throws BrokerError policy_invalid or file_too_new. */
 export function parsePolicy(text: string, file: string, source: 'admin' | 'user'): PolicyDocument {
@@ -53,22 +53,30 @@ function faultError({ path, problem }: Fault, text: string, file: string): Broke
   return new BrokerError('policy_invalid', `${file}${at}: ${what} ${problem}`);
 }
 
-type Parsed = Pick<PolicyDocument, 'rules' | 'lifts' | 'device'>;
+type Parsed = Pick<PolicyDocument, 'rules' | 'lifts' | 'device' | 'session' | 'assurance'>;
 
 function documentOf(document: TomlTableWithoutBigInt, source: 'admin' | 'user'): Parsed | Fault {
   const unknown = unknownKey(document, Object.keys(POLICY.entries), []);
   if (unknown !== null) return unknown;
   if (document['v'] !== POLICY_VERSION) return { path: ['v'], problem: document['v'] === undefined ? `is missing: the file begins with v = ${POLICY_VERSION}` : `must be ${POLICY_VERSION}` };
   const device = document['device'] === undefined ? null : shapeFault(DEVICE, document['device'], ['device']);
-  const wrong = device ?? shapeFault(POLICY, document, []);
+  const session = document['session'] === undefined ? null : shapeFault(SESSION, document['session'], ['session']);
+  const assurance = document['assurance'] === undefined ? null : shapeFault(ASSURANCE, document['assurance'], ['assurance']);
+  const wrong = device ?? session ?? assurance ?? shapeFault(POLICY, document, []);
   if (wrong !== null) return wrong;
-  const { rules = [], tiers = [], device: written = {} } = v.parse(POLICY, document);
+  const { rules = [], tiers = [], device: written = {}, session: asked = {}, assurance: words } = v.parse(POLICY, document);
   if (written.same_device !== undefined && source === 'user') return { path: ['device', 'same_device'], problem: 'can be said in the admin\'s file only' };
+  if (words !== undefined && source === 'user') return { path: ['assurance'], problem: 'can be said in the admin\'s file only' };
   const madeRules = eachOf('rules', rules, ruleOf);
   if (isFault(madeRules)) return madeRules;
   const madeLifts = eachOf('tiers', tiers, liftOf);
   if (isFault(madeLifts)) return madeLifts;
-  return { rules: madeRules, lifts: madeLifts, device: { issuers: written.issuers ?? null, sameDevice: written.same_device ?? false } };
+  return {
+    rules: madeRules, lifts: madeLifts,
+    device: { issuers: written.issuers ?? null, sameDevice: written.same_device ?? false },
+    session: { screenLock: asked.screen_lock ?? null, locksOnSuspend: asked.suspend !== undefined },
+    assurance: { amr: words?.amr ?? null, phishingResistantAcr: words?.phishing_resistant_acr ?? [] },
+  };
 }
 
 function eachOf<T extends { readonly name: string }>(list: string, tables: readonly unknown[], make: (table: unknown, path: readonly string[]) => T | Fault): readonly T[] | Fault {
@@ -153,6 +161,7 @@ function ceilingOf(ceiling: v.InferOutput<typeof CEILING>): Ceiling {
   if (Object.keys(ceiling).length === 0) return NO_CEILING;
   return {
     scopes: anyScope(ceiling.scopes), resources: listOf(ceiling.resource), maxRemainingS: secondsOrNull(ceiling.max_remaining), maxTokenLifeS: secondsOrNull(ceiling.max_token_life),
-    flows: ceiling.flows ?? null, acr: ceiling.acr ?? null, maxAgeS: secondsOrNull(ceiling.max_age), managedDevice: ceiling.managed_device === true,
+    flows: ceiling.flows ?? null, acr: ceiling.acr ?? null, amr: ceiling.amr ?? null, phishingResistant: ceiling.phishing_resistant ?? false,
+    maxAgeS: secondsOrNull(ceiling.max_age), maxSessionS: secondsOrNull(ceiling.max_session), maxIdleS: secondsOrNull(ceiling.max_idle), managedDevice: ceiling.managed_device === true,
   };
 }

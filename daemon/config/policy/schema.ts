@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { SCOPE_TOKEN } from '../../../shared/names.ts';
+import { AMR_VALUES } from '../../core/policy-rules.ts';
 
 /** The version that this build reads. */
 export const POLICY_VERSION = 1;
@@ -18,8 +19,10 @@ const duration = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhd]$/, 'a duration 
 const oneOrMore = <const S extends v.GenericSchema<string, string>>(schema: S) => v.union([schema, v.pipe(v.array(schema), v.minLength(1), v.maxLength(256))]);
 const patterns = oneOrMore(clean(PATTERN_MAX));
 const paths = oneOrMore(v.pipe(v.string(), v.maxLength(4096), v.regex(/^[/*][^\p{Cc}]*$/u, 'an absolute path')));
-const flow = v.picklist(['authorization_code', 'device_code']);
+const flow = v.picklist(['authorization_code', 'device_code', 'client_credentials']);
 const scopePatterns = v.pipe(v.array(v.pipe(v.string(), v.regex(SCOPE_TOKEN, 'scopes (RFC 6749, section 3.3), in which * stands for anything'))), v.minLength(1), v.maxLength(256));
+/** Others mean something else at each issuer. */
+const amr = v.picklist(AMR_VALUES);
 const tier = v.picklist(['low', 'normal', 'high', 'privileged']);
 
 export const SCOPES = v.strictObject({ any: v.optional(scopePatterns), all: v.optional(scopePatterns), none: v.optional(scopePatterns) });
@@ -55,7 +58,11 @@ export const CEILING = v.strictObject({
   max_remaining: v.optional(duration),
   flows: v.optional(v.pipe(v.array(flow), v.minLength(1))),
   acr: v.optional(v.pipe(v.array(clean(256)), v.minLength(1), v.maxLength(16))),
+  amr: v.optional(v.pipe(v.array(amr), v.minLength(1))),
+  phishing_resistant: v.optional(v.literal(true)),
   max_age: v.optional(duration),
+  max_session: v.optional(duration),
+  max_idle: v.optional(duration),
   managed_device: v.optional(v.boolean()),
 });
 
@@ -75,9 +82,22 @@ export const DEVICE = v.strictObject({
   same_device: v.optional(v.boolean()),
 });
 
+export const SESSION = v.strictObject({
+  screen_lock: v.optional(v.picklist(['hold', 'lock'])),
+  suspend: v.optional(v.picklist(['lock'])),
+});
+
+/** ID-04. In the admin's file only: what an issuer's words are worth is not for who wants the token to say. */
+export const ASSURANCE = v.strictObject({
+  amr: v.optional(v.pipe(v.array(amr), v.maxLength(32))),
+  phishing_resistant_acr: v.optional(v.pipe(v.array(clean(256)), v.maxLength(64))),
+});
+
 export const POLICY = v.strictObject({
   v: v.literal(POLICY_VERSION),
   rules: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   tiers: v.optional(v.pipe(v.array(v.unknown()), v.maxLength(RULES_MAX))),
   device: v.optional(DEVICE),
+  session: v.optional(SESSION),
+  assurance: v.optional(ASSURANCE),
 });

@@ -3,6 +3,7 @@
  * with a frame comes back as a fault, with as much of it as can be told to whoever asked.
  */
 import * as v from 'valibot';
+import { isJsonObject, parseJsonObject } from '../../../shared/json-object.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Route } from '../dispatch.ts';
@@ -55,7 +56,7 @@ type Routes = ReadonlyMap<string, Route>;
 export function readFrame(text: string, routes: Routes): Frame {
   let head = NO_HEAD;
   const fault = (error: BrokerError, ends = false): Frame => ({ kind: 'fault', head, error, ends });
-  const message = parseObject(text);
+  const message = parseJsonObject(text);
   if (message === null) return fault(new BrokerError('bad_request', 'the frame is not a JSON object'), true);
   try {
     const { type } = message;
@@ -84,21 +85,6 @@ export function readFrame(text: string, routes: Routes): Frame {
     if (cause instanceof BrokerError) return fault(cause);
     throw cause;
   }
-}
-
-/** Of two members of the same name the last counts, as JSON.parse has it. */
-function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return null;
-    throw cause;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function idOf(value: unknown, where: string): Id | null {
@@ -132,7 +118,7 @@ function refuseOtherProtocols(protocol: unknown): void {
 
 function dataOf(data: unknown): Readonly<Record<string, unknown>> {
   if (data === undefined) return NO_DATA;
-  if (!isObject(data)) throw new BrokerError('bad_request', 'data must be an object');
+  if (!isJsonObject(data)) throw new BrokerError('bad_request', 'data must be an object');
   return data;
 }
 
@@ -171,6 +157,6 @@ export function writeFrame({ type, id, echo }: Head, status: number, json: strin
 /** An id of the reply's own stays. */
 function withEcho(json: string, echo: Id): string {
   const reply: unknown = JSON.parse(json);
-  if (!isObject(reply) || Object.hasOwn(reply, 'id')) return json;
+  if (!isJsonObject(reply) || Object.hasOwn(reply, 'id')) return json;
   return `${json.slice(0, -1)}${json === '{}' ? '' : ','}"id":${JSON.stringify(echo)}}`;
 }

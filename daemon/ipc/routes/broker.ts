@@ -1,17 +1,21 @@
 import type { ErrorCode } from '../../../shared/errors.ts';
-import type { ProfileName } from '../../../shared/names.ts';
-import type { BrokerEvent } from '../../../shared/schemas.ts';
+import type { EpochMs, ProfileName } from '../../../shared/names.ts';
+import type { BrokerEvent, StatusReply } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
-import type { Audit, Callers, Clock, ConfigStore, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
+import type { Assertions, WorkloadIssuer } from '../../core/workload.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
+import type { EndSessions } from '../../flows/end-session.ts';
 import type { Logins } from '../../flows/logins.ts';
 import type { Policy } from '../../policy/decide.ts';
 import type { JustInTime } from '../../tokens/just-in-time.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
+import type { WorkloadKeys } from '../../workloads/workload-keys.ts';
+import type { WorkloadTokens } from '../../workloads/workload-tokens.ts';
 import type { Releases } from './releases.ts';
 
 /** What the routes work with. The daemon's composition root fills it. */
@@ -25,9 +29,12 @@ export type Broker = {
   readonly metadata: Pick<Metadata, 'moved'>;
   readonly logins: Logins;
   readonly justInTime: JustInTime;
+  readonly endSessions: Pick<EndSessions, 'start'>;
   readonly revocations: Revocations;
   readonly releases: Releases;
+  readonly workloads: Workloads;
   readonly approvals: Approvals;
+  readonly desktop: Desktop;
   readonly vault: Vault;
   readonly issuer: Issuer;
   readonly audit: Audit;
@@ -37,6 +44,18 @@ export type Broker = {
   readonly uid: number;
   readonly events: Events;
   readonly lifecycle: Lifecycle;
+};
+
+/** The user's own lock; everything was ended; the screen is locked, or nobody can tell, and policy asks for it. */
+export type Shut = 'user-lock' | 'panic' | 'screen-lock' | 'screen-unheard';
+
+/** What is there for workloads alone. */
+export type Workloads = {
+  readonly tokens: WorkloadTokens;
+  readonly keys: WorkloadKeys;
+  readonly releases: Releases;
+  readonly issuer: Pick<WorkloadIssuer, 'revokeWorkloadToken'>;
+  readonly assertions: Assertions;
 };
 
 export type Policies = {
@@ -76,15 +95,35 @@ export type Purged = {
   readonly notRevoked: ErrorCode | null;
 };
 
+export type Panicked = {
+  readonly lockedOutSince: EpochMs;
+  readonly grants: readonly { readonly profile: ProfileName; readonly issuer: string; readonly revoked: readonly Revoked[] }[];
+  /** Why the vault, or a part of it, could not be reached; null: everything in it was ended. */
+  readonly notReached: ErrorCode | null;
+  /** Why the block is not on the disk; null: it is. */
+  readonly notDurable: ErrorCode | null;
+  readonly loginsEnded: number;
+  readonly tookMs: number;
+};
+
 export type Lifecycle = {
   readonly facts: Facts;
   /** The user's own lock. */
   readonly locked: boolean;
+  /** Since when a panic blocks everything; null: none does. */
+  readonly lockedOutSince: EpochMs | null;
+  readonly screen: StatusReply['screen'];
+  /** What keeps tokens in now; null: nothing. */
+  readonly shut: Shut | null;
   /** ensureOpen() has nothing to do. */
   readonly isOpen: boolean;
   /** Reads the grants if that has not happened; throws vault_locked and the like. */
   ensureOpen(): Promise<void>;
-  lock(caller: Caller): Promise<void>;
+  /** For a sign-in, which a person may begin behind a panic: it is what ends it. Throws locked_out for any other caller. */
+  ensureOpenFor(caller: Caller): Promise<void>;
+  panic(caller: Caller): Promise<Panicked>;
+  /** The caller is null where policy asks for it, at a locked screen or before suspend. */
+  lock(caller: Caller | null): Promise<void>;
   unlock(caller: Caller, passphrase: string | null, create: boolean): Promise<void>;
   /** The caller is null for a signal. */
   reload(caller: Caller | null): Promise<readonly ProfileName[]>;

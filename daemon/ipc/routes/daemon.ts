@@ -1,22 +1,25 @@
 import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
-import type { OkReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
+import type { OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Caller, Grant } from '../../core/domain.ts';
 import { missingScopes } from '../../core/grant.ts';
 import { scopesOfSignIn } from '../../policy/privilege.ts';
 import type { Ask } from '../dispatch.ts';
-import { encodeGrant, encodeRevoked } from '../encode.ts';
+import { encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
+import { endsOf, grantViews } from './grant-views.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 /** TK-02 as decided: longer-lived tokens are handed out, and warned of. */
 const LONG_LIVED_MS = 3_600_000;
+/** DG-10: what the device flow brings in should live no longer than this; only the issuer can shorten it. */
+const DEVICE_LONG_LIVED_MS = 600_000;
 /** A working day ahead, and less for sign-ins that are short themselves. */
 const SOON_MS = 28_800_000;
 
-export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
-  const { facts, locked } = broker.lifecycle;
+export async function status(broker: Broker, { caller }: Ask): Promise<StatusReply> {
+  const { facts, locked, lockedOutSince } = broker.lifecycle;
   const config = broker.config.current();
   return {
     version: BUILD_VERSION,
@@ -29,11 +32,13 @@ export async function status(broker: Broker, ask: Ask): Promise<StatusReply> {
     config: { file: config.file, loaded_at: seconds(config.loadedAt), profiles: config.profiles.size },
     vault: broker.vault.status(),
     locked,
-    grants: broker.book.list().map(encodeGrant),
+    locked_out_since: lockedOutSince === null ? null : seconds(lockedOutSince),
+    screen: broker.lifecycle.screen,
+    grants: grantViews(broker, caller),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, ask.caller), ...privilegedWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller), ...privilegedWarnings(broker)],
     environment: facts.environment,
   };
 }
@@ -53,6 +58,10 @@ function issuerViews(broker: Broker): StatusReply['issuers'] {
       retry_after_s: outage?.retryAfterS ?? null,
     };
   });
+}
+
+function screenWarnings({ lifecycle }: Broker): readonly string[] {
+  return lifecycle.screen === 'screen_lock_unheard' ? ['screen_lock_unheard: policy lets no token out while the screen is locked, and logind cannot be heard on the system bus; nothing is handed out'] : [];
 }
 
 function unsavedWarnings(broker: Broker): readonly string[] {
@@ -81,8 +90,9 @@ function grantWarnings(broker: Broker, caller: Caller): readonly string[] {
     const long = grant.state.tokens.find((t) => t.expiresAt - t.obtainedAt > LONG_LIVED_MS);
     return [
       ...(long === undefined ? [] : [`${grant.profile}: the issuer's access tokens live ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 60 is long for a token that leaves the daemon`]),
+      ...deviceWarnings(grant),
       ...notGranted(broker, grant, caller),
-      ...endingSoon(broker, grant),
+      ...endingSoon(broker, grant, endsOf(broker, grant, caller).session),
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
   });
@@ -94,15 +104,21 @@ function privilegedWarnings({ justInTime, clock }: Broker): readonly string[] {
     `${grant.profile}: privileged access (${grant.scopes.join(' ')}) for ${Math.ceil((untilMs - clock.boottimeMs()) / 60_000)} minutes at most: ${reason}`);
 }
 
-/** TK-10: the end of a sign-in that the issuer named, where it is near enough to plan for. */
-function endingSoon({ clock }: Broker, { profile, authorizationExpiresAt, refreshTokenExpiresAt, signedInAt }: Grant): readonly string[] {
-  const ends = [authorizationExpiresAt, refreshTokenExpiresAt].filter((end) => end !== null);
+function deviceWarnings({ profile, flow, state }: Grant): readonly string[] {
+  if (flow !== 'device_code' || state.kind !== 'active') return [];
+  const long = state.tokens.find((t) => t.expiresAt - t.obtainedAt > DEVICE_LONG_LIVED_MS);
+  return long === undefined ? [] : [`${profile}: signed in by the device flow, with access tokens of ${Math.round((long.expiresAt - long.obtainedAt) / 60_000)} minutes; over 10 is long for that. Where a browser is, run: valetkey login ${profile}`];
+}
+
+/** TK-10: the end of a sign-in that the issuer or policy (SU-03) named, where it is near enough to plan for. */
+function endingSoon({ clock }: Broker, { profile, authorizationExpiresAt, refreshTokenExpiresAt, signedInAt }: Grant, sessionEnd: number | null): readonly string[] {
+  const ends = [authorizationExpiresAt, refreshTokenExpiresAt, sessionEnd].filter((end) => end !== null);
   if (ends.length === 0) return [];
   const end = Math.min(...ends);
   const left = end - clock.now();
   if (left > Math.min(SOON_MS, (end - signedInAt) / 4)) return [];
   const when = left <= 0 ? 'has ended' : `ends in ${Math.max(1, Math.round(left / 60_000))} minutes`;
-  return [end === authorizationExpiresAt
+  return [end === authorizationExpiresAt || end === sessionEnd
     ? `${profile}: the sign-in ${when}, whatever is refreshed; run: valetkey login ${profile}`
     : `${profile}: the sign-in ${when} unless it is used before (keep_alive_s in the profile keeps it)`];
 }
@@ -133,6 +149,15 @@ export async function unlock(broker: Broker, ask: Ask): Promise<VaultView> {
   const body = ask.body as v.InferOutput<typeof unlockRequest>; // parsed by this method's schema
   await broker.lifecycle.unlock(ask.caller, body.passphrase ?? null, body.create ?? false);
   return broker.vault.status();
+}
+
+export async function panic(broker: Broker, ask: Ask): Promise<PanicReply> {
+  const { lockedOutSince, grants, notReached, notDurable, loginsEnded, tookMs } = await broker.lifecycle.panic(ask.caller);
+  return {
+    locked_out_since: seconds(lockedOutSince),
+    grants: grants.map(({ profile, issuer, revoked }) => ({ profile, issuer, revoked: encodeRevoked(revoked) })),
+    not_reached: notReached, not_durable: notDurable, logins_ended: loginsEnded, took_ms: tookMs,
+  };
 }
 
 export async function shutdown(broker: Broker): Promise<OkReply> {

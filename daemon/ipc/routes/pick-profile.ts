@@ -1,4 +1,5 @@
 import { parseProfileName } from '../../../shared/names.ts';
+import type { ProfileName } from '../../../shared/names.ts';
 import type { Config, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 
@@ -7,6 +8,7 @@ export function pickProfile(config: Config, name: string | undefined, resource: 
   if (name !== undefined) {
     const parsed = parseProfileName(name);
     const profile = parsed === null ? undefined : config.profiles.get(parsed);
+    if (profile === undefined && parsed !== null && config.workloads.has(parsed)) throw isWorkload(parsed);
     if (profile === undefined) throw new BrokerError('unknown_profile', `there is no profile of this name; ${whatThereIs(config)}`);
     return profile;
   }
@@ -15,6 +17,11 @@ export function pickProfile(config: Config, name: string | undefined, resource: 
   const [only] = fitting;
   if (only !== undefined && fitting.length === 1) return only;
   throw new BrokerError('no_profile', `no profile was named; ${whatThereIs(config)}`);
+}
+
+/** Nobody signs in to one, and no sign-in gives its tokens (WL-01). */
+export function isWorkload(name: ProfileName): BrokerError {
+  return new BrokerError('human_flow_for_workload', `${name} is a workload: it gets tokens in its own name, and nobody signs in to it`, { hint: `Run: valetkey workload token ${name}` });
 }
 
 function whatThereIs({ profiles }: Config): string {

@@ -1,23 +1,27 @@
 /** Questions about policy. What they tell is made by the functions that decide, so that it cannot differ from them. */
 import type * as v from 'valibot';
 import type { CallerFacts, PolicyCheckReply, PolicyExplainReply, policyCheckRequest, policyExplainRequest } from '../../../shared/policy-schemas.ts';
+import type { ProfileName } from '../../../shared/names.ts';
 import type { Caller, Origin } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { PolicyDocument } from '../../core/policy-rules.ts';
 import { compilePolicy, decideAloud, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
-import type { Subject } from '../../policy/facts.ts';
+import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { rule } from '../../policy/interim.ts';
 import type { Look } from '../../policy/judge.ts';
 import { NO_LIMITS } from '../../policy/strictness.ts';
+import type { Limits } from '../../policy/strictness.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
+import { refuseFlow } from '../../workloads/refusals.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
 import { pickProfile } from './pick-profile.ts';
-import { groundOf, refuseWithout } from './privileged.ts';
+import { groundOf, refuseUnrecordedOf, refuseWithout } from './privileged.ts';
 import { builtInDenial, refusalOf } from './ruling.ts';
 import { needOf } from './token-need.ts';
+import { workloadRequestOf } from './workload-token.ts';
 
 type Draft = NonNullable<v.InferOutput<typeof policyCheckRequest>['draft']>;
 
@@ -34,19 +38,48 @@ function viewOf({ source, file, rules, lifts, digest }: PolicyDocument): PolicyC
 
 export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExplainReply> {
   const body = ask.body as v.InferOutput<typeof policyExplainRequest>; // parsed by this method's schema
-  const profile = pickProfile(broker.config.current(), body.profile);
+  const workload = broker.config.current().workloads.get(body.profile);
   const policy = body.draft === undefined ? broker.policies.current() : drafted(broker, body.draft);
-  const { subject, label } = await whoOf(broker, policy, body.pid, body.caller, ask.caller);
-  const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);
-  const ground = groundOf(broker, policy, subject, profile, need, { ...(body.flow === undefined ? {} : { flow: body.flow }), ...(body.signed_in_s === undefined ? {} : { signedInS: body.signed_in_s }) });
-  const { grant, request } = ground;
+  const who = await whoOf(broker, policy, body.pid, body.caller, ask.caller);
+  const over = { ...(body.flow === undefined ? {} : { flow: body.flow }), ...(body.signed_in_s === undefined ? {} : { signedInS: body.signed_in_s }) };
+  if (workload === undefined) {
+    const profile = pickProfile(broker.config.current(), body.profile);
+    const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);
+    const ground = groundOf(broker, policy, who.subject, profile, need, over);
+    return explain(broker, policy, who, {
+      name: profile.name, request: ground.request,
+      before: () => refuseWithout(broker, ground, profile, need),
+      limit: (limits) => void withinLimits(profile, ground.grant, need, limits),
+    });
+  }
+  const need = needOf({ scopes: body.scopes, resource: body.resource }, workload, 0);
+  return explain(broker, policy, who, {
+    name: workload.name, request: { ...workloadRequestOf(workload, need), ...over },
+    before: ({ tier }) => refuseUnrecordedOf(broker, tier),
+    limit: (limits) => refuseFlow(workload.name, withinLimits(workload, null, need, limits).bounds),
+  });
+}
+
+type Who = { readonly subject: Subject; readonly label: string };
+
+/** What is asked for, and what says no beside the rules. */
+type Explained = {
+  readonly name: ProfileName;
+  readonly request: PolicyRequest;
+  /** Where the rules do not say no. Throws. */
+  readonly before: (decision: Decision) => void;
+  /** Where they say yes. Throws. */
+  readonly limit: (limits: Limits) => void;
+};
+
+function explain(broker: Broker, policy: Policy, { subject, label }: Who, { name, request, before, limit }: Explained): PolicyExplainReply {
   const looks: Look[] = [];
   const denied = builtInDenial(broker, subject);
   const decision = denied ?? decideAloud(policy, subject, request, looks);
   const ruling = rule(policy, decision);
   // In the order in which a request meets them.
-  const refusal = (ruling.kind === 'deny' ? null : boundaryRefusal(() => refuseWithout(broker, ground, profile, need))) ?? refusalOf(ruling, profile.name) ?? boundaryRefusal(() => {
-    if (ruling.kind === 'allow') withinLimits(profile, grant, need, ruling.decision.limits);
+  const refusal = (ruling.kind === 'deny' ? null : boundaryRefusal(() => before(decision))) ?? refusalOf(ruling, name) ?? boundaryRefusal(() => {
+    if (ruling.kind === 'allow') limit(ruling.decision.limits);
   });
   return {
     caller: label,
@@ -73,12 +106,13 @@ function boundaryRefusal(check: () => void): BrokerError | null {
   }
 }
 
-function limitsView(decision: Decision): Pick<PolicyExplainReply, 'scopes' | 'resources' | 'max_token_life_s' | 'max_remaining_s' | 'max_age_s' | 'flows' | 'acr'> {
+function limitsView(decision: Decision): Pick<PolicyExplainReply, 'scopes' | 'resources' | 'max_token_life_s' | 'max_remaining_s' | 'max_age_s' | 'flows' | 'acr' | 'amr' | 'max_session_s' | 'max_idle_s'> {
   const limits = decision.kind === 'deny' ? NO_LIMITS : decision.limits;
   return {
     scopes: limits.scopes.map(({ patterns }) => [...patterns]), resources: limits.resources.map(({ patterns }) => [...patterns]),
     max_token_life_s: limits.maxTokenLifeS, max_remaining_s: limits.maxRemainingS, max_age_s: limits.maxAgeS,
     flows: limits.flows === null ? null : [...limits.flows], acr: limits.acr === null ? null : [...limits.acr],
+    amr: limits.amr.map((list) => [...list]), max_session_s: limits.maxSessionS, max_idle_s: limits.maxIdleS,
   };
 }
 
@@ -88,7 +122,7 @@ function drafted({ policies }: Broker, { source, text }: Draft): Policy {
   return compilePolicy({ ...documents, [source]: policies.files.parse(text, 'the text', source) });
 }
 
-async function whoOf(broker: Broker, policy: Policy, pid: number | undefined, facts: CallerFacts | undefined, asker: Caller): Promise<{ readonly subject: Subject; readonly label: string }> {
+async function whoOf(broker: Broker, policy: Policy, pid: number | undefined, facts: CallerFacts | undefined, asker: Caller): Promise<Who> {
   if (facts !== undefined) return { subject: { uid: broker.uid, terminal: facts.terminal === false ? null : { device: 0, foreground: true }, origin: originFrom(facts) }, label: facts.executable ?? 'a program that is not named' };
   if (pid === undefined) return { subject: await subjectFor(policy, asker, broker.callers), label: asker.label };
   const caller = await broker.callers.attest({ uid: broker.uid, pid }, null);

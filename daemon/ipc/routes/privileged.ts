@@ -4,6 +4,7 @@
  */
 import type { AccessToken, Grant, Profile } from '../../core/domain.ts';
 import type { TokenNeed } from '../../core/grant.ts';
+import type { Tier } from '../../core/policy-rules.ts';
 import type { Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { isPrivileged } from '../../policy/privilege.ts';
@@ -39,4 +40,9 @@ export function refuseWithout({ audit }: Pick<Broker, 'audit'>, { grant, isPrivi
   if (!is) return;
   refuseUnrecorded(audit);
   if (grant === null) throw privilegeRequired(profile, scopes);
+}
+
+/** The same for a workload, which no person signs in for. */
+export function refuseUnrecordedOf({ audit }: Pick<Broker, 'audit'>, tier: Tier): void {
+  if (tier === 'privileged') refuseUnrecorded(audit);
 }

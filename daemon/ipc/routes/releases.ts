@@ -4,11 +4,10 @@
  * waits for no disk. The same caller is the same bytes and script in the same session. Until the bytes are known
  * it is the same process: nobody waits for them to be read, and nobody passes for another meanwhile.
  */
-import type { Caller, Profile } from '../../core/domain.ts';
+import type { AccessToken, Caller, Grant, Profile } from '../../core/domain.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
 import type { Audit, AuditEvent, Callers, Clock } from '../../core/ports.ts';
-import type { Served } from '../../tokens/token-source.ts';
 import type { Claimed } from './claimed.ts';
 
 /** Whom the token is for, and the name of the request; that is made where a record is written. */
@@ -20,6 +19,13 @@ const KEPT = 4_096;
 /** By which rule it leaves, and by whose word. `isUnasked`: a person should have been asked, and was not (policy/interim.ts). */
 export type Allowed = { readonly name: string; readonly isUnasked: boolean; readonly approval: string | null };
 
+/** What leaves for people and what leaves for workloads is on record apart. */
+type ReleaseEvent = Extract<AuditEvent['event'], 'token_released' | 'workload_token_released'>;
+type Released = Pick<Profile, 'name' | 'issuer' | 'clientId'>;
+
+/** `grant`: the sign-in behind it; null: it is a workload's own. */
+type Leaving = { readonly grant: Grant | null; readonly token: AccessToken; readonly source: string };
+
 /** `written` resolves when the record of the first release is in the audit, and is null from then on. */
 type Seen = { count: number; readonly sinceMs: number; written: Promise<void> | null };
 
@@ -29,8 +35,10 @@ export class Releases {
   readonly #seen = new Map<string, Seen>();
   readonly #fingerprints: Fingerprints;
   readonly #callers: Pick<Callers, 'digestOf'>;
+  readonly #event: ReleaseEvent;
 
-  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly callers: Pick<Callers, 'digestOf'> }) {
+  constructor(deps: { readonly audit: Pick<Audit, 'append'>; readonly clock: Clock; readonly fingerprints: Fingerprints; readonly callers: Pick<Callers, 'digestOf'>; readonly event: ReleaseEvent }) {
+    this.#event = deps.event;
     this.#fingerprints = deps.fingerprints;
     this.#callers = deps.callers;
     this.#audit = deps.audit;
@@ -38,7 +46,7 @@ export class Releases {
   }
 
   /** Null: the token may leave. Else it may when this resolves; where it rejects nothing was recorded. */
-  record(profile: Profile, { grant, token, source }: Served, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
+  record(profile: Released, { grant, token, source }: Leaving, request: Asker, claimed: Claimed | null, rule: Allowed): Promise<void> | null {
     const { caller } = request;
     const name = this.#fingerprints.of(token.value);
     const what = `${name}/${rule.name}/`;
@@ -48,10 +56,10 @@ export class Releases {
     if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
       if (caller.origin.digest === null) this.#learn(what, caller);
       return this.#write(key, nowMs, {
-        event: 'token_released', profile: profile.name, caller, request: request.requestId,
+        event: this.#event, profile: profile.name, caller, request: request.requestId,
         facts: {
-          token: name, source, ...grantFacts(grant, this.#fingerprints), generation: grant.generation, scopes: token.scopes, resource: token.resource,
-          acr: token.acr, expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
+          token: name, source, ...this.#signIn(grant, profile), scopes: token.scopes, resource: token.resource,
+          acr: token.acr, ...(token.isStepUp ? { step_up: true, amr: token.amr } : {}), expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
           ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
         },
@@ -60,6 +68,11 @@ export class Releases {
     if (seen.written !== null) return seen.written.then(() => { seen.count += 1; });
     seen.count += 1;
     return null;
+  }
+
+  /** As records call it. */
+  nameOf({ value }: AccessToken): string {
+    return this.#fingerprints.of(value);
   }
 
   async #write(key: string, sinceMs: number, event: AuditEvent): Promise<void> {
@@ -84,6 +97,11 @@ export class Releases {
       const key = what + identityOf(caller, digest);
       if (digest !== null && seen !== undefined && !this.#seen.has(key)) this.#seen.set(key, seen);
     });
+  }
+
+  /** What leads from the release to the sign-in (AL-02); to a workload leads none. */
+  #signIn(grant: Grant | null, { issuer, clientId }: Released): AuditEvent['facts'] {
+    return grant === null ? { issuer, client_id: clientId } : { ...grantFacts(grant, this.#fingerprints), generation: grant.generation };
   }
 
   #forgetTo(key: string, before: Seen | undefined): void {

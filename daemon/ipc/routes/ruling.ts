@@ -3,15 +3,17 @@
  * answers, and explain asks the same functions, so that the two cannot differ.
  */
 import type { Asking } from '../../approvals/approvals.ts';
+import type { ErrorCode } from '../../../shared/errors.ts';
 import type { Caller, Grant, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
+import type { ErrorFacts } from '../../core/errors.ts';
 import type { Asking as Asked } from '../../core/policy-rules.ts';
 import { decide, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { rule } from '../../policy/interim.ts';
 import type { Ruling } from '../../policy/interim.ts';
-import type { Broker } from './broker.ts';
+import type { Broker, Shut } from './broker.ts';
 
 /** What is asked for, as rules see it: the grant tells what nobody named. Without one no token can leave, and what is asked is whether a sign-in would help. */
 export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { readonly scopes: readonly string[] | null; readonly resource: string | null }, nowMs: number): PolicyRequest {
@@ -39,8 +41,30 @@ type Deciders = Pick<Broker, 'lifecycle' | 'uid'>;
 /** Before any rule of a file: another user, and the user's own lock. Null: neither. */
 export function builtInDenial({ lifecycle, uid }: Pick<Broker, 'lifecycle' | 'uid'>, caller: Pick<Caller, 'uid'>): Denied | null {
   if (caller.uid !== uid) return builtIn('same-user', 'the caller is another user');
-  return lifecycle.locked ? builtIn('user-lock', 'the user locked the broker') : null;
+  return lifecycle.shut === null ? null : builtIn(lifecycle.shut, SHUT[lifecycle.shut].message);
 }
+
+const SHUT: Readonly<Record<Shut, { readonly code: ErrorCode; readonly message: string; readonly facts?: ErrorFacts }>> = {
+  'user-lock': { code: 'vault_locked', message: 'the user locked the broker' },
+  panic: { code: 'locked_out', message: 'everything was ended by valetkey panic, and nobody has come back since' },
+  'screen-lock': { code: 'session_locked', message: 'the screen is locked, and policy lets no token out then' },
+  'screen-unheard': {
+    code: 'session_locked', message: 'policy lets no token out while the screen is locked, and logind does not tell whether it is',
+    facts: { reason: 'screen_lock_unheard', hint: 'Run: valetkey status' },
+  },
+};
+
+/** Why nothing leaves now; null: it may. */
+export function shutError({ lifecycle: { shut } }: Pick<Broker, 'lifecycle'>): BrokerError | null {
+  return shut === null ? null : shutErrorOf(shut);
+}
+
+function shutErrorOf(shut: Shut): BrokerError {
+  const { code, message, facts } = SHUT[shut];
+  return new BrokerError(code, message, facts);
+}
+
+const isShut = (name: string): name is Shut => Object.hasOwn(SHUT, name);
 
 /** A no that no file can take away. */
 export function builtIn(rule: string, reason: string): Denied {
@@ -73,7 +97,7 @@ export function refusalOf(ruling: Ruling, profile: string): BrokerError | null {
     case 'allow':
       return null;
     case 'deny':
-      if (name === 'user-lock') return new BrokerError('vault_locked', 'the user locked the broker');
+      if (isShut(name)) return shutErrorOf(name);
       return new BrokerError('policy_denied', `${why} (rule ${name})`, { reason: name, hint: `See which rule says so, and why: valetkey policy explain --profile ${profile}` });
     case 'ask':
       return new BrokerError('approval_required', `a person has to agree that this program uses ${profile} (rule ${name})`, { reason: name });

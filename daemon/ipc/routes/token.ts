@@ -4,21 +4,26 @@
  */
 import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
-import type { Caller, Profile } from '../../core/domain.ts';
+import type { Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
+import { NO_STEP_UP } from '../../core/issuer-port.ts';
 import { instantOf } from '../../core/time.ts';
+import type { LoginAsk } from '../../flows/login-ask.ts';
+import { purposeOf } from '../../flows/step-up.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
 import type { Ruling } from '../../policy/interim.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
+import { findSteppedUp, shortfall } from '../../tokens/demands.ts';
+import { endedSession } from '../../tokens/session.ts';
 import type { Served } from '../../tokens/token-source.ts';
 import type { Ask } from '../dispatch.ts';
 import { withDeadline } from '../deadline.ts';
-import { encodeToken } from '../encode.ts';
+import { encodeProvenToken, encodeToken } from '../encode.ts';
 import type { Encoded } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
@@ -27,7 +32,7 @@ import { pickProfile } from './pick-profile.ts';
 import { groundOf, refuseWithout } from './privileged.ts';
 import type { Ground } from './privileged.ts';
 import type { Allowed } from './releases.ts';
-import { askingOf, builtIn, builtInDenial, refusalOf, rulingOn } from './ruling.ts';
+import { askingOf, builtIn, builtInDenial, refusalOf, rulingOn, shutError } from './ruling.ts';
 import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
@@ -67,11 +72,23 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   try {
     // Before anybody is asked: a yes is of no use where nothing can be given.
     refuseWithout(broker, ground, profile, asked);
+    if (ruling.kind === 'ask' && !ground.isPrivileged) refuseLacking(broker, profile, asked, ruling.decision);
   } catch (cause) {
     return stopped(broker, ask, profile, claimed, asked, cause);
   }
   if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
   return serve(broker, ask, profile, claimed, asked, ground, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
+}
+
+/** Nobody is asked to agree to what needs a sign-in first. Throws login_required, unless there is none yet. */
+function refuseLacking(broker: Broker, profile: Profile, asked: TokenNeed, { limits }: Confirmed): void {
+  const grant = broker.book.get(profile.name);
+  if (grant === null) return;
+  const at = instantOf(broker.clock);
+  const ended = endedSession(profile, grant, limits, at);
+  if (ended !== null) throw ended;
+  const short = shortfall(profile, grant, asked, at);
+  if (short !== null && findSteppedUp(grant, asked, profile.traits.scopeAliases, at) === null) throw short;
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
@@ -81,9 +98,10 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   const rule = ruleText(decision.by);
   let approval: string;
   try {
-    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), claimed }, waitMs, ask.signal);
+    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, claimed }, waitMs, ask.signal);
   } catch (cause) {
-    return noteRefusal(broker, ask, profile, claimed, asked, cause);
+    // A lock and a panic take every question back.
+    return noteRefusal(broker, ask, profile, claimed, asked, shutError(broker) ?? cause);
   }
   await broker.lifecycle.ensureOpen();
   const policy = broker.policies.current();
@@ -131,7 +149,7 @@ function serveInTime(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed
 
 /** What a sign-in mends is no refusal. */
 async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, need: TokenNeed, cause: unknown): Promise<never> {
-  if (cause instanceof BrokerError && cause.code === 'login_required') throw await withLogin(broker, cause, profile, need, ask.body as Body, ask); // parsed by this method's schema
+  if (cause instanceof BrokerError && cause.code === 'login_required') throw await withLogin(broker, cause, profile, ask.body as Body, ask); // parsed by this method's schema
   return noteRefusal(broker, ask, profile, claimed, need, cause);
 }
 
@@ -139,7 +157,7 @@ async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
   const recorded = broker.releases.record(profile, served, ask, claimed, rule);
-  return recorded === null ? encode(broker, profile, served, rule) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
+  return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
 }
 
 async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, recorded: Promise<void>): Promise<Encoded> {
@@ -150,11 +168,13 @@ async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, serve
   if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
   const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
   if (!isHeld || broker.policies.inForce() !== policy) return decided(broker, ask, profile, claimed);
-  return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule) : refuseChanged(broker, ask, profile, claimed);
+  return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
 }
 
-function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed): Encoded {
-  return encodeToken(profile, released, source, name, instantOf(clock));
+function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {
+  const { challenge, acr_values: acr, max_age_s: maxAge } = body as Body; // parsed by this method's schema
+  const wantsProof = challenge !== undefined || acr !== undefined || maxAge !== undefined;
+  return (wantsProof ? encodeProvenToken : encodeToken)(profile, released, source, name, instantOf(clock));
 }
 
 /** What asked has ended, or is another program by now: whoever holds the connection was never looked at. */
@@ -171,11 +191,13 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
   try {
     served = await withDeadline(broker, (body.wait_s ?? DEFAULT_WAIT_S) * 1000, ask.signal, (signal) => broker.source.get(profile, need, signal));
   } catch (cause) {
+    const shut = shutError(broker);
+    if (shut !== null) throw shut;
     if (cause instanceof BrokerError && (cause.code === 'policy_denied' || cause.code === 'as_token_too_long')) return noteRefusal(broker, ask, profile, claimed, need, cause);
-    throw await withLogin(broker, cause, profile, need, body, ask);
+    throw await withLogin(broker, cause, profile, body, ask);
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
-  const isStale = grant === null || broker.policies.inForce() !== policy;
+  const isStale = grant === null || broker.lifecycle.shut !== null || broker.policies.inForce() !== policy;
   return isStale ? decided(broker, ask, profile, claimed) : releaseOrdinary(broker, ask, profile, served, claimed, ground, rule);
 }
 
@@ -213,15 +235,25 @@ function wantedFacts({ scopes, resource }: TokenNeed): Pick<TokenNeed, 'scopes' 
 }
 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
-async function withLogin(broker: Broker, cause: unknown, profile: Profile, need: TokenNeed, body: Body, ask: Ask): Promise<unknown> {
+async function withLogin(broker: Broker, cause: unknown, profile: Profile, body: Body, ask: Ask): Promise<unknown> {
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
-  const login = body.interaction === 'allowed' ? await started(broker, profile, need, body, cause.facts.reason === 'privileged', ask.caller) : broker.logins.pendingFor(profile.name, ask.caller);
-  return login === null ? cause : new BrokerError('login_required', cause.message, { ...cause.facts, login });
+  const isPrivileged = cause.facts.reason === 'privileged';
+  const wish = loginWish(broker, profile, body, isPrivileged);
+  const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller, purposeOf(wish));
+  const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
+  return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
 }
 
-/** What policy demands of the sign-in is added where it starts. One for privileged access is for what was asked, and no more. */
-function started(broker: Broker, profile: Profile, { acrValues, maxAgeS }: TokenNeed, { scopes, claimed }: Body, isForThis: boolean, caller: Caller): ReturnType<Broker['logins']['start']> {
-  return broker.logins.start({
-    profile, preference: 'auto', manualOpen: false, scopes: isForThis && scopes !== undefined && scopes.length > 0 ? scopes : null, loginHint: null, consent: null, reason: claimedOf(claimed)?.reason ?? null, stepUp: { acrValues, maxAgeS },
-  }, caller);
+/**
+ * What policy demands of the sign-in is added where it starts; what this request alone asks for is a token beside the
+ * grant. One for privileged access is for what was asked, and no more.
+ */
+function loginWish(broker: Broker, profile: Profile, body: Body, isPrivileged: boolean): LoginAsk {
+  const { acrValues, maxAgeS, scopes } = needOf(body, profile, 0);
+  const grant = broker.book.get(profile.name);
+  const isBeside = !isPrivileged && (acrValues.length > 0 || maxAgeS !== null) && grant !== null && grant.state.kind === 'active' && endedSession(profile, grant, null, instantOf(broker.clock)) === null;
+  return {
+    profile, preference: isBeside ? 'pkce' : 'auto', manualOpen: false, scopes: isBeside || isPrivileged ? scopes : null, loginHint: null, consent: null, isBeside,
+    reason: claimedOf(body.claimed)?.reason ?? null, stepUp: { ...NO_STEP_UP, acrValues, maxAgeS },
+  };
 }

@@ -5,6 +5,7 @@ import { expiredPage } from './expired.ts';
 import { issMismatchPage } from './iss-mismatch.ts';
 import { renderDocument } from './layout.ts';
 import { refusedPage } from './refused.ts';
+import { signedOutPage } from './signed-out.ts';
 import { stillFinishingPage } from './still-finishing.ts';
 import { successPage } from './success.ts';
 import { wrongAccountPage } from './wrong-account.ts';
@@ -21,6 +22,8 @@ export function renderPage(page: AnyPage): RenderedPage {
       return { status: 200, html: renderDocument(refusedPage(page)) };
     case 'wrong_account':
       return { status: 200, html: renderDocument(wrongAccountPage(page)) };
+    case 'signed_out':
+      return { status: 200, html: renderDocument(signedOutPage(page)) };
     case 'expired':
       return { status: 410, html: renderDocument(expiredPage()) };
     case 'still_finishing':

@@ -198,7 +198,7 @@ describe('inventory', () => {
   it('[AL-07] joins grants with their past and names what is stale, as JSON and as a table', async () => {
     const grants = () => ({ grants: [{ ...grant, profile: 'github', signed_in_at: NOW - 6 * 86_400 }, { ...grant, profile: 'old', signed_in_at: NOW - 90 * 86_400 }, { ...grant, profile: 'gone', state: 'login_required' as const, reason: 'signed_out' }] });
     const profiles = () => ({ profiles: [{ ...profile, name: 'github' }, { ...profile, name: 'old' }, { ...profile, name: 'new' }] });
-    const { exit, stdout } = await run(['inventory', '--json'], { base, api: { grants, profiles } });
+    const { exit, stdout } = await run(['inventory', '--json'], { base, api: { grants, profiles, workloads: () => ({ workloads: [] }) } });
     expect(exit).toBe(0);
     const { inventory } = JSON.parse(stdout) as { inventory: { profile: string; stale: string[]; callers: { program: string; releases: number }[]; state: string | null }[] };
     expect(inventory.map((each) => each.profile)).toEqual(['github', 'gone', 'new', 'old']);
@@ -208,7 +208,7 @@ describe('inventory', () => {
     expect(of('old')?.stale).toEqual(['not used for 90 days', 'never used']);
     expect(of('gone')?.stale).toEqual(expect.arrayContaining(['needs a sign-in: signed_out', 'its profile is not configured any more']));
     expect(of('new')).toMatchObject({ state: null, stale: [] });
-    const table = await run(['inventory'], { base, api: { grants, profiles } });
+    const table = await run(['inventory'], { base, api: { grants, profiles, workloads: () => ({ workloads: [] }) } });
     expect(table.stdout).toMatch(/^PROFILE +STATE/);
     expect(table.stderr).toContain('2 grants to look at');
   });

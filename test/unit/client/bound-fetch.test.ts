@@ -30,18 +30,27 @@ let api: Site;
 let other: Site;
 const tokens: string[] = [];
 const asked: (string | null)[] = [];
+const stepUps: [string, string, number][] = [];
+let mayInteract = true;
 let bound: typeof globalThis.fetch;
 
 beforeEach(async () => {
   [api, other] = await Promise.all([openSite(), openSite()]);
   tokens.splice(0, tokens.length, 'first-EXAMPLE', 'second-EXAMPLE', 'third-EXAMPLE');
   asked.length = 0;
+  stepUps.length = 0;
+  mayInteract = true;
   bound = bindFetch({
     origins: async () => new Set([api.origin]),
     token: async (refused) => {
       asked.push(refused);
       if (refused !== null) tokens.shift();
       return tokens[0] ?? 'none';
+    },
+    stepUp: async (challenge, refused, budget) => {
+      stepUps.push([challenge, refused, budget.left]);
+      budget.left -= 1;
+      return mayInteract ? `stronger-${stepUps.length}-EXAMPLE` : null;
     },
   }, fetch);
 });
@@ -170,4 +179,56 @@ it('createFetch asks the daemon for the origin and for a newer token only when t
   await expect(client.createFetch('none')('https://x.example/')).rejects.toMatchObject({ code: 'unknown_profile' });
   client.close();
   await daemon.close();
+});
+
+describe('[SU-01] a resource that wants a stronger sign-in', () => {
+  const GOLD = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
+  const wants = (isEnough: (token: string | undefined) => boolean) => (hit: Hit, response: ServerResponse) => {
+    if (isEnough(hit.token)) response.end('ok');
+    else response.writeHead(401, { 'www-authenticate': ['Basic realm="x"', GOLD] }).end('not enough');
+  };
+
+  it('gets the request once more with the stronger token, and no refresh', async () => {
+    api.handler = wants((token) => token === 'Bearer stronger-1-EXAMPLE');
+    const response = await bound(`${api.origin}/pay`, { method: 'POST', body: 'x=1' });
+    expect({ status: response.status, text: await response.text() }).toEqual({ status: 200, text: 'ok' });
+    expect(api.hits.map(({ method, token, body }) => [method, token, body])).toEqual([['POST', 'Bearer first-EXAMPLE', 'x=1'], ['POST', 'Bearer stronger-1-EXAMPLE', 'x=1']]);
+    expect({ asked, stepUps }).toEqual({ asked: [null], stepUps: [[`Basic realm="x", ${GOLD}`, 'first-EXAMPLE', 2]] });
+  });
+
+  it('that is never content is given up after two', async () => {
+    api.handler = wants(() => false);
+    const response = await bound(`${api.origin}/pay`);
+    expect({ status: response.status, text: await response.text() }).toEqual({ status: 401, text: 'not enough' });
+    expect(api.hits).toHaveLength(3);
+    expect(stepUps.map(([, refused, left]) => [refused, left])).toEqual([['first-EXAMPLE', 2], ['stronger-1-EXAMPLE', 1]]);
+  });
+
+  it('is answered with its 401 where nobody may be asked, or the body cannot be sent again', async () => {
+    api.handler = wants(() => false);
+    const stream = new ReadableStream({ start: (controller) => { controller.enqueue(new TextEncoder().encode('x')); controller.close(); } });
+    const once = await bound(`${api.origin}/pay`, { method: 'POST', body: stream, duplex: 'half' } as RequestInit);
+    expect({ status: once.status, stepUps }).toEqual({ status: 401, stepUps: [] });
+    mayInteract = false;
+    const refused = await bound(`${api.origin}/pay`);
+    expect({ status: refused.status, text: await refused.text(), hits: api.hits.length }).toEqual({ status: 401, text: 'not enough', hits: 2 });
+  });
+
+  it('gets a fresh token first where it calls the token invalid, and then the stronger one', async () => {
+    api.handler = (hit, response) => {
+      if (hit.token === 'Bearer first-EXAMPLE') response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end();
+      else wants((token) => token === 'Bearer stronger-1-EXAMPLE')(hit, response);
+    };
+    expect((await bound(`${api.origin}/pay`)).status).toBe(200);
+    expect(api.hits.map(({ token }) => token)).toEqual(['Bearer first-EXAMPLE', 'Bearer second-EXAMPLE', 'Bearer stronger-1-EXAMPLE']);
+  });
+
+  it('on another origin gets nothing: not at first, and not after a redirect', async () => {
+    other.handler = wants(() => false);
+    api.handler = redirectTo(`${other.origin}/pay`);
+    expect((await bound(`${other.origin}/pay`)).status).toBe(401);
+    expect((await bound(`${api.origin}/pay`)).status).toBe(401);
+    expect(stepUps).toEqual([]);
+    expect(other.hits.map(({ token }) => token)).toEqual([undefined, undefined]);
+  });
 });

@@ -7,7 +7,7 @@ import { environmentAdvice } from '../../../client/environment-advice.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import type { ProfileAddRequest } from '../../../shared/profile-schemas.ts';
 import type { PurgeReply } from '../../../shared/schemas.ts';
-import { grant, NOW, profile, run, status } from './fake-world.ts';
+import { grant, noApprovals, NOW, profile, run, status } from './fake-world.ts';
 import { privateDirectory } from './stand-in.ts';
 
 const added = { profile, server: { token_endpoint: 'https://login.example.com/token', device_authorization_endpoint: null }, warnings: ['no S256 listed'], written: '/c/config.toml' };
@@ -259,6 +259,17 @@ describe('status', () => {
     expect(last).toMatch(/Ends +for 60 min\n/);
   });
 
+  it('[SU-03] shows the end of the session apart from that of the token, and what would put it off', async () => {
+    const ending = { ...grant, session_ends_at: NOW + 86_400, idle_ends_at: NOW + 1_200 };
+    const [, row] = (await run(['status'], { api: { status: () => ({ ...status, grants: [ending] }) } })).stdout.split('PROFILE');
+    expect(row).toMatch(/^work .*active for 20 min +for 30 min /m);
+    const facts = async (over: object): Promise<string> => (await run(['grants', 'work'], { api: { grants: () => ({ grants: [{ ...ending, ...over }] }) } })).stdout;
+    expect(await facts({})).toMatch(/Ends +for 20 min, unless a person takes part before/);
+    expect(await facts({ idle_ends_at: null })).toMatch(/Ends +for 24 h\n/);
+    const { session_ends_at: _session, idle_ends_at: _idle, ...earlier } = ending;
+    expect((await run(['grants', 'work'], { api: { grants: () => ({ grants: [earlier as typeof ending] }) } })).stdout).not.toContain('Ends'); // of a daemon of an earlier build
+  });
+
   it('shows the daemon, the vault, the grants, and the warnings on standard error', async () => {
     const { stdout, stderr } = await run(['status'], { api: { status: () => ({ ...status, locked: true, pending_revocations: 2, warnings: ['the token of work lives 90 min'] }) } });
     expect(stdout).toMatchInlineSnapshot(`
@@ -296,6 +307,63 @@ describe('logout', () => {
     expect(calls).toEqual([['grants'], ['logout', 'work'], ['logout', 'b']]);
     expect(JSON.parse(stdout)).toMatchObject({ logouts: [{ profile: 'work' }, { profile: 'b' }] });
     expect((await run(['logout', 'work', '--all'], {})).exit).toBe(2);
+  });
+});
+
+describe('logout --browser', () => {
+  const reply = { profile: 'work', revoked: [{ token: 'refresh_token' as const, outcome: 'revoked' as const, until: null }] };
+  const link = { profile: 'work', issuer_host: 'login.example.com', start_url: 'http://127.0.0.1:4711/start/NONCE', browser: null, expires_at: NOW + 300 };
+
+  it('asks for the link while somebody is signed in, signs out, and opens the browser', async () => {
+    const { calls, opened, stderr, stdout } = await run(['logout', 'work', '--browser', '--return'], { api: { logout: () => reply, endSession: () => link } });
+    expect(calls).toEqual([['endSession', 'work', { returns: true }], ['logout', 'work']]);
+    expect(opened).toEqual([{ url: link.start_url, command: null }]);
+    expect(stdout).toBe('Signed out of work.\n');
+    expect(stderr).toContain('Finish in the browser: login.example.com asks there whether to sign out.');
+    const json = await run(['logout', 'work', '--browser', '--json'], { api: { logout: () => reply, endSession: () => link } });
+    expect(JSON.parse(json.stdout)).toEqual({ ...reply, end_session: { issuer_host: 'login.example.com', opened: true } });
+  });
+
+  it('signs out here also where the issuer has no such place, and says that', async () => {
+    const none = (): never => { throw ValetkeyError.local('issuer_refused', 'https://x names no place where its browser session ends'); };
+    const { exit, calls, stdout, stderr } = await run(['logout', 'work', '--browser'], { api: { logout: () => reply, endSession: none } });
+    expect([exit, calls.map(([name]) => name), stdout]).toEqual([7, ['endSession', 'logout'], 'Signed out of work.\n']);
+    expect(stderr).toContain('names no place where its browser session ends');
+  });
+
+  it('is of one profile, and --return goes with it', async () => {
+    expect((await run(['logout', '--all', '--browser'])).exit).toBe(2);
+    expect((await run(['logout', 'work', '--return'])).exit).toBe(2);
+  });
+});
+
+describe('panic', () => {
+  const dead = { token: 'refresh_token' as const, outcome: 'revoked' as const, until: null };
+  const grantEnd = { profile: 'work', issuer: 'https://login.example.com', revoked: [dead] };
+  const done = { locked_out_since: NOW, grants: [grantEnd], not_reached: null, not_durable: null, logins_ended: 1, took_ms: 420 };
+
+  it('asks nothing, and says what was ended and how to come back', async () => {
+    const { exit, calls, questions, stdout, stderr } = await run(['panic'], { api: { panic: () => done } });
+    expect([exit, calls, questions]).toEqual([0, [['panic']], []]);
+    expect(stdout).toBe('Ended 1 grant and 1 sign-in in 0.4 s. No token is handed out until you come back: valetkey login PROFILE, or valetkey unlock.\n');
+    expect(stderr).toBe('work at https://login.example.com: The refresh token was revoked.\n');
+    expect(JSON.parse((await run(['panic', '--json'], { api: { panic: () => done } })).stdout)).toEqual(done);
+  });
+
+  it.each([
+    ['a token that lives on', { grants: [{ ...grantEnd, revoked: [dead, { token: 'access_token' as const, outcome: 'pending' as const, until: NOW + 600 }] }] }, 7, 'work at https://login.example.com: The access token will be revoked as soon as the issuer can be reached. It may live on for 10 min.'],
+    ['a vault that does not open', { grants: [], not_reached: 'vault_unavailable' }, 4, 'The vault could not be used (vault_unavailable)'],
+    ['a disk that refuses', { not_durable: 'vault_unwritable' }, 4, 'the block ends with the daemon. Free space, then run: valetkey panic'],
+  ])('tells of %s, by the exit status as well', async (_what, over, status, words) => {
+    for (const argv of [['panic'], ['panic', '--json']]) expect((await run(argv, { api: { panic: () => ({ ...done, ...over }) } })).exit).toBe(status);
+    expect((await run(['panic'], { api: { panic: () => ({ ...done, ...over }) } })).stderr).toContain(words);
+  });
+
+  it('is what status tells of, until somebody comes back', async () => {
+    const { stdout } = await run(['status'], { api: { status: () => ({ ...status, grants: [], locked_out_since: NOW - 120, screen: 'locked' as const }) } });
+    expect(stdout).toMatch(/Locked out +by valetkey panic, 2 min ago; nothing is handed out\./);
+    expect(stdout).toMatch(/Screen +locked; policy lets no token out/);
+    expect(stdout).toContain('Everything was ended by valetkey panic. Run: valetkey login PROFILE');
   });
 });
 
@@ -447,7 +515,7 @@ describe('doctor', () => {
     const base = privateDirectory();
     mkdirSync(join(base, 'r/valetkey'), { recursive: true });
     chmodSync(join(base, 'r/valetkey'), 0o755);
-    const { stdout, exit } = await run(['doctor', '--json'], { base, env: { HTTPS_PROXY: 'http://p' }, api: { status: () => ({ ...status, version: '0.0.9', started_at: NOW + 900, warnings: ['old'], vault: { backend: 'memory', state: 'open', detail: '' } }) } });
+    const { stdout, exit } = await run(['doctor', '--json'], { base, env: { HTTPS_PROXY: 'http://p' }, api: { approvals: () => noApprovals, status: () => ({ ...status, version: '0.0.9', started_at: NOW + 900, warnings: ['old'], vault: { backend: 'memory', state: 'open', detail: '' } }) } });
     const { findings } = JSON.parse(stdout) as { findings: { check: string; level: string; command: string | null }[] };
     const level = Object.fromEntries(findings.map((finding) => [finding.check, finding.level]));
     expect(level).toMatchObject({ runtime_directory: 'error', socket: 'ok', daemon: 'warning', daemon_warning: 'warning', vault: 'warning', clock: 'warning', environment: 'warning', synced_folder: 'ok', socket_path: 'ok' });
@@ -463,8 +531,20 @@ describe('doctor', () => {
     expect(stdout).not.toContain('Run: Mend');
   });
 
+  it.each([
+    [{}, 'ok       approvals: questions are asked at terminals by valetkey approve; not at the desktop: the screen is locked\n'],
+    [{ notifications: true }, 'by valetkey approve; a notification says when one waits; not at the desktop'],
+    [{ dialog: 'pinentry-qt', no_dialog_because: null }, 'ok       approvals: questions are asked at the desktop by pinentry-qt, and at terminals by valetkey approve\n'],
+    [{ terminal: 'was started by codex' }, 'ok       approvals: this one may not approve: it was started by codex\n'],
+    [{ pin: 'not_set' as const }, 'warning  approval_pin: no approval PIN is set\n         Why it matters: Privileged access needs it; without it nobody can agree\n         Run: valetkey approvals pin set\n'],
+    [{ pin: 'set' as const }, 'ok       approval_pin: the approval PIN is set\n'],
+  ])('says how a person can be asked here: %j', async (channels, expected) => {
+    const { stdout } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status, approvals: () => ({ ...noApprovals, channels: { ...noApprovals.channels, ...channels } }) } });
+    expect(stdout).toContain(expected);
+  });
+
   it('exits 0 where there are warnings only', async () => {
-    const { exit, stderr } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status } });
+    const { exit, stderr } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status, approvals: () => noApprovals } });
     expect(exit).toBe(0);
     expect(stderr).toMatch(/^0 errors, /);
   });

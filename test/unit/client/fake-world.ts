@@ -3,6 +3,7 @@ import type { Api } from '../../../client/api.ts';
 import type { Opening } from '../../../client/browser.ts';
 import { runCli } from '../../../client/cli.ts';
 import type { Env, World } from '../../../client/command.ts';
+import type { ApprovalsReply } from '../../../shared/approval-schemas.ts';
 import { resolvePaths } from '../../../shared/paths.ts';
 import type { ProfileView } from '../../../shared/profile-schemas.ts';
 import type { GrantView, LoginView, StatusReply } from '../../../shared/schemas.ts';
@@ -12,7 +13,7 @@ export const NOW = 1_800_000_000;
 export const grant: GrantView = {
   profile: 'work', issuer: 'https://login.example.com', client_id: 'cli', state: 'active', reason: null,
   subject: { sub: 'u1', name: 'Ada', email: 'ada@example.com' }, claims: { amr: ['pwd', 'otp'], acr: 'high' }, flow: 'authorization_code', scopes: ['openid', 'read'],
-  resource: 'https://api.example.com', generation: 4, refreshable: true, signed_in_at: NOW - 7_200, refreshed_at: NOW - 60, refresh_token_expires_at: null, authorization_expires_at: null,
+  resource: 'https://api.example.com', generation: 4, refreshable: true, signed_in_at: NOW - 7_200, refreshed_at: NOW - 60, refresh_token_expires_at: null, authorization_expires_at: null, session_ends_at: null, idle_ends_at: null,
   tokens: [{ scope: 'read', resource: 'https://api.example.com', expires_at: NOW + 1_800 }],
 };
 
@@ -23,9 +24,11 @@ export const profile: ProfileView = {
 
 export const status: StatusReply = {
   version: '0.1.0', protocol: 1, pid: 4242, started_at: NOW - 600, started_by: 'valetkey token', socket: '/r/socket', state_dir: '/s',
-  config: { file: '/c/config.toml', loaded_at: NOW - 600, profiles: 1 }, vault: { backend: 'keychain', state: 'open', detail: '' }, locked: false,
+  config: { file: '/c/config.toml', loaded_at: NOW - 600, profiles: 1 }, vault: { backend: 'keychain', state: 'open', detail: '' }, locked: false, locked_out_since: null, screen: 'not_asked',
   grants: [grant], logins: [], pending_revocations: 0, issuers: [], warnings: [], environment: {},
 };
+
+export const noApprovals: ApprovalsReply = { pending: [], active: [], channels: { terminal: null, dialog: null, no_dialog_because: 'the screen is locked', notifications: false, pin: 'unknown' } };
 
 export const login: LoginView = {
   id: 'AAAAAAAAAAAAAAAAAAAAAA', profile: 'work', state: 'pending', flow: 'authorization_code', reason: 'desktop', expires_at: NOW + 300, owned: true,

@@ -99,7 +99,7 @@ describe('valetkey login in the browser', () => {
     expect(await failed('of_a_newer_daemon')).toMatchObject({ code: 'of_a_newer_daemon', status: 500, retryable: false });
   });
 
-  it.each([['y', true], ['yes', true], ['', false], ['n', false], ['yup', false]])('another account is kept only after "%s": %s', async (typed, accept) => {
+  it.each([['y', true], ['yes', true], ['', false], ['n', false], ['yup', false]])('[LB-11] another account is kept only after "%s": %s', async (typed, accept) => {
     const asked: LoginView = { ...login, state: 'confirm_subject', subject: { sub: 'u2', name: 'Bob\u001b[2J\nEve', email: null }, previous_subject: complete.subject };
     const { calls, shown, questions } = await run(['login', 'work'], { person: [typed], api: { startLogin: () => login, login: () => asked, confirmLogin: () => complete } });
     expect(calls.find(([name]) => name === 'confirmLogin')).toEqual(['confirmLogin', login.id, accept]);
@@ -107,7 +107,7 @@ describe('valetkey login in the browser', () => {
     expect(shown.join('\n')).toContain('ada@example.com (u1)');
   });
 
-  it('does not keep another account where nobody can be asked', async () => {
+  it('[LB-11] does not keep another account where nobody can be asked', async () => {
     const { exit, calls } = await run(['login', 'work'], { api: { startLogin: () => login, login: () => ({ ...login, state: 'confirm_subject' }), cancelLogin: () => ({ ok: true }) } });
     expect(exit).toBe(5);
     expect(calls.map(([name]) => name)).not.toContain('confirmLogin');

@@ -103,6 +103,48 @@ describe('a token that needs a person', () => {
   });
 });
 
+describe('[SU-01] valetkey token --challenge', () => {
+  const GOLD = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
+  const strong: TokenReply = { ...token, access_token: 'strong-EXAMPLE', acr: 'gold', auth_time: NOW - 12 };
+  const required = () => { throw ValetkeyError.local('login_required', 'not strong enough', { reason: 'acr' }); };
+  const unmet = { ...login, state: 'failed' as const, error: { code: 'stepup_unmet', title: 't', detail: 'd', hint: 'h' } };
+
+  it('passes it on, and says what was reached', async () => {
+    const { stdout, stderr, calls } = await run(['token', 'work', '--challenge', GOLD], { api: { token: () => strong } });
+    expect(calls).toEqual([['token', { profile: 'work', challenge: GOLD, interaction: 'never' }]]);
+    expect({ stdout, stderr }).toEqual({ stdout: 'strong-EXAMPLE\n', stderr: 'The sign-in behind it is of class gold, proved 12 s ago\n' });
+    expect(JSON.parse((await run(['token', 'work', '--challenge', GOLD, '--json'], { api: { token: () => strong } })).stdout)).toMatchObject({ acr: 'gold', auth_time: NOW - 12 });
+  });
+
+  it('lets a person sign in for it, and prints that token', async () => {
+    let isIn = false;
+    const { stdout, calls, opened } = await run(['token', 'work', '--challenge', GOLD, '--force'], {
+      terminal: true, api: { token: () => (isIn ? strong : required()), startLogin: () => login, login: () => { isIn = true; return complete; } },
+    });
+    expect(stdout).toBe('strong-EXAMPLE\n');
+    expect(opened).toHaveLength(1);
+    expect(calls.map(([name, body]) => [name, body])).toMatchObject([
+      ['token', { force: true }], ['startLogin', { profile: 'work', challenge: GOLD }], ['login', {}], ['token', { profile: 'work', challenge: GOLD, interaction: 'never' }],
+    ]);
+    expect(calls.at(-1)?.[1]).not.toHaveProperty('force');
+  });
+
+  it('stops at two sign-ins where the issuer never meets it', async () => {
+    const { exit, stdout, stderr, calls } = await run(['token', 'work', '--challenge', GOLD], { terminal: true, api: { token: required, startLogin: () => login, login: () => unmet } });
+    expect({ exit, stdout, logins: calls.filter(([name]) => name === 'startLogin').length }).toEqual({ exit: 5, stdout: '', logins: 2 });
+    expect(stderr).toContain('(stepup_unmet)');
+  });
+
+  it('stops at two as well where sign-ins succeed and the token does not come', async () => {
+    const { exit, calls } = await run(['token', 'work', '--challenge', GOLD], { terminal: true, api: { token: required, startLogin: () => login, login: () => complete } });
+    expect({ exit, logins: calls.filter(([name]) => name === 'startLogin').length }).toEqual({ exit: 3, logins: 2 });
+  });
+
+  it('starts none without a terminal', async () => {
+    expect(await run(['token', 'work', '--challenge', GOLD], { api: { token: required } })).toMatchObject({ exit: 3, opened: [] });
+  });
+});
+
 it('--json with a format that is not JSON is refused', async () => {
   for (const format of ['raw', 'header', 'env']) expect(await run(['token', 'work', '--json', '--format', format])).toMatchObject({ exit: 2, calls: [], stdout: '' });
   expect((await run(['token', 'work', '--json', '--format', 'json'], { api: { token: () => token } })).exit).toBe(0);

@@ -49,7 +49,7 @@ describe('docs/errors.md', () => {
   });
 
   it('calls reserved what no code of the daemon gives', () => {
-    const sources = ['tokens/token-source.ts', 'tokens/refresh.ts', 'tokens/refresh-verdict.ts', 'tokens/refusals.ts', 'tokens/login-required.ts', 'tokens/grant-book.ts', 'core/ports.ts'].map((file) => readFileSync(`${ROOT}daemon/${file}`, 'utf8')).join('\n');
+    const sources = ['tokens/token-source.ts', 'tokens/demands.ts', 'tokens/session.ts', 'tokens/refresh.ts', 'tokens/refresh-verdict.ts', 'tokens/refusals.ts', 'tokens/login-required.ts', 'tokens/grant-book.ts', 'core/ports.ts'].map((file) => readFileSync(`${ROOT}daemon/${file}`, 'utf8')).join('\n');
     const reserved = rowsOf(sectionOf(TEXT, 'Reasons of `login_required`')).filter(([, meaning]) => meaning?.startsWith('Reserved') === true).map(([reason]) => codeOf(reason));
     const given = LOGIN_REASONS.filter((reason) => new RegExp(`(loginRequired\\(.*|park\\(.*|parked\\(.*|absence.*|reason: )'${reason}'`).test(sources));
     expect([...given, ...reserved].toSorted()).toEqual([...LOGIN_REASONS].toSorted());

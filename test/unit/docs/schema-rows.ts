@@ -2,6 +2,7 @@
 import { PROFILE_NAME, LOGIN_ID, SCOPE_TOKEN } from '../../../shared/names.ts';
 import * as p from '../../../shared/profile-schemas.ts';
 import * as s from '../../../shared/schemas.ts';
+import * as w from '../../../shared/workload-schemas.ts';
 
 export type SchemaRow = { readonly key: string; readonly type: string; readonly required: boolean };
 
@@ -20,7 +21,7 @@ type Node = {
 /** Objects that the document describes once, under this heading. */
 export const NAMED = new Map<unknown, string>([
   [s.loginView, 'Login'], [s.grantView, 'Grant'], [p.profileView, 'Profile'], [s.subjectView, 'Subject'],
-  [s.vaultView, 'Vault'], [s.consentChallenge, 'Challenge'],
+  [w.workloadView, 'Workload'], [s.vaultView, 'Vault'], [s.consentChallenge, 'Challenge'],
 ]);
 
 export function schemaRows(schema: unknown, prefix = ''): readonly SchemaRow[] {

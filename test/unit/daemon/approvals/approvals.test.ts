@@ -15,22 +15,25 @@ const never = new AbortController().signal;
 let clock: FakeClock;
 let digests: Map<string, string>;
 let asked: string[];
+let ended: string[];
 let approvals: Approvals;
 
 beforeEach(() => {
   clock = new FakeClock();
   digests = new Map();
   asked = [];
+  ended = [];
   let ids = 0;
   approvals = new Approvals({
     clock, log: new LogSink(), random: { token: () => `id-${(ids += 1)}` },
     digestOf: async (asker) => digests.get(asker.origin.program.executable ?? '') ?? null,
     onAsked: ({ id }) => void asked.push(id),
+    onEnded: ({ id }) => void ended.push(id),
   });
 });
 
 const question = (over: Partial<Question> = {}): Question => ({
-  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, claimed: null, ...over,
+  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, tier: 'normal', claimed: null, ...over,
 });
 const admit = (over: Partial<Question> = {}, waitMs = WAIT_MS): Promise<unknown> => approvals.admit(question(over), waitMs, never).then(() => 'yes', (cause: unknown) => (cause as { code?: string }).code);
 const approver = (): Caller => someApprover();
@@ -74,6 +77,18 @@ describe('a question', () => {
     await approve('id-1');
     expect(await admit()).toBe('yes');
     expect(asked).toHaveLength(1);
+  });
+
+  it('says that it ended, however it did', async () => {
+    for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
+    await approve('id-1');
+    approvals.answer('id-2', question().asker, { allow: false });
+    approvals.forget(null);
+    void admit({ profile: profileName('d') });
+    await settle();
+    await clock.advance(300_000);
+    approvals.pending();
+    expect(ended).toEqual(['id-1', 'id-2', 'id-3', 'id-4']);
   });
 
   it('ends after five minutes, and may be asked anew', async () => {
@@ -133,6 +148,56 @@ describe('the name of who asks', () => {
     expect(labelled({ executable: '/usr/bin/node', script: '/opt/claude-code/cli.js' })).toBe('claude-code/cli.js (pid 5100)');
     expect(labelled({ executable: '/tmp/a\u001b[31mb', script: null })).not.toContain('\u001b');
     expect(labelled({ executable: null, script: null })).toBe('valetkey (pid 5100)');
+  });
+});
+
+describe('a consent beforehand', () => {
+  const CURL = { executable: '/usr/bin/curl', script: null, digest: 'aaaa' };
+  const wish = { profile: profileName('work'), resource: null, scopes: null };
+  const workload = (origin: object = {}) => ({ asker: someAsker({}, { class: 'workload', agent: null, agentProcess: null, ...origin }) });
+
+  beforeEach(() => void digests.set('/usr/bin/curl', 'aaaa'));
+
+  it('[IP-10] is of this file for this wish, wherever it runs, and asks nobody', async () => {
+    approvals.grant(CURL, wish, 'valetkey (pid 1)', null);
+    expect([await admit(workload()), await admit(workload({ sessionLeader: null })), asked]).toEqual(['yes', 'yes', []]);
+    expect(approvals.active()).toMatchObject([{ label: '/usr/bin/curl', binding: 'program', rule: 'any' }]);
+  });
+
+  it.each([
+    ['its bytes changed', () => { digests.set('/usr/bin/curl', 'bbbb'); return workload(); }],
+    ['it runs a script', () => workload({ program: { executable: '/usr/bin/curl', script: '/tmp/x' } })],
+    ['an agent runs it', () => ({})],
+    ['it wants another profile', () => ({ ...workload(), profile: profileName('prod') })],
+    ['it wants other scopes', () => ({ ...workload(), scopes: scopes('admin') })],
+    ['it is privileged', () => ({ ...workload(), tier: 'privileged' as const })],
+    ['the rule asks each time', () => ({ ...workload(), asking: { kind: 'each' as const } })],
+  ])('[IP-10] is none where %s', async (_what, over) => {
+    approvals.grant(CURL, wish, 'valetkey (pid 1)', null);
+    void admit(over());
+    await settle();
+    expect(asked).toHaveLength(1);
+  });
+
+  it('holds as long as was said, at most a month, and no longer than the rule lets a yes hold', async () => {
+    approvals.grant(CURL, wish, 'valetkey (pid 1)', 90 * 24 * HOUR_MS);
+    expect(await admit(workload())).toBe('yes');
+    await clock.advance(HOUR_MS);
+    void admit(workload());
+    await settle();
+    expect(asked).toHaveLength(1);
+    expect(await admit({ ...workload(), asking: { kind: 'for', ms: 30 * 24 * HOUR_MS }, rule: 'once' })).toBe('yes');
+    await clock.advance(30 * 24 * HOUR_MS);
+    expect(approvals.active()).toEqual([]);
+  });
+});
+
+describe('all consents', () => {
+  it('are taken back together, and what is asked stays asked', async () => {
+    for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
+    await approve('id-1');
+    await approve('id-2');
+    expect([approvals.revokeAll(), approvals.active(), approvals.pending().length]).toEqual([['id-1', 'id-2'], [], 1]);
   });
 });
 

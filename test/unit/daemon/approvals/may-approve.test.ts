@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { whyNotApprove } from '../../../../daemon/approvals/may-approve.ts';
+import { whyNoPerson, whyNotApprove, whyNotDisplay } from '../../../../daemon/approvals/may-approve.ts';
 import { someApprover, someAsker } from '../../../support/parties.ts';
 
 /** Ten seconds since boot, in the 1/100 s of start times: 1,000. */
@@ -35,5 +35,37 @@ describe('whoever answers a question', () => {
     const agent = own.origin.agentProcess;
     const answerer = someApprover({}, { lineage: [{ pid: agent?.pid ?? 0, startTime: agent?.startTime ?? '', name: 'node', executable: '/usr/bin/node', script: null }] });
     expect(whyNotApprove(answerer, own, ASKED_MS)).toMatch(/started by the agent that asks/);
+  });
+});
+
+describe('whoever shows a dialog', () => {
+  const server = (over: object = {}, origin: object = {}) => someApprover({ terminal: null, startTime: '60', ...over }, { class: 'workload', sessionLeader: null, lineage: [], ...origin });
+  const own = someAsker();
+  const child = { lineage: [{ pid: own.pid, startTime: own.startTime, name: 'x', executable: null, script: null }] };
+
+  it.each([['of the user', {}], ['of root', { uid: 0 }]])('may be the display %s that was there before', (_what, over) => {
+    expect(whyNotDisplay(server(over), own, ASKED_MS)).toBeNull();
+  });
+
+  it.each([
+    ['is another user', server({ uid: 1001 }), /another user/],
+    ['is in a container', server({}, { container: true }), /container/],
+    ['was started by an agent', server({}, { agent: 'codex' }), /started by codex/],
+    ['was left behind by its parent', server({}, { isOrphan: true }), /left behind/],
+    ['is the asker', server({ pid: own.pid, startTime: own.startTime }), /started by the program that asks/],
+    ['was started by the asker', server({}, child), /started by the program that asks/],
+    ['was started by the agent of the asker', server({}, { lineage: [{ pid: 5000, startTime: '200', name: 'node', executable: null, script: null }] }), /started by the agent that asks/],
+    ['leads the session of the asker', server({ pid: 4900, startTime: '40' }), /leads the session/],
+    ['is younger than the question', server({ startTime: '1000' }), /younger/],
+  ])('[IP-10] may not where it %s', (_what, shower, why) => {
+    expect(whyNotDisplay(shower, own, ASKED_MS)).toMatch(why);
+  });
+});
+
+describe('a place where a person could say something', () => {
+  it('is a foreground terminal of a login session', () => {
+    expect(whyNoPerson(someApprover())).toBeNull();
+    expect(whyNoPerson(someAsker())).toMatch(/started by claude-code/);
+    expect(whyNoPerson(someApprover({ terminal: null }))).toMatch(/terminal/);
   });
 });

@@ -8,6 +8,8 @@ const LOCAL = { isActive: true, isRemote: false, type: 'wayland', class: 'user' 
 const DESKTOP: RawFacts = {
   environment: new Map([['WAYLAND_DISPLAY', 'wayland-0']]),
   hasTerminal: true,
+  isUnattended: false,
+  isForwarded: false,
   ancestors: ['bash', 'gnome-terminal-', 'systemd', 'systemd'],
   cgroup: '0::/user.slice/user-1000.slice/user@1000.service/app.slice/docker-desktop.service\n',
   hasContainerMark: false,
@@ -15,21 +17,25 @@ const DESKTOP: RawFacts = {
   osRelease: '6.12.0-amd64',
   hasDisplay: true,
   logind: LOCAL,
+  hasDesktop: true,
   browser: 'graphical',
   interactiveUsers: 1,
 };
 const ON_DESKTOP: SessionFacts = {
   automation: null, remote: false, container: false, wsl: null, vdi: false, sharedHost: false,
-  gui: 'active', browser: 'graphical', tty: true, serviceSession: false,
+  gui: 'active', browser: 'graphical', tty: true, serviceSession: false, ide: false, forwarded: false,
 };
 const env = (...names: readonly string[]): Partial<RawFacts> => ({ environment: new Map(names.map((name) => [name.replace(/=.*/, ''), name.includes('=') ? name.replace(/^[^=]*=/, '') : 'x'])) });
-const HEADLESS: Partial<RawFacts> = { hasDisplay: false, logind: null };
+const HEADLESS: Partial<RawFacts> = { hasDisplay: false, hasDesktop: false, logind: null };
 
 type Row = readonly [string, Partial<RawFacts>, Partial<SessionFacts>];
 const ROWS: readonly Row[] = [
   ['a terminal on a desktop', {}, {}],
   ['a desktop without logind', { logind: null }, {}],
   ['a desktop program without terminal', { hasTerminal: false }, { tty: false }],
+  ['a service with the display of a desktop', { hasTerminal: false, isUnattended: true }, { automation: 'workload', tty: false }],
+  ['a person at a terminal that a service gave them', { isUnattended: true }, {}],
+  ['a service whose environment cannot be read', { environment: null, hasTerminal: false, isUnattended: true }, { automation: 'workload', gui: 'none', browser: 'unknown', tty: false }],
 
   ...['CI', 'GITHUB_ACTIONS', 'GITLAB_CI', 'TF_BUILD', 'JENKINS_URL', 'BUILDKITE'].map((name): Row => [`${name} set`, env(name), { automation: name }]),
   ['two CI marks', env('GITHUB_ACTIONS=true', 'CI=true'), { automation: 'CI' }],
@@ -46,11 +52,15 @@ const ROWS: readonly Row[] = [
   ...['sshd', 'sshd-session', 'dropbear', 'mosh-server', 'tailscaled'].map((name): Row => [`${name} among the parents`, { ancestors: ['bash', name, 'systemd'] }, { remote: true }]),
   ['a program whose name only begins so', { ancestors: ['sshd-agent-x', 'sshd2'] }, {}],
   ['a caller over SSH to its own desktop', { ...env('SSH_CONNECTION', 'DISPLAY=:0'), ancestors: ['bash', 'sshd'] }, { remote: true }],
-  ['a remote session by logind', { hasDisplay: false, logind: { isActive: true, isRemote: true, type: 'tty', class: 'user' } }, { remote: true, gui: 'none' }],
+  ['a caller over SSH, of a user whose desktop is here', { ...HEADLESS, ...env('SSH_CONNECTION'), hasDesktop: true }, { remote: true, gui: 'inactive' }],
+  ['a console, of a user whose desktop is here', { ...HEADLESS, hasDesktop: true }, { gui: 'none' }],
+  ['a connection that ssh passed on', { isForwarded: true }, { forwarded: true }],
+  ['the terminal of an editor', env('VSCODE_IPC_HOOK_CLI'), { ide: true }],
+  ['a remote session by logind', { hasDisplay: false, hasDesktop: false, logind: { isActive: true, isRemote: true, type: 'tty', class: 'user' } }, { remote: true, gui: 'none' }],
 
   ['a container mark', { hasContainerMark: true }, { container: true }],
   ['another namespace', { isInOtherNamespace: true }, { container: true }],
-  ...['KUBERNETES_SERVICE_HOST', 'REMOTE_CONTAINERS', 'CODESPACES', 'container'].map((name): Row => [`${name} set`, env(name), { container: true }]),
+  ...['KUBERNETES_SERVICE_HOST', 'REMOTE_CONTAINERS', 'CODESPACES', 'container'].map((name): Row => [`${name} set`, env(name), { container: true, ide: /^(REMOTE|CODE)/.test(name) }]),
   ...[
     '12:pids:/docker/0123456789ab', '0::/system.slice/docker-0123456789abcdef.scope', '0::/kubepods.slice/kubepods-pod1.slice', '0::/kubepods/besteffort',
     '0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-0123.scope', '0::/lxc.payload.web', '4:cpu:/lxc/web', '0::/system.slice/crio-0123.scope',
@@ -64,6 +74,7 @@ const ROWS: readonly Row[] = [
   ['WSL by a variable', env('WSL_DISTRO_NAME'), { wsl: { interop: false } }],
 
   ['XRDP', env('XRDP_SESSION'), { vdi: true }],
+  ['a terminal of ssh with the display of XRDP', env('XRDP_SESSION', 'SSH_TTY'), { remote: true }],
   ['Horizon', env('ViewClient_Machine_Name'), { vdi: true }],
   ['a Citrix session', env('SESSIONNAME=ICA-TCP#1'), { vdi: true }],
   ['the console session', env('SESSIONNAME=Console'), {}],
@@ -75,7 +86,7 @@ const ROWS: readonly Row[] = [
 
   ['an environment that cannot be read', { environment: null }, { gui: 'none', browser: 'unknown' }],
   ['the same without terminal', { environment: null, hasTerminal: false }, { gui: 'none', browser: 'unknown', tty: false }],
-  ['the same below sshd, in a container', { environment: null, ancestors: ['sshd'], hasContainerMark: true }, { gui: 'none', browser: 'unknown', remote: true, container: true }],
+  ['the same below sshd, in a container', { environment: null, ancestors: ['sshd'], hasContainerMark: true, hasDesktop: false }, { gui: 'none', browser: 'unknown', remote: true, container: true }],
 ];
 
 describe('sessionFactsFrom', () => {

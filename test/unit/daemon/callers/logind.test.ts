@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { countInteractiveUsers, parseSession, readLogindSession, runLoginctl } from '../../../../daemon/callers/logind.ts';
+import { countInteractiveUsers, parseSession, readDesktop, readLogindSession, runLoginctl, sessionIdOf } from '../../../../daemon/callers/logind.ts';
 
 function fakeLoginctl(answers: Readonly<Record<string, string>>): { asked: string[]; loginctl: (args: readonly string[]) => Promise<string | null> } {
   const asked: string[] = [];
@@ -13,32 +13,42 @@ const SHOW = (id: string): string => `show-session ${id} -p Active -p Remote -p 
 const TEXT = 'Remote=no\nType=wayland\nClass=user\nActive=yes\n';
 const SESSION = { isActive: true, isRemote: false, type: 'wayland', class: 'user' };
 
+it.each([
+  ['the scope that logind made, whatever the caller says', 'session-c3.scope', '7', '9', 'c3'],
+  ['the audit session where the cgroup names none', 'app-firefox.scope', '7\n', '9', '7'],
+  ['the variable where the kernel knows nothing', null, '4294967295', '9', '9'],
+  ['nothing at all', 'user@1000.service', null, null, null],
+])('sessionIdOf takes %s', (_, unit, auditSession, named, id) => {
+  expect(sessionIdOf({ unit, auditSession, named })).toBe(id);
+});
+
 describe('readLogindSession', () => {
   it('asks for the session that the caller names', async () => {
     const { asked, loginctl } = fakeLoginctl({ [SHOW('c2')]: TEXT });
-    expect(await readLogindSession(loginctl, { sessionId: 'c2', uid: 1000, hasDisplay: true })).toEqual(SESSION);
+    expect(await readLogindSession(loginctl, 'c2')).toEqual(SESSION);
     expect(asked).toEqual([SHOW('c2')]);
   });
 
-  it('asks for the graphical session of the user where the caller has a display and names none', async () => {
-    const { loginctl } = fakeLoginctl({ 'show-user 1000 -p Display --value': '3\n', [SHOW('3')]: TEXT });
-    expect(await readLogindSession(loginctl, { sessionId: null, uid: 1000, hasDisplay: true })).toEqual(SESSION);
+  it('knows the graphical session of a user, and that there is none', async () => {
+    expect(await readDesktop(fakeLoginctl({ 'show-user 1000 -p Display --value': '3\n' }).loginctl, 1000)).toBe('3');
+    expect(await readDesktop(fakeLoginctl({ 'show-user 1000 -p Display --value': '\n' }).loginctl, 1000)).toBeNull();
+    expect(await readDesktop(fakeLoginctl({}).loginctl, 1000)).toBeNull();
   });
 
   it.each(['-p', '1 2', '../1', '', '--host=evil', 'x'.repeat(33)])('does not ask for a session called %j', async (sessionId) => {
     const { asked, loginctl } = fakeLoginctl({});
-    expect(await readLogindSession(loginctl, { sessionId, uid: 1000, hasDisplay: true })).toBeNull();
+    expect(await readLogindSession(loginctl, sessionId)).toBeNull();
     expect(asked).toEqual([]);
   });
 
-  it('asks nothing for a caller without session and display', async () => {
+  it('asks nothing for a caller without a session', async () => {
     const { asked, loginctl } = fakeLoginctl({});
-    expect(await readLogindSession(loginctl, { sessionId: null, uid: 1000, hasDisplay: false })).toBeNull();
+    expect(await readLogindSession(loginctl, null)).toBeNull();
     expect(asked).toEqual([]);
   });
 
   it('is null where logind does not know', async () => {
-    expect(await readLogindSession(fakeLoginctl({}).loginctl, { sessionId: '9', uid: 1000, hasDisplay: false })).toBeNull();
+    expect(await readLogindSession(fakeLoginctl({}).loginctl, '9')).toBeNull();
     expect(parseSession('')).toBeNull();
     expect(parseSession('Active=no\nRemote=yes')).toEqual({ isActive: false, isRemote: true, type: '', class: '' });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseStat, parseUid } from '../../../../daemon/callers/proc.ts';
+import { parseStat } from '../../../../daemon/callers/proc.ts';
 
 const image = '95 96 97 98 99 100 101 0';
 const tail = `S 900 4711 4710 34816 4711 4194304 100 0 0 0 1 2 0 0 20 0 7 0 123456 1000000 500 18446744073709551615 1 2 3 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0 ${image}`;
@@ -27,12 +27,5 @@ describe('parseStat', () => {
 
   it.each(['', '4711', '4711 (x', ') S (', '4711 (x) S 1 2 3', `4711 (x) ${tail.replace('123456', 'soon')}`])('is null for %j', (text) => {
     expect(parseStat(text)).toBeNull();
-  });
-});
-
-describe('parseUid', () => {
-  it('reads the effective uid', () => {
-    expect(parseUid('Name:\tx\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\t2\t3\t4\n')).toBe(1001);
-    expect(parseUid('Name:\tUid:\t1\t2\n')).toBeNull();
   });
 });

@@ -3,6 +3,7 @@ import { trustFault } from '../../../../daemon/config/policy/admin-file.ts';
 import { parsePolicy } from '../../../../daemon/config/policy/parse.ts';
 import { BrokerError } from '../../../../daemon/core/errors.ts';
 import { NO_CEILING, NO_CONDITIONS } from '../../../../daemon/core/policy-rules.ts';
+import { boundMs } from '../../../support/bound.ts';
 
 const parse = (text: string, source: 'admin' | 'user' = 'admin') => parsePolicy(text, '/p.toml', source);
 
@@ -20,7 +21,7 @@ const RULE = 'v = 1\n\n[[rules]]\nname = "a"\n';
 
 describe('a policy file', () => {
   it('becomes rules, in its order, with everything that it says', () => {
-    const { rules, lifts, device, digest } = parse(`v = 1
+    const { rules, lifts, device, session, digest } = parse(`v = 1
 [device]
 issuers = ["https://issuer.example"]
 same_device = true
@@ -50,6 +51,7 @@ name = "rest"
 decide = "deny"
 `);
     expect(digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(session).toEqual({ screenLock: null, locksOnSuspend: false });
     expect(device).toEqual({ issuers: ['https://issuer.example'], sameDevice: true });
     expect(lifts).toEqual([{ name: 'admin-scopes', tier: 'privileged', when: { ...NO_CONDITIONS, scopes: { any: ['admin:**'], all: null, none: null } } }]);
     expect(rules).toEqual([
@@ -63,7 +65,7 @@ decide = "deny"
   });
 
   it.each([
-    ['v = 1\nrule = []\n', '/p.toml:2:1: "rule" is not a key; did you mean "rules"? Allowed: v, rules, tiers, device'],
+    ['v = 1\nrule = []\n', '/p.toml:2:1: "rule" is not a key; did you mean "rules"? Allowed: v, rules, tiers, device, session'],
     ['[[rules]]\nname = "a"\ndecide = "deny"\n', '/p.toml: "v" is missing: the file begins with v = 1'],
     [`${RULE}decide = "permit"\n`, '/p.toml:5:1: "decide" of [[rules]] number 1 must be one of "allow", "confirm", "deny", not this text'],
     [`${RULE}`, '/p.toml:3:3: "decide" of [[rules]] number 1 is missing'],
@@ -79,6 +81,9 @@ decide = "deny"
     [`${RULE}decide = "deny"\nwhen = { scopes = { some = ["x"] } }\n`, '"when.scopes.some" of [[rules]] number 1 is not a key; did you mean "none"? Allowed: any, all, none'],
     ['v = 1\n[[tiers]]\nname = "t"\ntier = "high"\nwhen = { tier = "low" }\n', '"when.tier" of [[tiers]] number 1 cannot be asked for by what gives the tier'],
     ['v = 1\n[device]\nsame_devic = true\n', '/p.toml:3:1: "same_devic" in [device] is not a key; did you mean "same_device"?'],
+    ['v = 1\n[session]\nscreen_lock = "off"\n', '/p.toml:3:1: "screen_lock" in [session] must be one of "hold", "lock", not this text'],
+    ['v = 1\n[session]\nsuspend = true\n', '/p.toml:3:1: "suspend" in [session] must be'],
+    ['v = 1\n[session]\nscreen = "hold"\n', '/p.toml:3:1: "screen" in [session] is not a key. Allowed: screen_lock, suspend'],
     ['v = 1\nrules = 3\n', '/p.toml:2:1: "rules" must be an array, not a number'],
     ['v = 1\nrules = [3]\n', '/p.toml:2:1: [[rules]] number 1 must be a table, not a number'],
     ['v = 1\n[[rules]\n', 'policy_invalid /p.toml:2:'],
@@ -96,7 +101,12 @@ decide = "deny"
     const begun = performance.now();
     expect(refusal(`${RULE}decide = "x"\n[other]\ny = [\n${'1,\n'.repeat(18_000)}]\n`)).toContain('"other" is not a key');
     expect(refusal(`${RULE}decide = "deny"\n[rules.x]\ny = [\n${'1,\n'.repeat(18_000)}]\n`)).toContain('"x" of [[rules]] number 1 is not a key');
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    expect(performance.now() - begun).toBeLessThan(boundMs(5_000));
+  });
+
+  it('says what a locked screen and suspend are to do', () => {
+    expect(parse('v = 1\n[session]\nscreen_lock = "lock"\n').session).toEqual({ screenLock: 'lock', locksOnSuspend: false });
+    expect(parse('v = 1\n[session]\nscreen_lock = "hold"\nsuspend = "lock"\n').session).toEqual({ screenLock: 'hold', locksOnSuspend: true });
   });
 
   it('of a newer version is refused unread', () => {

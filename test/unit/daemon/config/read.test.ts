@@ -19,7 +19,7 @@ const WORK = '[profiles.work]\nissuer = "https://issuer.example.com"\nclient_id 
 describe('a configuration', () => {
   it('is empty, with every default, where there is no file', async () => {
     expect(await read(null)).toEqual({
-      file: FILE, loadedAt: 5, profiles: new Map(), deviceIssuers: [], vault: { backend: 'auto' },
+      file: FILE, loadedAt: 5, profiles: new Map(), workloads: new Map(), deviceIssuers: [], vault: { backend: 'auto' },
       log: { level: 'info', format: 'text', file: null }, limits: { requestsPerSecond: 200, burst: 1000, connectionsPerProcess: 64 }, warnings: [],
     });
     expect(await read('')).toEqual(await read(null));
@@ -82,7 +82,7 @@ describe('an error', () => {
     ['a key twice', 'v = 1\nv = 1', `${FILE}:2:1: `],
     ['an unknown key', 'v = 1\n\n[profiles.work]\nclient_id = "x"\n  isuer = "https://a.example.com"', `${FILE}:5:3: "isuer" in [profiles.work] is not a key; did you mean "issuer"? Allowed: preset, issuer, tenant, client_id,`],
     ['an unknown key in a log table', '[log]\n# level\nlevle = "info"', `${FILE}:3:1: "levle" in [log] is not a key; did you mean "level"? Allowed: level, format, file`],
-    ['an unknown table', '# x\n[profile.work]\nclient_id = "x"', `${FILE}:2:2: "profile" is not a key; did you mean "profiles"? Allowed: v, profiles, device, vault, log, limits`],
+    ['an unknown table', '# x\n[profile.work]\nclient_id = "x"', `${FILE}:2:2: "profile" is not a key; did you mean "profiles"? Allowed: v, profiles, workloads, device, vault, log, limits`],
     ['an unknown key far from any', '[vault]\nzzzzzzzz = 1', `${FILE}:2:1: "zzzzzzzz" in [vault] is not a key. Allowed: backend`],
     ['an unknown key in an inline table', '[profiles]\nwork = { client_id = "x", isuer = "y" }', `${FILE}:2:27: "isuer" in [profiles.work]`],
     ['a quoted key', '[profiles.work]\n"is\\u0075er" = 1', `${FILE}:2:1: "isuer" in [profiles.work]`],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { acceptToken, expiryAsOf, findToken, isSurelyOver, parked, refreshed, serves, withToken } from '../../../../daemon/core/grant.ts';
+import { acceptToken, expiryAsOf, findToken, isSurelyOver, NO_PROOF, parked, refreshed, serves, withToken } from '../../../../daemon/core/grant.ts';
 import type { TokenNeed } from '../../../../daemon/core/grant.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
 import type { EpochMs } from '../../../../shared/names.ts';
@@ -8,7 +8,7 @@ import { instant, scopes, someGrant, someProfile, someToken, someTraits, T0 } fr
 import { tokenSet } from '../../../support/fakes.ts';
 
 const need = (over: Partial<TokenNeed> = {}): TokenNeed => ({ scopes: null, resource: null, minTtlMs: 60_000, acrValues: [], maxAgeS: null, notBeforeMs: null, bounds: null, ...over });
-const asked = (text: string) => ({ scopes: scopes(text), byDefault: true, resource: null, acr: null });
+const asked = (text: string) => ({ scopes: scopes(text), byDefault: true, resource: null, isStepUp: false, proof: NO_PROOF });
 
 describe('which cached token serves', () => {
   const rows: readonly (readonly [string, Parameters<typeof someToken>[0], Partial<TokenNeed>, boolean])[] = [

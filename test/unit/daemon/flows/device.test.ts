@@ -7,7 +7,7 @@ import { StartLimit } from '../../../../daemon/flows/start-limit.ts';
 import type { PollOutcome } from '../../../../daemon/core/ports.ts';
 import { Secret } from '../../../../daemon/core/secret.ts';
 import type { BrokerError } from '../../../../daemon/core/errors.ts';
-import { someCaller, someProfile, someServer, someTraits, T0 } from '../../../support/builders.ts';
+import { someCaller, someOrigin, someProfile, someServer, someTraits, T0 } from '../../../support/builders.ts';
 import { FakeIssuer, fakeRandom, refusal, tokenSet } from '../../../support/fakes.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
@@ -145,6 +145,19 @@ describe('consent at the terminal', () => {
     await clock.advance(60_001);
     expect(consent.isGiven(late, 'key', caller)).toBe(false);
   });
+  it.each([
+    ['an agent has', { agent: 'claude-code', class: 'agent' as const }, 'that claude-code has started'],
+    ['is in a container', { container: true }, 'runs in a container'],
+    ['is on another machine', { forwarded: true }, 'is on another machine'],
+  ])('[DG-08] is not given at the terminal that %s', (_what, origin, why) => {
+    const { consent } = rigConsent();
+    const given = challengeOf(consent.demand('key', someCaller(), someProfile(), [], 'laptop'));
+    const caller = someCaller({ origin: someOrigin(origin) });
+    const refused = consent.demand('key', caller, someProfile(), [], 'laptop');
+    expect([refused.message, refused.facts.challenge]).toEqual([expect.stringContaining(why) as string, undefined]);
+    expect(consent.isGiven(given, 'key', caller)).toBe(false);
+  });
+
   it('gets no challenge without a terminal in the foreground', () => {
     const { consent } = rigConsent();
     expect(consent.demand('key', someCaller({ terminal: null }), someProfile(), [], 'laptop').facts.challenge).toBeUndefined();

@@ -31,7 +31,7 @@ class SlowAudit {
 function rig(digestOf: Callers['digestOf'] = async () => null) {
   const audit = new SlowAudit();
   const clock = new FakeClock();
-  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), callers: { digestOf } });
+  const releases = new Releases({ audit, clock, fingerprints: new Fingerprints(), callers: { digestOf }, event: 'token_released' });
   const token = someToken();
   const left: string[] = [];
   const take = (name: string, claimed: { readonly name: string } | null = null, caller: Caller = someCaller()): void => {

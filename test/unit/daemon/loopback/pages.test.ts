@@ -13,7 +13,7 @@ describe('pages', () => {
     expect(page).not.toContain('<script');
     expect(page).not.toMatch(/[\u202e\u0007]/);
     expect(page.match(/&lt;script&gt;alert\(1\)&lt;\/script&gt;&quot;&#39;&amp; gnp\.exe/g)).toHaveLength(4);
-    for (const hostile of [renderPage({ kind: 'refused', profile: HOSTILE, title: HOSTILE }), renderPage({ kind: 'wrong_account', subject: HOSTILE, profile: HOSTILE })]) {
+    for (const hostile of [renderPage({ kind: 'refused', profile: HOSTILE, title: HOSTILE }), renderPage({ kind: 'wrong_account', subject: HOSTILE, profile: HOSTILE }), renderPage({ kind: 'signed_out', profile: HOSTILE })]) {
       expect(hostile.html).not.toContain('<script');
     }
   });

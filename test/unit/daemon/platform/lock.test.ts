@@ -8,6 +8,7 @@ import type { LockRecord } from '../../../../daemon/platform/lock-record.ts';
 import { tryLock } from '../../../../daemon/platform/lock.ts';
 import { loadNative } from '../../../../daemon/platform/native.ts';
 import { buildPlatform, finished, firstLine, kill, UNPRIVILEGED } from '../../../support/built-platform.ts';
+import { pidOf } from '../../../support/processes.ts';
 import type { Built } from '../../../support/built-platform.ts';
 import { smallDisk } from '../../../support/small-disk.ts';
 
@@ -90,7 +91,7 @@ describe('the lock of the one daemon', () => {
       const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true, stdio: [${stdio}] });
       globalThis.childPid = child.pid;
     `);
-    const childPid = Number((await firstLine(holder)).split(' ')[1]);
+    const childPid = pidOf((await firstLine(holder)).split(' ')[1] ?? '');
     try {
       await kill(holder);
       expect(() => process.kill(childPid, 0)).not.toThrow();

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TIERS } from '../../../../daemon/core/policy-rules.ts';
 import type { Verdict } from '../../../../daemon/core/policy-rules.ts';
+import { hasMethods } from '../../../../daemon/core/grant.ts';
 import { compilePolicy, decide, decideAloud } from '../../../../daemon/policy/decide.ts';
 import type { Decision } from '../../../../daemon/policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../../../daemon/policy/facts.ts';
@@ -13,6 +14,8 @@ import { documents, requests, someDocument, someRequest, someRule, someSubject, 
 
 const NONE = { admin: null, user: null };
 const SCOPES = ['openid', 'api:read', 'api:write', 'admin:all', 'x'];
+const METHODS = [[], ['otp'], ['hwk'], ['otp', 'hwk'], ['foo']];
+const holdsMethods = (amr: readonly string[], limits: Limits): boolean => hasMethods({ acr: null, authTime: null, amr }, limits.amr);
 const RESOURCES = [null, 'https://api.example', 'https://admin.example/v1'];
 
 const strictnessOfDecision = (decision: Decision): number => strictnessOf(decision.kind === 'confirm' ? { kind: 'confirm', ask: decision.ask } : { kind: decision.kind });
@@ -24,7 +27,8 @@ const within = <T>(a: readonly T[] | null, b: readonly T[] | null): boolean => b
 /** Whether everything that `a` lets through `b` lets through as well. */
 function isWithin(a: Limits, b: Limits): boolean {
   return SCOPES.every((scope) => !scopeHolds(a, scope) || scopeHolds(b, scope)) && RESOURCES.every((resource) => !resourceHolds(a, resource) || resourceHolds(b, resource))
-    && atMost(a.maxRemainingS, b.maxRemainingS) && atMost(a.maxTokenLifeS, b.maxTokenLifeS) && atMost(a.maxAgeS, b.maxAgeS) && within(a.flows, b.flows) && within(a.acr, b.acr);
+    && atMost(a.maxRemainingS, b.maxRemainingS) && atMost(a.maxTokenLifeS, b.maxTokenLifeS) && atMost(a.maxAgeS, b.maxAgeS) && within(a.flows, b.flows) && within(a.acr, b.acr)
+    && atMost(a.maxSessionS, b.maxSessionS) && atMost(a.maxIdleS, b.maxIdleS) && METHODS.every((amr) => !holdsMethods(amr, a) || holdsMethods(amr, b));
 }
 
 const isAsStrict = (a: Decision, b: Decision): boolean => strictnessOfDecision(a) >= strictnessOfDecision(b) && (a.kind === 'deny' || isWithin(limitsOfDecision(a), limitsOfDecision(b)));
@@ -156,8 +160,14 @@ describe('the policy that ships', () => {
     for (const tier of ['low', 'normal'] as const) expect(decide(policy, someSubject(), someRequest({ tier }))).toMatchObject({ kind: 'allow', by: { rule: 'login-session', source: 'shipped' } });
   });
 
-  it.each([[{ class: 'agent', agent: 'claude' }], [{ class: 'workload' }], [{ container: true }], [{ forwarded: true }], [{ isOrphan: true }]] as const)('asks once about %j', (over) => {
+  it.each([[{ class: 'agent', agent: 'claude' }], [{ class: 'workload' }], [{ isOrphan: true }]] as const)('asks once about %j', (over) => {
     expect(decide(policy, someSubject(over), someRequest())).toMatchObject({ kind: 'confirm', ask: { kind: 'once' }, by: { rule: 'asked-once' } });
+  });
+
+  it.each(['low', 'normal', 'high', 'privileged'] as const)('[IP-12] asks at each request that comes over a forwarded socket or out of a container: %s', (tier) => {
+    for (const over of [{ container: true }, { forwarded: true }]) {
+      expect(decide(policy, someSubject(over), someRequest({ tier }))).toMatchObject({ kind: 'confirm', ask: { kind: 'each' } });
+    }
   });
 
   it('asks more often where more harm can be done, and whoever asks', () => {
@@ -166,8 +176,8 @@ describe('the policy that ships', () => {
   });
 
   it('[SU-02] holds the high tiers to short tokens, to PKCE and to a sign-in of today', () => {
-    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'high' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code'], maxAgeS: 28_800 });
-    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'privileged' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code'], maxAgeS: 900 });
+    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'high' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 28_800, maxSessionS: 86_400, maxIdleS: 3_600 });
+    expect(limitsOfDecision(decide(policy, someSubject(), someRequest({ tier: 'privileged' })))).toMatchObject({ maxTokenLifeS: 300, flows: ['authorization_code', 'client_credentials'], maxAgeS: 900 });
   });
 
   it('gives a higher tier never more than a lower one', () => {

@@ -471,17 +471,25 @@ describe('a vault keyed by a passphrase', () => {
     await vault.unlock(PASSPHRASE, true);
     await vault.save(grantOf(1));
     vault.lock();
-    for (const delayMs of [500, 1_000, 2_000, 4_000, 8_000, 8_000]) {
+    const guess = (): Promise<unknown> => vault.unlock(new Secret('wrong passphrase EXAMPLE'), false).catch((error: unknown) => error);
+    for (const [delayMs, refusedS] of [[500, 0], [1_000, 0], [2_000, 0], [4_000, 0], [8_000, 0], [8_000, 8], [8_000, 24], [8_000, 52]] as const) {
       const wrong = vault.unlock(new Secret('wrong passphrase EXAMPLE'), false).then(() => 'opened', (error: { code: string }) => error.code);
       await expect.poll(() => clock.sleepers, { interval: 5 }).toBe(1);
       await clock.advance(delayMs - 1);
       expect(clock.sleepers).toBe(1);
       await clock.advance(1);
       expect(await wrong).toBe('passphrase_wrong');
+      if (refusedS === 0) continue;
+      // Nobody's guess is tried meanwhile, not even the right one, and none makes it longer.
+      await clock.advance((refusedS - 1) * 1000);
+      for (let i = 0; i < 20; i += 1) expect(await guess()).toMatchObject({ code: 'too_many_requests', facts: { retryAfterS: 1, hint: 'Wait 1 s, then run: valetkey unlock' } });
+      await expect(vault.unlock(PASSPHRASE, false)).rejects.toMatchObject({ code: 'too_many_requests' });
+      await clock.advance(1_000);
     }
+    // The right one is taken as soon as it is tried, and takes everything back.
     await vault.unlock(PASSPHRASE, false);
     expect(await generations(vault)).toEqual([1]);
-  });
+  }, 120_000);
 
   it('lets few attempts wait', async () => {
     const vault = await open('passphrase');
