@@ -13,6 +13,7 @@ import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
+import { bytesKey } from './approvals/consent-key.ts';
 import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
@@ -25,6 +26,7 @@ import { App } from './ipc/app.ts';
 import { createDoor } from './ipc/door.ts';
 import { Doorway } from './ipc/doorway.ts';
 import { noteAnswer, noteWrongPin } from './ipc/routes/approval-records.ts';
+import { noteAct } from './ipc/routes/approvals.ts';
 import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
@@ -69,10 +71,10 @@ export type Edges = {
   readonly issuer: Issuer & WorkloadIssuer;
   readonly assertions: Assertions;
   readonly callers: Callers;
-  /** SHA-256 of the script of the caller's program; null where there is none, or it cannot be told which bytes run. */
-  readonly scriptDigestOf: (caller: Caller) => Promise<string | null>;
   readonly desktop: Desktop;
   readonly loginSessions: LoginSessions;
+  /** SHA-256 of the script of the caller's program; null where there is none, or it cannot be told which bytes run. */
+  readonly scriptDigestOf: (caller: Caller) => Promise<string | null>;
   readonly peerOf: (fd: number) => Peer;
   readonly pinOf: (fd: number) => Pin | null;
   /** Whether another broker answers where ssh, or a container, would have put its socket. */
@@ -174,7 +176,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const unrecorded = (cause: unknown): void => log.error('audit_failed', { event: 'approval' }, cause);
   const dialogs = new Dialogs({
     ...edges, approvals, pins: vault.pins,
-    onAnswered: (pending, server, verdict) => void noteAnswer({ audit, events }, pending, verdict, { caller: server, request: null, channel: 'dialog' }).catch(unrecorded),
+    onAnswered: (pending, server, verdict) => {
+      void noteAnswer({ audit, events }, pending, verdict, { caller: server, request: null, channel: 'dialog' }).catch(unrecorded);
+      if (verdict.allow) void noteAct(broker, pending);
+    },
     onWrongPin: (pending, server) => void noteWrongPin({ audit }, { caller: server, request: null, approval: pending.id }).catch(unrecorded),
   });
   const lifecycle = createLifecycle({
@@ -249,7 +254,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
 async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<string> {
   const digest = await callers.digestOf(asker);
   if (asker.origin.program.script === null) return digest ?? '';
-  return `${digest ?? ''}/${await scriptDigestOf(asker) ?? `${asker.pid}:${asker.startTime}`}`;
+  return bytesKey(digest, await scriptDigestOf(asker) ?? `${asker.pid}:${asker.startTime}`);
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */

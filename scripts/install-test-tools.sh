@@ -17,7 +17,7 @@ xdotool|xdotool|approvals: a real dialog on a display
 chromium|chromium|loopback: pages in a real browser
 unshare|util-linux|loopback and platform: second networks, mounts and containers
 setpriv|util-linux|platform: protections against the same user
-sshd|openssh-server|sign-ins and sockets over ssh
+/usr/sbin/sshd|openssh-server|sign-ins and sockets over ssh
 ssh|openssh-client|sign-ins and sockets over ssh
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4

@@ -23,6 +23,11 @@ export function programKey({ executable, script }: Program, agent: string | null
   return join([executable ?? '', digest ?? '', script ?? '', agent ?? '']);
 }
 
+/** What runs: the bytes of a program, and of the script that it interprets. */
+export function bytesKey(executable: string | null, script: string): string {
+  return `${executable ?? ''}/${script}`;
+}
+
 /** For people: the program that they think of, and not what it asked by. Of a script its folder as well, since many are called cli.js. */
 export function programLabel({ origin: { program }, label, pid }: Caller): string {
   const { executable, script } = program;

@@ -64,12 +64,20 @@ export class KnownProcesses {
   hold(pid: number): Hold | null {
     const stat = HeldStat.open(pid);
     if (stat === null) return null;
-    const environ = openFile(`/proc/${pid}/environ`);
-    const first = environ === null ? null : stat.read();
-    if (environ !== null && first !== null && first.image !== null) return { pid, stat, environ, first };
-    stat.close();
-    if (environ !== null) closeSync(environ);
-    return null;
+    let environ: number | null = null;
+    let hold: Hold | null = null;
+    try {
+      environ = openFile(`/proc/${pid}/environ`);
+      const first = environ === null ? null : stat.read();
+      if (environ !== null && first !== null && first.image !== null) hold = { pid, stat, environ, first };
+      return hold;
+    } finally {
+      // Also where there are no descriptors left for the second.
+      if (hold === null) {
+        stat.close();
+        if (environ !== null) closeSync(environ);
+      }
+    }
   }
 
   /**

@@ -56,9 +56,12 @@ const COMMAND_MS = 500;
 /** Null where the pid is another process or program by the time that all is read. */
 export async function readLink(pid: number, stat: ProcStat): Promise<Link | null> {
   const executable = readTarget(`/proc/${pid}/exe`);
-  if (executable === null || !isInterpreter(executable)) return linkOf(pid, stat, executable, null);
+  const plain = namesOfPlain(pid, stat, executable);
+  if (plain !== null) return linkOf(pid, stat, executable, null, plain);
+  if (executable === null) return null;
   const argv = await readCommand(pid);
-  const link = linkOf(pid, stat, executable, argv);
+  const script = argv === null ? null : scriptOf(executable, argv, readTarget(`/proc/${pid}/cwd`));
+  const link = linkOf(pid, stat, executable, script, namesOf(pid, stat, executable, script, argv));
   const now = argv === null ? stat : readStat(pid);
   return now === null || !isSameProgram(now, stat) ? null : link;
 }
@@ -66,23 +69,48 @@ export async function readLink(pid: number, stat: ProcStat): Promise<Link | null
 /** Null where its command line has to be waited for. */
 export function readLinkAtOnce(pid: number, stat: ProcStat): Link | null {
   const executable = readTarget(`/proc/${pid}/exe`);
-  return executable !== null && isInterpreter(executable) ? null : linkOf(pid, stat, executable, null);
+  const plain = namesOfPlain(pid, stat, executable);
+  return plain === null ? null : linkOf(pid, stat, executable, null, plain);
 }
 
-function linkOf(pid: number, stat: ProcStat, executable: string | null, argv: readonly string[] | null): Link {
-  const script = executable === null || argv === null ? null : scriptOf(executable, argv, readTarget(`/proc/${pid}/cwd`));
+function linkOf(pid: number, stat: ProcStat, executable: string | null, script: string | null, { comm, name, roles, agent }: Names): Link {
   const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
-  const ancestor = { pid, startTime: stat.startTime, name: cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15), executable, script };
-  const name = nameOf(ancestor);
   return {
-    ancestor,
+    ancestor: { pid, startTime: stat.startTime, name: comm, executable, script },
     stat,
     name,
-    roles: rolesOf(ancestor, name, executable !== null && argv !== null && runsCommand(executable, argv)),
-    agent: agentOf({ executable, script }),
+    roles,
+    agent,
     cgroup,
     isUnitMain: stat.session === pid && DESKTOP_SERVICE.test(cgroup.unit ?? '') && isOldestIn(cgroup, stat.startTime),
   };
+}
+
+/** What the names of a program tell. */
+type Names = Pick<Link, 'name' | 'roles' | 'agent'> & { readonly comm: string };
+
+const PLAIN_MAX = 256;
+/** The same programs come again and again; two hundred patterns would be tried at each of them. */
+const plains = new Map<string, Names>();
+
+/** Of a program that runs no script: its file, its own name, and whether it is the first of all tell the rest. Null: it is an interpreter. */
+function namesOfPlain(pid: number, stat: ProcStat, executable: string | null): Names | null {
+  const key = `${pid === 1 ? 'first' : ''}\0${stat.comm}\0${executable ?? ''}`;
+  const known = plains.get(key);
+  if (known !== undefined) return known;
+  if (executable !== null && isInterpreter(executable)) return null;
+  if (plains.size >= PLAIN_MAX) plains.clear();
+  const names = namesOf(pid, stat, executable, null, null);
+  plains.set(key, names);
+  return names;
+}
+
+function namesOf(pid: number, stat: ProcStat, executable: string | null, script: string | null, argv: readonly string[] | null): Names {
+  const comm = cleanText(Buffer.from(stat.comm, 'latin1').toString('utf8'), 15);
+  const ancestor = { pid, startTime: stat.startTime, name: comm, executable, script };
+  const name = nameOf(ancestor);
+  const isCommand = executable !== null && argv !== null && runsCommand(executable, argv);
+  return { comm, name, roles: rolesOf(ancestor, name, isCommand), agent: agentOf({ executable, script }) };
 }
 
 function nameOf({ executable, script, name }: Ancestor): string {

@@ -278,21 +278,4 @@ export type Caller = Program & {
   readonly label: string;
 };
 
-/** Facts about the caller's login session: the chooser's input (requirements, section 19). */
-export type SessionFacts = {
-  readonly automation: string | null;
-  readonly remote: boolean;
-  readonly container: boolean;
-  readonly wsl: { readonly interop: boolean } | null;
-  readonly vdi: boolean;
-  readonly sharedHost: boolean;
-  /** A graphical session that is active and local; `inactive`: there is one that the caller is not in front of. */
-  readonly gui: 'active' | 'inactive' | 'none';
-  readonly browser: 'graphical' | 'none' | 'unknown';
-  readonly tty: boolean;
-  readonly serviceSession: boolean;
-  /** An editor that forwards ports runs it, such as a dev container's. */
-  readonly ide: boolean;
-  /** The connection was passed on by ssh: these are the facts of ssh, and not of who asks. */
-  readonly forwarded: boolean;
-};
+export type { SessionFacts } from './session-facts.ts';

@@ -1,5 +1,5 @@
 /** The real Assertions port: files and commands on this machine, and what may come of them. */
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -107,10 +107,13 @@ describe('[WL-03] a file', () => {
   });
 
   it('of another user is refused, and one of root is not', async () => {
-    const auth = federated({ kind: 'file', path: await file(jwt()) });
-    const reader = uid + 1_000;
-    if (uid === 0) expect((await read(auth, reader)).toString()).toBe('[secret]');
-    else expect(await refusal(auth, reader)).toMatchObject({ code: 'assertion_unavailable', message: expect.stringContaining(`belongs to the user with id ${uid}`) });
+    const path = await file(jwt());
+    const auth = federated({ kind: 'file', path });
+    // Root's own file, where root runs the tests, is good for everybody; then it is given to somebody.
+    if (uid === 0) expect((await read(auth, 1_000)).toString()).toBe('[secret]');
+    const owner = uid === 0 ? 12_345 : uid;
+    if (uid === 0) await chown(path, owner, owner);
+    expect(await refusal(auth, owner + 1)).toMatchObject({ code: 'assertion_unavailable', message: expect.stringContaining(`belongs to the user with id ${owner}`) });
   });
 
   it.each([['that is not there', () => join(dir, 'nowhere')], ['that is a directory', () => dir], ['that never ends', () => '/dev/zero']])('%s is refused', async (_, path) => {

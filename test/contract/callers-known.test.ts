@@ -253,3 +253,48 @@ describe('what is known', () => {
     expect(callers.stillSame(caller)).toBe(false);
   }, 30_000);
 });
+
+describe('one look for all that was asked before', () => {
+  const hasMemory = (pid: number): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1') !== '';
+    } catch {
+      return false;
+    }
+  };
+
+  /** Answers to a process that ends after the first of them, while the work goes on. */
+  async function answers(count: number): Promise<{ readonly within: readonly boolean[]; readonly after: boolean }> {
+    const child = await start('/bin/sleep', ['1000'], false);
+    const caller = await known(child.pid);
+    const within: boolean[] = [];
+    callers.lookOnce(() => {
+      within.push(callers.stillSame(caller));
+      process.kill(child.pid, 'SIGKILL');
+      for (const until = Date.now() + 10_000; hasMemory(child.pid) && Date.now() < until;);
+      while (within.length < count) within.push(callers.stillSame(caller));
+    });
+    return { within, after: callers.stillSame(caller) };
+  }
+
+  it('counts within its work only', async () => {
+    expect(await answers(3)).toEqual({ within: [true, true, true], after: false });
+  });
+
+  it('counts for 64 answers', async () => {
+    expect((await answers(65)).within).toEqual([...Array.from({ length: 64 }, () => true), false]);
+  });
+
+  it('is made anew for the next', async () => {
+    const child = await start('/bin/sh', [shell('a.sh', 'exec sleep 1000')]);
+    const caller = await known(child.pid);
+    const look = (): boolean => {
+      let isSame = false;
+      callers.lookOnce(() => { isSame = callers.stillSame(caller) && callers.stillSame(caller); });
+      return isSame;
+    };
+    expect(look()).toBe(true);
+    child.stdin?.write('\n');
+    await expect.poll(look).toBe(false);
+  });
+});

@@ -65,6 +65,20 @@ describe('the socket is found', () => {
   });
 });
 
+describe('a socket that ssh forwarded', () => {
+  it('is found by all of them in a session of ssh, and the launcher leaves it to Node', async () => {
+    renameSync(daemon.socket, join(daemon.base, 'run/valetkey/forwarded'));
+    expect(await allTell({ SSH_CONNECTION: '198.51.100.4 50000 203.0.113.7 22' })).toMatchObject({ exit: 0 });
+    expect(byLine()).toBe(programs.length - 2);
+  });
+
+  it('leads nobody away who is not in one', async () => {
+    writeFileSync(join(daemon.base, 'run/valetkey/forwarded'), '', { mode: 0o600 });
+    expect(await allTell()).toMatchObject({ exit: 0 });
+    expect(byLine()).toBe(programs.length - 2);
+  });
+});
+
 describe('[IP-06] what is not this user\'s own is sent nothing', () => {
   const directory = (): string => join(daemon.base, 'run/valetkey');
   it.each<readonly [string, () => void]>([

@@ -161,6 +161,23 @@ describe('a sign-in that is asked for over SSH', () => {
   });
 });
 
+describe('a program in a namespace of its own', () => {
+  it('[IP-12] gets no token without a person, at each request, and may not open the vault', async ({ skip }) => {
+    if (spawnSync('curl', ['--version']).status !== 0) skip('there is no curl here');
+    const unshare = ['unshare', ...(process.getuid?.() === 0 ? [] : ['-Ur']), '-m', '--'] as const;
+    if (spawnSync(unshare[0], [...unshare.slice(1), 'true']).status !== 0) skip('unshare may not make a namespace here');
+    const ask = async (around: readonly string[], path: string, body: string): Promise<unknown> => {
+      const [command = '', ...args] = [...around, 'curl', '-s', '--unix-socket', vk.socket, '-H', 'content-type: application/json', '-d', body, `http://localhost${path}`];
+      return JSON.parse(await said(await processes.start(command, args)));
+    };
+    for (let look = 0; look < 2; look += 1) {
+      expect(await ask(unshare, '/v1/token', '{"profile":"work","wait_s":0}')).toMatchObject({ code: 'approval_required', reason: 'shipped/container-each' });
+    }
+    expect(await ask(unshare, '/v1/unlock', '{}')).toMatchObject({ code: 'policy_denied', reason: 'from-here-only' });
+    expect(await ask([], '/v1/token', '{"profile":"work","wait_s":0}')).toHaveProperty('access_token'); // control
+  });
+});
+
 describe('a library', () => {
   it('[IP-09] speaks for a program into which it was loaded', async ({ skip }) => {
     const source = processes.file('loaded.c', LOADED);

@@ -61,8 +61,8 @@ describe('[TK-01, AL-03] no secret leaves', () => {
     await api('POST', '/v1/token', { profile: 'work', force: true });
     vk.facts = someFacts({ remote: true, gui: 'none' });
     vk.caller = { terminal: { device: 1, foreground: true } };
-    const { challenge } = await api('POST', '/v1/logins', { profile: 'work' });
-    const device = await callApi(vk.socket, 'POST', '/v1/logins', { profile: 'work', consent: { challenge: challenge.id, code: challenge.code } });
+    const { challenge } = await api('POST', '/v1/logins', { profile: 'work', flow: 'device' });
+    const device = await callApi(vk.socket, 'POST', '/v1/logins', { profile: 'work', flow: 'device', consent: { challenge: challenge.id, code: challenge.code } });
     await approveDevice(device.body.device.verification_uri, device.body.device.user_code, 'alice');
     await api('GET', `/v1/logins/${device.body.id}?wait_s=15`);
     for (const { verb, path } of Object.values<Method>(METHODS)) {

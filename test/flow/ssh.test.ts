@@ -86,13 +86,17 @@ describe.skipIf(OBSTACLE !== null)('a socket that ssh forwards', () => {
     ssh.kill();
   });
 
-  it('may not answer the questions that it makes', async () => {
+  it('may not end, open or erase the broker, change its profiles, or answer the questions that it makes', async () => {
     const there = join(processes.dir, 'approver');
     const ssh = await sshd.forward(['-R', `${there}:${vk.socket}`]);
     await callApi(there, 'POST', '/v1/token', { profile: 'work', wait_s: 0 });
     const { pending } = (await vk.api('GET', '/v1/approvals')).body;
     expect(pending.length).toBeGreaterThan(0);
     expect((await callApi(there, 'POST', `/v1/approvals/${pending[0].id}`, { allow: true })).body).toMatchObject({ code: 'approval_refused' });
+    for (const [method, path, body] of [['POST', '/v1/shutdown'], ['POST', '/v1/purge'], ['POST', '/v1/reload'], ['POST', '/v1/unlock', {}], ['DELETE', '/v1/profiles/work'], ['DELETE', `/v1/approvals/${pending[0].id}`]] as const) {
+      expect((await callApi(there, method, path, body)).body).toMatchObject({ code: 'policy_denied', reason: 'from-here-only' });
+    }
+    expect((await vk.api('GET', '/v1/profiles')).body.profiles).toHaveLength(1);
     ssh.kill();
   });
 });

@@ -2,9 +2,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
+import type { Caller } from '../../daemon/core/domain.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
+import { someApprover, someAsker } from '../support/parties.ts';
 import { decodeAssertion, initWorkload, registerKeys, workloadToml } from '../support/workload-rig.ts';
 
 let issuer: EmbeddedIssuer;
@@ -115,6 +117,40 @@ describe('a workload', () => {
     await vk.config(workloadToml('backup', issuer.url, 'scopes = ["read"]').replace('backup-client', 'another-client'));
     await vk.api('POST', '/v1/reload');
     expect((await token('backup')).body).toMatchObject({ code: 'workload_key_required', detail: expect.stringContaining('another issuer or client') });
+  });
+
+  it('[WL-04] of a privileged tier is asked about each time, whoever asks, and an agent is on record as one', async () => {
+    await start(workloadToml('deploy', issuer.url, 'scopes = ["admin"]\ntier = "privileged"'));
+    await initWorkload(vk, issuer, 'deploy');
+    const as = ({ uid: _uid, ...facts }: Caller): void => { vk.caller = facts; };
+    vk.isPlay = true;
+    as(someAsker());
+    const before = issuer.count('token', 'client_credentials');
+    expect((await token('deploy', { wait_s: 0, scopes: ['read'] })).body).toMatchObject({ code: 'approval_required', reason: 'shipped/privileged-each' });
+    expect(issuer.count('token', 'client_credentials')).toBe(before);
+    expect(vk.audit.events.findLast(({ event }) => event === 'workload_token_refused')).toMatchObject({ caller: { origin: { class: 'agent' } }, facts: { code: 'approval_required' } });
+    const agree = async (): Promise<void> => {
+      // The first question is open still; the other one has been put when whoever asked was looked at.
+      const pending = async () => (await vk.api('GET', '/v1/approvals')).body.pending;
+      await expect.poll(async () => (await pending()).length).toBe(2);
+      const question = (await pending()).at(-1);
+      as(someApprover());
+      expect((await vk.api('POST', `/v1/approvals/${question.id}`, { allow: true })).status).toBe(200);
+      as(someAsker());
+    };
+    // The ceiling of the tier holds after the yes: five minutes, and this issuer gives ten.
+    const waiting = token('deploy', { wait_s: 60 });
+    await agree();
+    expect((await waiting).body).toMatchObject({ code: 'as_token_too_long', reason: 'tier/privileged' });
+    issuer.setLifetimes({ accessTokenS: 300 });
+    try {
+      const again = token('deploy', { wait_s: 60, force: true });
+      await agree();
+      expect((await again).body).toMatchObject({ source: 'issuer', rule: 'shipped/privileged-each' });
+      expect(vk.audit.events.findLast(({ event }) => event === 'workload_token_released')).toMatchObject({ caller: { origin: { class: 'agent' } }, facts: { approval: expect.any(String) } });
+    } finally {
+      issuer.setLifetimes({ accessTokenS: 600 });
+    }
   });
 
   it('is decided on anew where policy or profile changed while its token was fetched', async () => {

@@ -13,9 +13,25 @@ import type { Processes, Running } from './processes.ts';
 
 const SSHD = ['/usr/sbin/sshd', '/usr/bin/sshd', '/usr/local/sbin/sshd'].find(existsSync) ?? null;
 
+/** Without PAM sshd lets in nobody whose password is locked, as far as it can read that. */
+function isLocked(): boolean {
+  try {
+    return readFileSync('/etc/shadow', 'utf8').split('\n').some((line) => line.startsWith(`${userInfo().username}:!`));
+  } catch {
+    return false; // nor can sshd, which runs as the same user
+  }
+}
+
+/** Only root can give a terminal to the group tty, where the kernel does not (devpts, gid=). */
+function canGiveTerminals(): boolean {
+  return process.getuid?.() === 0 || /^devpts .*[ ,]gid=\d/m.test(readFileSync('/proc/mounts', 'utf8'));
+}
+
 /** Null: it can run here. */
 export const SSHD_IS_MISSING = SSHD === null ? 'there is no sshd here (Debian package openssh-server)'
-  : spawnSync('ssh', ['-V']).status !== 0 ? 'there is no ssh here (Debian package openssh-client)' : null;
+  : spawnSync('ssh', ['-V']).status !== 0 ? 'there is no ssh here (Debian package openssh-client)'
+    : isLocked() ? `sshd lets in nobody whose account is locked, as that of ${userInfo().username} is`
+      : canGiveTerminals() ? null : 'sshd can give nobody a terminal: /dev/pts is mounted without a group, and this is not root';
 
 export type Sshd = {
   readonly port: number;

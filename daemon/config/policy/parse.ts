@@ -162,6 +162,7 @@ function ceilingOf(ceiling: v.InferOutput<typeof CEILING>): Ceiling {
   return {
     scopes: anyScope(ceiling.scopes), resources: listOf(ceiling.resource), maxRemainingS: secondsOrNull(ceiling.max_remaining), maxTokenLifeS: secondsOrNull(ceiling.max_token_life),
     flows: ceiling.flows ?? null, acr: ceiling.acr ?? null, amr: ceiling.amr ?? null, phishingResistant: ceiling.phishing_resistant ?? false,
-    maxAgeS: secondsOrNull(ceiling.max_age), maxSessionS: secondsOrNull(ceiling.max_session), maxIdleS: secondsOrNull(ceiling.max_idle), managedDevice: ceiling.managed_device === true,
+    maxAgeS: secondsOrNull(ceiling.max_age), maxSessionS: secondsOrNull(ceiling.max_session), maxIdleS: secondsOrNull(ceiling.max_idle),
+    managedDevice: ceiling.managed_device === true,
   };
 }

@@ -2,7 +2,7 @@ import type * as v from 'valibot';
 import type { ActiveApproval, approvalAnswer, approvalGrant, approvalPinRequest, ApprovalsReply, RevokedApprovals } from '../../../shared/approval-schemas.ts';
 import type { OkReply } from '../../../shared/schemas.ts';
 import type { Active, Pending, Verdict } from '../../approvals/approvals.ts';
-import { programLabel } from '../../approvals/consent-key.ts';
+import { bytesKey, programLabel } from '../../approvals/consent-key.ts';
 import { whyNoPerson } from '../../approvals/may-approve.ts';
 import type { Caller } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
@@ -105,13 +105,15 @@ export async function grantApproval(broker: Broker, ask: Ask): Promise<ActiveApp
   demandPerson(broker, caller, 'agree beforehand');
   const named = pickProfile(config.current(), profile, undefined);
   await provePin(broker, ask, pin, null, 'valetkey approve --caller-exe …');
-  const program = executable.startsWith('/') && script?.startsWith('/') !== false ? await callers.programAt(executable) : null;
-  if (program === null) throw new BrokerError('bad_request', 'the program is no file that can be read, or its path is not absolute', { hint: 'See how it will be seen: valetkey whoami, run by that program' });
+  const program = executable.startsWith('/') ? await callers.programAt(executable) : null;
+  const interpreted = script?.startsWith('/') === true ? await callers.programAt(script) : null;
+  if (program === null || (script !== null && interpreted === null)) throw new BrokerError('bad_request', 'the program or its script is no file that can be read, or its path is not absolute', { hint: 'See how it will be seen: valetkey whoami, run by that program' });
   const wish = { profile: named.name, scopes, resource: resource ?? named.resource };
-  const active = held.grant({ ...program, script }, wish, caller.label, for_s === undefined ? null : for_s * 1000);
+  const digest = interpreted === null ? program.digest : bytesKey(program.digest, interpreted.digest);
+  const active = held.grant({ executable: program.executable, script, digest }, wish, caller.label, for_s === undefined ? null : for_s * 1000);
   await audit.append({
     event: 'approval_given', profile: named.name, caller, request,
-    facts: { approval: active.id, channel: 'beforehand', asker: active.label, rule: active.rule, resource: wish.resource, scopes, binding: 'program', for_s: for_s ?? null, executable: program.executable, script, digest: program.digest },
+    facts: { approval: active.id, channel: 'beforehand', asker: active.label, rule: active.rule, resource: wish.resource, scopes, binding: 'program', for_s: for_s ?? null, executable: program.executable, script, digest },
   });
   return activeView(active, epochsOf(clock));
 }
@@ -123,7 +125,7 @@ export async function revokeApprovals({ approvals: held, audit }: Broker, ask: A
 }
 
 /** SU-03: a person took part. Whoever answers does not wait for a refresh that is on the wire. */
-async function noteAct(broker: Broker, { profile: name, asker, resource }: Pending): Promise<void> {
+export async function noteAct(broker: Broker, { profile: name, asker, resource }: Pending): Promise<void> {
   const { book, config, callers, policies, source, clock, log } = broker;
   const profile = config.current().profiles.get(name);
   const before = book.get(name);

@@ -7,8 +7,8 @@ const TEXT = readDocument('docs/errors.md');
 const firstColumn = (heading: string): readonly string[] => rowsOf(sectionOf(TEXT, heading)).map(([cell]) => codeOf(cell));
 
 /** The rules of the chooser, as they stand in its source: outcome and the reasons that it may give. */
-const RULES = [...readFileSync(`${ROOT}daemon/policy/chooser.ts`, 'utf8').matchAll(/^ {2}rule\('[^']+', '(\w+)', (.*)$/gm)].map(([, outcome = '', rest = '']) => ({
-  outcome, reasons: [...(/^(?:'(\w+)'|\(i\) => \(?(.*?\)?), \(i\))/.exec(rest)?.[0] ?? '').matchAll(/'(\w+)'/g)].map(([, word = '']) => word).filter((word) => word !== 'privileged'),
+const RULES = [...readFileSync(`${ROOT}daemon/policy/chooser.ts`, 'utf8').matchAll(/^ {2}(?:rule|proved)\('[^']+', '(\w+)', (.*)$/gm)].map(([, outcome = '', rest = '']) => ({
+  outcome, reasons: [...(/^(?:'(\w+)',|\(i\) => \(?(.*?\)?), \(i\))/.exec(rest)?.[0] ?? '').matchAll(/'(\w+)'/g)].map(([, word = '']) => word).filter((word) => word !== 'privileged'),
 }));
 const PROBES = [...readFileSync(`${ROOT}daemon/policy/chooser.ts`, 'utf8').matchAll(/^ {4}\[i\..*'(\w+)'\],$/gm)].map(([, name = '']) => name);
 const reasonsOf = (...outcomes: readonly string[]): readonly string[] => [...new Set(RULES.filter(({ outcome }) => outcomes.includes(outcome)).flatMap(({ reasons }) => reasons))];
@@ -38,13 +38,15 @@ describe('docs/errors.md', () => {
   it('lists the reasons of flow_refused, as the chooser has them', () => {
     expect(RULES.length).toBeGreaterThan(20);
     expect(RULES.filter(({ reasons }) => reasons.length === 0)).toEqual([]);
-    expect(firstColumn('Reasons of `flow_refused`').toSorted()).toEqual([...new Set([...reasonsOf('refuse', 'forward_broker'), 'undecidable'])].toSorted());
+    expect(firstColumn('Reasons of `flow_refused`').toSorted()).toEqual([...new Set([...reasonsOf('refuse', 'forward_broker'), 'undecidable', 'as_no_s256'])].toSorted()); // the last is what discovery says of the metadata
   });
 
   it('lists the reasons of a login, as the chooser has them', () => {
     expect(PROBES.length).toBeGreaterThan(5);
     const reasons = new Set([...reasonsOf('pkce_loopback', 'pkce_ssh_forward', 'device'), ...PROBES]);
     reasons.delete('undecidable');
+    reasons.delete('loopback_exhausted'); // refused before
+    reasons.add('start_awaited');
     expect(firstColumn('Reasons of a login').toSorted()).toEqual([...reasons].toSorted());
   });
 

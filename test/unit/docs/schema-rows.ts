@@ -67,6 +67,7 @@ export function typeOf(node: Node): string {
       return limit('max_length') === undefined ? 'string' : `string (max ${String(limit('max_length'))})`;
     }
     case 'object': case 'strict_object': case 'record': return 'object';
+    case 'unknown': return 'any';
     default: throw new Error(`a schema of the type ${node.type} has no words yet`);
   }
 }
