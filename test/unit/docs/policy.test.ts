@@ -16,7 +16,7 @@ describe('docs/policy.md', () => {
   });
 
   it('has every table of the file', () => {
-    expect(keysOf('The file').slice(0, 5)).toEqual(Object.keys(POLICY.entries));
+    expect(keysOf('The file').slice(0, Object.keys(POLICY.entries).length)).toEqual(Object.keys(POLICY.entries));
   });
 
   it('shows the policy that ships as it is', () => {
