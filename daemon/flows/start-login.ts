@@ -79,7 +79,7 @@ export async function considerLogin(deps: ConsiderDeps, wish: LoginAsk, caller: 
   const decision = new Decision(deps, { profile, caller, ask, policy, rule: standing.rule, tenant, before }, input);
   return {
     ask, decision, rule: standing.rule, isPrivileged,
-    facts: { byDefault: wish.scopes === null, purpose: purposeOf(ask), methods: standing.limits.amr, privilegedOf: privilegedOf(policy, subject, profile) },
+    facts: { byDefault: wish.scopes === null, purpose: ask.isBeside ? purposeOf(wish) : '', methods: standing.limits.amr, privilegedOf: privilegedOf(policy, subject, profile) },
   };
 }
 
