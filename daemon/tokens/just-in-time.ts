@@ -11,7 +11,7 @@ import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, Caller, Grant, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
-import { findToken } from '../core/grant.ts';
+import { findToken, remainingMs } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
 import { grantFacts } from '../core/grant-facts.ts';
 import type { Audit, Clock, Log } from '../core/ports.ts';
@@ -87,6 +87,12 @@ export class JustInTime {
   /** The newest that holds what is asked for, whatever its token still lives; null: a sign-in is needed. */
   find(profile: Profile, need: Pick<TokenNeed, 'scopes' | 'resource'>): Grant | null {
     return this.#fitting(profile, need)?.grant ?? null;
+  }
+
+  /** What somebody may use now, and until when by the clock since boot. */
+  list(): readonly (Pick<Granted, 'grant' | 'reason'> & { readonly untilMs: number })[] {
+    const { clock } = this.#deps;
+    return this.#held.filter(({ untilMs, token }) => untilMs > clock.boottimeMs() && remainingMs(token, instantOf(clock)) > 0);
   }
 
   holds(grant: Grant): boolean {

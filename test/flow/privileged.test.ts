@@ -57,6 +57,7 @@ describe('[AU-08] privileged access', () => {
     expect((await elevate()).end.body).toMatchObject({ state: 'complete', flow: 'authorization_code', scopes: ['openid', 'admin:all'] });
     expect(hostile.requestsTo('par').at(-1)?.params).toMatchObject({ scope: expect.not.stringContaining('offline_access') as string });
     expect(await token(ADMIN)).toMatchObject({ scope: expect.stringContaining('admin:all') as string, rule: 'admin/people', source: 'cache' });
+    expect((await vk.api('GET', '/v1/status')).body.warnings.join('\n')).toContain(`work: privileged access (openid admin:all) for 15 minutes at most: ${WHY}`);
     // The ordinary one is as it was.
     expect((await vk.api('GET', '/v1/grants')).body.grants).toMatchObject([{ scopes: ['openid', 'api:read'], generation: 1 }]);
     expect((await token()).scope.split(' ')).not.toContain('admin:all');

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startIssuer } from '../../demo/issuer.ts';
 import { readAuditLine } from '../../shared/audit-line.ts';
 import type { AuditRecord } from '../../shared/audit-line.ts';
 import { METHODS } from '../../shared/methods.ts';
@@ -12,6 +13,7 @@ import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
+import { initWorkload, workloadToml } from '../support/workload-rig.ts';
 
 const PASSPHRASE = 'correct horse EXAMPLE';
 const POLICY = 'v = 1\n[[tiers]]\nname = "admin"\ntier = "privileged"\nwhen = { scopes = { any = ["admin:*"] } }\n[[rules]]\nname = "never"\ndecide = "deny"\nwhen = { scopes = { any = ["never:*"] } }\n[[rules]]\nname = "ask"\ndecide = "confirm"\nask = "each"\nwhen = { scopes = { all = ["api:write"] } }\n[[rules]]\nname = "rest"\ndecide = "allow"\n';
@@ -91,7 +93,7 @@ const STEPS: readonly Step[] = [
   { verb: 'addProfile', act: () => api('addProfile', { name: 'second', profile: { issuer: hostile.url, client_id: 'valetkey', allow_loopback_http: true } }), leaves: ['profile_added'] },
   { verb: 'removeProfile', act: () => api('removeProfile', undefined, '/v1/profiles/second'), leaves: ['profile_removed'] },
   looks('login', '/v1/logins/AAAAAAAAAAAAAAAAAAAAAA'), looks('confirmLogin', '/v1/logins/AAAAAAAAAAAAAAAAAAAAAA/confirm', { accept: true }),
-  looks('grants'), looks('approvals'), looks('checkPolicy', undefined, {}), looks('explainPolicy', undefined, { profile: 'work' }), looks('status'), looks('whoami'), looks('audit'),
+  looks('explainLogin', undefined, { profile: 'work' }), looks('workloads'), looks('grants'), looks('approvals'), looks('checkPolicy', undefined, {}), looks('explainPolicy', undefined, { profile: 'work' }), looks('status'), looks('whoami'), looks('audit'),
   looks('trace', undefined, { token: 'a-token-of-nobody' }), looks('openapi'),
   { verb: 'logout', act: () => api('logout', undefined, '/v1/grants/work'), leaves: ['jit_ended', 'token_revoked', 'grant_removed'] },
   { verb: 'lock', act: () => api('lock'), leaves: ['locked'] },
@@ -99,12 +101,17 @@ const STEPS: readonly Step[] = [
   { verb: 'unlock', act: () => api('unlock', { passphrase: PASSPHRASE }), leaves: ['unlocked'] },
   { verb: 'purge', act: () => api('purge'), leaves: ['purged'] },
 ];
-/** A stream, the end of the daemon, and a consent that a test of its own takes back. */
-const ELSEWHERE: readonly MethodName[] = ['events', 'shutdown', 'revokeApproval'];
+/** What takes a person, an end or a party of its own is recorded in the tests of that; the stream of events only shows. */
+const ELSEWHERE: Readonly<Partial<Record<MethodName, readonly [string, string]>>> = {
+  events: ['socket', 'events'], shutdown: ['audit', 'daemon_stopped'], endSession: ['end-session', 'browser_signed_out'], panic: ['panic', 'panic'],
+  grantApproval: ['approvals', 'approval_given'], revokeApproval: ['approvals', 'approval_revoked'], revokeApprovals: ['approvals', 'approval_revoked'], setApprovalPin: ['approvals', 'pin_changed'],
+  workloadToken: ['records', 'workload_token_released'], changeWorkloadKeys: ['records', 'workload_key_changed'], removeWorkload: ['records', 'workload_removed'],
+};
 
 describe('the records', () => {
   it('have a step for each verb', () => {
-    expect([...new Set(STEPS.map(({ verb }) => verb)), ...ELSEWHERE].toSorted()).toEqual(Object.keys(METHODS).toSorted());
+    expect([...new Set(STEPS.map(({ verb }) => verb)), ...Object.keys(ELSEWHERE)].toSorted()).toEqual(Object.keys(METHODS).toSorted());
+    for (const [file, event] of Object.values(ELSEWHERE)) expect(readFileSync(new URL(`./${file}.test.ts`, import.meta.url), 'utf8'), event).toMatch(new RegExp(`['/]${event}\\b`));
   });
 
   it('[AL-01] of each verb are there with method, tenant, account, device, caller, resource, scopes, acr, amr, reason and version of the policy', async () => {
@@ -136,5 +143,26 @@ describe('the records', () => {
     await api('reload');
     const admin = sha256(POLICY);
     expect(versions()).toEqual([[{ admin, user: sha256(strict) }, process.pid], [{ admin, user: sha256('v = 1\n') }, process.pid]]);
+  });
+
+  it('[AL-01] of a workload say the same of it, from its first key to its end', async () => {
+    const issuer = await startIssuer({ workloads: true, lifetimes: { accessTokenS: 600 } });
+    const broker = await startInProcess({ config: workloadToml('backup', issuer.url, 'scopes = ["read"]') });
+    try {
+      await initWorkload(broker, issuer, 'backup');
+      await broker.api('POST', '/v1/workload-tokens', { profile: 'backup' });
+      await broker.api('POST', '/v1/workload-tokens', { profile: 'backup', scopes: ['never:granted'], resource: 'https://other.example' });
+      await broker.api('DELETE', '/v1/workloads/backup');
+      const own = broker.audit.events.filter(({ event }) => event.startsWith('workload_'));
+      expect([...new Set(own.map(({ event }) => event))]).toEqual(expect.arrayContaining(['workload_key_changed', 'workload_token_obtained', 'workload_token_released', 'workload_token_revoked', 'workload_removed']));
+      for (const { event, profile, facts } of own) {
+        expect(profile, event).toBe('backup');
+        expect(facts, event).toMatchObject({ device: 'test-machine', policy: { admin: null, user: null }, issuer: issuer.url });
+      }
+      for (const event of ['workload_key_changed', 'workload_token_released', 'workload_removed']) expect(own.find((each) => each.event === event)?.caller, event).toMatchObject({ pid: process.pid });
+    } finally {
+      await broker.stop();
+      await issuer.close();
+    }
   });
 });

@@ -38,7 +38,7 @@ export async function status(broker: Broker, { caller }: Ask): Promise<StatusRep
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller), ...privilegedWarnings(broker)],
     environment: facts.environment,
   };
 }
@@ -96,6 +96,12 @@ function grantWarnings(broker: Broker, caller: Caller): readonly string[] {
       ...(grant.state.refreshToken === null ? [`${grant.profile}: the issuer gave no refresh token; the grant works until its access token expires`] : []),
     ];
   });
+}
+
+/** AU-08: who looks sees that it is there, and why. */
+function privilegedWarnings({ justInTime, clock }: Broker): readonly string[] {
+  return justInTime.list().map(({ grant, reason, untilMs }) =>
+    `${grant.profile}: privileged access (${grant.scopes.join(' ')}) for ${Math.ceil((untilMs - clock.boottimeMs()) / 60_000)} minutes at most: ${reason}`);
 }
 
 function deviceWarnings({ profile, flow, state }: Grant): readonly string[] {
