@@ -71,7 +71,7 @@ describe('[DG-10] the same person, by both flows', () => {
     await vk.policy('admin', 'v = 1\n[[rules]]\nname = "all"\ndecide = "allow"');
     await vk.config(config().replace('[profiles.remote]', '[profiles.remote]\ntier = "privileged"'));
     await vk.api('POST', '/v1/reload');
-    expect(await token('remote')).toMatchObject({ code: 'login_required', reason: 'flow' });
+    expect(await token('remote')).toMatchObject({ code: 'login_required', reason: 'privileged' });
   });
 
   it('nor is a profile that has become one for PKCE alone', async () => {
