@@ -187,6 +187,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
   );
   try {
     const identity = await run();
+    await deps.onSignedIn(login);
     deps.tries.ended(login.facts.profile, login.facts.purpose, null);
     login.complete(identity);
     await note({

@@ -16,18 +16,18 @@ export const SHIPPED: PolicyDocument = {
       name: 'privileged-each', when: { ...NO_CONDITIONS, tier: 'privileged' }, ceiling: NO_CEILING,
       verdict: { kind: 'confirm', ask: { kind: 'each' } }, reason: 'privileged access is confirmed each time',
     },
-    // IP-12: who asks from there cannot be told apart from anybody else who is there.
+    // IP-12: who asks from the other machine cannot be told apart from anybody else who is there.
     {
       name: 'forwarded-each', when: { ...NO_CONDITIONS, forwarded: true }, ceiling: NO_CEILING,
       verdict: { kind: 'confirm', ask: { kind: 'each' } }, reason: 'what comes over a forwarded socket is confirmed each time',
     },
     {
-      name: 'container-each', when: { ...NO_CONDITIONS, container: true }, ceiling: NO_CEILING,
-      verdict: { kind: 'confirm', ask: { kind: 'each' } }, reason: 'what comes out of a container is confirmed each time',
-    },
-    {
       name: 'high-for-an-hour', when: { ...NO_CONDITIONS, tier: 'high' }, ceiling: NO_CEILING,
       verdict: { kind: 'confirm', ask: { kind: 'for', seconds: 3600 } }, reason: 'high-risk access is confirmed for an hour',
+    },
+    {
+      name: 'container-once', when: { ...NO_CONDITIONS, container: true }, ceiling: NO_CEILING,
+      verdict: { kind: 'confirm', ask: { kind: 'once' } }, reason: 'a program in a container is confirmed once',
     },
     {
       name: 'login-session', when: { ...NO_CONDITIONS, class: ['human'], container: false, forwarded: false, orphan: false }, ceiling: NO_CEILING,

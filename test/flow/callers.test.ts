@@ -171,7 +171,7 @@ describe('a program in a namespace of its own', () => {
       return JSON.parse(await said(await processes.start(command, args)));
     };
     for (let look = 0; look < 2; look += 1) {
-      expect(await ask(unshare, '/v1/token', '{"profile":"work","wait_s":0}')).toMatchObject({ code: 'approval_required', reason: 'shipped/container-each' });
+      expect(await ask(unshare, '/v1/token', '{"profile":"work","wait_s":0}')).toMatchObject({ code: 'approval_required', reason: 'shipped/container-once' });
     }
     expect(await ask(unshare, '/v1/unlock', '{}')).toMatchObject({ code: 'policy_denied', reason: 'from-here-only' });
     expect(await ask([], '/v1/token', '{"profile":"work","wait_s":0}')).toHaveProperty('access_token'); // control

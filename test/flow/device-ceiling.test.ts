@@ -26,8 +26,8 @@ beforeAll(async () => {
   await vk.signIn('desk', 'alice');
   vk.facts = someFacts({ remote: true, gui: 'none', browser: 'none' });
   vk.caller = { terminal: { device: 34816, foreground: true } };
-  const { challenge } = (await vk.api('POST', '/v1/logins', { profile: 'remote' })).body;
-  const login = (await vk.api('POST', '/v1/logins', { profile: 'remote', consent: { challenge: challenge.id, code: challenge.code } })).body;
+  const { challenge } = (await vk.api('POST', '/v1/logins', { profile: 'remote', flow: 'device' })).body;
+  const login = (await vk.api('POST', '/v1/logins', { profile: 'remote', flow: 'device', consent: { challenge: challenge.id, code: challenge.code } })).body;
   await approveDevice(login.device.verification_uri, login.device.user_code, 'alice');
   expect((await vk.api('GET', `/v1/logins/${login.id}?wait_s=20`)).body).toMatchObject({ state: 'complete' });
 }, 60_000);

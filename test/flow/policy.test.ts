@@ -304,8 +304,8 @@ describe('questions about policy', () => {
       decision: 'allow', rule: 'shipped/login-session', looked_at: [
         { rule: 'admin/no-git', outcome: 'does not fit', why: 'executable is /usr/bin/gh, not /usr/bin/git' },
         { rule: 'shipped/privileged-each', outcome: 'does not fit', why: 'tier is normal, below privileged' },
-        { rule: 'shipped/forwarded-each', outcome: 'does not fit' }, { rule: 'shipped/container-each', outcome: 'does not fit' },
-        { rule: 'shipped/high-for-an-hour', outcome: 'does not fit' }, { rule: 'shipped/login-session', outcome: 'fits', why: '' },
+        { rule: 'shipped/forwarded-each', outcome: 'does not fit' }, { rule: 'shipped/high-for-an-hour', outcome: 'does not fit' },
+        { rule: 'shipped/container-once', outcome: 'does not fit' }, { rule: 'shipped/login-session', outcome: 'fits', why: '' },
       ],
     });
     // A program that cannot be told does not escape.

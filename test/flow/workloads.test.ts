@@ -124,6 +124,8 @@ describe('a workload', () => {
     await initWorkload(vk, issuer, 'deploy');
     const as = ({ uid: _uid, ...facts }: Caller): void => { vk.caller = facts; };
     vk.isPlay = true;
+    as(someApprover());
+    expect((await vk.api('POST', '/v1/approval-pin', { pin: '471100' })).status).toBe(200);
     as(someAsker());
     const before = issuer.count('token', 'client_credentials');
     expect((await token('deploy', { wait_s: 0, scopes: ['read'] })).body).toMatchObject({ code: 'approval_required', reason: 'shipped/privileged-each' });
@@ -135,7 +137,7 @@ describe('a workload', () => {
       await expect.poll(async () => (await pending()).length).toBe(2);
       const question = (await pending()).at(-1);
       as(someApprover());
-      expect((await vk.api('POST', `/v1/approvals/${question.id}`, { allow: true })).status).toBe(200);
+      expect((await vk.api('POST', `/v1/approvals/${question.id}`, { allow: true, pin: '471100' })).status).toBe(200);
       as(someAsker());
     };
     // The ceiling of the tier holds after the yes: five minutes, and this issuer gives ten.

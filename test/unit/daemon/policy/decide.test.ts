@@ -164,10 +164,14 @@ describe('the policy that ships', () => {
     expect(decide(policy, someSubject(over), someRequest())).toMatchObject({ kind: 'confirm', ask: { kind: 'once' }, by: { rule: 'asked-once' } });
   });
 
-  it.each(['low', 'normal', 'high', 'privileged'] as const)('[IP-12] asks at each request that comes over a forwarded socket or out of a container: %s', (tier) => {
-    for (const over of [{ container: true }, { forwarded: true }]) {
-      expect(decide(policy, someSubject(over), someRequest({ tier }))).toMatchObject({ kind: 'confirm', ask: { kind: 'each' } });
-    }
+  it.each(['low', 'normal', 'high', 'privileged'] as const)('[IP-12] asks at each request that comes over a forwarded socket: %s', (tier) => {
+    expect(decide(policy, someSubject({ forwarded: true }), someRequest({ tier }))).toMatchObject({ kind: 'confirm', ask: { kind: 'each' } });
+  });
+
+  it.each([['low', 'once'], ['normal', 'once'], ['high', 'for'], ['privileged', 'each']] as const)('[IP-12] asks a program in a container, at least once: %s', (tier, kind) => {
+    const decision = decide(policy, someSubject({ container: true }), someRequest({ tier }));
+    expect(decision).toMatchObject({ kind: 'confirm', ask: { kind } });
+    expect(rule(policy, decision).kind).toBe('ask');
   });
 
   it('asks more often where more harm can be done, and whoever asks', () => {
