@@ -9,6 +9,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import type { Caller } from '../../daemon/core/domain.ts';
 import { boundMs } from '../support/bound.ts';
 import { firstLine } from '../support/built-platform.ts';
+import { isLeftBehind } from '../support/left-behind.ts';
 import { Processes } from '../support/processes.ts';
 
 const uid = process.getuid?.() ?? -1;
@@ -29,11 +30,8 @@ async function attested(pid: number): Promise<Caller> {
   return await callers.attest({ uid, pid }, null) ?? expect.unreachable(`process ${pid} is gone`);
 }
 
-// Where the tests themselves were left behind by who started them, so is all that they start.
-const ownTree = createCallers({ loginctl: async () => null, ownCli: [] });
-const isLeftBehind = (await ownTree.attest({ uid, pid: process.pid }, null))?.origin.isOrphan !== false;
-ownTree.close();
-if (isLeftBehind) console.log('skipped: processes whose parents live; what started these tests has ended, and all that they start counts as left behind');
+const areLeftBehind = await isLeftBehind();
+if (areLeftBehind) console.log('skipped: processes whose parents live; what started these tests has ended, and all that they start counts as left behind');
 
 /** The shell waits, so that it does not become its last command. */
 const BELOW = 'sleep 1000 & echo $!; wait';
@@ -134,7 +132,7 @@ describe('an orphan', () => {
     expect(callers.classReason(await attested(pid))).toContain('has ended');
   });
 
-  it.skipIf(isLeftBehind)('is told of a process that was known before it was left behind', async () => {
+  it.skipIf(areLeftBehind)('is told of a process that was known before it was left behind', async () => {
     const shell = await processes.start('sh', ['-c', BELOW], { detached: true });
     const pid = processes.stray(await firstLine(shell));
     for (let look = 0; look < 4; look += 1) expect((await attested(pid)).origin.isOrphan).toBe(false);
@@ -144,7 +142,7 @@ describe('an orphan', () => {
     expect((await attested(pid)).origin.isOrphan).toBe(true);
   });
 
-  it.skipIf(isLeftBehind)('is none while its parents live, nor below a multiplexer that outlives its starter', async () => {
+  it.skipIf(areLeftBehind)('is none while its parents live, nor below a multiplexer that outlives its starter', async () => {
     expect((await attested(await processes.startAbove('sh', ['-c', BELOW], { detached: true }))).origin.isOrphan).toBe(false);
     const tmux = processes.copy('/bin/sh', 'tmux');
     const shell = await processes.start('sh', ['-c', `setsid ${tmux} -c '${BELOW}' & exit`], { detached: true });
@@ -157,7 +155,7 @@ describe('an orphan', () => {
 });
 
 describe('an agent', () => {
-  it.skipIf(isLeftBehind)('is told by its script, and so is all that it starts', async () => {
+  it.skipIf(areLeftBehind)('is told by its script, and so is all that it starts', async () => {
     const cli = processes.file('node_modules/@anthropic-ai/claude-code/cli.js', `require('node:child_process').spawn('sh', ['-c', ${JSON.stringify(`${BELOW}; true`)}], { stdio: 'inherit' })`);
     const { origin } = await attested(await processes.startAbove(process.execPath, ['--no-warnings', cli]));
     expect(origin).toMatchObject({ class: 'agent', agent: 'Claude Code', isOrphan: false });
@@ -224,7 +222,7 @@ describe('a container', () => {
 });
 
 describe('a person', () => {
-  it.skipIf(isLeftBehind)('is who has a terminal, and not who has none', async () => {
+  it.skipIf(areLeftBehind)('is who has a terminal, and not who has none', async () => {
     const terminal = await processes.start('script', ['-qec', `sh -c '${BELOW}'`, '/dev/null'], { detached: true });
     const { origin, terminal: tty } = await attested(processes.stray(await firstLine(terminal)));
     expect({ class: origin.class, hasTerminal: tty !== null }).toEqual({ class: origin.unit?.endsWith('.service') === true ? 'workload' : 'human', hasTerminal: true });
