@@ -13,6 +13,7 @@ import type { Loginctl } from './logind.ts';
 import { isInOtherNamespace } from './namespaces.ts';
 import { parseCgroup } from './cgroup.ts';
 import { readText } from './proc.ts';
+import { SCHEDULER } from './programs.ts';
 
 const MAX_BYTES = 16_384;
 const CONTAINER_MARKS = ['/.dockerenv', '/run/.containerenv', '/run/systemd/container'];
@@ -34,7 +35,7 @@ export async function readRawFacts(caller: Caller, loginctl: Loginctl): Promise<
   return {
     environment,
     hasTerminal: caller.terminal !== null,
-    isUnattended: caller.origin.class === 'workload' && !caller.origin.isOrphan,
+    isUnattended: isUnattended(caller),
     isForwarded: caller.origin.forwarded,
     ancestors: caller.origin.lineage.map(({ name }) => name),
     cgroup: cgroup ?? '',
@@ -64,4 +65,10 @@ async function isDisplayThere(environment: Environment, uid: number): Promise<bo
 
 function exists(path: string): Promise<boolean> {
   return stat(path).then(() => true, () => false);
+}
+
+/** Of a service or a scheduler, by what the kernel tells. Who is only without a session may be a desktop's that logind does not know. */
+function isUnattended({ origin }: Caller): boolean {
+  const { unit, lineage } = origin;
+  return origin.class === 'workload' && !origin.isOrphan && (unit?.endsWith('.service') === true || lineage.some(({ name }) => SCHEDULER.test(name)));
 }
