@@ -50,9 +50,11 @@ export function meetPerson(path = '/dev/tty'): Person | null {
   const output = new WriteStream(outFd);
   input.setEncoding('utf8').pause();
 
-  async function readLine({ signal, hidden = false }: Question): Promise<string | null> {
+  async function readLine(question: string, { signal, hidden = false }: Question): Promise<string | null> {
     signal.throwIfAborted();
+    // Whoever has seen the question may type.
     if (hidden) input.setRawMode(true);
+    output.write(question);
     let text = '';
     return new Promise<string | null>((resolve, reject) => {
       const finish = (settle: () => void) => {
@@ -90,10 +92,7 @@ export function meetPerson(path = '/dev/tty'): Person | null {
     show(lines) {
       for (const line of lines) output.write(`${cleanText(line)}\n`);
     },
-    async ask(question, options) {
-      output.write(`${cleanText(question)} `);
-      return readLine(options);
-    },
+    ask: (question, options) => readLine(`${cleanText(question)} `, options),
     close() {
       input.destroy();
       output.destroy();
