@@ -15,3 +15,20 @@ export const resource = v.pipe(v.string(), v.check(isResourceUri, 'an absolute U
 export const loginId = v.pipe(v.string(), v.regex(LOGIN_ID, 'a login id'), v.transform((s) => s as LoginId));
 export const acrValues = v.pipe(v.array(text(256)), v.maxLength(16));
 export const challenge = text(CHALLENGE_MAX);
+
+/** What a program says of itself. */
+export const claimed = v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) });
+
+/** Of every token that leaves. */
+export const tokenParts = {
+  profile: v.string(),
+  access_token: v.string(),
+  token_type: v.string(),
+  expires_at: epoch,
+  scope: v.string(),
+  resource: v.nullable(v.string()),
+  /** Scopes that the issuer granted beyond the request. */
+  granted_beyond: v.array(v.string()),
+  /** The rule of policy that let it out. */
+  rule: v.string(),
+};

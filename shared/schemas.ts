@@ -4,10 +4,9 @@
  * Times are whole seconds since 1970-01-01 UTC; durations carry their unit in the name.
  */
 import * as v from 'valibot';
-import { acrValues, challenge, epoch, loginId, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
+import { acrValues, challenge, claimed, epoch, loginId, profileName, resource, scopes, seconds, text, tokenParts } from './schema-parts.ts';
 
 /** What a client says of itself; stored apart and only ever shown as a claim. */
-const claimed = v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) });
 
 // ---- POST /v1/token
 export const tokenRequest = v.strictObject({
@@ -31,17 +30,8 @@ export const tokenRequest = v.strictObject({
 export type TokenRequest = v.InferInput<typeof tokenRequest>;
 
 export const tokenReply = v.object({
-  profile: v.string(),
-  access_token: v.string(),
-  token_type: v.string(),
-  expires_at: epoch,
-  scope: v.string(),
-  resource: v.nullable(v.string()),
+  ...tokenParts,
   source: v.picklist(['cache', 'refresh']),
-  /** Scopes that the issuer granted beyond the request. */
-  granted_beyond: v.array(v.string()),
-  /** The rule of policy that let it out. */
-  rule: v.string(),
   /** How, and when, the person signed in for this token: where the request asked for more than any sign-in. */
   acr: v.optional(v.nullable(v.string())),
   auth_time: v.optional(v.nullable(epoch)),

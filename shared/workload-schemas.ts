@@ -1,6 +1,6 @@
 /** The wire's workload profiles, and the table of one as a person writes it in the configuration. */
 import * as v from 'valibot';
-import { epoch, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
+import { claimed, epoch, profileName, resource, scopes, seconds, text, tokenParts } from './schema-parts.ts';
 
 /** How a client's own key signs (RFC 7518, section 3.1). */
 const KEY_ALGS = ['ES256', 'PS256', 'RS256'] as const;
@@ -44,21 +44,11 @@ export const workloadTokenRequest = v.strictObject({
   force: v.optional(v.boolean()),
   /** How long the caller waits for the answer; default 30. */
   wait_s: v.optional(seconds(300)),
-  claimed: v.optional(v.strictObject({ name: v.optional(text(128)), reason: v.optional(text(256)) })),
+  claimed: v.optional(claimed),
 });
 export type WorkloadTokenRequest = v.InferInput<typeof workloadTokenRequest>;
 
-export const workloadTokenReply = v.object({
-  profile: v.string(),
-  access_token: v.string(),
-  token_type: v.string(),
-  expires_at: epoch,
-  scope: v.string(),
-  resource: v.nullable(v.string()),
-  source: v.picklist(['cache', 'issuer']),
-  granted_beyond: v.array(v.string()),
-  rule: v.string(),
-});
+export const workloadTokenReply = v.object({ ...tokenParts, source: v.picklist(['cache', 'issuer']) });
 export type WorkloadTokenReply = v.InferOutput<typeof workloadTokenReply>;
 
 const workloadKeyView = v.object({

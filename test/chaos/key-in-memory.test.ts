@@ -4,10 +4,9 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
-import { Laptop, Person, startShimmed } from './rig.ts';
+import { describe, expect, it } from 'vitest';
+import { Laptop, startShimmed } from './rig.ts';
+import { useStage } from './stage.ts';
 
 const CHUNK = 1024 * 1024;
 const isRoot = process.getuid?.() === 0;
@@ -38,20 +37,11 @@ function countIn(pid: number, needle: Buffer): number {
 }
 
 describe.skipIf(!isRoot)('the key of the vault', () => {
-  let build: FaultBuild;
-  let person: Person;
-  beforeAll(async () => {
-    build = buildFaulty();
-    person = await Person.appear();
-  });
-  afterAll(async () => {
-    await person.leave();
-    build.remove();
-  });
+  const stage = useStage();
 
   it.each(['/v1/lock', '/v1/panic'])('is in the daemon\'s memory while the vault is open, and nowhere after POST %s', async (path) => {
     const issuer = await startShimmed();
-    const laptop = new Laptop(build, person, issuer.issuer.url);
+    const laptop = new Laptop(stage.build, stage.person, issuer.issuer.url);
     try {
       await laptop.start();
       expect(await laptop.signIn()).toMatchObject({ state: 'complete' });

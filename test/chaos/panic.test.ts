@@ -1,23 +1,12 @@
 /** kill -9 in the middle of a panic: what was begun is ended by the next run, and nothing is served by either. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFaulty } from '../support/fault-build.ts';
-import type { FaultBuild } from '../support/fault-build.ts';
-import { Laptop, Person, startShimmed } from './rig.ts';
+import { describe, expect, it } from 'vitest';
+import { Laptop, startShimmed } from './rig.ts';
+import { useStage } from './stage.ts';
 
 const NAMES = ['work', 'home', 'shop', 'bank'];
-let build: FaultBuild;
-let person: Person;
-
-beforeAll(async () => {
-  build = buildFaulty();
-  person = await Person.appear();
-});
-afterAll(async () => {
-  await person.leave();
-  build.remove();
-});
+const stage = useStage();
 
 describe('kill -9 in a panic', () => {
   it.each([
@@ -29,7 +18,7 @@ describe('kill -9 in a panic', () => {
     ['when the first is dead', 'revocation.forgotten', 1],
   ])('[RV-02] %s: locked out after the restart, nothing is served, and every token dies', async (_when, label, nth) => {
     const issuer = await startShimmed();
-    const laptop = new Laptop(build, person, issuer.issuer.url, { profiles: new Map(NAMES.map((name) => [name, issuer.issuer.url])) });
+    const laptop = new Laptop(stage.build, stage.person, issuer.issuer.url, { profiles: new Map(NAMES.map((name) => [name, issuer.issuer.url])) });
     try {
       await laptop.start();
       for (const name of NAMES) expect(await laptop.signIn(name)).toMatchObject({ state: 'complete' });
