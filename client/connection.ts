@@ -23,6 +23,15 @@ export type ConnectionOptions = {
   readonly label?: string;
 };
 
+/** The daemon of this machine alone, or also the broker of another one that ssh brought here. */
+type Whose = 'own' | 'any';
+
+/**
+ * What a broker of another machine is asked for: tokens, sign-ins, and what it knows of them. Passphrases, PINs and client
+ * secrets are of this machine, as are lock and panic: whoever put a socket into that place hears nothing of them.
+ */
+const ANYBODYS = /^(?:POST \/v1\/token|(?:GET|POST|DELETE) \/v1\/logins|(?:GET|DELETE|POST) \/v1\/grants|GET \/v1\/(?:profiles|whoami|status|events))(?:[/?]|$)/;
+
 export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds until the call fails with `deadline_exceeded`. */
@@ -59,27 +68,28 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, maxFreeSockets: 4 });
   const mayStart = options.socket === undefined && options.startDaemon !== false;
   let starting: Promise<string> | null = null;
-  let known: string | null = options.socket ?? null;
+  const known: Record<Whose, string | null> = { own: options.socket ?? null, any: options.socket ?? null };
 
+  const found = (whose: Whose): readonly string[] => (whose === 'own' ? socketCandidates(paths, owner.uid) : reachableSockets(paths, owner.uid, process.env));
   /** Who would not start a daemon means the own one. */
-  const found = (): readonly string[] => (options.startDaemon === false ? socketCandidates(paths, owner.uid) : reachableSockets(paths, owner.uid, process.env));
+  const whoseFor = (verb: Verb, path: string): Whose => (options.startDaemon !== false && ANYBODYS.test(`${verb} ${path}`) ? 'any' : 'own');
 
   /** `attempt` runs on each socket until one is there; null if none is. */
-  async function onFirstSocket<T>(attempt: (socket: string) => Promise<T>): Promise<{ reply: T } | null> {
-    const candidates = known === null ? found() : [known];
+  async function onFirstSocket<T>(whose: Whose, attempt: (socket: string) => Promise<T>): Promise<{ reply: T } | null> {
+    const [last, candidates] = [known[whose], known[whose] === null ? found(whose) : [known[whose]]];
     for (const socket of candidates) {
       if (!isOwnSocket(socket, owner.uid)) continue;
       try {
         const reply = await attempt(socket);
-        known = socket;
+        known[whose] = socket;
         return { reply };
       } catch (error) {
         if (!isAbsence(error)) throw error;
       }
     }
-    if (options.socket !== undefined || known === null) return null;
-    known = null; // that daemon is gone: look again where the lock record says
-    return onFirstSocket(attempt);
+    if (options.socket !== undefined || last === null) return null;
+    known[whose] = null; // that daemon is gone: look again where the lock record says
+    return onFirstSocket(whose, attempt);
   }
 
   async function start(signal: AbortSignal | undefined): Promise<string> {
@@ -91,16 +101,16 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
     return socket;
   }
 
-  async function reach<T>(attempt: (socket: string) => Promise<T>, signal: AbortSignal | undefined, startsHere = mayStart): Promise<T> {
-    const found = await onFirstSocket(attempt);
-    if (found !== null) return found.reply;
+  async function reach<T>(whose: Whose, attempt: (socket: string) => Promise<T>, signal: AbortSignal | undefined, startsHere = mayStart): Promise<T> {
+    const first = await onFirstSocket(whose, attempt);
+    if (first !== null) return first.reply;
     if (!startsHere) {
       throw (options.socket === undefined ? socketGone(paths, owner.uid) : null)
         ?? ValetkeyError.local('daemon_unreachable', `no daemon answers on ${options.socket ?? paths.socket}`);
     }
     const socket = await start(signal);
     if (!isOwnSocket(socket, owner.uid)) throw ValetkeyError.local('daemon_unreachable', 'the daemon ended right after its start');
-    known = socket;
+    known[whose] = socket;
     return attempt(socket);
   }
 
@@ -117,7 +127,7 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
       const deadline = AbortSignal.timeout(timeoutMs);
       const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
       try {
-        return await reach((socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), signal, mayStart && startDaemon);
+        return await reach(whoseFor(verb, path), (socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), signal, mayStart && startDaemon);
       } catch (error) {
         throw translate(error, deadline, signal, timeoutMs);
       }
@@ -125,14 +135,14 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
     async stream(path, signal) {
       signal.throwIfAborted();
       try {
-        return await reach((socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal }), signal);
+        return await reach(whoseFor('GET', path), (socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal }), signal);
       } catch (error) {
         throw translate(error, new AbortController().signal, signal, 0);
       }
     },
     async ensureDaemon(signal) {
       if (await findLiveSocket(paths, owner.uid) !== null) return false;
-      known = await start(signal);
+      known.own = await start(signal);
       return true;
     },
     close() {

@@ -1,10 +1,11 @@
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connect, ValetkeyError } from '../../../client/index.ts';
 import { openConnection } from '../../../client/connection.ts';
 import { readLockRecord, socketCandidates } from '../../../client/find-socket.ts';
 import { ERRORS } from '../../../shared/errors.ts';
+import { METHODS } from '../../../shared/methods.ts';
 import { privateDirectory, reply, standIn } from './stand-in.ts';
 import type { Answer, StandIn } from './stand-in.ts';
 
@@ -112,6 +113,29 @@ describe('the lock record', () => {
     const connection = openConnection({ startDaemon: false });
     expect(await connection.call('GET', '/v1/status', null)).toEqual({ ok: true });
     connection.close();
+  });
+});
+
+describe('a socket that ssh brought from another machine', () => {
+  it('hears of tokens and sign-ins, and of nothing that holds a passphrase, a PIN or a client secret', async () => {
+    const [own, far] = [await serve(ok), await serve(ok)];
+    const [state, runtime] = [privateDirectory(), privateDirectory()];
+    for (const [name, value] of [['XDG_STATE_HOME', state], ['XDG_RUNTIME_DIR', runtime], ['SSH_CONNECTION', '::1 1 ::1 2']] as const) vi.stubEnv(name, value);
+    mkdirSync(join(state, 'valetkey'), { mode: 0o700 });
+    writeFileSync(join(state, 'valetkey/lock'), JSON.stringify({ v: 1, pid: 1, socket: own.socket, version: '0.1.0' }), { mode: 0o600 });
+    mkdirSync(join(runtime, 'valetkey'), { mode: 0o700 });
+    // In the place of a socket it is one, by a link of the file itself.
+    linkSync(far.socket, join(runtime, 'valetkey/forwarded'));
+    const connection = openConnection();
+    for (const { verb, path } of Object.values(METHODS)) await connection.call(verb, path.replace(/\{\w+\}/, 'x'), null);
+    connection.close();
+    const heard = ({ seen }: StandIn): readonly string[] => seen.map(({ verb, path }) => `${verb} ${path}`).toSorted();
+    expect(heard(far)).toEqual([
+      'DELETE /v1/grants/x', 'DELETE /v1/logins/x', 'GET /v1/events', 'GET /v1/grants', 'GET /v1/logins/x', 'GET /v1/profiles', 'GET /v1/status', 'GET /v1/whoami',
+      'POST /v1/grants/x/end-session', 'POST /v1/logins', 'POST /v1/logins/explain', 'POST /v1/logins/x/confirm', 'POST /v1/token',
+    ]);
+    expect(heard(own)).toEqual(Object.values(METHODS).map(({ verb, path }) => `${verb} ${path.replace(/\{\w+\}/, 'x')}`).filter((line) => !heard(far).includes(line)).toSorted());
+    expect(heard(own)).toEqual(expect.arrayContaining(['POST /v1/unlock', 'POST /v1/approval-pin', 'POST /v1/approvals/x', 'POST /v1/profiles', 'POST /v1/lock', 'POST /v1/panic']));
   });
 });
 
