@@ -169,6 +169,22 @@ describe('panic', () => {
     expect((await vk.api('GET', '/v1/approvals')).body).toMatchObject({ pending: [], active: [] });
   }, 60_000);
 
+  it('ends privileged access, which no vault knows of', async () => {
+    issuers = [await startHostileIssuer({ scopes: ['admin:all'], lifetimes: { accessTokenS: 300 } })];
+    vk = await startInProcess({ config: profileToml('work', issuers[0]?.url ?? ''), issuerTimeoutMs: 8_000 });
+    vk.caller = A_PERSON;
+    vk.isPlay = true;
+    await vk.policy('admin', 'v = 1\n[[tiers]]\nname = "admin"\ntier = "privileged"\nwhen = { scopes = { any = ["admin:*"] } }\n[[rules]]\nname = "all"\ndecide = "allow"\n');
+    await vk.api('POST', '/v1/reload');
+    const asked = { scopes: ['admin:all'] };
+    expect((await vk.signIn('work', 'alice', { scopes: ['openid', 'admin:all'], claimed: { reason: 'a test' } })).end.body.state).toBe('complete');
+    expect(await token('work', asked)).toMatchObject({ source: 'cache' });
+    await panic();
+    await expect.poll(alive).toEqual([]);
+    await vk.api('POST', '/v1/unlock', {});
+    expect(await token('work', asked)).toMatchObject({ code: 'login_required', reason: 'privileged' });
+  }, 60_000);
+
   it('keeps in a token whose release was being recorded', async () => {
     await setUp([['work']], { backend: 'memory' });
     await vk.signIn('work', 'alice');

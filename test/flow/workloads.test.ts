@@ -44,6 +44,31 @@ describe('a workload', () => {
     expect((await token('backup', { min_ttl_s: 3_600 })).body).toMatchObject({ code: 'min_ttl_unmet' });
   });
 
+  it('gives no token out of a cache that was there before a panic, and outruns no lock with one that is being recorded', async () => {
+    await start(workloadToml('backup', issuer.url, 'scopes = ["read"]'));
+    await initWorkload(vk, issuer, 'backup');
+    await token('backup');
+    expect((await token('backup')).body).toMatchObject({ source: 'cache' });
+    await vk.api('POST', '/v1/panic');
+    expect((await token('backup')).body).toMatchObject({ code: 'locked_out' });
+    vk.isPlay = true;
+    const { uid: _uid, ...person } = someApprover();
+    vk.caller = person;
+    expect((await vk.api('POST', '/v1/unlock', {})).status).toBe(200);
+    expect((await token('backup')).body).toMatchObject({ source: 'issuer' });
+    const append = vk.audit.append.bind(vk.audit);
+    let write: () => void = () => undefined;
+    vk.audit.append = async (event) => {
+      if (event.event === 'workload_token_released') await new Promise<void>((resolve) => { write = resolve; });
+      return append(event);
+    };
+    const leaving = token('backup', { force: true });
+    await expect.poll(() => String(write)).not.toBe(String(() => undefined));
+    await vk.api('POST', '/v1/lock');
+    write();
+    expect((await leaving).body).toMatchObject({ code: 'vault_locked' });
+  });
+
   it('[AU-07] proves itself by assertions for the issuer alone, typed, each its own, and good for a minute', async () => {
     await start(workloadToml('backup', issuer.url, 'scopes = ["read"]'));
     await initWorkload(vk, issuer, 'backup');

@@ -62,6 +62,18 @@ describe('privileged access', () => {
     expect(JSON.stringify(audit.events)).not.toContain('jit-EXAMPLE');
   });
 
+  it.each(['logout', 'locked', 'panic'] as const)('is not held where %s came while it was being recorded', async (why) => {
+    const { audit, inTime, granted } = rig();
+    const profile = someProfile();
+    let record: () => void = () => undefined;
+    audit.append = (event) => new Promise((resolve) => { record = () => { audit.events.push(event); resolve(); }; });
+    const held = inTime.hold(granted(profile));
+    inTime.end(why === 'logout' ? profile.name : null, why);
+    record();
+    await expect(held).rejects.toMatchObject({ code: 'login_cancelled' });
+    expect(inTime.find(profile, need({ scopes: scopes('admin') }))).toBeNull();
+  });
+
   it('[AU-08] gives nothing to the vault, and what cannot be revoked at once is tried again from memory', async () => {
     const { clock, issuer, vault, inTime, granted, revocations } = rig();
     issuer.onRevoke = async () => ({ kind: 'transient', answerLost: false, retryAfterMs: null, reach: 'network', cause: 'refused', timedOut: false });
