@@ -54,7 +54,6 @@ export const policyExplainReply = v.object({
   /** What comes of it now: `allow`, or the code of the error. */
   outcome: v.string(),
   /** Allowed although a person should have been asked, since nobody can be. */
-  unasked: v.boolean(),
   detail: v.nullable(v.string()),
   rule: v.string(),
   reason: v.nullable(v.string()),

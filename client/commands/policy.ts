@@ -85,7 +85,7 @@ async function explainPolicy({ terminal, daemon, signal }: CommandContext, optio
   terminal.facts([
     ['Caller', reply.caller],
     ['Decision', `${reply.decision}${reply.ask === null ? '' : ` (${reply.ask})`}, by rule ${reply.rule}${reply.reason === null ? '' : `: ${reply.reason}`}`],
-    ['So now', `${reply.outcome}${reply.unasked ? ', and nobody is asked' : ''}${reply.detail === null ? '' : `: ${reply.detail}`}`],
+    ['So now', `${reply.outcome}${reply.detail === null ? '' : `: ${reply.detail}`}`],
     ['Tier', reply.tier],
     ...ceilings(reply),
   ]);

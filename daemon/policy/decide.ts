@@ -41,8 +41,7 @@ type Common = {
 };
 export type Decision =
   | (Common & { readonly kind: 'allow'; readonly limits: Limits })
-  /** `isShippedOnly`: no rule that somebody on this machine wrote asks for it. */
-  | (Common & { readonly kind: 'confirm'; readonly limits: Limits; readonly ask: Asking; readonly isShippedOnly: boolean })
+  | (Common & { readonly kind: 'confirm'; readonly limits: Limits; readonly ask: Asking })
   | (Common & { readonly kind: 'deny' });
 
 export function compilePolicy(documents: PolicyDocuments): Policy {
@@ -109,10 +108,8 @@ function decisionOf(base: Hit, user: Hit | null, raised: Hit | null, tier: Tier)
       return { kind: 'deny', by, reason, tier };
     case 'allow':
       return { kind: 'allow', by, reason, tier, limits: bothLimits(hit.limits, TIER_LIMITS[tier]) };
-    case 'confirm': {
-      const isShippedOnly = base.source === 'shipped' && (user === null || user.verdict.kind === 'allow') && raised === null;
-      return { kind: 'confirm', by, reason, tier, limits: bothLimits(hit.limits, TIER_LIMITS[tier]), ask: verdict.ask, isShippedOnly };
-    }
+    case 'confirm':
+      return { kind: 'confirm', by, reason, tier, limits: bothLimits(hit.limits, TIER_LIMITS[tier]), ask: verdict.ask };
   }
 }
 

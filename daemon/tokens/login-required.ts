@@ -1,6 +1,7 @@
 import type { LoginReason } from '../../shared/errors.ts';
-import type { Profile } from '../core/domain.ts';
+import type { Grant, Profile } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
+import type { GrantBook } from '../core/ports.ts';
 
 const SENTENCES: Readonly<Record<LoginReason, string>> = {
   never_signed_in: 'nobody has signed in yet',
@@ -27,6 +28,15 @@ export function loginRequired(profile: Profile, reason: LoginReason, sentence: s
   return new BrokerError('login_required', `profile ${profile.name}: ${sentence}`, {
     reason, hint: `Run: valetkey login ${profile.name}`,
   });
+}
+
+/** The sign-in of a profile as it is configured today. Throws login_required where there is none that can be used. */
+export function signedIn(profile: Profile, book: Pick<GrantBook, 'get' | 'absence'>): Grant {
+  const grant = book.get(profile.name);
+  if (grant === null) throw loginRequired(profile, book.absence(profile.name));
+  if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
+  if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
+  return grant;
 }
 
 /** For what was asked, and no more. Who named no scopes gets what is not privileged by an ordinary sign-in, unless the profile itself is. */

@@ -19,7 +19,7 @@ import { afterFailure, NO_BACK_OFF } from './back-off.ts';
 import { findSteppedUp, shortfall } from './demands.ts';
 import { Flight } from './flight.ts';
 import { Line } from './line.ts';
-import { loginRequired } from './login-required.ts';
+import { loginRequired, signedIn } from './login-required.ts';
 import { concernsAll, failureIn, isNoise, NO_ANSWER_YET, outageError, refuseDeviceGrant, refuseLongLife, refuseMissingScopes, refuseOtherResource, tooShort, transientError, unmetScopes, UNREADABLE } from './refusals.ts';
 import type { FlightOutcome } from './refusals.ts';
 import { refreshGrant } from './refresh.ts';
@@ -194,10 +194,7 @@ export class TokenSource {
   #held(profile: Profile, need: TokenNeed, at: Instant): Grant {
     const { book, isLocked } = this.#deps;
     if (isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
-    const grant = book.get(profile.name);
-    if (grant === null) throw loginRequired(profile, book.absence(profile.name));
-    if (grant.digest !== profile.digest) throw loginRequired(profile, 'grant_rebound');
-    if (grant.state.kind === 'parked') throw loginRequired(profile, grant.state.reason);
+    const grant = signedIn(profile, book);
     const ended = endedSession(profile, grant, need.bounds, at);
     if (ended !== null) throw ended;
     if (grant.flow === 'device_code') refuseDeviceGrant(profile, this.#deviceUsedMs(grant), at);

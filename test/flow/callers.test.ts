@@ -11,7 +11,7 @@ import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
 import type { Callers } from '../../daemon/core/ports.ts';
 import { createCallers } from '../../daemon/callers/callers.ts';
-import { profileToml, startInProcess } from '../support/in-process.ts';
+import { asPerson, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { LineClient } from '../support/line-client.ts';
 import { Processes } from '../support/processes.ts';
@@ -31,9 +31,13 @@ beforeAll(async () => {
     const { remote, tty } = await kernel.session(caller);
     return { ...vk.facts, remote, tty };
   };
+  const attest: Callers['attest'] = async (peer, pin) => {
+    const caller = await kernel.attest(peer, pin);
+    return caller === null ? null : asPerson(caller);
+  };
   vk = await startInProcess({
     config: profileToml('work', issuer.url),
-    edges: { callers: { ...kernel, session, stillSame: (caller) => same?.() ?? kernel.stillSame(caller) } },
+    edges: { callers: { ...kernel, attest, session, stillSame: (caller) => same?.() ?? kernel.stillSame(caller) } },
   });
   const { end } = await vk.signIn('work', 'ada');
   expect(end.body).toMatchObject({ state: 'complete' });

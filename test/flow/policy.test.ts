@@ -131,13 +131,22 @@ describe('policy at every token', () => {
     expect(await token()).toMatchObject({ source: 'cache' });
   });
 
-  it('goes on giving agents what they had without asking anybody, marks it, and asks where an admin governs', async () => {
+  it.each([{ class: 'agent', agent: 'claude' }, { class: 'workload' }, { isOrphan: true }] as const)('[WL-04] asks about %j before it has anything, without any file, and once', async (who) => {
+    await vk.signIn('work', 'alice');
+    vk.caller = { origin: someOrigin(who) };
+    expect(await token({ wait_s: 0 })).toMatchObject({ code: 'approval_required', reason: 'shipped/asked-once' });
+    expect(audited('token_released')).toEqual([]);
+  });
+
+  it('says that a sign-in is missing before it asks anybody', async () => {
+    vk.caller = { origin: someOrigin({ class: 'agent', agent: 'claude' }) };
+    expect(await token()).toMatchObject({ code: 'login_required', reason: 'never_signed_in' });
+    expect((await vk.api('GET', '/v1/approvals')).body).toMatchObject({ pending: [] });
+  });
+
+  it('gives an agent what an admin\'s rule allows', async () => {
     await vk.signIn('work', 'alice');
     vk.caller = { origin: someOrigin({ class: 'agent', agent: 'claude' }) };
-    expect(await token()).toMatchObject({ rule: 'shipped/asked-once' });
-    expect(audited('token_released').at(-1)?.facts).toMatchObject({ rule: 'shipped/asked-once', unasked: true });
-    await vk.policy('admin', 'v = 1\n');
-    await reload();
     expect(await token({ wait_s: 0 })).toMatchObject({ code: 'approval_required', reason: 'shipped/asked-once' });
     await vk.policy('admin', 'v = 1\n[[rules]]\nname = "claude"\ndecide = "allow"\nwhen = { agent = "claude", profile = "work" }\n');
     await reload();

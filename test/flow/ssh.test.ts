@@ -38,13 +38,16 @@ beforeAll(async () => {
   issuer = await startHostileIssuer();
   // This machine's desktop is open, as logind tells; the daemon is started from it.
   const kernel = createCallers({ loginctl: async (args) => (args[0] === 'show-user' ? '1\n' : args[1] === '1' ? DESKTOP : null), ownCli: [] });
-  const callers: Callers = { ...kernel, attest: (peer, pin) => kernel.attest(peer, pin) };
+  let isSetUp = false;
+  const callers: Callers = { ...kernel, attest: (peer, pin) => kernel.attest(peer, pin), session: async (caller) => (isSetUp ? kernel.session(caller) : vk.facts) };
   forwardedSocket = join(processes.dir, 'run', 'forwarded');
   mkdirSync(join(processes.dir, 'run'), { mode: 0o700 });
   vk = await startInProcess({
-    config: `[device]\nissuers = ["${issuer.url}"]\n${profileToml('work', issuer.url)}`,
+    config: `[device]\nissuers = ["${issuer.url}"]\n${profileToml('work', issuer.url)}${profileToml('held', issuer.url)}`,
     edges: { callers, isBrokerForwarded: () => isSocketAnswered(forwardedSocket, uid) },
   });
+  expect((await vk.signIn('held', 'ada')).end.body).toMatchObject({ state: 'complete' });
+  isSetUp = true;
   sshd = await startSshd(processes);
 }, 60_000);
 afterAll(async () => {
@@ -76,10 +79,10 @@ describe.skipIf(OBSTACLE !== null)('a socket that ssh forwards', () => {
     // The control: the same question on the socket itself is this program's own.
     expect((await vk.api('GET', '/v1/whoami')).body).toMatchObject({ forwarded: false, pid: process.pid });
     for (const wait_s of [0, 0]) {
-      expect((await callApi(there, 'POST', '/v1/token', { profile: 'work', wait_s })).body).toMatchObject({ code: 'approval_required', reason: 'shipped/forwarded-each' });
+      expect((await callApi(there, 'POST', '/v1/token', { profile: 'held', wait_s })).body).toMatchObject({ code: 'approval_required', reason: 'shipped/forwarded-each' });
     }
-    const explained = await callApi(there, 'POST', '/v1/policy/explain', { profile: 'work' });
-    expect(explained.body).toMatchObject({ decision: 'confirm', ask: 'each', outcome: 'approval_required', unasked: false });
+    const explained = await callApi(there, 'POST', '/v1/policy/explain', { profile: 'held' });
+    expect(explained.body).toMatchObject({ decision: 'confirm', ask: 'each', outcome: 'approval_required' });
     // Nor does it get a sign-in of its own.
     expect((await callApi(there, 'POST', '/v1/logins', { profile: 'work' })).body).toMatchObject({ code: 'flow_refused', reason: 'caller_elsewhere' });
     expect(asked()).toEqual([]);
@@ -89,14 +92,14 @@ describe.skipIf(OBSTACLE !== null)('a socket that ssh forwards', () => {
   it('may not end, open or erase the broker, change its profiles, or answer the questions that it makes', async () => {
     const there = join(processes.dir, 'approver');
     const ssh = await sshd.forward(['-R', `${there}:${vk.socket}`]);
-    await callApi(there, 'POST', '/v1/token', { profile: 'work', wait_s: 0 });
+    await callApi(there, 'POST', '/v1/token', { profile: 'held', wait_s: 0 });
     const { pending } = (await vk.api('GET', '/v1/approvals')).body;
     expect(pending.length).toBeGreaterThan(0);
     expect((await callApi(there, 'POST', `/v1/approvals/${pending[0].id}`, { allow: true })).body).toMatchObject({ code: 'approval_refused' });
     for (const [method, path, body] of [['POST', '/v1/shutdown'], ['POST', '/v1/purge'], ['POST', '/v1/reload'], ['POST', '/v1/unlock', {}], ['DELETE', '/v1/profiles/work'], ['DELETE', `/v1/approvals/${pending[0].id}`]] as const) {
       expect((await callApi(there, method, path, body)).body).toMatchObject({ code: 'policy_denied', reason: 'from-here-only' });
     }
-    expect((await vk.api('GET', '/v1/profiles')).body.profiles).toHaveLength(1);
+    expect((await vk.api('GET', '/v1/profiles')).body.profiles).toHaveLength(2);
     ssh.kill();
   });
 });

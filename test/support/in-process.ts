@@ -110,7 +110,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       ...kernel,
       attest: async (peer, pin) => {
         const caller = await kernel.attest(peer, pin);
-        return caller === null ? null : { ...withoutAgent(caller), ...self.caller };
+        return caller === null ? null : { ...asPerson(caller), ...self.caller };
       },
       stillSame: (caller) => self.isPlay || kernel.stillSame(caller),
       session: async () => self.facts,
@@ -134,10 +134,11 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   return self;
 }
 
-/** Tests are about the callers that they name, and not about who runs them. */
-function withoutAgent(caller: Caller): Caller {
-  const { origin } = caller;
-  return origin.agent === null ? caller : { ...caller, origin: { ...origin, class: 'workload', agent: null, agentProcess: null } };
+/** Tests are about the callers that they name, and not about who runs them: who is not named is a person's program. */
+export function asPerson(caller: Caller): Caller {
+  // In place: what is learnt of a process later, its digest, is put where this stands.
+  Object.assign(caller.origin, { class: 'human', isOrphan: false, agent: null, agentProcess: null } satisfies Partial<Caller['origin']>);
+  return caller;
 }
 
 /** One test process plays hundreds of callers. */

@@ -9,7 +9,6 @@ import { compilePolicy, decideAloud, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
-import { rule } from '../../policy/interim.ts';
 import type { Look } from '../../policy/judge.ts';
 import { NO_LIMITS } from '../../policy/strictness.ts';
 import type { Limits } from '../../policy/strictness.ts';
@@ -76,17 +75,15 @@ function explain(broker: Broker, policy: Policy, { subject, label }: Who, { name
   const looks: Look[] = [];
   const denied = builtInDenial(broker, subject);
   const decision = denied ?? decideAloud(policy, subject, request, looks);
-  const ruling = rule(policy, decision);
   // In the order in which a request meets them.
-  const refusal = (ruling.kind === 'deny' ? null : boundaryRefusal(() => before(decision))) ?? refusalOf(ruling, name) ?? boundaryRefusal(() => {
-    if (ruling.kind === 'allow') limit(ruling.decision.limits);
+  const refusal = (decision.kind === 'deny' ? null : boundaryRefusal(() => before(decision))) ?? refusalOf(decision, name) ?? boundaryRefusal(() => {
+    if (decision.kind === 'allow') limit(decision.limits);
   });
   return {
     caller: label,
     decision: decision.kind,
     ask: decision.kind === 'confirm' ? (decision.ask.kind === 'for' ? `for:${decision.ask.seconds}s` : decision.ask.kind) : null,
     outcome: refusal === null ? 'allow' : refusal.code,
-    unasked: ruling.kind === 'allow' && ruling.isUnasked,
     detail: refusal === null ? null : refusal.message,
     rule: ruleText(decision.by),
     reason: decision.reason,

@@ -16,8 +16,8 @@ type Asker = { readonly caller: Caller; readonly requestId: string };
 const WINDOW_MS = 60_000;
 const KEPT = 4_096;
 
-/** By which rule it leaves, and by whose word. `isUnasked`: a person should have been asked, and was not (policy/interim.ts). */
-export type Allowed = { readonly name: string; readonly isUnasked: boolean; readonly approval: string | null };
+/** By which rule it leaves, and by whose word. */
+export type Allowed = { readonly name: string; readonly approval: string | null };
 
 /** What leaves for people and what leaves for workloads is on record apart. */
 type ReleaseEvent = Extract<AuditEvent['event'], 'token_released' | 'workload_token_released'>;
@@ -60,7 +60,7 @@ export class Releases {
         facts: {
           token: name, source, ...this.#signIn(grant, profile), scopes: token.scopes, resource: token.resource,
           acr: token.acr, ...(token.isStepUp ? { step_up: true, amr: token.amr } : {}), expires_at: Math.floor(token.expiresAt / 1000), rule: rule.name,
-          ...(rule.isUnasked ? { unasked: true } : {}), ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
+          ...(rule.approval === null ? {} : { approval: rule.approval }), ...(seen === undefined ? {} : { more_since_last: seen.count }),
           ...(claimed === null ? {} : { claimed }),
         },
       });

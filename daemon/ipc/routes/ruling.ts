@@ -11,8 +11,6 @@ import type { Asking as Asked } from '../../core/policy-rules.ts';
 import { decide, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
-import { rule } from '../../policy/interim.ts';
-import type { Ruling } from '../../policy/interim.ts';
 import type { Broker, Shut } from './broker.ts';
 
 /** What is asked for, as rules see it: the grant tells what nobody named. Without one no token can leave, and what is asked is whether a sign-in would help. */
@@ -71,10 +69,8 @@ export function builtIn(rule: string, reason: string): Denied {
   return { kind: 'deny', by: { rule, source: 'built-in' }, reason, tier: 'normal' };
 }
 
-export function rulingOn(broker: Deciders, policy: Policy, subject: Subject, request: PolicyRequest): Ruling {
-  const denied = builtInDenial(broker, subject);
-  if (denied !== null) return { kind: 'deny', decision: denied };
-  return rule(policy, decide(policy, subject, request));
+export function rulingOn(broker: Deciders, policy: Policy, subject: Subject, request: PolicyRequest): Decision {
+  return builtInDenial(broker, subject) ?? decide(policy, subject, request);
 }
 
 /** "Once" is once a month: a consent that nobody remembers is none. */
@@ -89,17 +85,16 @@ export function askingOf(ask: Asked): Asking {
 }
 
 /** Null: the request may go on. Of one that a person is asked about: what it is told while nobody has answered. */
-export function refusalOf(ruling: Ruling, profile: string): BrokerError | null {
-  const { decision } = ruling;
+export function refusalOf(decision: Decision, profile: string): BrokerError | null {
   const name = ruleText(decision.by);
   const why = decision.reason ?? 'policy does not allow it';
-  switch (ruling.kind) {
+  switch (decision.kind) {
     case 'allow':
       return null;
     case 'deny':
       if (isShut(name)) return shutErrorOf(name);
       return new BrokerError('policy_denied', `${why} (rule ${name})`, { reason: name, hint: `See which rule says so, and why: valetkey policy explain --profile ${profile}` });
-    case 'ask':
+    case 'confirm':
       return new BrokerError('approval_required', `a person has to agree that this program uses ${profile} (rule ${name})`, { reason: name });
   }
 }

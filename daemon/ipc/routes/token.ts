@@ -15,10 +15,10 @@ import { purposeOf } from '../../flows/step-up.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
-import type { Ruling } from '../../policy/interim.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
 import { findSteppedUp, shortfall } from '../../tokens/demands.ts';
+import { signedIn } from '../../tokens/login-required.ts';
 import { endedSession } from '../../tokens/session.ts';
 import type { Served } from '../../tokens/token-source.ts';
 import type { Ask } from '../dispatch.ts';
@@ -47,7 +47,7 @@ export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
   const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
   const claimed = claimedOf(body.claimed);
   const denied = builtInDenial(broker, ask.caller);
-  if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
+  if (denied !== null) return refuse(broker, ask, profile, claimed, denied);
   // What a sign-in says is a fact for the rules: without it they would decide by less than there is.
   return broker.lifecycle.isOpen ? decided(broker, ask, profile, claimed) : broker.lifecycle.ensureOpen().then(() => decided(broker, ask, profile, claimed));
 }
@@ -67,23 +67,22 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
 function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
   const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
   const ground = groundOf(broker, policy, subject, profile, asked);
-  const ruling = rulingOn(broker, policy, subject, ground.request);
-  if (ruling.kind === 'deny') return refuse(broker, ask, profile, claimed, ruling);
+  const decision = rulingOn(broker, policy, subject, ground.request);
+  if (decision.kind === 'deny') return refuse(broker, ask, profile, claimed, decision);
   try {
     // Before anybody is asked: a yes is of no use where nothing can be given.
     refuseWithout(broker, ground, profile, asked);
-    if (ruling.kind === 'ask' && !ground.isPrivileged) refuseLacking(broker, profile, asked, ruling.decision);
+    if (decision.kind === 'confirm' && !ground.isPrivileged) refuseLacking(broker, profile, asked, decision);
   } catch (cause) {
     return stopped(broker, ask, profile, claimed, asked, cause);
   }
-  if (ruling.kind === 'ask') return askPerson(broker, ask, profile, claimed, asked, ruling.decision);
-  return serve(broker, ask, profile, claimed, asked, ground, ruling.decision, { name: ruleText(ruling.decision.by), isUnasked: ruling.isUnasked, approval: null });
+  if (decision.kind === 'confirm') return askPerson(broker, ask, profile, claimed, asked, decision);
+  return serve(broker, ask, profile, claimed, asked, ground, decision, { name: ruleText(decision.by), approval: null });
 }
 
-/** Nobody is asked to agree to what needs a sign-in first. Throws login_required, unless there is none yet. */
+/** Nobody is asked to agree to what needs a sign-in first. Throws login_required. */
 function refuseLacking(broker: Broker, profile: Profile, asked: TokenNeed, { limits }: Confirmed): void {
-  const grant = broker.book.get(profile.name);
-  if (grant === null) return;
+  const grant = signedIn(profile, broker.book);
   const at = instantOf(broker.clock);
   const ended = endedSession(profile, grant, limits, at);
   if (ended !== null) throw ended;
@@ -109,8 +108,8 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   const ground = groundOf(broker, policy, subject, profile, asked);
   const now = rulingOn(broker, policy, subject, ground.request);
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
-  if (now.kind === 'ask' && ruleText(now.decision.by) !== rule) return askPerson(broker, ask, profile, claimed, asked, now.decision);
-  return serve(broker, ask, profile, claimed, asked, ground, now.decision, { name: ruleText(now.decision.by), isUnasked: false, approval });
+  if (now.kind === 'confirm' && ruleText(now.by) !== rule) return askPerson(broker, ask, profile, claimed, asked, now);
+  return serve(broker, ask, profile, claimed, asked, ground, now, { name: ruleText(now.by), approval });
 }
 
 function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, ground: Ground, { limits }: Allowing, rule: Allowed): Encoded | Promise<Encoded> {
@@ -165,7 +164,7 @@ async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, serve
   await recorded;
   // A disk may take its time: a lock, a logout or another policy that came meanwhile is not outrun (GV-01).
   const denied = builtInDenial(broker, ask.caller);
-  if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
+  if (denied !== null) return refuse(broker, ask, profile, claimed, denied);
   const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
   if (!isHeld || broker.policies.inForce() !== policy) return decided(broker, ask, profile, claimed);
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
@@ -179,7 +178,7 @@ function encode({ clock }: Broker, profile: Profile, { token: released, source }
 
 /** What asked has ended, or is another program by now: whoever holds the connection was never looked at. */
 function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Promise<never> {
-  return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: builtIn('caller-changed', 'the asking process has ended or become another program') });
+  return refuse(broker, ask, profile, claimed, builtIn('caller-changed', 'the asking process has ended or become another program'));
 }
 
 async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Promise<Encoded> {
@@ -201,16 +200,15 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
   return isStale ? decided(broker, ask, profile, claimed) : releaseOrdinary(broker, ask, profile, served, claimed, ground, rule);
 }
 
-async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, ruling: Ruling): Promise<never> {
-  const { decision } = ruling;
+async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, decision: Decision): Promise<never> {
   await broker.audit.append({
     event: 'token_refused', profile: profile.name, caller: ask.caller, request: ask.requestId,
     facts: {
-      ...standingFacts(broker, profile), rule: ruleText(decision.by), reason: decision.reason, decision: ruling.kind, tier: decision.tier, ...wantedFacts(needOf(ask.body as Body, profile, 0)), // parsed by this method's schema
+      ...standingFacts(broker, profile), rule: ruleText(decision.by), reason: decision.reason, decision: decision.kind, tier: decision.tier, ...wantedFacts(needOf(ask.body as Body, profile, 0)), // parsed by this method's schema
       ...(claimed === null ? {} : { claimed }),
     },
   });
-  throw refusalOf(ruling, profile.name) ?? new BrokerError('internal', 'a request that is allowed was refused');
+  throw refusalOf(decision, profile.name) ?? new BrokerError('internal', 'a request that is allowed was refused');
 }
 
 /** A ceiling that refuses is on record like a rule that does. */

@@ -12,7 +12,7 @@ import type { Workload } from '../../core/workload.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { PolicyRequest } from '../../policy/facts.ts';
-import type { Ruling } from '../../policy/interim.ts';
+import type { Decision } from '../../policy/decide.ts';
 import { withinLimits } from '../../tokens/bounds.ts';
 import type { Ask } from '../dispatch.ts';
 import { withDeadline } from '../deadline.ts';
@@ -76,31 +76,31 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     const workload = pickWorkload(broker.config.current(), body.profile);
     const asked = needOf(body, workload, askedMs);
     const denied = builtInDenial(broker, ask.caller);
-    if (denied !== null) refuse({ kind: 'deny', decision: denied }, workload);
+    if (denied !== null) refuse(denied, workload);
     await broker.lifecycle.ensureOpen();
     const policy = broker.policies.current();
     const subject = await subjectFor(policy, ask.caller, broker.callers);
-    const ruling = rulingOn(broker, policy, subject, workloadRequestOf(workload, asked));
-    if (ruling.kind === 'deny') return refuse(ruling, workload);
-    refuseUnrecordedOf(broker, ruling.decision.tier);
-    const rule = ruleText(ruling.decision.by);
-    if (ruling.kind === 'ask' && !consents.has(rule)) {
+    const decision = rulingOn(broker, policy, subject, workloadRequestOf(workload, asked));
+    if (decision.kind === 'deny') return refuse(decision, workload);
+    refuseUnrecordedOf(broker, decision.tier);
+    const rule = ruleText(decision.by);
+    if (decision.kind === 'confirm' && !consents.has(rule)) {
       consents.set(rule, await broker.approvals.admit({
-        asker: ask.caller, profile: workload.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(ruling.decision.ask), tier: ruling.decision.tier, claimed: claimedOf(body.claimed),
+        asker: ask.caller, profile: workload.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, claimed: claimedOf(body.claimed),
       }, waitMs, ask.signal));
       continue; // what policy says by now holds as well
     }
-    const need = withinLimits(workload, null, asked, ruling.decision.limits);
+    const need = withinLimits(workload, null, asked, decision.limits);
     const served = await withDeadline(broker, waitMs, ask.signal, (signal) => broker.workloads.tokens.get(workload, need, signal));
     // Policy and configuration that changed while this waited have not been asked (GV-01).
     if (broker.policies.inForce() !== policy || pickWorkload(broker.config.current(), body.profile) !== workload) continue;
-    const allowed: Allowed = { name: rule, isUnasked: ruling.kind === 'allow' && ruling.isUnasked, approval: consents.get(rule) ?? null };
+    const allowed: Allowed = { name: rule, approval: consents.get(rule) ?? null };
     stillSame(broker, ask, workload);
     await broker.workloads.releases.record(workload, { grant: null, ...served }, ask, claimedOf(body.claimed), allowed);
     stillSame(broker, ask, workload);
     // A disk may take its time: a lock, a panic or another policy that came meanwhile is not outrun.
     const late = builtInDenial(broker, ask.caller);
-    if (late !== null) refuse({ kind: 'deny', decision: late }, workload);
+    if (late !== null) refuse(late, workload);
     if (broker.policies.inForce() !== policy) continue;
     return encodeWorkloadToken(workload.name, served.token, served.source, rule, instantOf(broker.clock));
   }
@@ -109,9 +109,9 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
 
 /** Only to the program that was looked at (IP-07). */
 function stillSame(broker: Broker, ask: Ask, workload: Workload): void {
-  if (!broker.callers.stillSame(ask.caller)) refuse({ kind: 'deny', decision: builtIn('caller-changed', 'the asking process has ended or become another program') }, workload);
+  if (!broker.callers.stillSame(ask.caller)) refuse(builtIn('caller-changed', 'the asking process has ended or become another program'), workload);
 }
 
-function refuse(ruling: Ruling, { name }: Workload): never {
-  throw refusalOf(ruling, name) ?? new BrokerError('internal', 'a request that is allowed was refused');
+function refuse(decision: Decision, { name }: Workload): never {
+  throw refusalOf(decision, name) ?? new BrokerError('internal', 'a request that is allowed was refused');
 }

@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 const reply: PolicyExplainReply = {
-  caller: '/usr/bin/git', decision: 'confirm', ask: 'once', outcome: 'approval_required', unasked: false, detail: 'no way to ask', rule: 'admin/rest', reason: 'because', tier: 'normal', scopes: [['api:**']], resources: [],
+  caller: '/usr/bin/git', decision: 'confirm', ask: 'once', outcome: 'approval_required', detail: 'no way to ask', rule: 'admin/rest', reason: 'because', tier: 'normal', scopes: [['api:**']], resources: [],
   max_token_life_s: 300, max_remaining_s: null, max_age_s: null, flows: null, acr: null, amr: [], max_session_s: null, max_idle_s: null,
   looked_at: [{ rule: 'admin/first', outcome: 'does not fit', why: 'class is agent, not human' }, { rule: 'admin/rest', outcome: 'fits', why: '' }],
 };

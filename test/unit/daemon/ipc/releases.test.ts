@@ -35,7 +35,7 @@ function rig(digestOf: Callers['digestOf'] = async () => null) {
   const token = someToken();
   const left: string[] = [];
   const take = (name: string, claimed: { readonly name: string } | null = null, caller: Caller = someCaller()): void => {
-    Promise.resolve(releases.record(someProfile(), { grant: someGrant(), token, source: 'cache' }, { caller, requestId: 'r' }, claimed, { name: 'shipped/login-session', isUnasked: false, approval: null })).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
+    Promise.resolve(releases.record(someProfile(), { grant: someGrant(), token, source: 'cache' }, { caller, requestId: 'r' }, claimed, { name: 'shipped/login-session', approval: null })).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
   };
   return { audit, clock, left, take };
 }

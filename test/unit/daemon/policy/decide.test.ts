@@ -6,7 +6,6 @@ import { hasMethods } from '../../../../daemon/core/grant.ts';
 import { compilePolicy, decide, decideAloud } from '../../../../daemon/policy/decide.ts';
 import type { Decision } from '../../../../daemon/policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../../../daemon/policy/facts.ts';
-import { rule } from '../../../../daemon/policy/interim.ts';
 import type { Look } from '../../../../daemon/policy/judge.ts';
 import { bothLimits, NO_LIMITS, resourceHolds, scopeHolds, strictnessOf } from '../../../../daemon/policy/strictness.ts';
 import type { Limits } from '../../../../daemon/policy/strictness.ts';
@@ -65,9 +64,6 @@ describe('decide', () => {
       const withUser = compilePolicy({ ...base, user });
       const [before, after] = [decide(without, subject, request), decide(withUser, subject, request)];
       expect(isAsStrict(after, before)).toBe(true);
-      // Also after the interim exception.
-      const [out, outWith] = [rule(without, before), rule(withUser, after)];
-      if (outWith.kind === 'allow') expect(out.kind).toBe('allow');
     }), { numRuns: 5_000 });
   });
 
@@ -171,7 +167,6 @@ describe('the policy that ships', () => {
   it.each([['low', 'once'], ['normal', 'once'], ['high', 'for'], ['privileged', 'each']] as const)('[IP-12] asks a program in a container, at least once: %s', (tier, kind) => {
     const decision = decide(policy, someSubject({ container: true }), someRequest({ tier }));
     expect(decision).toMatchObject({ kind: 'confirm', ask: { kind } });
-    expect(rule(policy, decision).kind).toBe('ask');
   });
 
   it('asks more often where more harm can be done, and whoever asks', () => {
@@ -219,31 +214,9 @@ describe('a tier that only the user gives', () => {
     expect(decide(compilePolicy({ admin, user }), someSubject(), asked)).toMatchObject({ kind: 'confirm', ask: { kind: 'each' }, by: { rule: 'privileged-each' } });
   });
 
-  it('is asked about, also where nobody is for what only the rules that ship ask', () => {
+  it('is asked about as one that the profile gives itself', () => {
     const policy = compilePolicy({ admin: null, user: someDocument('user', [], [{ name: 'mine', tier: 'normal', when: admins }]) });
     const decision = decide(policy, someSubject({ class: 'agent' }), { ...asked, tier: 'low' });
-    expect(decision).toMatchObject({ kind: 'confirm', isShippedOnly: false });
-    expect(rule(policy, decision).kind).toBe('ask');
-  });
-});
-
-describe('a decision to ask', () => {
-  const of = (documentsOf: Parameters<typeof compilePolicy>[0], subject: Subject, request = someRequest()) => {
-    const policy = compilePolicy(documentsOf);
-    return rule(policy, decide(policy, subject, request));
-  };
-  const agent = someSubject({ class: 'agent' });
-
-  it('is not carried out where it would end what worked before: nobody is asked, and that is said', () => {
-    expect(of(NONE, agent)).toMatchObject({ kind: 'allow', isUnasked: true });
-    expect(of(NONE, someSubject())).toMatchObject({ kind: 'allow', isUnasked: false });
-  });
-
-  it('is, where the tier is high, where an admin\'s file is there, and where the user\'s own rule asks', () => {
-    const asks = someRule({ verdict: { kind: 'confirm', ask: { kind: 'once' } } });
-    expect(of(NONE, agent, someRequest({ tier: 'high' })).kind).toBe('ask');
-    expect(of({ admin: someDocument('admin', []), user: null }, agent).kind).toBe('ask');
-    expect(of({ admin: null, user: someDocument('user', [asks]) }, agent).kind).toBe('ask');
-    expect(of({ admin: null, user: someDocument('user', [someRule()]) }, agent)).toMatchObject({ kind: 'allow', isUnasked: true });
+    expect(decision).toMatchObject({ kind: 'confirm', ask: { kind: 'once' }, tier: 'normal', by: { rule: 'asked-once', source: 'shipped' } });
   });
 });
