@@ -6,6 +6,7 @@ import type { Format } from '../format-token.ts';
 import { parseReason, parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
 import { withProfile } from '../pick-profile.ts';
 import { loginBudget, stepUp } from '../step-up.ts';
+import { tellingOfQuestion } from '../tell-of-question.ts';
 import { ago } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
@@ -37,7 +38,7 @@ async function askForToken(context: CommandContext, request: TokenRequest, inter
   const { profile, scopes, challenge, claimed, force: _force, ...rest } = request;
   const common = { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }), ...(challenge === undefined ? {} : { challenge }) };
   let wanted = request;
-  const ask = (): Promise<TokenReply> => api.token(wanted, signal);
+  const ask = (): Promise<TokenReply> => tellingOfQuestion(context, profile, api.token(wanted, signal));
   const signIn = async (): Promise<void> => {
     const { signInHere } = await import('./login.ts');
     await signInHere(context, { ...common, ...(claimed === undefined ? {} : { claimed }) }, true);

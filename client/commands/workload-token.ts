@@ -5,6 +5,7 @@ import type { CommandContext } from '../command.ts';
 import { FORMATS, formatToken } from '../format-token.ts';
 import type { Format } from '../format-token.ts';
 import { parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
+import { tellingOfQuestion } from '../tell-of-question.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
 export type TokenOptions = {
@@ -25,7 +26,8 @@ export function declareTokenFlags(command: Command, collect: (value: string, bef
 }
 
 /** The name is an argument always: nothing of the directory or the environment decides what a script speaks as. */
-export async function workloadToken({ terminal, daemon, signal }: CommandContext, profile: string, options: TokenOptions): Promise<void> {
+export async function workloadToken(context: CommandContext, profile: string, options: TokenOptions): Promise<void> {
+  const { terminal, daemon, signal } = context;
   const { format = terminal.json ? 'json' : 'raw' } = options;
   if (terminal.json && format !== 'json') throw ValetkeyError.local('bad_request', `--json and --format ${format} contradict each other`);
   const request: WorkloadTokenRequest = {
@@ -35,7 +37,7 @@ export async function workloadToken({ terminal, daemon, signal }: CommandContext
     ...(options.minTtl === undefined ? {} : { min_ttl_s: parseWhole('--min-ttl', options.minTtl, { unit: 'seconds', min: 0, max: 86_400 }) }),
     ...(options.force === undefined ? {} : { force: true }),
   };
-  const reply = await daemon.api.workloadToken(request, signal);
+  const reply = await tellingOfQuestion(context, profile, daemon.api.workloadToken(request, signal));
   if (reply.granted_beyond.length > 0) terminal.note(`The issuer granted more than was asked for: ${reply.granted_beyond.join(' ')}`);
   if (format === 'json') return terminal.document(reply);
   const text = formatToken(reply, format);

@@ -9,7 +9,7 @@ import { createCallers } from '../../daemon/callers/callers.ts';
 import type { Caller } from '../../daemon/core/domain.ts';
 import { boundMs } from '../support/bound.ts';
 import { firstLine } from '../support/built-platform.ts';
-import { isLeftBehind } from '../support/left-behind.ts';
+import { isLeftBehind } from '../support/whose-run.ts';
 import { Processes } from '../support/processes.ts';
 
 const uid = process.getuid?.() ?? -1;

@@ -3,12 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
-import { isLeftBehind } from '../support/left-behind.ts';
 import { makeHome, needBuild } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
-
-const areLeftBehind = await isLeftBehind();
-if (areLeftBehind) console.log('skipped: an approval at a terminal; what started these tests has ended, and no terminal below them is of a login session');
 
 const PIN = 'approval-pin-EXAMPLE';
 let home: Home;
@@ -21,8 +17,8 @@ beforeAll(() => {
 });
 afterAll(() => home.leave());
 
-it.skipIf(areLeftBehind)('[IP-10] is asked of a person at a terminal, given to no script, and is nowhere in files or output', async () => {
-  const scripted = await home.valetkey(['approvals', 'pin', 'set'], { stdin: `${PIN}\n${PIN}\n` });
+it('[IP-10] is asked of a person at a terminal, given to no script, and is nowhere in files or output', async () => {
+  const scripted = await home.unattended(['approvals', 'pin', 'set'], { stdin: `${PIN}\n${PIN}\n` });
   expect([scripted.exit, scripted.stderr]).toEqual([5, expect.stringMatching(/may not set the approval PIN: it (runs outside of a login session|is not in the foreground of a terminal|was started by)/) as string]);
   const set = await home.atTerminal(['approvals', 'pin', 'set'], { typed: [{ after: /New approval PIN: /, text: `${PIN}\r` }, { after: /Once more: /, text: `${PIN}\r` }] });
   expect([set.exit, set.stdout]).toEqual([0, expect.stringContaining('The approval PIN is set.') as string]);

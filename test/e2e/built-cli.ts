@@ -1,6 +1,7 @@
 /**
  * The built CLI as processes of its own, with private XDG directories and the real daemon that it starts.
- * `valetkey()` has no terminal; `atTerminal()` has one, by util-linux's script(1).
+ * `valetkey()` is a program of the terminal session that runs the tests, without a terminal for its input and output;
+ * `unattended()` has no terminal at all, as a job of cron; `atTerminal()` has one of its own, by util-linux's script(1).
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -22,6 +23,7 @@ export type Home = {
   readonly base: string;
   readonly env: Readonly<Record<string, string>>;
   valetkey(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  unattended(args: readonly string[], options?: RunOptions): Promise<Finished>;
   /** Everything that the terminal showed is stdout. */
   atTerminal(args: readonly string[], options?: RunOptions): Promise<Finished>;
   /** Ends the daemon and removes everything. */
@@ -34,10 +36,10 @@ export function needBuild(): void {
   }
 }
 
-async function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>, { cwd = '/', stdin = '', typed }: RunOptions): Promise<Finished> {
+async function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>, { cwd = '/', stdin = '', typed }: RunOptions, detached = false): Promise<Finished> {
   const before = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { env: { ...env }, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { env: { ...env }, cwd, detached, stdio: ['pipe', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     const waiting = typed === undefined ? [] : [typed].flat();
@@ -69,6 +71,7 @@ export function makeHome(): Home {
   const valetkey: Home['valetkey'] = (args, options = {}) => run(process.execPath, [CLI, ...args], { ...env, ...options.env }, options);
   return {
     base, env, valetkey,
+    unattended: (args, options = {}) => run(process.execPath, [CLI, ...args], { ...env, ...options.env }, options, true),
     atTerminal(args, options = {}) {
       const command = [process.execPath, CLI, ...args].map(quote).join(' ');
       return run('script', ['-qec', command, '/dev/null'], { ...env, SHELL: '/bin/sh', ...options.env }, options);

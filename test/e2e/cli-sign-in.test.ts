@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
@@ -53,7 +54,7 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
   });
 
   it('without a terminal says login_required in under a second, and starts nothing', async () => {
-    const { exit, stdout, stderr, ms } = await home.valetkey(['token', 'work']);
+    const { exit, stdout, stderr, ms } = await home.unattended(['token', 'work']);
     expect({ exit, stdout }).toEqual({ exit: 3, stdout: '' });
     expect(stderr).toContain('(login_required)');
     expect(ms).toBeLessThan(boundMs(1_000));
@@ -88,6 +89,25 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
     expect(secrets.filter((secret) => said.includes(secret))).toEqual([]);
     // The search does find what is there.
     expect(issuer.minted.some(({ value }) => said.includes(value))).toBe(true);
+  });
+
+  it('[IP-10] keeps it from a job without a session until a person agreed, and asks no more then', async () => {
+    const job = home.unattended(['token', 'work', '--reason', 'the nightly copy']);
+    type Pending = { readonly id: string; readonly rule: string; readonly claimed: { readonly reason: string } };
+    const waiting = async () => (JSON.parse((await home.valetkey(['approvals', '--json'])).stdout) as { readonly pending: readonly Pending[] }).pending;
+    await expect.poll(waiting).toEqual([expect.objectContaining({ rule: 'shipped/asked-once', claimed: expect.objectContaining({ reason: 'the nightly copy' }) as object })]);
+    const [{ id } = { id: '' }] = await waiting();
+    await setTimeout(2_500); // after two seconds it says what it waits for
+    // It cannot say so itself.
+    expect(await home.unattended(['approve', id, '--exe-only'])).toMatchObject({ exit: 5, stderr: expect.stringContaining('(approval_refused)') as string });
+    // Nor can a terminal that was opened for it; the one that runs these tests was there before.
+    expect(await home.atTerminal(['approve', id, '--exe-only'])).toMatchObject({ exit: 5, stdout: expect.stringContaining('in a session that is younger than the question') as string });
+    expect(await home.valetkey(['approve', id, '--exe-only'])).toMatchObject({ exit: 0 });
+    const { exit, stdout, stderr } = await job;
+    expect([exit, stderr]).toEqual([0, expect.stringContaining(`valetkey approve ${id}`) as string]);
+    expect((await issuer.introspect(stdout.trim())).active).toBe(true);
+    const again = await home.unattended(['token', 'work']);
+    expect(again).toMatchObject({ exit: 0, stderr: '', stdout });
   });
 
   it('is the same in a pipe, as a header, and by a directory\'s file', async () => {
