@@ -111,7 +111,7 @@ for (const { table, figures: of } of readFigures()) {
   stdout.write(`\n${table}\n${Object.entries(of).map(([name, value]) => `  ${String(value).padStart(8)}  ${name}\n`).join('')}`);
 }
 if (status !== 0) {
-  const run = asked.run === undefined ? '' : ` --run ${asked.run}`;
+  const run = asked.run === undefined ? '' : ` --run=${asked.run}`;
   stdout.write(`\nfailed; to see it again:\n${failedParts().filter((name) => names.includes(name)).map((name) => `  npm run chaos -- --seed ${seed} --size ${size} --only ${name}${run}\n`).join('')}`);
 } else if (asked['write-docs'] === true) writeDocs();
 exit(status ?? 1);

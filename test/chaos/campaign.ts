@@ -31,7 +31,7 @@ export function scale<T = number>(inCi: T, full: T): T {
 }
 
 export function replay(part: string, run: number | null = null): string {
-  return `npm run chaos -- --seed ${seed} --size ${asked} --only ${part}${run === null ? '' : ` --run ${run}`}`;
+  return `npm run chaos -- --seed ${seed} --size ${asked} --only ${part}${run === null ? '' : ` --run=${run}`}`;
 }
 
 /** Once in each test file: the test that fails says how to see it again. */
