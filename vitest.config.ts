@@ -4,7 +4,7 @@ import { whyNobody } from './test/support/whose-run.ts';
 /** Their daemons are processes of their own, which see who really asks. */
 const OF_PERSONS = ['test/e2e/**', 'test/chaos/**'];
 const obstacle = await whyNobody();
-if (obstacle !== null) console.log(`not run here: ${OF_PERSONS.join(', ')}, which play a person at a terminal: ${obstacle}. Run: npm test`);
+if (obstacle !== null) process.stdout.write(`not run here: ${OF_PERSONS.join(', ')}, which play a person at a terminal: ${obstacle}. Run: npm test\n`);
 
 export default defineConfig({
   test: {
