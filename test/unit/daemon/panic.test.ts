@@ -76,7 +76,7 @@ describe('panic', () => {
     written();
     await toItsEnd(running);
     expect(engine.issuer.revoked).toHaveLength(60);
-    expect(done).toEqual(['wishes', 'recorded', 'shut']);
+    expect(done).toEqual(['consents', 'wishes', 'recorded', 'shut']);
   });
 
   it('sends refresh tokens first, to all issuers beside each other, and six to each at most', async () => {
