@@ -48,7 +48,7 @@ async function approve(context: CommandContext, id: string | undefined, options:
   // Without a PIN, and where this terminal may say nothing, the daemon's refusal says what to do.
   const asksPin = answer.allow && pending.pin_needed && reply.channels.pin === 'set' && reply.channels.terminal === null;
   const { outlasts } = await api.answerApproval(pending.id, asksPin ? { ...answer, pin: await askHidden(context, 'Approval PIN:') } : answer, signal);
-  const ends = pending.may_hold_s !== null && outlasts === null ? NOT_KEPT : '';
+  const ends = answer.allow && pending.may_hold_s !== null && outlasts === null ? NOT_KEPT : '';
   if (terminal.json) terminal.document({ id: pending.id, ...answer, outlasts });
   else terminal.note(answer.allow ? `Agreed, for ${BINDING_WORDS[answer.binding ?? 'session']}.${ends} Take it back by: valetkey approvals revoke ${pending.id}` : 'Refused.');
 }
