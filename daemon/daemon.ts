@@ -214,7 +214,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
   void doorway.watch();
   void ahead.run();
-  void approvals.consents.tellTimes(signal);
+  void approvals.consents.tellTimeHourly(signal);
   void watchTime({ clock, log, signal, onResume: () => {
     screen.resumed();
     circuits.wake();

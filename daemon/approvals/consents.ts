@@ -107,8 +107,12 @@ export class Consents {
   end(which: Which): Promise<void> {
     for (const [id, { consent }] of this.#held) if (which(consent)) this.#held.delete(id);
     if (!this.#isRead) this.#endedUnread.push(which);
-    const ended = this.#inTurn(() => this.#forget());
-    ended.catch((cause: unknown) => this.#deps.log.error('consents_not_removed', {}, cause));
+    const ended = this.#inTurn(() => this.#forget().catch((cause: unknown) => {
+      this.#deps.log.error('consents_not_removed', {}, cause);
+      if (!(cause instanceof BrokerError)) throw cause;
+      throw new BrokerError(cause.code, `consents have ended, and would be back after the next start of the daemon, since the disk keeps them: ${cause.message}`, { ...cause.facts, cause });
+    }));
+    ended.catch(() => undefined); // for who does not wait
     return ended;
   }
 
@@ -142,7 +146,7 @@ export class Consents {
   }
 
   /** Until the signal ends. */
-  async tellTimes(signal: AbortSignal): Promise<void> {
+  async tellTimeHourly(signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
         await this.#deps.clock.sleep(TELL_TIME_MS, signal);

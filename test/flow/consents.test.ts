@@ -229,14 +229,18 @@ describe('the end of a consent', () => {
     expect((await vk.api('GET', '/v1/status')).body.warnings).toContainEqual(expect.stringMatching(/^rolled_back: the consents that were kept are not the last ones/));
   });
 
-  it('[IP-10] is not told where the disk keeps it', async () => {
+  it.each<[string, (id: string) => Promise<{ body: unknown }>]>([
+    ['a revocation', (id) => vk.api('DELETE', `/v1/approvals/${id}`)], ['a logout', () => vk.api('DELETE', '/v1/grants/work')], ['a lock', () => vk.api('POST', '/v1/lock')],
+  ])('[IP-10] is not told by %s where the disk keeps it, though nothing holds any more', async (what, act) => {
     const id = await agree();
     // Nothing can take its place, and nothing remove it.
     rmSync(file());
     mkdirSync(file());
     writeFileSync(join(file(), 'x'), '');
-    expect((await vk.api('DELETE', `/v1/approvals/${id}`)).body).toMatchObject({ code: 'vault_unwritable' });
+    expect((await act(id)).body).toMatchObject({ code: 'vault_unwritable', detail: expect.stringMatching(/^consents have ended, and would be back/) as string });
     expect(await active()).toEqual([]);
+    const { locked, grants } = (await vk.api('GET', '/v1/status')).body;
+    expect([locked, grants.map(({ profile }: { profile: string }) => profile).toSorted()]).toEqual(what === 'a lock' ? [true, []] : [false, what === 'a logout' ? ['other'] : ['other', 'work']]);
     rmSync(file(), { recursive: true });
   });
 });
