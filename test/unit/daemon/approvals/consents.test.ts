@@ -91,6 +91,9 @@ describe('a consent that is kept', () => {
   ])('is none that was given %s: that ends with the daemon', async (_what, over) => {
     expect(await consents.add(given('a', over))).toBeNull();
     expect([ids(), store.kept]).toEqual([['a'], null]);
+    // Nor does it go along with one that is.
+    await consents.add(given('b'));
+    expect([ids(), onDisk()]).toEqual([['a', 'b'], ['b']]);
   });
 
   it('[WL-01] of a person\'s profile is none to the workload that took its name, and the reverse', async () => {
