@@ -13,6 +13,7 @@ import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
+import type { Bytes } from './approvals/approvals.ts';
 import { bytesKey } from './approvals/consent-key.ts';
 import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
@@ -166,7 +167,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, digestOf: (asker) => bytesOf(edges, asker),
+    ...edges, bytesOf: (asker) => bytesOf(edges, asker), store: vault.consents, isRunning: (process) => edges.callers.isRunning(process),
+    kindOf: (name) => (config.current().profiles.has(name) ? 'profile' : config.current().workloads.has(name) ? 'workload' : null),
     onAsked: (pending) => {
       events.emit('approval_asked', pending.profile, pending.id);
       dialogs.asked(pending);
@@ -212,6 +214,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   log.info('listening', { socket: edges.socket, pid: edges.facts.pid });
   void doorway.watch();
   void ahead.run();
+  void approvals.consents.tellTimeHourly(signal);
   void watchTime({ clock, log, signal, onResume: () => {
     screen.resumed();
     circuits.wake();
@@ -232,6 +235,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       ['privileged access', async () => justInTime.end(null, 'stopped')],
       ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],
       ['grants', () => book.flush()],
+      ['consents', () => approvals.consents.tellTime()],
       ['requests', () => closeApp(app, clock)],
       ['the socket', () => within(clock, SOCKET_MS, closed)],
       ['audit', () => audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } })],
@@ -251,10 +255,11 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
 }
 
 /** Names what runs: the bytes of the program and of its script. Where the script's cannot be told, the process: a yes is to no other. */
-async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<string> {
+async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<Bytes> {
   const digest = await callers.digestOf(asker);
-  if (asker.origin.program.script === null) return digest ?? '';
-  return bytesKey(digest, await scriptDigestOf(asker) ?? `${asker.pid}:${asker.startTime}`);
+  if (asker.origin.program.script === null) return { key: digest ?? '', isOfFiles: digest !== null };
+  const script = await scriptDigestOf(asker);
+  return { key: bytesKey(digest, script ?? `${asker.pid}:${asker.startTime}`), isOfFiles: digest !== null && script !== null };
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */

@@ -23,6 +23,8 @@ import type { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Nothing is issued from the first moment on; this long a lock waits to say that the key is forgotten too. */
 const LOCK_ANSWER_MS = 5_000;
+/** A disk that hangs does not keep the key in memory. */
+const CONSENTS_MS = 1_000;
 
 export type LifecycleDeps = {
   readonly gate: Gate;
@@ -31,7 +33,7 @@ export type LifecycleDeps = {
   readonly facts: Facts;
   readonly clock: Clock;
   readonly vault: Vault;
-  readonly approvals: Pick<Approvals, 'forget'>;
+  readonly approvals: Pick<Approvals, 'forget' | 'consents'>;
   readonly book: Grants;
   readonly source: TokenSource;
   readonly workloads: Pick<WorkloadTokens, 'forgetAll'>;
@@ -84,6 +86,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       });
     }
     await takeUpAuditKeys();
+    await approvals.consents.load();
     await panic.endWhatWasLeft();
     isLoaded = timesForgotten === before;
   }
@@ -124,8 +127,8 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
 
   const panic = new Panic({
     ...deps, load, shutVault,
+    forgetConsents: () => approvals.forget(null),
     endWishes: () => {
-      approvals.forget(null);
       justInTime.end(null, 'panic');
       deps.workloads.forgetAll();
       locksAsked += 1;
@@ -193,7 +196,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     signedIn: () => lift(null),
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
-      approvals.forget(null);
+      const forgotten = approvals.forget(null);
       justInTime.end(null, 'locked');
       deps.workloads.forgetAll();
       locksAsked += 1;
@@ -201,10 +204,12 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {
         gate.isLocked = true;
         await settle(new BrokerError('vault_locked', 'the user locked the broker'));
+        // Their floor is sealed under the key that goes. What the disk keeps is told at the end.
+        await within(clock, CONSENTS_MS, forgotten.catch(() => null));
         await shutVault();
         await note('locked', caller, {});
         events.emit('locked', null, null);
-      }));
+      })).then(() => forgotten);
     },
     unlock: (caller, passphrase, create) => inTurn(async () => {
       demandPerson(caller);
@@ -214,6 +219,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       if (locksAsked !== asked) throw new BrokerError('vault_locked', 'somebody locked the broker meanwhile');
       gate.isLocked = false;
       await load();
+      await approvals.consents.tellTime(); // what was in memory has a vault now
       await lift(caller);
       await note('unlocked', caller, { backend: vault.status().backend });
       events.emit('unlocked', null, null);
@@ -225,17 +231,18 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
       // A yes to a person's profile is none to a workload that took its name, and the reverse.
-      for (const name of changed) if (before.workloads.has(name) !== config.current().workloads.has(name)) approvals.forget(name);
+      const forgotten = changed.filter((name) => before.workloads.has(name) !== config.current().workloads.has(name)).map((name) => approvals.forget(name));
       await note('config_reloaded', caller, { profiles: config.current().profiles.size, changed });
       events.emit('config_reloaded', null, changed.join(' '));
       await deps.onPolicy();
+      await Promise.all(forgotten);
       if (ruled.status === 'rejected') throw ruled.reason;
       return changed;
     },
     purge: (caller) => inTurn(async () => {
       const wasLocked = gate.isLocked;
       gate.isLocked = true; // nothing is issued any more while it goes on
-      approvals.forget(null);
+      void approvals.forget(null); // what the disk keeps goes with the vault
       justInTime.end(null, 'purged');
       try {
         const purged = await signOutAll();

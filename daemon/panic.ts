@@ -47,7 +47,9 @@ export type PanicDeps = {
   readonly load: () => Promise<void>;
   /** Forgets the key and what came from the vault; for a vault in memory nothing. */
   readonly shutVault: () => Promise<void>;
-  /** Consents, and locks that are being lifted. */
+  /** At once; resolves when the disk has none of them, and rejects where it keeps them. */
+  readonly forgetConsents: () => Promise<void>;
+  /** Privileged access, and locks that are being lifted. */
   readonly endWishes: () => void;
   readonly record: (caller: Caller, facts: Readonly<Record<string, unknown>>) => Promise<void>;
 };
@@ -68,6 +70,7 @@ export class Panic {
     if (lockout === null) return;
     this.#deps.gate.lockedOutSince = lockout.at;
     this.#isUnswept = !lockout.isSwept;
+    await this.#deps.forgetConsents().catch((cause: unknown) => this.#deps.log.error('panic_step_failed', {}, cause)); // lift() tries again
     this.#deps.log.warn('locked_out', { since: new Date(lockout.at).toISOString(), is_swept: lockout.isSwept });
   }
 
@@ -102,13 +105,14 @@ export class Panic {
     const { gate, mark, log } = this.#deps;
     if (gate.lockedOutSince === null) return false;
     gate.lockedOutSince = null;
-    await mark.remove().catch((cause: unknown) => log.error('lockout_mark_not_removed', {}, cause));
+    // Of consents that the disk keeps the mark says that they have ended.
+    await this.#deps.forgetConsents().then(() => mark.remove()).catch((cause: unknown) => log.error('lockout_mark_not_removed', {}, cause));
     log.warn('lockout_lifted');
     return true;
   }
 
   async #run(caller: Caller): Promise<Panicked> {
-    const { gate, clock, log, source, logins, endWishes } = this.#deps;
+    const { gate, clock, log, source, logins, endWishes, forgetConsents } = this.#deps;
     const startedMs = clock.boottimeMs();
     const left = (untilMs: number): number => Math.max(0, startedMs + untilMs - clock.boottimeMs());
     const reason = new BrokerError('locked_out', 'everything was ended by valetkey panic');
@@ -116,6 +120,7 @@ export class Panic {
     // A second one, with nobody back since: what is sealed in the vault then is not of a sign-in.
     const wasSwept = gate.lockedOutSince !== null && !this.#isUnswept;
     gate.lockedOutSince = since;
+    const forgotten = forgetConsents();
     endWishes();
     const loginsEnded = logins.abortAll(reason);
     const notDurable = await this.#mark(since);
@@ -136,7 +141,7 @@ export class Panic {
     const alive = grants.flatMap(({ revoked }) => revoked).filter(({ outcome }) => outcome !== 'revoked').length;
     const facts = { grants: grants.map(({ profile }) => profile), not_revoked: alive, not_reached: notReached, not_durable: notDurable, logins_ended: loginsEnded };
     log.warn('panic', { ...facts, grants: grants.length });
-    const closing = this.#deps.record(caller, facts).then(() => this.#deps.shutVault());
+    const closing = Promise.all([this.#deps.record(caller, facts).then(() => this.#deps.shutVault()), forgotten]);
     await within(clock, left(CLOSE_MS), closing.catch((cause: unknown) => log.error('panic_step_failed', {}, cause)));
     return { lockedOutSince: since, grants, notReached, notDurable, loginsEnded, tookMs: Math.round(clock.boottimeMs() - startedMs) };
   }

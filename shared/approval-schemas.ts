@@ -26,7 +26,10 @@ const pendingView = v.object({
 });
 export type PendingApproval = v.InferOutput<typeof pendingView>;
 
-export const activeView = v.object({ id: v.string(), ...wish, caller: v.string(), binding, rule: v.string(), given_by: v.string(), expires_at: v.nullable(epoch) });
+/** Null: it ends with the daemon. */
+const outlasts = v.nullable(v.picklist(['daemon', 'reboot']));
+
+export const activeView = v.object({ id: v.string(), ...wish, caller: v.string(), binding, rule: v.string(), given_by: v.string(), expires_at: v.nullable(epoch), outlasts });
 export type ActiveApproval = v.InferOutput<typeof activeView>;
 
 const channelsView = v.object({
@@ -52,6 +55,10 @@ export const approvalAnswer = v.strictObject({
   pin: v.optional(text(128)),
 });
 export type ApprovalAnswer = v.InferInput<typeof approvalAnswer>;
+
+/** `outlasts` is null of a no as well, and of a yes to one request. */
+export const approvalAnswered = v.object({ ok: v.literal(true), outlasts });
+export type ApprovalAnswered = v.InferOutput<typeof approvalAnswered>;
 
 export const revokedApprovals = v.object({ ok: v.literal(true), revoked: v.array(v.string()) });
 export type RevokedApprovals = v.InferOutput<typeof revokedApprovals>;

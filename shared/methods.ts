@@ -44,7 +44,7 @@ export const METHODS = {
   explainPolicy: method('POST', '/v1/policy/explain', 'Which rule decides on a request, and why not those before it', q.policyExplainRequest, q.policyExplainReply),
   approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, approval.approvalsReply),
   grantApproval: method('POST', '/v1/approvals', 'Agree to a program before it asks', approval.approvalGrant, approval.activeView, 30_000),
-  answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', approval.approvalAnswer, s.okReply, 30_000),
+  answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', approval.approvalAnswer, approval.approvalAnswered, 30_000),
   revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),
   revokeApprovals: method('DELETE', '/v1/approvals', 'Take all consents back', null, approval.revokedApprovals),
   setApprovalPin: method('POST', '/v1/approval-pin', 'Set, change or remove the approval PIN', approval.approvalPinRequest, s.okReply, 30_000),

@@ -9,6 +9,11 @@ export const BINDING_WORDS: Readonly<Record<ActiveApproval['binding'], string>> 
   program: 'this program, wherever it runs', session: 'this program, in its terminal', run: 'this run of the program',
 };
 
+/** What is said of a consent that is gone with the daemon, whatever its time. */
+export const NOT_KEPT = ' It ends with the daemon at the latest.';
+
+const OUTLASTS_WORDS: Readonly<Record<NonNullable<ActiveApproval['outlasts']>, string>> = { daemon: 'the daemon', reboot: 'a reboot' };
+
 export function wishWords({ scopes, resource }: Pick<PendingApproval, 'scopes' | 'resource'>): string {
   return `${scopes === null ? 'its usual scopes' : scopes.join(' ')}${resource === null ? '' : ` for ${resource}`}`;
 }
@@ -42,8 +47,9 @@ function show({ terminal, now }: CommandContext, { pending, active, channels }: 
     else if (channels.terminal !== null) terminal.note(`A yes is not taken from here: this process ${channels.terminal}.`);
   }
   if (active.length > 0) {
-    terminal.table(['ID', 'PROGRAM', 'MAY USE', 'AS', 'ENDS'], active.map((each) => [
+    terminal.table(['ID', 'PROGRAM', 'MAY USE', 'AS', 'ENDS', 'OUTLASTS'], active.map((each) => [
       each.id, each.caller, `${each.profile}: ${wishWords(each)}`, BINDING_WORDS[each.binding], each.expires_at === null ? 'with its next request' : remaining(each.expires_at, now()).replace(/^for /, 'in '),
+      each.outlasts === null ? 'nothing' : OUTLASTS_WORDS[each.outlasts],
     ]));
   } else if (onlyActive) terminal.note('You agreed to nothing that still holds.');
 }

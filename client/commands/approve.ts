@@ -4,7 +4,7 @@ import { collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { remaining } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
-import { BINDING_WORDS, pendingFacts, wishWords } from './approvals.ts';
+import { BINDING_WORDS, NOT_KEPT, pendingFacts, wishWords } from './approvals.ts';
 
 type Options = {
   readonly deny?: boolean; readonly for?: string; readonly exeOnly?: boolean; readonly thisTerminal?: boolean; readonly thisRun?: boolean;
@@ -47,9 +47,10 @@ async function approve(context: CommandContext, id: string | undefined, options:
   if (!terminal.json && !terminal.quiet) terminal.facts(pendingFacts(pending, now()));
   // Without a PIN, and where this terminal may say nothing, the daemon's refusal says what to do.
   const asksPin = answer.allow && pending.pin_needed && reply.channels.pin === 'set' && reply.channels.terminal === null;
-  await api.answerApproval(pending.id, asksPin ? { ...answer, pin: await askHidden(context, 'Approval PIN:') } : answer, signal);
-  if (terminal.json) terminal.document({ id: pending.id, ...answer });
-  else terminal.note(answer.allow ? `Agreed, for ${BINDING_WORDS[answer.binding ?? 'session']}. Take it back by: valetkey approvals revoke ${pending.id}` : 'Refused.');
+  const { outlasts } = await api.answerApproval(pending.id, asksPin ? { ...answer, pin: await askHidden(context, 'Approval PIN:') } : answer, signal);
+  const ends = answer.allow && pending.may_hold_s !== null && outlasts === null ? NOT_KEPT : '';
+  if (terminal.json) terminal.document({ id: pending.id, ...answer, outlasts });
+  else terminal.note(answer.allow ? `Agreed, for ${BINDING_WORDS[answer.binding ?? 'session']}.${ends} Take it back by: valetkey approvals revoke ${pending.id}` : 'Refused.');
 }
 
 /** Before the program asks. */
@@ -71,7 +72,7 @@ async function grant(context: CommandContext, id: string | undefined, options: O
     ...(asksPin ? { pin: await askHidden(context, 'Approval PIN:') } : {}),
   }, signal);
   if (terminal.json) return terminal.document(given);
-  terminal.note(`Agreed: ${given.caller} may use ${given.profile}: ${wishWords(given)}, ${given.expires_at === null ? '' : `${remaining(given.expires_at, now())}, `}as long as its file stays as it is. Take it back by: valetkey approvals revoke ${given.id}`);
+  terminal.note(`Agreed: ${given.caller} may use ${given.profile}: ${wishWords(given)}, ${given.expires_at === null ? '' : `${remaining(given.expires_at, now())}, `}as long as its file stays as it is.${given.outlasts === null ? NOT_KEPT : ''} Take it back by: valetkey approvals revoke ${given.id}`);
 }
 
 export const declare: Declare = (command, context) => {

@@ -1,23 +1,22 @@
 /**
- * Questions that a person has to answer before a token is given, and the consents that were given. Pending ones
- * are bounded and end by time; the default is no.
+ * Questions that a person has to answer before a token is given. They are bounded, live in memory and end by time;
+ * the default is no. What was agreed to is kept by consents.ts.
  *
  * Q1  Five hundred requests for the same thing are one question.
  * Q2  A question outlives its askers: who gave up and comes again finds the answer.
  * Q3  A no holds for a while, so that asking again and again gets nobody tired.
- * Q4  Consents live in memory: they end with the daemon, at lock, panic and logout.
  */
 import type { ProfileName } from '../../shared/names.ts';
+import type { ConsentBinding } from '../core/consents.ts';
 import type { Caller, Program } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Tier } from '../core/policy-rules.ts';
-import type { Clock, Log, Random } from '../core/ports.ts';
-import { bindingKey, programKey, programLabel, wishKey } from './consent-key.ts';
-import type { Binding, Wish } from './consent-key.ts';
+import type { Random } from '../core/ports.ts';
+import { holderOf, programKey, programLabel, wishKey } from './consent-key.ts';
+import type { Wish } from './consent-key.ts';
+import { Consents } from './consents.ts';
+import type { Asking, ConsentsDeps, Given, Outlasts } from './consents.ts';
 import { whyNotApprove, whyNotDisplay } from './may-approve.ts';
-
-/** How often a rule wants a person: of each request, or until a time is over. */
-export type Asking = { readonly kind: 'each' } | { readonly kind: 'for'; readonly ms: number };
 
 export type Question = Wish & {
   readonly asker: Caller;
@@ -30,23 +29,22 @@ export type Question = Wish & {
 };
 
 export type Pending = Question & { readonly id: string; readonly askedAt: number; readonly askedAtMs: number; readonly expiresAtMs: number };
-export type Active = Wish & {
-  readonly id: string; readonly label: string; readonly binding: Binding; readonly rule: string; readonly givenBy: string;
-  /** Null: one request more, and it is used up. */
-  readonly untilMs: number | null;
-};
 
 /** Where the answer is given: at a terminal, or in a dialog that this process shows. */
 export type Channel = 'terminal' | 'dialog';
 
-export type Verdict = { readonly allow: false } | { readonly allow: true; readonly binding: Binding; readonly ms: number | null };
+export type Verdict = { readonly allow: false } | { readonly allow: true; readonly binding: ConsentBinding; readonly ms: number | null };
 
-export type ApprovalsDeps = {
-  readonly clock: Pick<Clock, 'now' | 'boottimeMs' | 'sleep'>;
+/** `kept`: what the yes outlasts; null of a no, and of what is used up at once. Never rejects. */
+export type Answered = { readonly pending: Pending; readonly kept: Promise<Outlasts> };
+
+/** `isOfFiles`: it names the bytes of the program's files, and not only the process or nothing. */
+export type Bytes = { readonly key: string; readonly isOfFiles: boolean };
+
+export type ApprovalsDeps = ConsentsDeps & {
   readonly random: Pick<Random, 'token'>;
-  readonly log: Log;
-  /** Names the bytes of the asker's program, and of its script; null where they cannot be read. */
-  readonly digestOf: (asker: Caller) => Promise<string | null>;
+  /** Names what runs: the bytes of the asker's program, and of its script. */
+  readonly bytesOf: (asker: Caller) => Promise<Bytes>;
   readonly onAsked: (pending: Pending) => void;
   /** It was answered, taken back, or nobody did in time. */
   readonly onEnded: (pending: Pending) => void;
@@ -56,7 +54,6 @@ export type ApprovalsDeps = {
 const ANY_RULE = 'any';
 const PENDING_MAX = 64;
 const PENDING_OF_ONE_PROGRAM = 8;
-const ACTIVE_MAX = 512;
 const QUESTION_MS = 300_000;
 /** A consent that nobody remembers is none. */
 const STANDING_MS = 30 * 86_400_000;
@@ -65,18 +62,20 @@ const NO_HOLDS_MS = 60_000;
 /** An answer that came when nobody waited any more is for the one who comes again within this time. */
 const LATE_MS = 120_000;
 
+const NOT_KEPT: Promise<Outlasts> = Promise.resolve(null);
+
 type Outcome = 'yes' | 'no' | 'nobody answered';
-type Open = { readonly pending: Pending; readonly program: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
-type Consent = { readonly active: Active; readonly isStanding: boolean; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
+type Open = { readonly pending: Pending; readonly program: string; readonly isOfBytes: boolean; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
 
 export class Approvals {
   readonly #deps: ApprovalsDeps;
+  readonly consents: Consents;
   readonly #open = new Map<string, Open>();
-  readonly #consents = new Map<string, Consent>();
   readonly #refused = new Map<string, number>();
 
   constructor(deps: ApprovalsDeps) {
     this.#deps = deps;
+    this.consents = new Consents(deps);
   }
 
   /**
@@ -86,14 +85,16 @@ export class Approvals {
    */
   async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
     const { origin } = question.asker;
-    const program = programKey(origin.program, origin.agent, await this.#deps.digestOf(question.asker));
+    const bytes = await this.#deps.bytesOf(question.asker);
+    const program = programKey(origin.program, origin.agent, bytes.key);
     this.#sweep();
-    const given = this.#find(program, question);
+    const given = this.consents.find(program, question);
     if (given !== null) return given;
     // A rule that came since asks anew.
-    const key = `${program}/${question.rule}/${question.asking.kind}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
+    const holder = holderOf('session', question.asker) ?? holderOf('run', question.asker);
+    const key = `${program}/${question.rule}/${question.asking.kind}/${wishKey(question)}/${holder?.pid ?? ''}/${holder?.startTime ?? ''}`;
     if ((this.#refused.get(key) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
-    const open = this.#open.get(key) ?? this.#ask(key, program, question);
+    const open = this.#open.get(key) ?? this.#ask(key, { program, isOfBytes: bytes.isOfFiles }, question);
     open.waiters += 1;
     try {
       const outcome = await this.#within(waitMs, open.answered, signal);
@@ -110,11 +111,6 @@ export class Approvals {
     return [...this.#open.values()].map(({ pending }) => pending);
   }
 
-  active(): readonly Active[] {
-    this.#sweep();
-    return [...this.#consents.values()].map(({ active }) => active);
-  }
-
   /** The question, where this caller may say yes to it. Throws as answer(). */
   approvable(id: string, answerer: Caller, channel: Channel): Pending {
     const [, { pending }] = this.#named(id);
@@ -123,49 +119,37 @@ export class Approvals {
     return pending;
   }
 
-  /** Throws not_found; approval_refused where this caller may not answer. */
-  answer(id: string, answerer: Caller, verdict: Verdict, channel: Channel = 'terminal'): Pending {
+  /** It holds, or who waits is told no, when this returns. Throws not_found; approval_refused where this caller may not answer. */
+  answer(id: string, answerer: Caller, verdict: Verdict, channel: Channel = 'terminal'): Answered {
     const [key, open] = this.#named(id);
     // Anybody who could have asked may say no.
     if (verdict.allow) this.approvable(id, answerer, channel);
-    if (verdict.allow) this.#remember(open, channel === 'terminal' ? answerer.label : `a dialog of ${answerer.label}`, verdict);
-    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
+    const kept = verdict.allow ? this.#remember(open, channel === 'terminal' ? answerer.label : `a dialog of ${answerer.label}`, verdict) : NOT_KEPT;
+    if (!verdict.allow) this.#refused.set(key, this.#now() + NO_HOLDS_MS);
     this.#end(key, open, verdict.allow ? 'yes' : 'no');
-    return open.pending;
+    return { pending: open.pending, kept };
   }
 
   /**
    * A person's word for a program before it asks: for what rules ask about once, or for a time, and never for what is
    * privileged. Whoever passes it on has proved the approval PIN, since no question tells whose terminal was there first.
    */
-  grant({ executable, script, digest }: Program & { readonly digest: string }, wish: Wish, givenBy: string, ms: number | null): Active {
-    const now = this.#now();
-    const expiresAtMs = now + Math.min(ms ?? STANDING_MS, STANDING_MS);
-    const label = [executable, script].filter((path) => path !== null).join(' ');
-    const active: Active = { ...wish, id: this.#deps.random.token(6), label, binding: 'program', rule: ANY_RULE, givenBy, untilMs: expiresAtMs };
-    this.#keep({ active, isStanding: true, program: programKey({ executable, script }, null, digest), wish: wishKey(wish), bound: 'anywhere', givenAtMs: now, expiresAtMs });
-    return active;
+  grant({ executable, script, digest }: Program & { readonly digest: string }, wish: Wish, givenBy: string, ms: number | null): { readonly given: Given; readonly kept: Promise<Outlasts> } {
+    const lifeMs = Math.min(ms ?? STANDING_MS, STANDING_MS);
+    const given = {
+      ...wish, id: this.#deps.random.token(6), label: [executable, script].filter((path) => path !== null).join(' '), program: programKey({ executable, script }, null, digest),
+      binding: 'program', holder: null, rule: ANY_RULE, tier: 'normal', isStanding: true, isOnce: false, isOfBytes: true, givenBy, lifeMs,
+    } as const;
+    return { given, kept: this.consents.add(given) };
   }
 
-  /** False where there is no such consent. */
-  revoke(id: string): boolean {
-    return this.#consents.delete(id);
-  }
-
-  /** Takes all consents back; what is asked stays asked. @returns their ids */
-  revokeAll(): readonly string[] {
-    const ids = this.active().map(({ id }) => id);
-    this.#consents.clear();
-    return ids;
-  }
-
-  /** Everything of a profile, or all there is: at logout, lock and panic. Who waits is told no. */
-  forget(profile: ProfileName | null): void {
-    for (const [id, { active }] of this.#consents) if (profile === null || active.profile === profile) this.#consents.delete(id);
+  /** Everything of a profile, or all there is: at logout, lock and panic. Who waits is told no. Rejects where the disk keeps a consent. */
+  forget(profile: ProfileName | null): Promise<void> {
     for (const [key, open] of this.#open) {
       if (profile !== null && open.pending.profile !== profile) continue;
       this.#end(key, open, 'no');
     }
+    return this.consents.end((consent) => profile === null || consent.profile === profile);
   }
 
   #named(id: string): readonly [string, Open] {
@@ -181,7 +165,7 @@ export class Approvals {
     this.#deps.onEnded(open.pending);
   }
 
-  #ask(key: string, program: string, question: Question): Open {
+  #ask(key: string, { program, isOfBytes }: Pick<Open, 'program' | 'isOfBytes'>, question: Question): Open {
     const same = [...this.#open.values()].filter((open) => open.program === program).length;
     if (this.#open.size >= PENDING_MAX || same >= PENDING_OF_ONE_PROGRAM) {
       throw new BrokerError('approval_required', 'too many questions wait for a person already');
@@ -192,42 +176,24 @@ export class Approvals {
     const answered = new Promise<Outcome>((resolve) => {
       answer = resolve;
     });
-    const open: Open = { pending, program, answered, answer, waiters: 0 };
+    const open: Open = { pending, program, isOfBytes, answered, answer, waiters: 0 };
     this.#open.set(key, open);
     this.#deps.log.info('approval_asked', { id: pending.id, profile: pending.profile, by: programLabel(pending.asker), rule: pending.rule });
     this.#deps.onAsked(pending);
     return open;
   }
 
-  #find(program: string, question: Question): string | null {
-    const wish = wishKey(question);
-    for (const [id, consent] of this.#consents) {
-      if (consent.program !== program || consent.wish !== wish || bindingKey(consent.active.binding, question.asker) !== consent.bound) continue;
-      if (!isEnough(consent, question, this.#now())) continue;
-      if (consent.active.untilMs === null) this.#consents.delete(id);
-      return id;
-    }
-    return null;
-  }
-
-  #remember({ pending, program, waiters }: Open, givenBy: string, { binding, ms }: Verdict & { readonly allow: true }): void {
-    const isEach = pending.asking.kind === 'each';
+  #remember({ pending, program, isOfBytes, waiters }: Open, givenBy: string, { binding, ms }: Verdict & { readonly allow: true }): Promise<Outlasts> {
+    const isOnce = pending.asking.kind === 'each';
     // Those who wait have it; what each request is asked about is not remembered beyond.
-    if (isEach && waiters > 0) return;
-    const bound = bindingKey(binding, pending.asker);
-    if (bound === null) throw new BrokerError('bad_request', `the program has no ${binding} that can be told`, { hint: 'Give: --exe-only or --this-run' });
+    if (isOnce && waiters > 0) return NOT_KEPT;
+    const { id, asker, rule, profile, resource, scopes, tier } = pending;
+    const holder = binding === 'program' ? null : holderOf(binding, asker);
+    if (binding !== 'program' && holder === null) throw new BrokerError('bad_request', `the program has no ${binding} that can be told`, { hint: 'Give: --exe-only or --this-run' });
     const most = pending.asking.kind === 'each' ? LATE_MS : pending.asking.ms;
-    const expiresAtMs = this.#now() + Math.min(ms ?? most, most);
-    const { id, asker, rule, profile, resource, scopes } = pending;
-    this.#keep({
-      isStanding: false, program, wish: wishKey(pending), bound, givenAtMs: this.#now(), expiresAtMs,
-      active: { id, profile, resource, scopes, label: programLabel(asker), binding, rule, givenBy, untilMs: isEach ? null : expiresAtMs },
+    return this.consents.add({
+      id, profile, resource, scopes, label: programLabel(asker), program, binding, holder, rule, tier, isStanding: false, isOnce, isOfBytes, givenBy, lifeMs: Math.min(ms ?? most, most),
     });
-  }
-
-  #keep(consent: Consent): void {
-    if (this.#consents.size >= ACTIVE_MAX) this.#consents.delete([...this.#consents.keys()][0] ?? '');
-    this.#consents.set(consent.active.id, consent);
   }
 
   #sweep(): void {
@@ -236,7 +202,7 @@ export class Approvals {
       if (open.pending.expiresAtMs > now) continue;
       this.#end(key, open, 'nobody answered');
     }
-    for (const [id, { expiresAtMs }] of this.#consents) if (expiresAtMs <= now) this.#consents.delete(id);
+    this.consents.sweep();
     for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);
   }
 
@@ -263,11 +229,4 @@ export class Approvals {
   #now(): number {
     return this.#deps.clock.boottimeMs();
   }
-}
-
-/** A yes to what one rule asked is none to what another asks, nor to one that asks more often by now. */
-function isEnough({ active, isStanding, givenAtMs }: Consent, { rule, asking, tier }: Question, nowMs: number): boolean {
-  if (isStanding) return tier !== 'privileged' && asking.kind === 'for' && nowMs < givenAtMs + asking.ms;
-  if (active.rule !== rule) return false;
-  return asking.kind === 'each' ? active.untilMs === null : nowMs < givenAtMs + asking.ms;
 }

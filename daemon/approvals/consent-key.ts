@@ -5,11 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { ProfileName, Scope } from '../../shared/names.ts';
+import type { ConsentBinding, KeptConsent, ProcessName } from '../core/consents.ts';
 import type { Caller, Program } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
-
-/** `program`: wherever it runs. `session`: in this terminal session. `run`: this process, or the agent it belongs to. */
-export type Binding = 'program' | 'session' | 'run';
 
 export type Wish = {
   readonly profile: ProfileName;
@@ -39,20 +37,16 @@ export function wishKey({ profile, resource, scopes }: Wish): string {
   return join([profile, resource ?? '', ...(scopes === null ? ['default'] : ['scopes', ...scopes.toSorted()])]);
 }
 
-/** Null: this caller has nothing that the consent could be bound to. */
-export function bindingKey(binding: Binding, party: Caller): string | null {
-  switch (binding) {
-    case 'program':
-      return 'anywhere';
-    case 'session': {
-      const leader = party.origin.sessionLeader;
-      return leader === null ? null : join([String(leader.pid), leader.startTime]);
-    }
-    case 'run': {
-      const run = party.origin.agentProcess ?? party;
-      return join([String(run.pid), run.startTime]);
-    }
-  }
+/** The process that stands for the terminal session, or the run; null: this caller has none. */
+export function holderOf(binding: Exclude<ConsentBinding, 'program'>, { origin, pid, startTime }: Caller): ProcessName | null {
+  return binding === 'session' ? origin.sessionLeader : origin.agentProcess ?? { pid, startTime };
+}
+
+/** What this program asks is of where the consent holds. */
+export function isWithin({ binding, holder }: Pick<KeptConsent, 'binding' | 'holder'>, asker: Caller): boolean {
+  if (binding === 'program') return true;
+  const now = holderOf(binding, asker);
+  return now !== null && holder !== null && now.pid === holder.pid && now.startTime === holder.startTime;
 }
 
 function join(parts: readonly string[]): string {

@@ -3,12 +3,12 @@
  * may be cut, and is marked as a claim. A question that does not fit is none for a dialog: the terminal shows it all.
  * Pure.
  */
+import type { ConsentBinding } from '../core/consents.ts';
 import type { DialogText } from '../core/desktop-port.ts';
 import type { Caller } from '../core/domain.ts';
 import { cleanText } from '../core/text.ts';
 import type { Pending } from './approvals.ts';
 import { programLabel } from './consent-key.ts';
-import type { Binding } from './consent-key.ts';
 
 /** Longer ones grow the dialog over the edge of a screen. */
 const LINE_MAX = 160;
@@ -46,7 +46,7 @@ export function dialogText(pending: Pending, pinError: string | null): DialogTex
 }
 
 /** A wider one is given at a terminal. */
-export function dialogBinding({ origin }: Caller): Binding {
+export function dialogBinding({ origin }: Caller): ConsentBinding {
   return origin.sessionLeader === null ? 'run' : 'session';
 }
 

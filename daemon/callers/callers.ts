@@ -60,6 +60,10 @@ export function createCallers({ loginctl, ownCli }: CallersDeps): Callers & { cl
       parts.lineage.close();
     },
     stillSame,
+    isRunning: ({ pid, startTime }) => {
+      const stat = readStat(pid);
+      return stat !== null && !stat.isDead && stat.startTime === startTime;
+    },
     lookOnce: (work) => known.lookOnce(work),
     digestOf: (caller) => digestOf(parts, caller),
     programAt: (path) => programAt(parts, path),

@@ -5,6 +5,7 @@
 import type { CheckpointClaims, Head } from '../../shared/audit-line.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { ProfileTable } from '../../shared/profile-schemas.ts';
+import type { ConsentStore, ProcessName } from './consents.ts';
 import type { Caller, Config, Grant, Profile, RefreshIntent, Revocation, SessionFacts } from './domain.ts';
 import type { PolicyDocument, PolicyDocuments } from './policy-rules.ts';
 import type { Secret } from './secret.ts';
@@ -91,6 +92,7 @@ export type Vault = {
   saveClientSecret(profile: ProfileName, digest: string, secret: Secret): Promise<void>;
   removeClientSecret(profile: ProfileName): Promise<void>;
   readonly pins: ApprovalPins;
+  readonly consents: ConsentStore;
   /** The keys of the audit log, made where there were none. They end with lock() and erase(). */
   auditKeys(): Promise<AuditKeys>;
   /** Apart from the grants: nothing that is kept there is found here (WL-01). */
@@ -199,6 +201,8 @@ export type Callers = {
   attest(peer: Peer, pin: PinPeer | null): Caller | null | Promise<Caller | null>;
   /** Still the same process, running the same program: pid, start time, uid, image. A token leaves only then. */
   stillSame(caller: Caller): boolean;
+  /** This very process, whoever has its number by now. */
+  isRunning(process: ProcessName): boolean;
   /** Within `work`, which waits for nothing, one look at a process is enough for all that it asked for before. */
   lookOnce(work: () => void): void;
   /** SHA-256 of the executable of the caller's program, hex; null where it cannot be read. Takes its time: off the hot path. */

@@ -1,9 +1,9 @@
 /**
  * Of each profile its floor: the highest generation that is known to have been saved. A grant below it comes from
- * a backup, and its refresh token may be spent (ST-03).
+ * a backup, and its refresh token may be spent (ST-03). The copy of the consents has one as well.
  *
  * V8  A floor is raised only when its generation is on the disk. So neither a crash at any instruction nor a disk
- *     that refuses ever looks like a backup.
+ *     that refuses ever looks like a backup. That of consents rises before they are removed, too: they end by either.
  * V9  Nothing waits for a floor to be kept but the end of the process, and that for 3 s at most. A floor that
  *     cannot be kept, or read, makes the detection weaker and fails nothing.
  *
@@ -42,10 +42,14 @@ export function createFloors(
   return new Floors({ vault: id, bootId, file, item, log });
 }
 
+type Known = Pick<KeptFloors, 'floors' | 'consents'>;
+const NONE: Known = { floors: [], consents: 0 };
+
 export class Floors {
   readonly #deps: FloorsDeps;
   readonly #binding;
   readonly #floors = new Map<ProfileName, number>();
+  #consents = 0;
 
   constructor(deps: FloorsDeps) {
     this.#deps = deps;
@@ -54,6 +58,10 @@ export class Floors {
 
   all(): ReadonlyMap<ProfileName, number> {
     return new Map(this.#floors);
+  }
+
+  get consents(): number {
+    return this.#consents;
   }
 
   /**
@@ -69,9 +77,10 @@ export class Floors {
     // A runtime directory on a disk outlives its boot, and may be of a backup itself.
     const isOfAnotherBoot = inFile !== null && inFile !== 'newer' && inFile.boot !== bootId;
     if (isOfAnotherBoot) log.info('floors_of_another_boot', { where: file.path });
-    const byFile = isOfAnotherBoot ? [] : floorsOf(inFile);
+    const byFile = isOfAnotherBoot ? NONE : floorsOf(inFile);
     const byItem = floorsOf(inItem);
-    for (const [profile, generation] of [...byFile, ...byItem]) this.#lift(profile, generation);
+    for (const [profile, generation] of [...byFile.floors, ...byItem.floors]) this.#lift(profile, generation);
+    this.#consents = Math.max(this.#consents, byFile.consents, byItem.consents);
     if (!this.#isAll(byFile)) file.put(this.#seal(key));
     if (!this.#isAll(byItem)) item?.put(this.#seal(key));
   }
@@ -81,10 +90,14 @@ export class Floors {
    * @param key - null: the vault was locked meanwhile; kept when it is opened again
    */
   raise(profile: ProfileName, generation: number, key: DataKey | null): void {
-    if (!this.#lift(profile, generation) || key === null) return;
-    const sealed = this.#seal(key);
-    this.#deps.file.put(sealed);
-    this.#deps.item?.put(sealed);
+    if (this.#lift(profile, generation) && key !== null) this.#put(key);
+  }
+
+  /** @param key - as of raise() */
+  raiseConsents(generation: number, key: DataKey | null): void {
+    if (generation <= this.#consents) return;
+    this.#consents = generation;
+    if (key !== null) this.#put(key);
   }
 
   /** Resolves when they are kept, or could not be within 3 s. */
@@ -97,6 +110,12 @@ export class Floors {
     await Promise.all([this.#deps.file.stop(), this.#deps.item?.stop()]);
   }
 
+  #put(key: DataKey): void {
+    const sealed = this.#seal(key);
+    this.#deps.file.put(sealed);
+    this.#deps.item?.put(sealed);
+  }
+
   /** False where it was as high before. */
   #lift(profile: ProfileName, generation: number): boolean {
     if (generation <= (this.#floors.get(profile) ?? 0)) return false;
@@ -104,14 +123,14 @@ export class Floors {
     return true;
   }
 
-  #isAll(floors: KeptFloors['floors']): boolean {
+  #isAll({ floors, consents }: Known): boolean {
     const known = new Map(floors);
-    return [...this.#floors].every(([profile, generation]) => known.get(profile) === generation);
+    return consents === this.#consents && [...this.#floors].every(([profile, generation]) => known.get(profile) === generation);
   }
 
   /** Never rejects: null where the key is gone already. */
   #seal(key: DataKey): Promise<string | null> {
-    const record = encodeFloors({ boot: this.#deps.bootId, floors: [...this.#floors] });
+    const record = encodeFloors({ boot: this.#deps.bootId, floors: [...this.#floors], consents: this.#consents });
     return key.use((bytes) => seal(bytes, this.#binding, record)).catch((cause: unknown) => {
       this.#deps.log.warn('floors_not_sealed', { why: cause instanceof BrokerError ? cause.code : 'unknown' });
       return null;
@@ -136,6 +155,6 @@ export class Floors {
   }
 }
 
-function floorsOf(kept: KeptFloors | 'newer' | null): KeptFloors['floors'] {
-  return kept === null || kept === 'newer' ? [] : kept.floors;
+function floorsOf(kept: KeptFloors | 'newer' | null): Known {
+  return kept === null || kept === 'newer' ? NONE : kept;
 }

@@ -65,6 +65,8 @@ export function createMemoryStore(): MemoryStore {
         pin = record;
       },
     },
+    // Who gave them to keep has them.
+    consents: { read: async () => ({ kind: 'none' }), write: async () => false, remove: async () => undefined },
     isRefreshing: (profile) => intents.has(profile),
     // Nothing to forget: what is here is all there is.
     close: () => undefined,

@@ -12,17 +12,19 @@ import { BrokerError } from '../core/errors.ts';
 import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { ApprovalPins } from './approval-pin.ts';
+import { removeConsents } from './consent-file.ts';
 import { asksKeychain, errorOf, findKey, sentence, unopened } from './find-key.ts';
 import type { Backend, Closed, Found, KeyStores } from './find-key.ts';
 import { FloorFile } from './floor-file.ts';
 import { createFloors } from './floors.ts';
+import { eraseFolders } from './folders.ts';
 import { createKeychain } from './keychain.ts';
 import type { Keychain } from './keychain.ts';
 import { removeKeychainKey } from './keychain-key.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { Passphrases } from './passphrase.ts';
 import { removedError } from './private-files.ts';
-import { eraseFolders, SealedStore } from './sealed-store.ts';
+import { SealedStore } from './sealed-store.ts';
 import type { Store } from './store.ts';
 import { tidy } from './tidy.ts';
 import { headerPath, readHeader, removeHeader, writeHeader } from './vault-header.ts';
@@ -68,6 +70,10 @@ class BrokerVault implements Vault {
   readonly #memory = createMemoryStore();
   readonly #floorFile: FloorFile;
   readonly pins = new ApprovalPins(() => this.#deps.clock.now(), async () => (await this.#store()).pin);
+  readonly consents: Vault['consents'] = {
+    read: async () => (await this.#store()).consents.read(), write: async (kept) => (await this.#store()).consents.write(kept),
+    remove: () => this.#sealed?.consents.remove() ?? removeConsents(this.#deps.stateDir, this.#deps),
+  };
   #sealed: SealedStore | null = null;
   #header: VaultHeader | null;
   #phase: Phase;

@@ -3,6 +3,7 @@
  * authenticated and its version was checked before it is parsed, so what comes back is what this code wrote.
  */
 import type { ProfileName } from '../../shared/names.ts';
+import type { KeptConsents } from '../core/consents.ts';
 import type { AccessToken, Grant, Revocation } from '../core/domain.ts';
 import { Secret } from '../core/secret.ts';
 import type { WorkloadRecord } from '../core/workload.ts';
@@ -120,14 +121,26 @@ export function decodeWorkload(bytes: Uint8Array): WorkloadRecord | null {
 }
 
 /** The floors as they are kept, and the boot in which they were written; null: not known. */
-export type KeptFloors = { readonly boot: string | null; readonly floors: readonly (readonly [ProfileName, number])[] };
+export type KeptFloors = { readonly boot: string | null; readonly floors: readonly (readonly [ProfileName, number])[]; readonly consents: number };
 
 export function encodeFloors(kept: KeptFloors): Uint8Array {
   return Buffer.from(JSON.stringify(kept));
 }
 
 export function decodeFloors(bytes: Uint8Array): KeptFloors | null {
-  return parse(bytes, 'floors') as KeptFloors | null;
+  const clear = parse(bytes, 'floors') as KeptFloors | null;
+  // Those of earlier builds know of none.
+  return clear === null ? null : { ...clear, consents: clear.consents ?? 0 };
+}
+
+export type ConsentRecord = KeptConsents & { readonly generation: number };
+
+export function encodeConsents(record: ConsentRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(record));
+}
+
+export function decodeConsents(bytes: Uint8Array): ConsentRecord | null {
+  return parse(bytes, 'consents') as ConsentRecord | null;
 }
 
 /** @param member - that only this kind of record has: a file of one folder may have been moved into another */

@@ -13,7 +13,7 @@ const loadJose = later(() => import('jose'));
 export const SEAL_VERSION = 1;
 
 export type Binding = {
-  readonly kind: 'grant' | 'revocation' | 'client_secret' | 'key' | 'check' | 'floors' | 'audit' | 'pin' | 'workload';
+  readonly kind: 'grant' | 'revocation' | 'client_secret' | 'key' | 'check' | 'floors' | 'audit' | 'pin' | 'consents' | 'workload';
   /** The vault that it belongs to. */
   readonly vault: string;
   /** Profile or id: the file's name without its ending. */

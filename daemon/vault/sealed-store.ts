@@ -3,7 +3,6 @@
  * It lives as long as the daemon; the key comes with adopt() and goes with close(). What concerns one file
  * happens in the order in which it was asked for.
  */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProfileName } from '../../shared/names.ts';
 import type { Grant, RefreshIntent, Revocation } from '../core/domain.ts';
@@ -12,11 +11,12 @@ import type { Log, Random, StoredGrant, StoredGrants } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { newSeed, SealedAuditKeys } from './audit-keys.ts';
 import type { KeptAuditKeys } from './audit-keys.ts';
+import { ConsentFile } from './consent-file.ts';
 import type { DataKey } from './data-key.ts';
 import type { Floors } from './floors.ts';
+import { eraseFolders, FOLDERS } from './folders.ts';
 import { GrantFiles } from './grant-files.ts';
 import { PinFile } from './pin-file.ts';
-import { listDir, onDisk, syncDir } from './private-files.ts';
 import {
   decodeAuditKeys, decodeRevocation, decodeSecret, encodeAuditKeys, encodeRevocation, encodeSecret, revocationBinding,
 } from './records.ts';
@@ -30,8 +30,6 @@ import { WorkloadFiles } from './workload-files.ts';
 /** Beside client secrets, under a name that no profile has. */
 const AUDIT_KEYS = '_audit';
 
-export const FOLDERS = ['grants', 'revocations', 'secrets'] as const;
-
 export class SealedStore implements Store {
   readonly #stateDir: string;
   readonly #vault: string;
@@ -39,6 +37,7 @@ export class SealedStore implements Store {
   readonly #folders: Readonly<Record<(typeof FOLDERS)[number], SealedFolder>>;
   readonly #grants: GrantFiles;
   readonly pin: PinFile;
+  readonly consents: ConsentFile;
   readonly #floors: Floors;
   readonly workloads: WorkloadFiles;
   readonly #turns = new Turns();
@@ -61,6 +60,7 @@ export class SealedStore implements Store {
     this.workloads = new WorkloadFiles(folder('workloads'), vault, this.#turns, () => this.#open());
     this.#grants = new GrantFiles(this.#folders.grants, vault, deps.log);
     this.pin = new PinFile({ folder: this.#folders.secrets, vault, turns: this.#turns, openKey: () => this.#open() });
+    this.consents = new ConsentFile({ folder: this.#folders.secrets, vault, floors, key: () => this.#key, log: deps.log });
   }
 
   /**
@@ -289,12 +289,4 @@ export class SealedStore implements Store {
     assertFileName(name);
     return this.#turns.run(`${where}/${name}`, work);
   }
-}
-
-export function eraseFolders(stateDir: string): Promise<void> {
-  return onDisk(stateDir, async () => {
-    if ((await listDir(stateDir)).length === 0) return;
-    for (const name of [...FOLDERS, 'workloads']) await rm(join(stateDir, name), { recursive: true, force: true });
-    await syncDir(stateDir);
-  });
 }

@@ -9,7 +9,7 @@ import type { Log, Random } from '../core/ports.ts';
 import type { DataKey } from './data-key.ts';
 import { listDir, makePrivateDir, onDisk, readPrivate, removeDurable, writeDurable } from './private-files.ts';
 import { plainBinding, refuseNewer, seal, unseal } from './seal.ts';
-import { FOLDERS } from './sealed-store.ts';
+import { FOLDERS } from './folders.ts';
 
 const HEADER_VERSION = 1;
 const FILE = 'vault.json';

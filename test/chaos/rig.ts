@@ -27,7 +27,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const UP_MS = 30_000;
 const SAID_MAX = 8_192;
 
-/** The person: a process with a terminal, as the chooser wants one. Signs in wherever it is told to. */
+/** The person: a process with a terminal, as the chooser wants one. Signs in wherever it is told to, and says yes. */
 const PERSON = `
 import { connect } from 'node:net';
 import { request } from 'node:http';
@@ -54,7 +54,7 @@ async function signIn({ socket, profile, login }) {
 const control = connect(process.argv[2]);
 createInterface({ input: control }).on('line', async (line) => {
   const ask = JSON.parse(line);
-  const answer = await signIn(ask).catch((cause) => ({ state: 'broken', error: String(cause) }));
+  const answer = await (ask.request === undefined ? signIn(ask) : call(ask.socket, ...ask.request)).catch((cause) => ({ state: 'broken', error: String(cause) }));
   control.write(JSON.stringify({ id: ask.id, answer }) + '\\n');
 });
 control.on('close', () => process.exit());
@@ -67,7 +67,7 @@ export class Person {
   readonly #child: ChildProcess;
   readonly #control: Socket;
   readonly #dir: string;
-  readonly #waiting = new Map<number, (answer: SignedIn) => void>();
+  readonly #waiting = new Map<number, (answer: unknown) => void>();
   #asked = 0;
 
   private constructor(child: ChildProcess, control: Socket, dir: string) {
@@ -75,7 +75,7 @@ export class Person {
     this.#control = control;
     this.#dir = dir;
     createInterface({ input: control }).on('line', (line) => {
-      const { id, answer } = JSON.parse(line) as { id: number; answer: SignedIn };
+      const { id, answer } = JSON.parse(line) as { id: number; answer: unknown };
       this.#waiting.get(id)?.(answer);
       this.#waiting.delete(id);
     });
@@ -95,11 +95,20 @@ export class Person {
   }
 
   signIn(socket: string, profile: string, login = 'alice'): Promise<SignedIn> {
+    return this.#ask({ socket, profile, login }) as Promise<SignedIn>;
+  }
+
+  /** A request from the person's terminal. */
+  request(socket: string, method: string, path: string, body: object): Promise<Pick<ApiReply, 'status' | 'body'>> {
+    return this.#ask({ socket, request: [method, path, body] }) as Promise<Pick<ApiReply, 'status' | 'body'>>;
+  }
+
+  #ask(ask: object): Promise<unknown> {
     this.#asked += 1;
     const id = this.#asked;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      this.#control.write(`${JSON.stringify({ id, socket, profile, login })}\n`);
+      this.#control.write(`${JSON.stringify({ id, ...ask })}\n`);
     });
   }
 
@@ -247,6 +256,10 @@ export class Laptop {
 
   signIn(profile = 'work', login = 'alice'): Promise<SignedIn> {
     return this.#person.signIn(this.socket, profile, login);
+  }
+
+  asPerson(method: string, path: string, body: object): Promise<Pick<ApiReply, 'status' | 'body'>> {
+    return this.#person.request(this.socket, method, path, body);
   }
 
   /** As SIGKILL does; resolves when the process is gone. */

@@ -109,6 +109,19 @@ describe('attest', () => {
     expect(await callers.attest({ uid, pid }, null)).toBeNull();
   });
 
+  it('tells whether a process runs, and not whether its number does', async () => {
+    const parent = await start('/bin/sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000']);
+    const pid = Number(await firstLine(parent));
+    const { startTime } = await attested(pid);
+    expect([callers.isRunning({ pid, startTime }), callers.isRunning({ pid, startTime: `${startTime}0` })]).toEqual([true, false]);
+    process.kill(pid, 'SIGKILL');
+    // Ended, and not yet collected.
+    await expect.poll(() => callers.isRunning({ pid, startTime })).toBe(false);
+    const { startTime: ofParent } = await attested(parent.pid);
+    await kill(parent);
+    expect(callers.isRunning({ pid: parent.pid, startTime: ofParent })).toBe(false);
+  });
+
   it('tells terminal and foreground', async () => {
     const bare = await start('/bin/sleep', ['1000'], { detached: true });
     expect((await attested(bare.pid)).terminal).toBeNull();

@@ -112,7 +112,7 @@ beforeAll(async () => {
     config: CONFIG,
     edges: {
       clock, config, vault, issuer: new FakeIssuer(),
-      callers: { attest: async () => current, stillSame: () => true, lookOnce: (work) => work(), programAt: async () => null, digestOf: async ({ origin }) => origin.digest, classReason: () => 'a test', session: async () => someFacts() },
+      callers: { attest: async () => current, stillSame: () => true, isRunning: () => true, lookOnce: (work) => work(), programAt: async () => null, digestOf: async ({ origin }) => origin.digest, classReason: () => 'a test', session: async () => someFacts() },
       policyFiles: { userFile: '/user', adminFile: '/admin', read: async () => policy, parse: () => expect.unreachable('no text is parsed') },
     },
   });

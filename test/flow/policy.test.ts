@@ -267,7 +267,7 @@ it('waits for the digest of a program only where a rule asks for it', async () =
     return 'ab'.repeat(32);
   };
   const caller: Caller & { readonly origin: Origin } = { ...someCaller({ uid: process.getuid?.() ?? 0 }), origin: someOrigin({ digest: null }) };
-  const callers = { attest: async () => caller, stillSame: () => true, lookOnce: (work: () => void) => work(), session: async () => someFacts(), digestOf, programAt: async () => null, classReason: () => 'a test' };
+  const callers = { attest: async () => caller, stillSame: () => true, isRunning: () => true, lookOnce: (work: () => void) => work(), session: async () => someFacts(), digestOf, programAt: async () => null, classReason: () => 'a test' };
   vk = await startInProcess({ config: profileToml('work', hostile.url), edges: { callers } });
   await vk.signIn('work', 'alice');
   expect(await token()).toMatchObject({ rule: 'shipped/login-session' });

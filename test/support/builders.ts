@@ -92,7 +92,7 @@ export function someFacts(over: Partial<SessionFacts> = {}): SessionFacts {
 /** Callers that are always the same, and stay it. */
 export function someCallers(over: Partial<Callers> = {}): Callers {
   return {
-    attest: async () => someCaller(), stillSame: () => true, lookOnce: (work) => work(), digestOf: async () => null, programAt: async () => null, classReason: () => 'a test says so',
+    attest: async () => someCaller(), stillSame: () => true, isRunning: () => true, lookOnce: (work) => work(), digestOf: async () => null, programAt: async () => null, classReason: () => 'a test says so',
     session: async () => someFacts(), ...over,
   };
 }

@@ -9,6 +9,7 @@ import { newSeed, SealedAuditKeys } from '../../daemon/vault/audit-keys.ts';
 import { Secret } from '../../daemon/core/secret.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import { someServer, T0 } from './builders.ts';
+import { FakeConsentStore } from './fake-consents.ts';
 
 /** What an issuer refuses with. */
 export const refusal = (oauthError: string | null, over: Partial<Rejected> = {}): Rejected => ({
@@ -154,6 +155,7 @@ export class FakeVault implements Vault {
       this.pin = record;
     },
   }));
+  readonly consents = new FakeConsentStore();
   now: () => EpochMs = () => T0;
   readonly records = new Map<ProfileName, WorkloadRecord>();
   async workloads(): Promise<WorkloadStore> {

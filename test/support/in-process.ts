@@ -45,6 +45,8 @@ export type InProcess = {
   facts: SessionFacts;
   /** How far the daemon's clock is ahead of the real one. */
   skipMs: number;
+  /** By how much somebody set its time of day. */
+  setMs: number;
   /** Another one, and an empty runtime directory, are a reboot. */
   bootId: string;
   /** Changes what attest() says of this process, e.g. its terminal. */
@@ -80,7 +82,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   ensurePrivateDir(join(root, 'run'), uid);
   const log = new LogSink();
   const self: InProcess = {
-    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, runtimeDir: join(root, 'run'), configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, bootId: 'boot-1', caller: {}, isPlay: false,
+    daemon: undefined as never, socket: join(root, 'run', 'socket'), stateDir, runtimeDir: join(root, 'run'), configFile, log, audit: new FakeAudit(), facts: someFacts(), skipMs: 0, setMs: 0, bootId: 'boot-1', caller: {}, isPlay: false,
     api: (method, path, body, headers) => callApi(self.socket, method, path, body, headers),
     async signIn(profile, login, ask = {}) {
       const started = await self.api('POST', '/v1/logins', { profile, ...ask });
@@ -103,7 +105,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
 
   async function launch(): Promise<Daemon> {
     const real = createClock();
-    const clock: Clock = { ...real, now: () => (real.now() + self.skipMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
+    const clock: Clock = { ...real, bootId: self.bootId, now: () => (real.now() + self.skipMs + self.setMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
     const random = createRandom();
     const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
     const callers: Callers = {
@@ -113,6 +115,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
         return caller === null ? null : { ...asPerson(caller), ...self.caller };
       },
       stillSame: (caller) => self.isPlay || kernel.stillSame(caller),
+      isRunning: (process) => self.isPlay || kernel.isRunning(process),
       session: async () => self.facts,
     };
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });

@@ -1,8 +1,9 @@
 import type * as v from 'valibot';
-import type { ActiveApproval, approvalAnswer, approvalGrant, approvalPinRequest, ApprovalsReply, RevokedApprovals } from '../../../shared/approval-schemas.ts';
+import type { ActiveApproval, approvalAnswer, ApprovalAnswered, approvalGrant, approvalPinRequest, ApprovalsReply, RevokedApprovals } from '../../../shared/approval-schemas.ts';
 import type { OkReply } from '../../../shared/schemas.ts';
-import type { Active, Pending, Verdict } from '../../approvals/approvals.ts';
+import type { Pending, Verdict } from '../../approvals/approvals.ts';
 import { bytesKey, programLabel } from '../../approvals/consent-key.ts';
+import type { Active } from '../../approvals/consents.ts';
 import { whyNoPerson } from '../../approvals/may-approve.ts';
 import type { Caller } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
@@ -21,12 +22,15 @@ type Body = v.InferOutput<typeof approvalAnswer>;
 type GrantBody = v.InferOutput<typeof approvalGrant>;
 type PinBody = v.InferOutput<typeof approvalPinRequest>;
 
-export async function approvals({ approvals: held, clock, desktop, vault }: Broker, { caller }: Ask): Promise<ApprovalsReply> {
+export async function approvals(broker: Broker, { caller }: Ask): Promise<ApprovalsReply> {
+  const { approvals: held, clock, desktop, vault } = broker;
   const epochOf = epochsOf(clock);
+  // Those of before are known once the vault is open; where it is not, what is asked now can be told all the same.
+  await openIfItCan(broker);
   const [{ dialogs, notifications, why }, pin] = await Promise.all([desktop.state(), pinState(vault)]);
   return {
     pending: held.pending().map((each) => pendingView(each, epochOf)),
-    active: held.active().map((each) => activeView(each, epochOf)),
+    active: held.consents.list().map((each) => activeView(each, clock)),
     channels: { terminal: whyNoPerson(caller), dialog: dialogs, no_dialog_because: why, notifications, pin },
   };
 }
@@ -46,7 +50,7 @@ async function pinState({ pins }: Vault): Promise<ApprovalsReply['channels']['pi
 }
 
 /** On record before who waits has its token: the route of the token writes its own record after this one. */
-export async function answerApproval(broker: Broker, ask: Ask): Promise<OkReply> {
+export async function answerApproval(broker: Broker, ask: Ask): Promise<ApprovalAnswered> {
   const { approvals: held } = broker;
   const { allow, binding = 'session', for_s, pin } = ask.body as Body; // parsed by this method's schema
   const { caller, requestId: request } = ask;
@@ -55,10 +59,10 @@ export async function answerApproval(broker: Broker, ask: Ask): Promise<OkReply>
   const needsPin = allow && held.approvable(id, caller, 'terminal').tier === 'privileged';
   if (needsPin) await provePin(broker, ask, pin, id, `valetkey approve ${id}`);
   const verdict: Verdict = allow ? { allow, binding, ms: for_s === undefined ? null : for_s * 1000 } : { allow };
-  const answered = held.answer(id, caller, verdict);
-  await noteAnswer(broker, answered, verdict, { caller, request, channel: 'terminal' });
-  if (allow) void noteAct(broker, answered);
-  return { ok: true };
+  const { pending, kept } = held.answer(id, caller, verdict);
+  await noteAnswer(broker, pending, verdict, { caller, request, channel: 'terminal' });
+  if (allow) void noteAct(broker, pending);
+  return { ok: true, outlasts: await kept };
 }
 
 async function provePin(broker: Broker, { caller, requestId: request }: Ask, pin: string | undefined, approval: string | null, command: string): Promise<void> {
@@ -110,18 +114,32 @@ export async function grantApproval(broker: Broker, ask: Ask): Promise<ActiveApp
   if (program === null || (script !== null && interpreted === null)) throw new BrokerError('bad_request', 'the program or its script is no file that can be read, or its path is not absolute', { hint: 'See how it will be seen: valetkey whoami, run by that program' });
   const wish = { profile: named.name, scopes, resource: resource ?? named.resource };
   const digest = interpreted === null ? program.digest : bytesKey(program.digest, interpreted.digest);
-  const active = held.grant({ executable: program.executable, script, digest }, wish, caller.label, for_s === undefined ? null : for_s * 1000);
+  const { given, kept } = held.grant({ executable: program.executable, script, digest }, wish, caller.label, for_s === undefined ? null : for_s * 1000);
   await audit.append({
     event: 'approval_given', profile: named.name, caller, request,
-    facts: { approval: active.id, channel: 'beforehand', asker: active.label, rule: active.rule, resource: wish.resource, scopes, binding: 'program', for_s: for_s ?? null, executable: program.executable, script, digest },
+    facts: { approval: given.id, channel: 'beforehand', asker: given.label, rule: given.rule, resource: wish.resource, scopes, binding: 'program', for_s: for_s ?? null, executable: program.executable, script, digest },
   });
-  return activeView(active, epochsOf(clock));
+  return activeView({ ...given, leftMs: given.lifeMs, outlasts: await kept }, clock);
 }
 
-export async function revokeApprovals({ approvals: held, audit }: Broker, ask: Ask): Promise<RevokedApprovals> {
-  const revoked = [...held.revokeAll()];
+/** Also those of a copy that cannot be read now. */
+export async function revokeApprovals(broker: Broker, ask: Ask): Promise<RevokedApprovals> {
+  const { approvals: held, audit } = broker;
+  await openIfItCan(broker);
+  const revoked = held.consents.list().map(({ id }) => id);
+  const ended = held.consents.end(() => true);
   for (const approval of revoked) await audit.append({ event: 'approval_revoked', profile: null, caller: ask.caller, request: ask.requestId, facts: { approval } });
+  await ended;
   return { ok: true, revoked };
+}
+
+async function openIfItCan({ lifecycle }: Broker): Promise<void> {
+  if (lifecycle.isOpen) return;
+  try {
+    await lifecycle.ensureOpen();
+  } catch (cause) {
+    if (!(cause instanceof BrokerError)) throw cause;
+  }
 }
 
 /** SU-03: a person took part. Whoever answers does not wait for a refresh that is on the wire. */
@@ -140,10 +158,15 @@ export async function noteAct(broker: Broker, { profile: name, asker, resource }
   }
 }
 
-export async function revokeApproval({ approvals: held, audit }: Broker, ask: Ask): Promise<OkReply> {
+/** Once this is answered no crash brings it back. */
+export async function revokeApproval({ approvals: { consents }, audit, lifecycle }: Broker, ask: Ask): Promise<OkReply> {
   const id = ask.params['id'] ?? '';
-  if (!held.revoke(id)) throw new BrokerError('not_found', 'no consent has this id', { hint: 'Run: valetkey approvals' });
+  // It may be one of before.
+  if (!consents.has(id)) await lifecycle.ensureOpen();
+  if (!consents.has(id)) throw new BrokerError('not_found', 'no consent has this id', { hint: 'Run: valetkey approvals' });
+  const ended = consents.end((consent) => consent.id === id);
   await audit.append({ event: 'approval_revoked', profile: null, caller: ask.caller, request: ask.requestId, facts: { approval: id } });
+  await ended;
   return { ok: true };
 }
 
@@ -157,6 +180,7 @@ function pendingView({ id, profile, resource, scopes, asker, claimed, rule, aski
   };
 }
 
-function activeView({ id, profile, resource, scopes, label, binding, rule, givenBy, untilMs }: Active, epochOf: (boottimeMs: number) => number): ApprovalsReply['active'][number] {
-  return { id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: label, binding, rule, given_by: givenBy, expires_at: untilMs === null ? null : epochOf(untilMs) };
+function activeView({ id, profile, resource, scopes, label, binding, rule, givenBy, isOnce, leftMs, outlasts }: Active, clock: Clock): ActiveApproval {
+  const expiresAt = isOnce ? null : Math.floor((clock.now() + leftMs) / 1000);
+  return { id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: label, binding, rule, given_by: givenBy, expires_at: expiresAt, outlasts };
 }

@@ -25,9 +25,10 @@ export async function logout(broker: Broker, ask: Ask): Promise<LogoutReply> {
     throw new BrokerError('unknown_profile', 'there is neither a profile nor a grant of this name');
   }
   await broker.logins.stopOf(name, new BrokerError('login_cancelled', `profile ${name} was logged out`));
-  broker.approvals.forget(name);
+  const forgotten = broker.approvals.forget(name);
   broker.justInTime.end(name, 'logout');
   const done = await signOut(broker, name, profile ?? null);
+  await forgotten;
   if (done === null) return { profile: name, revoked: [] };
   const { grant, revoked } = done;
   await broker.audit.append({ event: 'grant_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: { reason: 'logout', ...grantFacts(grant, broker.fingerprints), scopes: grant.scopes, resource: grant.resource, generation: grant.generation, sub: grant.identity?.sub ?? null } });

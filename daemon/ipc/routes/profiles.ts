@@ -69,6 +69,8 @@ export async function removeProfile(broker: Broker, ask: Ask): Promise<OkReply> 
   refuseRemoval(broker, profile);
   await broker.config.remove(name);
   await signOut(broker, name, profile);
+  // The next profile of this name is another one.
+  await broker.approvals.forget(name);
   if (broker.revocations.pendingOf(name) === 0) await broker.vault.removeClientSecret(name);
   await broker.audit.append({ event: 'profile_removed', profile: name, caller: ask.caller, request: ask.requestId, facts: {} });
   return { ok: true };

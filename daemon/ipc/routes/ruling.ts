@@ -2,7 +2,7 @@
  * What policy says to a request for a token, in the words of the engine. The token route asks it before it
  * answers, and explain asks the same functions, so that the two cannot differ.
  */
-import type { Asking } from '../../approvals/approvals.ts';
+import type { Asking } from '../../approvals/consents.ts';
 import type { ErrorCode } from '../../../shared/errors.ts';
 import type { Caller, Grant, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';

@@ -57,7 +57,7 @@ export async function removeWorkload(broker: Broker, ask: Ask): Promise<Workload
   const workload = pickWorkload(broker.config.current(), ask.params['profile']);
   const { name } = workload;
   await broker.lifecycle.ensureOpen();
-  broker.approvals.forget(name);
+  await broker.approvals.forget(name);
   const revoked = await revokeAll(broker, ask, workload, broker.workloads.tokens.take(name));
   await broker.config.removeWorkload(name);
   await broker.workloads.keys.change(workload, 'forget', 'ES256');

@@ -8,10 +8,10 @@ const pending: PendingApproval = {
   lineage: ['sh (pid 5050)', 'node (pid 5000)'], claimed: { name: 'deploy', reason: 'to ship it' }, rule: 'agents', may_hold_s: 3_600, pin_needed: false, asked_at: NOW - 10, expires_at: NOW + 290,
 };
 const active: ActiveApproval = {
-  id: 'zz19', profile: 'prod', resource: 'https://api.example', scopes: ['read', 'write'], caller: 'terraform (pid 1)', binding: 'program', rule: 'high', given_by: 'valetkey (pid 2)', expires_at: NOW + 3_000,
+  id: 'zz19', profile: 'prod', resource: 'https://api.example', scopes: ['read', 'write'], caller: 'terraform (pid 1)', binding: 'program', rule: 'high', given_by: 'valetkey (pid 2)', expires_at: NOW + 3_000, outlasts: 'reboot',
 };
 const channels: ApprovalChannels = { terminal: null, dialog: null, no_dialog_because: 'the screen is locked', notifications: false, pin: 'set' };
-const api = { approvals: () => ({ pending: [pending], active: [active], channels }), answerApproval: () => ({ ok: true } as const), revokeApproval: () => ({ ok: true } as const) };
+const api = { approvals: () => ({ pending: [pending], active: [active], channels }), answerApproval: () => ({ ok: true, outlasts: 'daemon' } as const), revokeApproval: () => ({ ok: true } as const) };
 
 describe('approvals', () => {
   it('shows who asks, above what, for what, what it claims, and how to answer; then what was agreed to', async () => {
@@ -22,7 +22,9 @@ describe('approvals', () => {
     expect(stdout).toContain('valetkey approve k3Jd9sQx');
     const elsewhere = { approvals: () => ({ pending: [pending], active: [], channels: { ...channels, terminal: 'was started by codex' } }) };
     expect((await run(['approvals'], { api: elsewhere })).stderr).toContain('A yes is not taken from here: this process was started by codex.');
-    expect(stdout).toMatch(/zz19 +terraform \(pid 1\) +prod: read write for https:\/\/api\.example +this program, wherever it runs +in 50 min/);
+    expect(stdout).toMatch(/zz19 +terraform \(pid 1\) +prod: read write for https:\/\/api\.example +this program, wherever it runs +in 50 min +a reboot/);
+    const ending = { approvals: () => ({ pending: [], active: [{ ...active, outlasts: null }, { ...active, outlasts: 'daemon' as const }], channels }) };
+    expect((await run(['approvals', '--active'], { api: ending })).stdout).toMatch(/OUTLASTS\n.+in 50 min +nothing\n.+in 50 min +the daemon\n/);
   });
 
   it('is a document with --json, and says so where there is nothing', async () => {
@@ -46,6 +48,14 @@ describe('approve', () => {
     expect(calls).toEqual([['approvals'], ['answerApproval', 'k3Jd9sQx', { allow: true }]]);
     expect(stdout).toContain('curl (pid 5100)');
     expect(stderr).toContain('this program, in its terminal');
+  });
+
+  it('says of what cannot be kept that it ends with the daemon, and nothing of what was to end anyway', async () => {
+    const unkept = { ...api, answerApproval: () => ({ ok: true, outlasts: null } as const) };
+    expect((await run(['approve'], { api: unkept })).stderr).toContain('It ends with the daemon at the latest.');
+    expect(JSON.parse((await run(['approve', '--json'], { api: unkept })).stdout)).toMatchObject({ id: 'k3Jd9sQx', allow: true, outlasts: null });
+    const each = { ...unkept, approvals: () => ({ pending: [{ ...pending, may_hold_s: null }], active: [], channels }) };
+    for (const { stderr } of [await run(['approve'], { api }), await run(['approve'], { api: each }), await run(['approve', '--deny'], { api: unkept })]) expect(stderr).not.toContain('with the daemon');
   });
 
   it.each([

@@ -36,6 +36,7 @@ function makePanic(over: Partial<ConstructorParameters<typeof Panic>[0]> = {}): 
     logins: { abortAll: () => 2, stop: async () => undefined },
     load: () => book.load(),
     shutVault: async () => void done.push('shut'),
+    forgetConsents: async () => void done.push('consents'),
     endWishes: () => done.push('wishes'),
     record: async () => void done.push('recorded'),
     ...over,
@@ -67,7 +68,7 @@ describe('panic', () => {
     mark = { ...mark, write: () => new Promise((resolve) => { written = resolve; }) };
     const running = makePanic().run(someCaller());
     expect(gate.shut).toBe('panic');
-    expect(done).toEqual(['wishes']);
+    expect(done).toEqual(['consents', 'wishes']);
     await engine.clock.advance(500);
     expect([engine.vault.steps.includes('tombstone'), engine.issuer.revoked]).toEqual([false, []]);
     written();
@@ -75,7 +76,7 @@ describe('panic', () => {
     written();
     await toItsEnd(running);
     expect(engine.issuer.revoked).toHaveLength(60);
-    expect(done).toEqual(['wishes', 'recorded', 'shut']);
+    expect(done).toEqual(['consents', 'wishes', 'recorded', 'shut']);
   });
 
   it('sends refresh tokens first, to all issuers beside each other, and six to each at most', async () => {

@@ -5,6 +5,7 @@ import { programLabel } from '../../../../daemon/approvals/consent-key.ts';
 import type { Caller } from '../../../../daemon/core/domain.ts';
 import { profileName, scopes } from '../../../support/builders.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
+import { FakeConsentStore } from '../../../support/fake-consents.ts';
 import { LogSink } from '../../../support/fakes.ts';
 import { someApprover, someAsker } from '../../../support/parties.ts';
 
@@ -26,7 +27,7 @@ beforeEach(() => {
   let ids = 0;
   approvals = new Approvals({
     clock, log: new LogSink(), random: { token: () => `id-${(ids += 1)}` },
-    digestOf: async (asker) => digests.get(asker.origin.program.executable ?? '') ?? null,
+    bytesOf: async (asker) => ({ key: digests.get(asker.origin.program.executable ?? '') ?? '', isOfFiles: true }), store: new FakeConsentStore(), isRunning: () => true, kindOf: () => 'profile',
     onAsked: ({ id }) => void asked.push(id),
     onEnded: ({ id }) => void ended.push(id),
   });
@@ -83,7 +84,7 @@ describe('a question', () => {
     for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
     await approve('id-1');
     approvals.answer('id-2', question().asker, { allow: false });
-    approvals.forget(null);
+    void approvals.forget(null);
     void admit({ profile: profileName('d') });
     await settle();
     await clock.advance(300_000);
@@ -161,7 +162,7 @@ describe('a consent beforehand', () => {
   it('[IP-10] is of this file for this wish, wherever it runs, and asks nobody', async () => {
     approvals.grant(CURL, wish, 'valetkey (pid 1)', null);
     expect([await admit(workload()), await admit(workload({ sessionLeader: null })), asked]).toEqual(['yes', 'yes', []]);
-    expect(approvals.active()).toMatchObject([{ label: '/usr/bin/curl', binding: 'program', rule: 'any' }]);
+    expect(approvals.consents.list()).toMatchObject([{ label: '/usr/bin/curl', binding: 'program', rule: 'any' }]);
   });
 
   it.each([
@@ -188,7 +189,7 @@ describe('a consent beforehand', () => {
     expect(asked).toHaveLength(1);
     expect(await admit({ ...workload(), asking: { kind: 'for', ms: 30 * 24 * HOUR_MS }, rule: 'once' })).toBe('yes');
     await clock.advance(30 * 24 * HOUR_MS);
-    expect(approvals.active()).toEqual([]);
+    expect(approvals.consents.list()).toEqual([]);
   });
 });
 
@@ -197,7 +198,9 @@ describe('all consents', () => {
     for (const profile of ['a', 'b', 'c']) void admit({ profile: profileName(profile) });
     await approve('id-1');
     await approve('id-2');
-    expect([approvals.revokeAll(), approvals.active(), approvals.pending().length]).toEqual([['id-1', 'id-2'], [], 1]);
+    expect(approvals.consents.list().map(({ id }) => id)).toEqual(['id-1', 'id-2']);
+    await approvals.consents.end(() => true);
+    expect([approvals.consents.list(), approvals.pending().length]).toEqual([[], 1]);
   });
 });
 
@@ -208,7 +211,7 @@ describe('a consent', () => {
     await clock.advance(HOUR_MS - 1);
     expect(await admit()).toBe('yes');
     await clock.advance(1);
-    expect(approvals.active()).toEqual([]);
+    expect(approvals.consents.list()).toEqual([]);
     void admit();
     await settle();
     expect(asked).toHaveLength(2);
@@ -230,7 +233,7 @@ describe('a consent', () => {
     void admit();
     await approve('id-1', { binding: 'program' });
     expect(await admit(elsewhere)).toBe('yes');
-    approvals.forget(null);
+    void approvals.forget(null);
     void admit();
     await approve('id-2', { binding: 'run' });
     expect(await admit({ asker: someAsker({ pid: 5200, startTime: '400' }) })).toBe('yes');
@@ -279,13 +282,14 @@ describe('a consent', () => {
     }
     await settle();
     for (const { id } of approvals.pending()) await approve(id);
-    expect(approvals.active().map(({ profile }) => profile)).toEqual(['a', 'b', 'c']);
-    expect([approvals.revoke('id-1'), approvals.revoke('id-1')]).toEqual([true, false]);
-    approvals.forget(profileName('b'));
-    expect(approvals.active().map(({ profile }) => profile)).toEqual(['c']);
+    expect(approvals.consents.list().map(({ profile }) => profile)).toEqual(['a', 'b', 'c']);
+    await approvals.consents.end(({ id }) => id === 'id-1');
+    expect([approvals.consents.has('id-1'), approvals.consents.has('id-2')]).toEqual([false, true]);
+    await approvals.forget(profileName('b'));
+    expect(approvals.consents.list().map(({ profile }) => profile)).toEqual(['c']);
     const waiting = admit({ profile: profileName('d') });
     await settle();
-    approvals.forget(null);
-    expect([await waiting, approvals.active()]).toEqual(['approval_denied', []]);
+    void approvals.forget(null);
+    expect([await waiting, approvals.consents.list()]).toEqual(['approval_denied', []]);
   });
 });

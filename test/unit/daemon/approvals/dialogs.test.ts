@@ -8,6 +8,7 @@ import type { Desktop, DialogAnswer, DialogText, Seat } from '../../../../daemon
 import { Secret } from '../../../../daemon/core/secret.ts';
 import { profileName, scopes, someCaller, someDesktop, someOrigin } from '../../../support/builders.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
+import { FakeConsentStore } from '../../../support/fake-consents.ts';
 import { FakeVault, LogSink } from '../../../support/fakes.ts';
 import { someApprover, someAsker } from '../../../support/parties.ts';
 
@@ -42,7 +43,7 @@ beforeEach(() => {
     tell: async (title, body, signal) => void told.push({ title, body, signal }),
   });
   approvals = new Approvals({
-    clock, log, random: { token: () => `id-${(ids += 1)}` }, digestOf: async () => 'aa',
+    clock, log, random: { token: () => `id-${(ids += 1)}` }, bytesOf: async () => ({ key: 'aa', isOfFiles: true }), store: new FakeConsentStore(), isRunning: () => true, kindOf: () => 'profile',
     onAsked: (pending) => dialogs.asked(pending), onEnded: (pending) => dialogs.ended(pending),
   });
   dialogs = new Dialogs({
@@ -72,7 +73,7 @@ describe('a dialog', () => {
       'Started by: sh (pid 5050) ‹ node (pid 5000) ‹ bash (pid 4900)', 'It says of itself: "deploy: to ship it"',
     ]);
     await answer(0, yes());
-    expect([await outcome, answered, approvals.active()[0]?.givenBy]).toEqual(['yes', [['id-1', 800, true]], 'a dialog of Xorg (pid 800)']);
+    expect([await outcome, answered, approvals.consents.list()[0]?.givenBy]).toEqual(['yes', [['id-1', 800, true]], 'a dialog of Xorg (pid 800)']);
   });
 
   it('that is refused refuses, and one that nobody answers leaves the question to a terminal', async () => {
