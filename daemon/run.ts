@@ -4,7 +4,6 @@ import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { openWorld } from './edges.ts';
 import type { World } from './edges.ts';
-import { boundYoungGeneration } from './platform/memory.ts';
 
 /** Resolves when it has stopped. Throws BrokerError where it cannot start. */
 export async function run(claim: Claim, env: Environment): Promise<void> {
@@ -12,7 +11,6 @@ export async function run(claim: Claim, env: Environment): Promise<void> {
   try {
     const daemon = await startDaemon(world.edges);
     listenForSignals(daemon, world);
-    boundYoungGeneration();
     await daemon.stopped;
   } finally {
     await world.close();
