@@ -47,13 +47,10 @@ export function daemonEnvironment(env: Readonly<Record<string, string | undefine
   };
 }
 
-/** The young generation stays at 2 MB: it would grow to 32 MB in a burst and stay there, and is no faster for it. */
-const MEMORY = '--max-semi-space-size=1';
-
 function launch(main: string, label: string, home: string, unit: UserUnit | null): ChildProcess {
-  // Node 20 does not know this option and would refuse to start.
+  // Node 20 does not know this option and would refuse to start. Flags of V8 would have Node compile anew what it has compiled ahead.
   const hardening = process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : [];
-  const [file, args] = unit === null ? [process.execPath, [MEMORY, ...hardening, main]] as const : [unit.file, unit.args] as const;
+  const [file, args] = unit === null ? [process.execPath, [...hardening, main]] as const : [unit.file, unit.args] as const;
   return spawn(file, args, {
     cwd: '/',
     detached: true,

@@ -9,7 +9,7 @@ import { BrokerError } from './core/errors.ts';
 import { hardenProcess, refuseUnsafeEnvironment } from './platform/harden.ts';
 import { tryLock } from './platform/lock.ts';
 import type { Lock } from './platform/lock.ts';
-import { shareArenas } from './platform/memory.ts';
+import { boundYoungGeneration, shareArenas } from './platform/memory.ts';
 import { loadNative } from './platform/native.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { readRootFacts, refuseForeignRoot } from './platform/root.ts';
@@ -35,6 +35,7 @@ export function claimDaemon(env: Environment, execArgv: readonly string[]): Clai
   if (asRoot !== null) warnings.push(asRoot);
   hardenProcess();
   shareArenas(loadNative());
+  boundYoungGeneration();
   checkSocketPath(paths.socket);
   ensurePrivateDir(paths.stateDir, uid);
   ensurePrivateDir(paths.runtimeDir, uid);

@@ -37,8 +37,6 @@ async function main(argv: readonly string[]): Promise<number> {
   return EXIT.ok;
 }
 
-// Whoever read it may have left: what is written then is lost, and that is all.
-process.stderr.on('error', () => undefined);
 // No await at the top: the bundle is one CommonJS file.
 void main(process.argv.slice(2)).catch(explain).then((status) => {
   // Everything is closed and saved; only a keychain's dialog that nobody answers could still hold the process.
@@ -47,6 +45,8 @@ void main(process.argv.slice(2)).catch(explain).then((status) => {
 
 /** @returns the exit status */
 function explain(cause: unknown): number {
+  // Whoever read it may have left: what is written then is lost, and that is all.
+  process.stderr.on('error', () => undefined);
   if (cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS')) {
     process.stderr.write(`${cause.message}\n\n${USAGE}`);
     return EXIT.usage;

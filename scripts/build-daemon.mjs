@@ -7,11 +7,13 @@
  * The licences of the packages that are in there stand beside them; one that has none ends the build.
  * Why so: docs/decisions/0011-one-bundle-for-the-daemon.md
  */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { compileAhead } from './compile-ahead.mjs';
+import { requireCompiled } from './compiled-ahead.cjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const NATIVE = ['koffi', '@napi-rs/keyring'];
@@ -21,8 +23,11 @@ const UNUSED = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'
 const HOLLOW = [
   { package: 'fastify', module: /^node:http2$/, instead: 'module.exports = {};' },
   { package: 'pino', module: /^\.\/(?:lib\/)?transport$/, instead: 'module.exports = {};' },
+  { package: 'pino', module: /^sonic-boom$/, instead: 'module.exports = class {};' },
   { package: 'pino', module: /^worker_threads$/, instead: 'module.exports = { isMainThread: true };' },
 ];
+/** Of Node's own what takes 2 ms to load and few starts need; each function loads it when it is first called. */
+const LATE = { 'node:child_process': ['execFile', 'spawn'], 'node:v8': ['setFlagsFromString'], 'node:vm': ['runInNewContext'] };
 /** Node's own cost 10 MB as soon as they are named: see there. */
 const FETCH_CLASSES = join(ROOT, 'daemon/issuer/fetch-classes.ts');
 const ENTRY = 'valetkeyd.cjs';
@@ -31,11 +36,14 @@ const LICENCES = 'THIRD-PARTY-LICENSES';
 /** What platform/sigusr1.ts does: built-in modules that the bundle requires at its top would come before that. */
 const FIRST = "process.on('SIGUSR1', () => undefined);";
 
-/** @param {string} folder - `daemon/` of a build, beside its `client/` */
+/**
+ * @param {string} folder - `daemon/` of a build, beside its `client/`
+ * @returns {Promise<string | null>} why nothing was compiled ahead; null where it was
+ */
 export async function buildDaemon(folder) {
   const bundle = await rolldown({
     input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: [...NATIVE, ...UNUSED],
-    plugins: [withoutUnused],
+    plugins: [withoutUnused, late],
     transform: { inject: { Headers: [FETCH_CLASSES, 'Headers'], Response: [FETCH_CLASSES, 'Response'] } },
   });
   const { output } = await bundle.generate({
@@ -53,8 +61,14 @@ export async function buildDaemon(folder) {
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder)) if (name === ENTRY || name.startsWith(LATER)) rmSync(join(folder, name));
   for (const chunk of output) writeFileSync(join(folder, chunk.fileName), asciiOf(chunk.isEntry ? withoutHaste(chunk) : chunk.code));
-  chmodSync(join(folder, ENTRY), 0o755);
+  const entry = join(realpathSync(folder), ENTRY);
+  chmodSync(entry, 0o755);
   writeFileSync(join(folder, LICENCES), licencesOf(output.flatMap(({ moduleIds }) => moduleIds)));
+  const [run] = output.find(({ isEntry }) => isEntry).dynamicImports;
+  const digests = await compileAhead(entry, join(realpathSync(folder), run));
+  if (typeof digests === 'string') return digests;
+  writeFileSync(entry, readFileSync(entry, 'utf8').replace(loading(run, {}), loading(run, digests)));
+  return null;
 }
 
 const withoutUnused = {
@@ -66,12 +80,28 @@ const withoutUnused = {
   load: (id) => (id.startsWith('\0hollow-') ? HOLLOW[Number.parseInt(id.slice(8), 10)].instead : null),
 };
 
+/** A name that is missing in LATE ends the build. */
+const late = {
+  name: 'late',
+  resolveId: (source, importer = '') => (Object.hasOwn(LATE, source) && importer.startsWith(join(ROOT, 'daemon/')) ? `\0late-${source}` : null),
+  load(id) {
+    const module = id.replace('\0late-', '');
+    if (module === id) return null;
+    return LATE[module].map((name) => `export const ${name} = (...args) => process.getBuiltinModule('${module}').${name}(...args);`).join('\n');
+  },
+};
+
 /** rolldown may also require at the top, for nothing that is used there, what is to be loaded after the claim. */
 function withoutHaste({ code, dynamicImports }) {
   const [run] = dynamicImports;
-  const patient = code.replace(`,require("./${run}");`, ';');
-  if (dynamicImports.length !== 1 || patient.split(`require("./${run}")`).length !== 2) throw new Error(`${ENTRY} does not load the rest as it is expected to`);
-  return patient;
+  const patient = code.replace(`,require("./${run}");`, ';').split(`require("./${run}")`);
+  if (dynamicImports.length !== 1 || patient.length !== 2) throw new Error(`${ENTRY} does not load the rest as it is expected to`);
+  return `${patient.join(loading(run, {}))}\n${requireCompiled}\n`;
+}
+
+/** What the entry does to load the rest. */
+function loading(file, digests) {
+  return `requireCompiled(require,module,${JSON.stringify(file)},${JSON.stringify(digests)})`;
 }
 
 /** Outside of strings, templates and regular expressions a minified file has ASCII only. */
@@ -95,4 +125,7 @@ function licencesOf(modules) {
 }
 
 // usage: node scripts/build-daemon.mjs FOLDER
-if (argv[1] === fileURLToPath(import.meta.url)) await buildDaemon(argv[2] ?? '');
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const why = await buildDaemon(argv[2] ?? '');
+  if (why !== null) console.error(`nothing was compiled ahead, as the daemon does not run here: ${why}`);
+}

@@ -10,8 +10,8 @@ const entry = `${dist}client/valetkey.cjs`;
 await buildEntry(entry);
 chmodSync(entry, 0o755);
 console.log('entry:    dist/client/valetkey.cjs');
-await buildDaemon(`${dist}daemon`);
-console.log('daemon:   dist/daemon/valetkeyd.cjs');
+const why = await buildDaemon(`${dist}daemon`);
+console.log(`daemon:   dist/daemon/valetkeyd.cjs (${why === null ? `compiled ahead for Node ${process.version}` : 'not compiled ahead, as it does not run here'})`);
 const how = buildLauncher(`${dist}launcher/valetkey`);
 console.log(how === null
   ? 'launcher: none, since there is no C compiler (Debian: apt-get install gcc libc6-dev musl-tools), or this is not Linux; the entry does its work, slower'

@@ -8,6 +8,9 @@ type DeadlineDeps = { readonly clock: Clock; readonly log: Log };
 /** Why what belongs to a connection ends with it. One for all: an error is dear to make, and most of them nobody sees. */
 export const LEFT = new BrokerError('cancelled', 'the caller left');
 
+/** Of a deadline that nobody waits for any more; without a reason each would make an error of its own. */
+const DONE = new Error('the work is done');
+
 /** Something that may end, and whose signal is made only if somebody asks for it: most requests are answered first. */
 export class Ending {
   #controller: AbortController | null = null;
@@ -64,7 +67,7 @@ export async function untilDeadline<T>({ clock, log }: DeadlineDeps, ms: number,
   try {
     return await Promise.race([working, ended]);
   } finally {
-    done.abort();
+    done.abort(DONE);
     outer.removeEventListener('abort', leave);
   }
 }

@@ -3,7 +3,7 @@
  * weakens TLS, or copies memory out (PH-01, PH-02), and nobody of the same user can read its memory, get its
  * core or a diagnostic report (PH-03, PH-04).
  */
-import { url as inspectorUrl } from 'node:inspector';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { BrokerError } from '../core/errors.ts';
 import { hardenDarwin } from './harden-darwin.ts';
 import { hardenLinux } from './harden-linux.ts';
@@ -39,7 +39,7 @@ const HARMLESS_FLAGS =
 export function refuseUnsafeEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   execArgv: readonly string[],
-  debuggerUrl: string | undefined = inspectorUrl(),
+  debuggerUrl: string | undefined = urlOfDebugger(),
 ): readonly string[] {
   if (debuggerUrl !== undefined) throw new BrokerError('debugger_refused', 'a debugger is open');
   const flags = execArgv.filter((flag) => !HARMLESS_FLAGS.test(flag)).map((flag) => flag.replace(/=.*/s, ''));
@@ -58,6 +58,33 @@ export function refuseUnsafeEnvironment(
   return set
     .filter((name) => IGNORED_VARIABLES.includes(name))
     .map((name) => `${name} is ignored; name the file by ca_file in the profile`);
+}
+
+/**
+ * Where a debugger listens in this process. The module that knows it takes a tenth of a start to load, so it is asked
+ * only where there is a socket beyond the three files that a process is given: without one nothing can listen.
+ */
+export function urlOfDebugger(): string | undefined {
+  return hasSocket() ? process.getBuiltinModule('node:inspector').url() : undefined;
+}
+
+/** Also true where that cannot be told. */
+function hasSocket(): boolean {
+  try {
+    return readdirSync('/proc/self/fd').some((fd) => Number(fd) > 2 && targetOf(fd).startsWith('socket:'));
+  } catch {
+    return true;
+  }
+}
+
+/** Empty for the one by which the folder was read. */
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return '';
+    throw cause;
+  }
 }
 
 /** Cannot be undone in this process. Throws BrokerError unsafe_environment where the system refuses. */

@@ -1,6 +1,7 @@
 /** The bundle of the daemon as it ships, in a place where there is no package but the native ones. */
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,8 +26,9 @@ let daemon: ChildProcess | null = null;
 beforeAll(() => {
   needBuild();
   place = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-bundle-')));
-  execFileSync(process.execPath, [join(ROOT, 'scripts/build-daemon.mjs'), join(place, 'dist/daemon')]);
+  // First: the build runs the daemon.
   for (const name of NATIVE) cpSync(join(ROOT, 'node_modules', name), join(place, 'node_modules', name), { recursive: true });
+  execFileSync(process.execPath, [join(ROOT, 'scripts/build-daemon.mjs'), join(place, 'dist/daemon')]);
 }, 60_000);
 afterAll(() => rmSync(place, { recursive: true }));
 beforeEach(async () => {
@@ -94,8 +96,24 @@ describe('the bundled daemon', () => {
     const text = readFileSync(join(place, 'dist/daemon/valetkeyd.cjs'), 'utf8');
     expect(text).toMatch(/^#!.*\n"use strict";process\.on\(`SIGUSR1`,\(\)=>void 0\)/);
     // What runs after the claim is not required at the top.
-    expect(text.match(/require\("\.\/valetkeyd-run\.cjs"\)/g)).toHaveLength(1);
-    expect(text).toMatch(/=>\s*require\("\.\/valetkeyd-run\.cjs"\)/);
+    expect(text.match(/valetkeyd-run\.cjs/g)).toHaveLength(1);
+    expect(text).toMatch(/=>\s*requireCompiled\(require,module,"valetkeyd-run\.cjs",/);
+  });
+
+  it('names by a digest what was compiled ahead, and does without it where that is other bytes', async () => {
+    const compiled = join(place, 'dist/daemon/valetkeyd-run.cjs.v8');
+    const bytes = readFileSync(compiled);
+    const digest = createHash('sha256').update(readFileSync(join(place, 'dist/daemon/valetkeyd-run.cjs'))).update(bytes).digest('hex');
+    expect(readFileSync(join(place, 'dist/daemon/valetkeyd.cjs'), 'utf8')).toContain(`"${process.version} ${process.platform} ${process.arch}":"${digest}"`);
+    writeFileSync(compiled, bytes.subarray(0, bytes.length / 2));
+    try {
+      await start('passphrase');
+      const line = new LineClient(socket());
+      expect(await line.ask({ type: 'status', id: 1 }).wait(1)).toMatchObject([{ id: 1, status: 200 }]);
+      line.leave();
+    } finally {
+      writeFileSync(compiled, bytes);
+    }
   });
 
   it('has no fault points', () => {

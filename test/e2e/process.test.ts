@@ -115,6 +115,18 @@ describe.skipIf(built.obstacle !== null)('a debugger by signal', () => {
     const seen = await signalled(victim("import './daemon/platform/sigusr1.js';"));
     expect(seen).toMatch(/^inspector closed $/);
   });
+
+  it('[PH-02] is seen by the daemon where it is open, by signal or otherwise', async () => {
+    const { stdout } = await built.run(`
+      import { open } from 'node:inspector';
+      import { refuseUnsafeEnvironment, urlOfDebugger } from './daemon/platform/harden.js';
+      console.log(urlOfDebugger() ?? 'none');
+      open(0);
+      console.log(urlOfDebugger());
+      try { refuseUnsafeEnvironment({}, []); } catch (error) { console.log(error.code); }
+    `, { env: ENV, ...UNPRIVILEGED });
+    expect(stdout).toMatch(/^none\nws:.*\ndebugger_refused\n$/);
+  });
 });
 
 const HARDEN = "import { hardenProcess } from './daemon/platform/harden.js'; hardenProcess();";

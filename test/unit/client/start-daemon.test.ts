@@ -73,7 +73,8 @@ describe('startDaemon', () => {
     expect(readdirSync(base)).not.toContain('loaded');
     expect(facts.cwd).toBe('/');
     expect(facts.session).toBe(facts.pid);
-    expect(facts.argv).toContain('--max-semi-space-size=1');
+    // Under a flag of V8 nothing that was compiled ahead is taken.
+    expect(facts.argv.filter((word) => word.startsWith('--') && word !== '--disable-sigusr1')).toEqual([]);
   });
 
   it('[PH-01] asks the user manager where the unit is installed, and starts nothing itself', async () => {

@@ -1,4 +1,4 @@
-/** The arenas of the C library, on this machine and on one without such a thing. */
+/** The arenas of the C library, on this machine and on one without such a thing; the young generation of V8. */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -24,6 +24,19 @@ function arenasLeft(isShared: boolean): number {
   return Number(execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: fileURLToPath(new URL('.', import.meta.url)), encoding: 'utf8' }));
 }
 
+/** What V8 holds for young objects, in MB, after a burst of them that live for a while. */
+function youngMb(isBound: boolean): number {
+  const program = `
+    import { setTimeout } from 'node:timers/promises';
+    import { getHeapSpaceStatistics } from 'node:v8';
+    import { boundYoungGeneration } from ${JSON.stringify(MEMORY_URL)};
+    ${isBound ? 'boundYoungGeneration(1); await setTimeout(50);' : ''}
+    for (let round = 0; round < 100; round += 1) Array.from({ length: 20_000 }, (_, i) => ({ i, list: [i, round] }));
+    console.log(getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space').space_size / 1_048_576);
+  `;
+  return Number(execFileSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' }));
+}
+
 const isGlibc = process.platform === 'linux' && JSON.stringify(process.report.getReport()).includes('glibcVersionRuntime');
 
 if (!isGlibc) console.log('skipped: shared arenas; the C library here is not glibc');
@@ -42,5 +55,12 @@ describe('the memory of the helper threads', () => {
     };
     expect(shareArenas(native)).toBe(false);
     expect(shareArenas({ ...native, platform: 'darwin' })).toBe(false);
+  });
+});
+
+describe('the young generation', () => {
+  it('stays as small as it begins, where it would grow in a burst', () => {
+    expect(youngMb(true)).toBeLessThanOrEqual(2);
+    expect(youngMb(false)).toBeGreaterThan(4);
   });
 });
