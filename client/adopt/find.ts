@@ -67,9 +67,9 @@ async function look(tool: string, { format, marks }: Place, path: string, uid: n
   if (value === null) return { findings: [], skipped: reading.file.bytes.length === 0 ? [] : [{ tool, path, why: 'it cannot be understood' }] };
   const picked = pick(value, marks);
   const secrets = picked.map(({ secret }) => secret);
-  const findings = picked.map((each) => findingOf(tool, path, reading.file, each, secrets));
-  // gh writes its token twice, for its user and for the host.
-  return { findings: [...new Map(findings.map((finding) => [JSON.stringify(finding), finding])).values()], skipped: [] };
+  // gh writes its token twice, for its user and for the host: what the first mark says of it is kept.
+  const once = picked.filter(({ secret }, i) => secrets.indexOf(secret) === i);
+  return { findings: once.map((each) => findingOf(tool, path, reading.file, each, secrets)), skipped: [] };
 }
 
 /** A path that two finders, or two patterns of one, lead to is looked at once for each format. */

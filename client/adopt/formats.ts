@@ -71,6 +71,18 @@ function readUrls(text: string): unknown {
 }
 
 /**
+ * The text column before a long one in a record of SQLite: its length stands in the header, three bytes before it. What
+ * stands before the text may be letters as well, so the length decides where it begins.
+ */
+function columnBefore(text: string, end: number): string | null {
+  for (let length = 57; length >= 3; length -= 1) {
+    const column = text.slice(Math.max(0, end - length), end);
+    if (text.charCodeAt(end - length - 3) === 13 + 2 * length && /^[\w.+-]+@[\w.-]+$/.test(column)) return column;
+  }
+  return null;
+}
+
+/**
  * gcloud keeps JSON objects as text in a table of SQLite, each after the name of its account. They are looked for in
  * the bytes: what was deleted and not yet overwritten is found as well, and that is a secret on the disk, too.
  */
@@ -82,8 +94,8 @@ function readSqlite(bytes: Buffer): unknown {
     const [start, end] = [text.lastIndexOf('{', at), text.indexOf('}', at)];
     if (start < 0 || end < 0 || end - start > 16_384) continue;
     const value = attempt(() => JSON.parse(text.slice(start, end + 1)));
-    const account = /[\w.+-]+@[\w.-]+$/.exec(text.slice(Math.max(0, start - 256), start))?.[0];
-    if (typeof value === 'object' && value !== null) found.push({ ...value, ...(account === undefined ? {} : { account_id: account }) });
+    const account = columnBefore(text, start);
+    if (typeof value === 'object' && value !== null) found.push({ ...value, ...(account === null ? {} : { account_id: account }) });
   }
   return found;
 }

@@ -70,8 +70,8 @@ async function endOld({ env, owner, signal }: CommandContext, finder: Finder, { 
   if (end.by === 'hand') return { by: 'hand', revoked: false };
   const failure = end.by === 'command' ? await endByCommand(end.argv, findings, env, signal) : await endByRemoval(findings, owner.uid);
   signal.throwIfAborted();
-  if (failure !== null) throw ValetkeyError.local('cancelled', `${failure}; ${KEPT}, and the new sign-in is kept, too`, { hint: finder.advice });
-  if (await isStillThere(finder, owner, env)) throw ValetkeyError.local('cancelled', `a secret of ${finder.tool} is still in plain text`, { hint: finder.advice });
+  if (failure !== null) throw ValetkeyError.local('adopt_incomplete', `${failure}; ${KEPT}, and the new sign-in is kept, too`, { hint: finder.advice });
+  if (await isStillThere(finder, owner, env)) throw ValetkeyError.local('adopt_incomplete', `a secret of ${finder.tool} is still in plain text`, { hint: finder.advice });
   return { by: end.by, revoked: end.by === 'command' && end.revokes };
 }
 
@@ -107,7 +107,7 @@ export async function fixTool(context: CommandContext, tool: string, named: stri
   try {
     const profile = await chooseProfile(context, tool, findings, named);
     if (finder.fix.end.by === 'command' && finder.fix.end.revokes && wouldEndBoth(profile, findings)) {
-      throw ValetkeyError.local('bad_request', `profile ${profile.name} has the client of ${tool} itself: to end the old token could end the new sign-in as well`, { hint: finder.advice });
+      throw ValetkeyError.local('adopt_incomplete', `profile ${profile.name} has the client of ${tool} itself: to end the old token could end the new sign-in as well`, { hint: finder.advice });
     }
     if (!await agree(context, person, planOf(finder, finder.fix, profile, findings), 'Begin?')) throw ValetkeyError.local('cancelled', 'nothing was changed');
     const said = (line: string): void => { if (!terminal.json) terminal.line(line); };
