@@ -7,11 +7,11 @@
  *
  * Pointers are JSON pointers (RFC 6901) in which one `*` of each key stands for any text. A label is a pointer with the
  * same stars, `{1}` for what the first star stands for, or else plain text. A pointer that ends in `#claim` reads that
- * claim of a JWT.
+ * claim of a JWT. The pointer of a file that is nothing but the secret is empty.
  */
 export type SecretKind = 'refresh_token' | 'access_token' | 'token' | 'password' | 'api_key' | 'client_secret';
 
-export type Format = 'json' | 'yaml' | 'ini' | 'toml' | 'netrc' | 'urls' | 'sqlite';
+export type Format = 'json' | 'yaml' | 'ini' | 'toml' | 'netrc' | 'urls' | 'sqlite' | 'text';
 
 export type Mark = {
   readonly kind: SecretKind;
@@ -43,7 +43,7 @@ export type Fix = {
 };
 
 export type Finder = {
-  /** What `--fix` and `--take` call it. */
+  /** What `--fix` calls it. */
   readonly tool: string;
   readonly name: string;
   readonly places: readonly Place[];
@@ -51,12 +51,6 @@ export type Finder = {
   readonly fix: Fix | null;
   /** What else helps: how the tool keeps its secret elsewhere, or how it is ended. */
   readonly advice: string;
-  /** Null: its token can be moved into the vault. Else why not. */
-  readonly notTakeable: string | null;
   /** Where the tool's authors, or its source, say what is written here. */
   readonly sources: readonly string[];
 };
-
-/** Most tools sign in as their own client: a profile of another client could not refresh what they hold. */
-export const OWN_CLIENT = 'its token belongs to the tool\'s own client';
-export const NO_REFRESH_TOKEN = 'it holds no refresh token';

@@ -111,5 +111,6 @@ export function readFormat(format: Format, bytes: Buffer): unknown {
     case 'ini': return readIni(text);
     case 'netrc': return readNetrc(text);
     case 'urls': return readUrls(text);
+    case 'text': return text.trim();
   }
 }

@@ -1,5 +1,4 @@
 /** Coding agents, and what connects them to servers. */
-import { OWN_CLIENT } from '../finder.ts';
 import type { Finder } from '../finder.ts';
 
 export const AGENTS: readonly Finder[] = [
@@ -11,7 +10,6 @@ export const AGENTS: readonly Finder[] = [
       end: { by: 'removal' },
     },
     advice: 'To sign out, remove the file: mcp-remote asks for a login',
-    notTakeable: 'its token belongs to a client that it registered, and the file does not say where',
     sources: ['https://github.com/geelen/mcp-remote/blob/main/src/lib/mcp-auth-config.ts'],
   },
   {
@@ -26,7 +24,6 @@ export const AGENTS: readonly Finder[] = [
     }],
     fix: null,
     advice: 'To keep it in the keyring: cli_auth_credentials_store = "keyring" in config.toml, and sign in again. To sign out: codex logout',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/openai/codex/blob/main/codex-rs/login/src/auth/storage.rs', 'https://github.com/openai/codex/blob/main/codex-rs/login/src/token_data.rs'],
   },
   {
@@ -34,7 +31,6 @@ export const AGENTS: readonly Finder[] = [
     places: [{ path: '${CLAUDE_CONFIG_DIR:-~/.claude}/.credentials.json', format: 'json', marks: [{ kind: 'refresh_token', at: '/claudeAiOauth/refreshToken', issuer: 'https://claude.ai' }] }],
     fix: null,
     advice: 'To sign out: /logout in Claude Code',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/anthropics/claude-code/issues/50743', 'https://github.com/HKUDS/nanobot/pull/638'],
   },
   {
@@ -42,7 +38,6 @@ export const AGENTS: readonly Finder[] = [
     places: [{ path: '~/.gemini/oauth_creds.json', format: 'json', marks: [{ kind: 'refresh_token', at: '/refresh_token', issuer: 'https://accounts.google.com', client: '/id_token#aud', account: '/id_token#email' }] }],
     fix: null,
     advice: 'To sign out, remove the file; to end it: https://myaccount.google.com/connections',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/google-gemini/gemini-cli/blob/main/packages/core/src/config/storage.ts'],
   },
   {
@@ -50,7 +45,6 @@ export const AGENTS: readonly Finder[] = [
     places: [{ path: '${XDG_CONFIG_HOME:-~/.config}/github-copilot/apps.json', format: 'json', marks: [{ kind: 'access_token', at: '/*/oauth_token', issuer: '{1}', account: '/*/user' }] }],
     fix: null,
     advice: 'To sign out, do so in the editor; to end it: https://github.com/settings/applications',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/zbirenbaum/copilot.lua/blob/master/lua/copilot/auth/init.lua'],
   },
   {
@@ -61,7 +55,6 @@ export const AGENTS: readonly Finder[] = [
     }],
     fix: null,
     advice: 'To take it away here: opencode auth logout',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/anomalyco/opencode/blob/dev/packages/opencode/src/auth/index.ts'],
   },
 ];

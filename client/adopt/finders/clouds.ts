@@ -1,5 +1,4 @@
 /** Clouds: gcloud, aws, az and what belongs to them. */
-import { NO_REFRESH_TOKEN, OWN_CLIENT } from '../finder.ts';
 import type { Finder } from '../finder.ts';
 
 const GOOGLE = 'https://accounts.google.com';
@@ -17,7 +16,6 @@ export const CLOUDS: readonly Finder[] = [
       end: { by: 'command', argv: ['gcloud', 'auth', 'revoke', '{account}'], revokes: true },
     },
     advice: 'To sign out and revoke it: gcloud auth revoke',
-    notTakeable: OWN_CLIENT,
     sources: ['https://docs.cloud.google.com/sdk/docs/authenticate', 'https://www.jhanley.com/google-cloud-where-are-my-credentials-stored/'],
   },
   {
@@ -28,7 +26,6 @@ export const CLOUDS: readonly Finder[] = [
       end: { by: 'command', argv: ['gcloud', 'auth', 'application-default', 'revoke', '--quiet'], revokes: true },
     },
     advice: 'To sign out and revoke it: gcloud auth application-default revoke',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/googleapis/google-auth-library-python/blob/main/google/auth/_cloud_sdk.py'],
   },
   {
@@ -42,8 +39,14 @@ export const CLOUDS: readonly Finder[] = [
     }],
     fix: null,
     advice: 'To sign out and revoke it: firebase logout',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/firebase/firebase-tools/blob/master/src/auth.ts'],
+  },
+  {
+    tool: 'aws', name: 'AWS CLI and SDKs, long-lived keys',
+    places: [{ path: '${AWS_SHARED_CREDENTIALS_FILE:-~/.aws/credentials}', format: 'ini', marks: [{ kind: 'api_key', at: '/*/aws_secret_access_key', account: '{1}' }] }],
+    fix: null,
+    advice: 'To do without: aws sso login. To end it: Security credentials, in the IAM console',
+    sources: ['https://docs.amazonaws.cn/en_us/cli/latest/userguide/cli-security-iam.html'],
   },
   {
     tool: 'aws-sso', name: 'AWS CLI, IAM Identity Center',
@@ -57,7 +60,6 @@ export const CLOUDS: readonly Finder[] = [
     }],
     fix: null,
     advice: 'To sign out and end the session at AWS: aws sso logout',
-    notTakeable: 'its token belongs to a client that the tool registered, and its endpoint is not OAuth\'s',
     sources: ['https://github.com/boto/botocore/blob/develop/botocore/tokens.py', 'https://docs.aws.amazon.com/cli/latest/reference/sso/logout.html'],
   },
   {
@@ -68,7 +70,6 @@ export const CLOUDS: readonly Finder[] = [
     }],
     fix: null,
     advice: 'The key that the token is bound to lies beside it in the file. To sign out, remove the file',
-    notTakeable: 'its token is bound to a key (DPoP) of the tool\'s own client',
     sources: ['https://docs.rs/crate/aws-config/latest/source/src/login/cache.rs'],
   },
   {
@@ -82,7 +83,6 @@ export const CLOUDS: readonly Finder[] = [
     ],
     fix: null,
     advice: 'To sign out on this machine: az logout. Entra has no revocation endpoint; an administrator, or https://mysignins.microsoft.com, ends the sessions',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/Azure/azure-cli/blob/dev/src/azure-cli-core/azure/cli/core/auth/identity.py', 'https://github.com/AzureAD/microsoft-authentication-library-for-python/blob/dev/msal/token_cache.py'],
   },
   {
@@ -93,7 +93,6 @@ export const CLOUDS: readonly Finder[] = [
       end: { by: 'command', argv: ['az', 'devops', 'logout', '--organization', '{issuer}'], revokes: false },
     },
     advice: 'To take it away here: az devops logout. To end it: User settings, Personal access tokens, at Azure DevOps',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://github.com/Azure/azure-devops-cli-extension/blob/master/azure-devops/azext_devops/dev/common/credential_store.py'],
   },
   {
@@ -107,7 +106,6 @@ export const CLOUDS: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To take it away here: doctl auth remove --context NAME. To end it: https://cloud.digitalocean.com/account/api/tokens',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://docs.digitalocean.com/reference/doctl/reference/auth/'],
   },
   {
@@ -117,7 +115,6 @@ export const CLOUDS: readonly Finder[] = [
     })),
     fix: null,
     advice: 'To sign out and revoke it: wrangler logout',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/cloudflare/workers-sdk/blob/main/packages/wrangler/src/user/user.ts'],
   },
   {
@@ -127,7 +124,6 @@ export const CLOUDS: readonly Finder[] = [
     })),
     fix: null,
     advice: 'To sign out and revoke it: vercel logout',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/vercel/vercel/blob/main/packages/cli/src/util/config/files.ts', 'https://github.com/vercel/vercel/blob/main/packages/cli/src/commands/logout/index.ts'],
   },
   {
@@ -135,7 +131,6 @@ export const CLOUDS: readonly Finder[] = [
     places: [{ path: '${PULUMI_CREDENTIALS_PATH:-${PULUMI_HOME:-~/.pulumi}}/credentials.json', format: 'json', marks: [{ kind: 'access_token', at: '/accessTokens/*', issuer: '{1}' }] }],
     fix: null,
     advice: 'To take it away here: pulumi logout. To end it: Personal access tokens, in your settings at Pulumi',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://github.com/pulumi/pulumi/blob/master/sdk/go/common/workspace/creds.go'],
   },
   {
@@ -146,7 +141,6 @@ export const CLOUDS: readonly Finder[] = [
       end: { by: 'removal' },
     },
     advice: 'To sign out, remove the file: the CLI asks for a login',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/databricks/cli/blob/main/libs/auth/cache/file.go'],
   },
   {
@@ -157,7 +151,27 @@ export const CLOUDS: readonly Finder[] = [
       end: { by: 'removal' },
     },
     advice: 'To sign out, remove the file: the connector asks for a login',
-    notTakeable: 'the file does not say whose token it is, nor of which kind',
     sources: ['https://github.com/snowflakedb/snowflake-connector-python/blob/main/src/snowflake/connector/token_cache.py'],
+  },
+  {
+    tool: 'oci', name: 'Oracle Cloud CLI, sessions',
+    places: [{ path: '~/.oci/sessions/*/token', format: 'text', marks: [{ kind: 'access_token', at: '' }] }],
+    fix: null,
+    advice: 'The key that the token is bound to lies beside it. It ends by itself after an hour; to take it away, remove the folder of the session',
+    sources: ['https://docs.oracle.com/en-us/iaas/Content/API/SDKDocs/clitoken.htm', 'https://www.dbi-services.com/blog/access-oci-cloud-using-session-token/'],
+  },
+  {
+    tool: 'fly', name: 'Fly.io CLI',
+    places: [{ path: '${FLY_CONFIG_DIR:-~/.fly}/config.yml', format: 'yaml', marks: [{ kind: 'access_token', at: '/access_token', issuer: 'https://api.fly.io' }] }],
+    fix: null,
+    advice: 'To sign out: fly auth logout',
+    sources: ['https://github.com/superfly/flyctl/blob/master/internal/config/config.go'],
+  },
+  {
+    tool: 'rclone', name: 'rclone',
+    places: [{ path: '${RCLONE_CONFIG:-${XDG_CONFIG_HOME:-~/.config}/rclone/rclone.conf}', format: 'ini', marks: [{ kind: 'refresh_token', at: '/*/token', issuer: '/*/type', client: '/*/client_id', account: '{1}' }] }],
+    fix: null,
+    advice: 'To seal the whole file under a password: rclone config, Set configuration password. To end it: rclone config disconnect REMOTE:',
+    sources: ['https://rclone.org/docs/'],
   },
 ];

@@ -1,5 +1,4 @@
 /** Forges and git. */
-import { NO_REFRESH_TOKEN, OWN_CLIENT } from '../finder.ts';
 import type { Finder } from '../finder.ts';
 
 export const FORGES: readonly Finder[] = [
@@ -14,7 +13,6 @@ export const FORGES: readonly Finder[] = [
       end: { by: 'command', argv: ['gh', 'auth', 'logout', '--hostname', '{issuer}', '--user', '{account}'], revokes: false },
     },
     advice: 'To keep it in the keyring: gh auth login, without --insecure-storage. To end it: https://github.com/settings/applications',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://github.com/cli/go-gh/blob/trunk/pkg/config/config.go', 'https://github.com/cli/cli/blob/trunk/internal/config/migration/multi_account.go', 'https://github.com/cli/cli/blob/trunk/pkg/cmd/auth/logout/logout.go'],
   },
   {
@@ -28,7 +26,6 @@ export const FORGES: readonly Finder[] = [
       end: { by: 'command', argv: ['glab', 'auth', 'logout', '--hostname', '{issuer}'], revokes: false },
     },
     advice: 'To keep it in the keyring: glab auth login --use-keyring',
-    notTakeable: OWN_CLIENT,
     sources: ['https://man.archlinux.org/man/glab-auth-logout.1.en', 'https://docs.gitlab.com/cli/authentication/'],
   },
   {
@@ -39,7 +36,6 @@ export const FORGES: readonly Finder[] = [
       end: { by: 'removal' },
     },
     advice: 'To end it: https://github.com/settings/tokens; then remove the file',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://github.com/mislav/hub/blob/master/github/config.go'],
   },
   {
@@ -52,7 +48,6 @@ export const FORGES: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To stop writing it: git config --global --unset credential.helper. To take one out: git credential reject',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://git-scm.com/docs/git-credential-store'],
   },
   {
@@ -63,7 +58,6 @@ export const FORGES: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To take it away, remove the entry; end the password where it was made',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://everything.curl.dev/usingcurl/netrc.html'],
   },
 ];

@@ -1,5 +1,4 @@
 /** Kubernetes and what runs on it. */
-import { OWN_CLIENT } from '../finder.ts';
 import type { Finder } from '../finder.ts';
 
 export const KUBERNETES: readonly Finder[] = [
@@ -14,7 +13,6 @@ export const KUBERNETES: readonly Finder[] = [
       end: { by: 'removal' },
     },
     advice: 'To keep its tokens in the keyring instead: --token-cache-storage=keyring',
-    notTakeable: null,
     sources: ['https://github.com/int128/kubelogin/blob/master/pkg/tokencache/repository/repository.go', 'https://github.com/int128/kubelogin/blob/master/docs/usage.md'],
   },
   {
@@ -31,7 +29,6 @@ export const KUBERNETES: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To take it away: kubectl config unset users.NAME.auth-provider',
-    notTakeable: 'the file holds more than the token, and other programs change it',
     sources: ['https://github.com/kubernetes/client-go/blob/master/plugin/pkg/client/auth/oidc/oidc.go'],
   },
   {
@@ -45,7 +42,6 @@ export const KUBERNETES: readonly Finder[] = [
       end: { by: 'command', argv: ['argocd', 'logout', '{issuer}'], revokes: false },
     },
     advice: 'To sign out here: argocd logout',
-    notTakeable: OWN_CLIENT,
     sources: ['https://github.com/argoproj/argo-cd/blob/master/util/localconfig/localconfig.go'],
   },
   {
@@ -56,7 +52,6 @@ export const KUBERNETES: readonly Finder[] = [
       end: { by: 'command', argv: ['terraform', 'logout', '{issuer}'], revokes: false },
     },
     advice: 'To take it away here: terraform logout HOST. To end it: Tokens, in your settings at that host',
-    notTakeable: 'it holds no refresh token',
     sources: ['https://github.com/hashicorp/terraform/blob/main/internal/command/cliconfig/credentials.go'],
   },
   {
@@ -70,7 +65,6 @@ export const KUBERNETES: readonly Finder[] = [
       end: { by: 'command', argv: ['docker', 'logout', '{issuer}'], revokes: false },
     },
     advice: 'To keep it in the keychain: set credsStore in the file, and sign in again. To take it away: docker logout REGISTRY',
-    notTakeable: 'it is for a registry\'s own token service',
     sources: ['https://github.com/docker/cli/blob/master/cli/config/types/authconfig.go'],
   },
   {
@@ -83,7 +77,6 @@ export const KUBERNETES: readonly Finder[] = [
       end: { by: 'command', argv: ['podman', 'logout', '{issuer}'], revokes: false },
     },
     advice: 'To take it away: podman logout REGISTRY',
-    notTakeable: 'it is for a registry\'s own token service',
     sources: ['https://man.cx/containers-auth.json(5)'],
   },
 ];

@@ -1,5 +1,4 @@
 /** Package registries. */
-import { NO_REFRESH_TOKEN } from '../finder.ts';
 import type { Finder } from '../finder.ts';
 
 export const PACKAGES: readonly Finder[] = [
@@ -14,7 +13,6 @@ export const PACKAGES: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To sign out and end it at the registry: npm logout',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://github.com/npm/cli/blob/latest/docs/lib/content/configuring-npm/npmrc.md'],
   },
   {
@@ -25,7 +23,6 @@ export const PACKAGES: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To keep it in the keychain: keyring set https://upload.pypi.org/legacy/ __token__, and take it out of the file',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://github.com/pypa/packaging.python.org/blob/main/source/specifications/pypirc.rst'],
   },
   {
@@ -38,7 +35,13 @@ export const PACKAGES: readonly Finder[] = [
       end: { by: 'hand' },
     },
     advice: 'To take it away here: cargo logout. To end it: https://crates.io/me',
-    notTakeable: NO_REFRESH_TOKEN,
     sources: ['https://doc.rust-lang.org/cargo/commands/cargo-logout.html', 'https://doc.rust-lang.org/cargo/commands/cargo-login.html'],
+  },
+  {
+    tool: 'huggingface', name: 'Hugging Face Hub',
+    places: [{ path: '${HF_TOKEN_PATH:-${HF_HOME:-${XDG_CACHE_HOME:-~/.cache}/huggingface}/token}', format: 'text', marks: [{ kind: 'api_key', at: '', issuer: 'https://huggingface.co' }] }],
+    fix: null,
+    advice: 'To take it away: hf auth logout. To end it: https://huggingface.co/settings/tokens',
+    sources: ['https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/constants.py'],
   },
 ];

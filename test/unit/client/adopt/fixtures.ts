@@ -26,6 +26,7 @@ const GCLOUD_DB = 'eNrt2Utv00AQAOC1U/GIKEYg1OvKuYAS4j7IgR5ok2oRUdMHiQ+pELI29taxc
 const KUBELOGIN_ID = jwt({ iss: 'https://login.example.com', aud: 'kubernetes', sub: 'ada', email: 'ada@example.com', exp: 1_800_000_000 });
 const CODEX_ID = jwt({ iss: 'https://auth.openai.com', aud: ['app_EXAMPLECLIENT'], email: 'ada@example.com' });
 const GEMINI_ID = jwt({ iss: 'https://accounts.google.com', aud: '681255809395-EXAMPLE.apps.googleusercontent.com', email: 'ada@example.com' });
+const OCI_TOKEN = jwt({ sub: 'ocid1.user.oc1..EXAMPLE', exp: 1_800_000_000 });
 const ARGO_TOKEN = jwt({ iss: 'argocd', sub: 'ada' });
 
 export const FIXTURES: readonly Fixture[] = [
@@ -227,5 +228,25 @@ users:
   {
     tool: 'cargo', file: '.cargo/credentials.toml', content: '[registry]\ntoken = "cioCARGOEXAMPLE"\n\n[registries.private]\ntoken = "Bearer cargoPRIVATEEXAMPLE"\n',
     expected: [{ kind: 'api_key', issuer: 'https://crates.io' }, { kind: 'api_key', issuer: 'private' }], secrets: ['cioCARGOEXAMPLE', 'cargoPRIVATEEXAMPLE'],
+  },
+  {
+    tool: 'aws', file: '.aws/credentials', content: '[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECONDEXAMPLE\n',
+    expected: [{ kind: 'api_key', issuer: null, account: 'default' }], secrets: ['wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECONDEXAMPLE'],
+  },
+  {
+    tool: 'oci', file: '.oci/sessions/DEFAULT/token', content: OCI_TOKEN,
+    expected: [{ kind: 'access_token', issuer: null }], secrets: [OCI_TOKEN],
+  },
+  {
+    tool: 'fly', file: '.fly/config.yml', content: 'access_token: FlyV1 fm2_flyEXAMPLE,fo1_flyEXAMPLE\nauto_update: true\nmetrics_token: ""\n',
+    expected: [{ kind: 'access_token', issuer: 'https://api.fly.io' }], secrets: ['fm2_flyEXAMPLE', 'fo1_flyEXAMPLE'],
+  },
+  {
+    tool: 'rclone', file: '.config/rclone/rclone.conf', content: '[gdrive]\ntype = drive\nclient_id = ours.apps.googleusercontent.com\nclient_secret = rcloneSECRETEXAMPLE\nscope = drive\ntoken = {"access_token":"ya29.rcloneEXAMPLE","token_type":"Bearer","refresh_token":"1//0gRcloneREFRESHEXAMPLE","expiry":"2026-11-23T18:00:00Z"}\n',
+    expected: [{ kind: 'refresh_token', issuer: 'drive', client: 'ours.apps.googleusercontent.com', account: 'gdrive' }], secrets: ['ya29.rcloneEXAMPLE', '1//0gRcloneREFRESHEXAMPLE', 'rcloneSECRETEXAMPLE'],
+  },
+  {
+    tool: 'huggingface', file: '.cache/huggingface/token', content: 'hf_huggingfaceTOKENEXAMPLE\n',
+    expected: [{ kind: 'api_key', issuer: 'https://huggingface.co' }], secrets: ['hf_huggingfaceTOKENEXAMPLE'],
   },
 ];

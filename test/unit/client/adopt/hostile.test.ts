@@ -18,7 +18,7 @@ import { privateDirectory } from '../stand-in.ts';
 import { run } from '../fake-world.ts';
 import { OWN, put } from './rig.ts';
 
-const FORMATS: readonly Format[] = ['json', 'yaml', 'ini', 'toml', 'netrc', 'urls', 'sqlite'];
+const FORMATS: readonly Format[] = ['json', 'yaml', 'ini', 'toml', 'netrc', 'urls', 'sqlite', 'text'];
 const EMPTY = {};
 
 const codexIn = (home: string) => find(FINDERS, { uid: OWN, home }, EMPTY);
@@ -115,7 +115,7 @@ describe('a label that gives the secret away is withheld', () => {
     put(home, 'f.json', JSON.stringify(content));
     return {
       home,
-      finder: { tool: 'x', name: 'X', fix: null, advice: 'none', notTakeable: null, sources: [], places: [{ path: '~/f.json', format: 'json', marks: [{ kind: 'token', at: '/token', issuer: '/issuer', client: '/client', account: '/account' }] }] },
+      finder: { tool: 'x', name: 'X', fix: null, advice: 'none', sources: [], places: [{ path: '~/f.json', format: 'json', marks: [{ kind: 'token', at: '/token', issuer: '/issuer', client: '/client', account: '/account' }] }] },
     };
   };
 
