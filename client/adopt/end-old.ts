@@ -32,12 +32,18 @@ async function run(argv: readonly string[], env: Readonly<Record<string, string 
   });
 }
 
-/** Each command once, although it may be for several tokens. */
-export async function endByCommand(argv: readonly string[], findings: readonly Finding[], env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Promise<Failure> {
+/** Each command once, although it may be for several tokens; null where the files do not say enough. */
+export function commandsFor(argv: readonly string[], findings: readonly Finding[]): readonly (readonly string[])[] | null {
   const commands = findings.map((finding) => fillArguments(argv, finding));
-  if (commands.includes(null)) return `the file does not say enough to run: ${argv.join(' ')}`;
-  for (const words of new Map(commands.map((each) => [JSON.stringify(each), each])).values()) {
-    const failure = words === null ? null : await run(words, env, signal);
+  const known = commands.flatMap((words) => (words === null ? [] : [words]));
+  return known.length < commands.length ? null : [...new Map(known.map((words) => [JSON.stringify(words), words])).values()];
+}
+
+export async function endByCommand(argv: readonly string[], findings: readonly Finding[], env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Promise<Failure> {
+  const commands = commandsFor(argv, findings);
+  if (commands === null) return `the file does not say enough to run: ${argv.join(' ')}`;
+  for (const words of commands) {
+    const failure = await run(words, env, signal);
     if (failure !== null) return failure;
   }
   return null;

@@ -25,6 +25,14 @@ export function starOf(pattern: string, text: string): string | null {
   return text.length >= head.length + tail.length && text.startsWith(head) && text.endsWith(tail) ? text.slice(at, text.length - tail.length) : null;
 }
 
+/** What the last star of a pattern stands for in a path that came of it. */
+export function starOfPath(pattern: string, path: string): string | null {
+  const names = path.split('/').toReversed();
+  const parts = pattern.split('/').toReversed();
+  const at = parts.findIndex((part) => part.includes('*'));
+  return at < 0 ? null : starOf(parts[at] ?? '', names[at] ?? '');
+}
+
 async function namesIn(directory: string): Promise<readonly string[]> {
   const names: string[] = [];
   try {

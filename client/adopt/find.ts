@@ -5,7 +5,7 @@
  * the secret away, whose. A label that is, holds or looks like a secret is withheld: a file may have it in the wrong place.
  */
 import type { Finder, Place, SecretKind } from './finder.ts';
-import { expandPath } from './expand-path.ts';
+import { expandPath, starOfPath } from './expand-path.ts';
 import type { Where } from './expand-path.ts';
 import { readFormat } from './formats.ts';
 import { pick } from './pick.ts';
@@ -59,13 +59,13 @@ function findingOf(tool: string, path: string, { realPath, mode, changedMs, iden
   };
 }
 
-async function look(tool: string, { format, marks }: Place, path: string, uid: number): Promise<Found> {
+async function look(tool: string, { path: pattern, format, marks }: Place, path: string, uid: number): Promise<Found> {
   const reading = await readOwnFile(path, uid);
   if (reading.kind === 'absent') return { findings: [], skipped: [] };
   if (reading.kind === 'skipped') return { findings: [], skipped: [{ tool, path, why: reading.why }] };
   const value = readFormat(format, reading.file.bytes);
   if (value === null) return { findings: [], skipped: reading.file.bytes.length === 0 ? [] : [{ tool, path, why: 'it cannot be understood' }] };
-  const picked = pick(value, marks);
+  const picked = pick(value, marks, starOfPath(pattern, path));
   const secrets = picked.map(({ secret }) => secret);
   // gh writes its token twice, for its user and for the host: what the first mark says of it is kept.
   const once = picked.filter(({ secret }, i) => secrets.indexOf(secret) === i);

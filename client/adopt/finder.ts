@@ -6,7 +6,7 @@
  * name stands for any characters but `/`.
  *
  * Pointers are JSON pointers (RFC 6901) in which one `*` of each key stands for any text. A label is a pointer with the
- * same stars, `{1}` for what the first star stands for, or else plain text. A pointer that ends in `#claim` reads that
+ * same stars, `{1}` for what the first star stands for, `{0}` for the last star of the path, or else plain text. A pointer that ends in `#claim` reads that
  * claim of a JWT. The pointer of a file that is nothing but the secret is empty.
  */
 export type SecretKind = 'refresh_token' | 'access_token' | 'token' | 'password' | 'api_key' | 'client_secret';

@@ -14,7 +14,8 @@ export type Picked = {
 const PICKED_MAX = 200;
 const KEYS_MAX = 5_000;
 
-type Match = { readonly value: unknown; readonly stars: readonly string[] };
+/** The first star is that of the path. */
+type Match = { readonly value: unknown; readonly stars: readonly (string | null)[] };
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
@@ -34,8 +35,9 @@ function step({ value, stars }: Match, segment: string): readonly Match[] {
   });
 }
 
-function matches(root: unknown, pointer: string): readonly Match[] {
-  return segmentsOf(pointer).reduce<readonly Match[]>((found, segment) => found.flatMap((match) => step(match, segment)).slice(0, KEYS_MAX), [{ value: root, stars: [] }]);
+function matches(root: unknown, pointer: string, pathStar: string | null): readonly Match[] {
+  const start: readonly Match[] = [{ value: root, stars: [pathStar] }];
+  return segmentsOf(pointer).reduce((found, segment) => found.flatMap((match) => step(match, segment)).slice(0, KEYS_MAX), start);
 }
 
 /** The payload of a JWT, unchecked: it only labels what was found. */
@@ -50,13 +52,13 @@ function claimOf(jwt: string, claim: string): string | null {
   }
 }
 
-function labelOf(root: unknown, label: string | undefined, stars: readonly string[]): string | null {
+function labelOf(root: unknown, label: string | undefined, stars: Match['stars']): string | null {
   if (label === undefined) return null;
   const star = /^\{(\d)\}$/.exec(label)?.[1];
-  if (star !== undefined) return stars[Number(star) - 1] ?? null;
+  if (star !== undefined) return stars[Number(star)] ?? null;
   if (!label.startsWith('/')) return label;
   const [pointer = '', claim] = label.split('#');
-  let next = 0;
+  let next = 1;
   const filled = segmentsOf(pointer).map((segment) => (segment.includes('*') ? segment.replace('*', () => stars[next++] ?? '') : segment));
   const value = filled.reduce<unknown>((found, key) => (isTable(found) && Object.hasOwn(found, key) ? found[key] : undefined), root);
   if (typeof value !== 'string' || value === '') return null;
@@ -68,8 +70,9 @@ function isSecret(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !/^\$\{?\w+\??\}?$/.test(value);
 }
 
-export function pick(root: unknown, marks: readonly Mark[]): readonly Picked[] {
-  return marks.flatMap((mark) => matches(root, mark.at).flatMap(({ value, stars }): Picked[] => (isSecret(value) ? [{
+/** @param pathStar - what the star in the path of the file stands for */
+export function pick(root: unknown, marks: readonly Mark[], pathStar: string | null = null): readonly Picked[] {
+  return marks.flatMap((mark) => matches(root, mark.at, pathStar).flatMap(({ value, stars }): Picked[] => (isSecret(value) ? [{
     kind: mark.kind,
     secret: value,
     issuer: labelOf(root, mark.issuer, stars),

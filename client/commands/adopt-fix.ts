@@ -3,7 +3,7 @@
  * is said, each can be the last: until the tool works without its old token, that token stays where it is.
  */
 import type { ProfileView } from '../../shared/profile-schemas.ts';
-import { endByCommand, endByRemoval, isStillThere } from '../adopt/end-old.ts';
+import { commandsFor, endByCommand, endByRemoval, isStillThere } from '../adopt/end-old.ts';
 import type { Finder, Fix } from '../adopt/finder.ts';
 import { find } from '../adopt/find.ts';
 import type { Finding } from '../adopt/find.ts';
@@ -15,7 +15,8 @@ import type { Person } from '../tty.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { signInHere } from './login.ts';
 
-type Ended = { readonly revoked: boolean; readonly by: Fix['end']['by'] };
+/** `left`: the bytes of what was revoked are still in the file, as in what SQLite has freed and not overwritten. */
+type Ended = { readonly revoked: boolean; readonly by: Fix['end']['by']; readonly left: boolean };
 
 const KEPT = 'its old token stays where it is';
 
@@ -67,28 +68,37 @@ function wouldEndBoth(profile: ProfileView, findings: readonly Finding[]): boole
 }
 
 async function endOld({ env, owner, signal }: CommandContext, finder: Finder, { end }: Fix, findings: readonly Finding[]): Promise<Ended> {
-  if (end.by === 'hand') return { by: 'hand', revoked: false };
+  if (end.by === 'hand') return { by: 'hand', revoked: false, left: true };
   const failure = end.by === 'command' ? await endByCommand(end.argv, findings, env, signal) : await endByRemoval(findings, owner.uid);
   signal.throwIfAborted();
   if (failure !== null) throw ValetkeyError.local('adopt_incomplete', `${failure}; ${KEPT}, and the new sign-in is kept, too`, { hint: finder.advice });
-  if (await isStillThere(finder, owner, env)) throw ValetkeyError.local('adopt_incomplete', `a secret of ${finder.tool} is still in plain text`, { hint: finder.advice });
-  return { by: end.by, revoked: end.by === 'command' && end.revokes };
+  const revoked = end.by === 'command' && end.revokes;
+  const left = await isStillThere(finder, owner, env);
+  if (left && !revoked) throw ValetkeyError.local('adopt_incomplete', `a secret of ${finder.tool} is still in plain text`, { hint: finder.advice });
+  return { by: end.by, revoked, left };
 }
 
-function planOf({ name }: Finder, { use, end }: Fix, profile: ProfileView, findings: readonly Finding[]): readonly string[] {
+function stepThree({ end }: Fix, findings: readonly Finding[]): string {
+  if (end.by !== 'command') return end.by === 'removal' ? 'Remove the files' : 'You take the old token out';
+  const commands = commandsFor(end.argv, findings) ?? [end.argv];
+  return `Run its own sign-out: ${commands.map((words) => words.join(' ')).join('; ')}`;
+}
+
+function planOf({ name }: Finder, fix: Fix, profile: ProfileView, findings: readonly Finding[]): readonly string[] {
   return [
     `${name} keeps in plain text:`,
     ...findings.map((finding) => `  ${kindWords(finding.kind)} ${whose(finding)} (${finding.path})`),
     'The steps, each after your word:',
     `  1. Sign in with profile ${profile.name} at ${profile.issuer}`,
-    `  2. You let the tool use it: ${use.replaceAll('{profile}', profile.name)}`,
-    `  3. ${end.by === 'command' ? `Run its own sign-out: ${end.argv.join(' ')}` : end.by === 'removal' ? 'Remove the files' : 'You take the old token out'}`,
+    `  2. You let the tool use it: ${fix.use.replaceAll('{profile}', profile.name)}`,
+    `  3. ${stepThree(fix, findings)}`,
   ];
 }
 
-function tellEnd({ terminal }: CommandContext, finder: Finder, { by, revoked }: Ended): void {
+function tellEnd({ terminal }: CommandContext, finder: Finder, { by, revoked, left }: Ended): void {
+  const now = left ? 'what is left in the file is revoked' : `nothing of ${finder.tool} is left in plain text`;
   if (by === 'hand') terminal.line(`3. Left to you: ${finder.advice}`);
-  else terminal.line(`3. ${by === 'command' ? 'Signed out by its own command' : 'Removed'}; nothing of ${finder.tool} is left in plain text`);
+  else terminal.line(`3. ${by === 'command' ? 'Signed out by its own command' : 'Removed'}; ${now}`);
   if (by !== 'hand' && !revoked) terminal.warn(`The old token was not revoked: whoever has a copy can use it until it expires. ${finder.advice}`);
 }
 

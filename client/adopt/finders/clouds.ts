@@ -9,7 +9,7 @@ export const CLOUDS: readonly Finder[] = [
     tool: 'gcloud', name: 'Google Cloud CLI',
     places: [
       { path: `${GCLOUD}/credentials.db`, format: 'sqlite', marks: [{ kind: 'refresh_token', at: '/*/refresh_token', issuer: GOOGLE, client: '/*/client_id', account: '/*/account_id' }] },
-      { path: `${GCLOUD}/legacy_credentials/*/adc.json`, format: 'json', marks: [{ kind: 'refresh_token', at: '/refresh_token', issuer: GOOGLE, client: '/client_id' }] },
+      { path: `${GCLOUD}/legacy_credentials/*/adc.json`, format: 'json', marks: [{ kind: 'refresh_token', at: '/refresh_token', issuer: GOOGLE, client: '/client_id', account: '{0}' }] },
     ],
     fix: {
       use: 'CLOUDSDK_AUTH_ACCESS_TOKEN="$(valetkey token {profile})" gcloud …',
@@ -87,7 +87,7 @@ export const CLOUDS: readonly Finder[] = [
   },
   {
     tool: 'azure-devops', name: 'Azure DevOps CLI',
-    places: [{ path: '${AZURE_CONFIG_DIR:-~/.azure}/azuredevops/personalAccessTokens', format: 'ini', marks: [{ kind: 'api_key', at: '/*/personal access token', issuer: '{1}' }] }],
+    places: [{ path: '${AZURE_CONFIG_DIR:-~/.azure}/azuredevops/personalAccessTokens', format: 'ini', marks: [{ kind: 'api_key', at: '/azdevops-cli:*/personal access token', issuer: '{1}' }, { kind: 'api_key', at: '/*/personal access token', issuer: '{1}' }] }],
     fix: {
       use: 'AZURE_DEVOPS_EXT_PAT="$(valetkey token {profile})" az devops …',
       end: { by: 'command', argv: ['az', 'devops', 'logout', '--organization', '{issuer}'], revokes: false },
@@ -155,7 +155,7 @@ export const CLOUDS: readonly Finder[] = [
   },
   {
     tool: 'oci', name: 'Oracle Cloud CLI, sessions',
-    places: [{ path: '~/.oci/sessions/*/token', format: 'text', marks: [{ kind: 'access_token', at: '' }] }],
+    places: [{ path: '~/.oci/sessions/*/token', format: 'text', marks: [{ kind: 'access_token', at: '', account: '{0}' }] }],
     fix: null,
     advice: 'The key that the token is bound to lies beside it. It ends by itself after an hour; to take it away, remove the folder of the session',
     sources: ['https://docs.oracle.com/en-us/iaas/Content/API/SDKDocs/clitoken.htm', 'https://www.dbi-services.com/blog/access-oci-cloud-using-session-token/'],

@@ -114,7 +114,7 @@ describe('adopt --fix, where the files hold nothing else', () => {
 describe('adopt --fix, where the tool has a sign-out of its own', () => {
   it('runs it for each account, once, with the names from the file', async () => {
     const home = homeWith(...GH);
-    const { env } = tool(home, 'gh', `rm -f ${home}/.config/gh/hosts.yml; echo signed out`);
+    const { env } = tool(home, 'gh', `rm -f ${home}/.config/gh/hosts.yml`);
     const { exit, stdout, stderr } = await fix(home, ['gh'], ['y', 'y'], { env });
     expect(exit).toBe(0);
     expect(ranIn(home)).toBe('auth logout --hostname github.com --user monalisa\nauth logout --hostname github.com --user hubot\n');
@@ -143,6 +143,18 @@ describe('adopt --fix, where the tool has a sign-out of its own', () => {
     expect(exit).toBe(8);
     expect(stderr).toContain('the file does not say enough to run');
     expect(ranIn(home)).toBe('');
+  });
+
+  it('one that revokes may leave dead bytes behind, as a database does', async () => {
+    const home = homeWith(...FIXTURES.filter(({ tool: name }) => name === 'gcloud'));
+    const google = { ...profile, name: 'google', issuer: 'https://accounts.google.com', client_id: 'ours' };
+    const { exit, stdout, stderr, shown } = await fix(home, ['gcloud'], ['y', 'y'], { ...tool(home, 'gcloud', 'true'), api: { ...api, profiles: () => ({ profiles: [google] }) } });
+    expect(exit).toBe(0);
+    // Of the database and of the older files together, each account once.
+    expect(ranIn(home).split('\n').toSorted()).toEqual(['', 'auth revoke ada@example.com', 'auth revoke bob@example.org']);
+    expect(shown.join('\n')).toContain('gcloud auth revoke bob@example.org');
+    expect(stdout).toContain('3. Signed out by its own command; what is left in the file is revoked');
+    expect(stderr).not.toContain('not revoked');
   });
 
   it('nothing is revoked that was issued to the client of the new sign-in', async () => {

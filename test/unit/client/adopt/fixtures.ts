@@ -38,7 +38,7 @@ export const FIXTURES: readonly Fixture[] = [
   {
     tool: 'gcloud', file: '.config/gcloud/legacy_credentials/ada@example.com/adc.json',
     content: json({ client_id: '32555940559.apps.googleusercontent.com', client_secret: 'legacyCLIENTSECRETEXAMPLE', refresh_token: '1//0gLegacyREFRESHTOKENEXAMPLE', type: 'authorized_user' }),
-    expected: [{ kind: 'refresh_token', issuer: 'https://accounts.google.com', client: '32555940559.apps.googleusercontent.com', account: null }],
+    expected: [{ kind: 'refresh_token', issuer: 'https://accounts.google.com', client: '32555940559.apps.googleusercontent.com', account: 'ada@example.com' }],
     secrets: ['1//0gLegacyREFRESHTOKENEXAMPLE', 'legacyCLIENTSECRETEXAMPLE'],
   },
   {
@@ -83,7 +83,7 @@ export const FIXTURES: readonly Fixture[] = [
   },
   {
     tool: 'azure-devops', file: '.azure/azuredevops/personalAccessTokens', content: '[azdevops-cli:https://dev.azure.com/example]\npersonal access token = azdoPERSONALACCESSTOKENEXAMPLE\n\n',
-    expected: [{ kind: 'api_key', issuer: 'azdevops-cli:https://dev.azure.com/example' }], secrets: ['azdoPERSONALACCESSTOKENEXAMPLE'],
+    expected: [{ kind: 'api_key', issuer: 'https://dev.azure.com/example' }], secrets: ['azdoPERSONALACCESSTOKENEXAMPLE'],
   },
   {
     tool: 'doctl', file: '.config/doctl/config.yaml', content: 'access-token: dop_v1_firstEXAMPLE\napi-url: ""\nauth-contexts:\n  team: dop_v1_secondEXAMPLE\ncontext: default\noutput: text\ntoken:\n  expires: 0\n',
@@ -235,7 +235,7 @@ users:
   },
   {
     tool: 'oci', file: '.oci/sessions/DEFAULT/token', content: OCI_TOKEN,
-    expected: [{ kind: 'access_token', issuer: null }], secrets: [OCI_TOKEN],
+    expected: [{ kind: 'access_token', issuer: null, account: 'DEFAULT' }], secrets: [OCI_TOKEN],
   },
   {
     tool: 'fly', file: '.fly/config.yml', content: 'access_token: FlyV1 fm2_flyEXAMPLE,fo1_flyEXAMPLE\nauto_update: true\nmetrics_token: ""\n',
