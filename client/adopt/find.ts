@@ -32,7 +32,7 @@ export type Owner = { readonly uid: number; readonly home: string };
 
 const LABEL_MAX = 200;
 export const WITHHELD = '(withheld: it looks like a secret)';
-const PREFIXES = /^(gh[a-z]_|github_pat_|gl[a-z]+-|npm_|pypi-|sk-|xox[a-z]-|dop_v1_|dapi|cio|hf_|AKIA|ya29\.|1\/\/|eyJ)/;
+const PREFIXES = /^(?:gh[a-z]_|github_pat_|gl[a-z]+-[\w-]{16}|npm_|pypi-|sk-[\w-]{8,}$|xox[a-z]-|dop_v1_|dapi[0-9a-f]{16}|cio[A-Za-z0-9]{16}|hf_|AKIA[A-Z0-9]{12}|ya29\.|1\/\/|eyJ)/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 function looksSecret(label: string): boolean {

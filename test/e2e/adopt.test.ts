@@ -1,4 +1,7 @@
-/** `adopt` by the built CLI: at a real terminal, with the daemon that it starts, and a real refresh token in a tool's file. */
+/**
+ * `adopt --fix` by the built CLI: at a real terminal, with the daemon that it starts, and a real refresh token in the
+ * file of a tool that lets its files be elsewhere. Nothing is looked for in the home directory of whoever runs this.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,15 +52,6 @@ describe.skipIf(!hasScript)('mcp-remote, moved at a terminal', () => {
     await issuer.close();
   });
 
-  it('is found, with status 8, without a terminal', async () => {
-    const done = await home.valetkey(['adopt', '--json'], { env });
-    seen.push(done);
-    expect(done.exit).toBe(8);
-    // The home directory is that of whoever runs the tests: only what the test put there is looked at.
-    const { findings } = JSON.parse(done.stdout) as { readonly findings: readonly { readonly path: string; readonly kind: string; readonly mode: string }[] };
-    expect(findings.filter(({ path }) => path === file).map(({ kind, mode }) => [kind, mode])).toEqual([['refresh_token', '0600'], ['access_token', '0600']]);
-  });
-
   it('is not moved without a terminal', async () => {
     const done = await home.valetkey(['adopt', '--fix', 'mcp-remote', '--profile', 'work'], { env });
     seen.push(done);
@@ -83,7 +77,7 @@ describe.skipIf(!hasScript)('mcp-remote, moved at a terminal', () => {
   });
 
   it('[AL-03] none of it was in what was shown', () => {
-    expect(seen).toHaveLength(4);
+    expect(seen).toHaveLength(3);
     expect(searchBytes('the terminal', seen.map(({ stdout, stderr }) => stdout + stderr).join('\n'), collectCanaries(issuer.minted, { except: ['client_secret'] }))).toEqual([]);
   });
 });

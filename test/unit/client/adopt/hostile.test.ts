@@ -128,6 +128,8 @@ describe('a label that gives the secret away is withheld', () => {
     ['a client that is the secret', { token: 'abcdefgh', client: 'abcdefgh' }, 'client', WITHHELD],
     ['a name in a URL is cut out', { token: 'abcdefgh', issuer: 'https://me:pw@x.example.com/' }, 'issuer', 'https://x.example.com/'],
     ['a client is public, however random', { token: 'abcdefgh', client: '0123456789abcdef0123456789abcdef01' }, 'client', '0123456789abcdef0123456789abcdef01'],
+    ['a name that begins like one is none', { token: 'abcdefgh', account: 'cio@example.com' }, 'account', 'cio@example.com'],
+    ['a host that begins like one is none', { token: 'abcdefgh', issuer: 'glass-house.example.com' }, 'issuer', 'glass-house.example.com'],
     ['a name is none', { token: 'abcdefgh', account: 'ada@example.com' }, 'account', 'ada@example.com'],
   ] as const)('%s', async (_, content, label, shown) => {
     const { finder: x, home } = finder(content);
