@@ -44,7 +44,7 @@ export const FORGES: readonly Finder[] = [
       path, format: 'urls', marks: [{ kind: 'password', at: '/*/password', issuer: '/*/host', account: '/*/user' }],
     })),
     fix: {
-      use: 'git -c http.extraHeader="Authorization: Bearer $(valetkey token {profile})" …, where the forge takes a bearer token',
+      use: 'git config --global credential.https://HOST.helper \'!f() { echo username=oauth2; echo "password=$(valetkey token {profile})"; }; f\', with the host and user name of the forge',
       end: { by: 'hand' },
     },
     advice: 'To stop writing it: git config --global --unset credential.helper. To take one out: git credential reject',
@@ -54,7 +54,7 @@ export const FORGES: readonly Finder[] = [
     tool: 'netrc', name: '.netrc',
     places: [{ path: '${NETRC:-~/.netrc}', format: 'netrc', marks: [{ kind: 'password', at: '/*/password', issuer: '/*/machine', account: '/*/login' }] }],
     fix: {
-      use: 'curl -H "$(valetkey token {profile} --format header)" …',
+      use: 'valetkey token {profile} --format header | curl -H @- …',
       end: { by: 'hand' },
     },
     advice: 'To take it away, remove the entry; end the password where it was made',

@@ -1,6 +1,9 @@
 /** Kubernetes and what runs on it. */
 import type { Finder } from '../finder.ts';
 
+/** No helper of ours speaks kubectl's protocol yet; printf is built into the shell, so that no command line shows the token. */
+const EXEC = 'in the kubeconfig, user: exec: { apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, \'printf "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"ExecCredential\\",\\"status\\":{\\"token\\":\\"%s\\"}}" "$(valetkey token {profile})"\'] }';
+
 export const KUBERNETES: readonly Finder[] = [
   {
     tool: 'kubelogin', name: 'kubelogin (kubectl oidc-login)',
@@ -9,7 +12,7 @@ export const KUBERNETES: readonly Finder[] = [
       marks: [{ kind: 'refresh_token', at: '/refresh_token', issuer: '/id_token#iss', client: '/id_token#aud', account: '/id_token#sub' }],
     }],
     fix: {
-      use: 'kubectl --token="$(valetkey token {profile})" …, and take the exec section of oidc-login out of the kubeconfig',
+      use: EXEC,
       end: { by: 'removal' },
     },
     advice: 'To keep its tokens in the keyring instead: --token-cache-storage=keyring',
@@ -25,7 +28,7 @@ export const KUBERNETES: readonly Finder[] = [
       }],
     }],
     fix: {
-      use: 'kubectl --token="$(valetkey token {profile})" …',
+      use: EXEC,
       end: { by: 'hand' },
     },
     advice: 'To take it away: kubectl config unset users.NAME.auth-provider',

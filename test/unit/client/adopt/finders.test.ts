@@ -1,4 +1,5 @@
 /** Every finder against a file in its tool's own format. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { find } from '../../../../client/adopt/find.ts';
 import { FINDERS } from '../../../../client/adopt/finders/index.ts';
@@ -85,3 +86,24 @@ describe('valetkey adopt', () => {
 function byText(a: unknown, b: unknown): number {
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
+
+describe('what kubectl is told to run', () => {
+  it('gives it an ExecCredential, and no command line with the token in it', () => {
+    const use = FINDERS.find(({ tool }) => tool === 'kubelogin')?.fix?.use.replace('{profile}', 'cluster') ?? '';
+    const script = /args: \[-c, '(.*)'\] \}$/.exec(use)?.[1] ?? '';
+    // What YAML makes of single quotes is the text itself, where it holds none.
+    expect(script).not.toContain('\'');
+    const { stdout, status } = spawnSync('sh', ['-c', `valetkey() { echo "at-$2-EXAMPLE"; }\n${script}`], { encoding: 'utf8' });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token: 'at-cluster-EXAMPLE' } });
+  });
+});
+
+describe('what git is told to run', () => {
+  it('is a helper that gives it user name and token', () => {
+    const use = FINDERS.find(({ tool }) => tool === 'git')?.fix?.use.replace('{profile}', 'forge') ?? '';
+    const script = /helper '!(.*)',/.exec(use)?.[1] ?? '';
+    const { stdout } = spawnSync('sh', ['-c', `valetkey() { echo "at-$2-EXAMPLE"; }\n${script} get`], { encoding: 'utf8' });
+    expect(stdout).toBe('username=oauth2\npassword=at-forge-EXAMPLE\n');
+  });
+});

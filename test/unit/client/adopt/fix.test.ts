@@ -48,7 +48,7 @@ describe('adopt --fix, where the files hold nothing else', () => {
     expect(opened).toHaveLength(1);
     expect(questions.map(({ question }) => question)).toEqual(['Begin? [y/N]', 'Does kubelogin work so, and may its old token go? [y/N]']);
     expect(stdout).toContain('1. Signed in as ada@example.com');
-    expect(stdout).toContain('2. Let it use the new one: kubectl --token="$(valetkey token cluster)"');
+    expect(stdout).toContain('2. Let it use the new one: in the kubeconfig, user: exec: {');
     expect(stdout).toContain('3. Removed; nothing of kubelogin is left in plain text');
     expect(stderr).toContain('warning: The old token was not revoked');
     expect(existsSync(kubeloginFile(home))).toBe(false);
