@@ -1,11 +1,10 @@
 /** `adopt`: what other tools left in plain text; with --fix, one tool is moved to tokens of Valetkey's. */
-import { Option } from 'commander';
 import { EXIT } from '../../shared/errors.ts';
 import { find } from '../adopt/find.ts';
 import type { Finding, Found } from '../adopt/find.ts';
 import { FINDERS } from '../adopt/finders/index.ts';
 import { ageWords, kindWords, modeWords, whatToDo, whose } from '../adopt/words.ts';
-import { examples } from '../command.ts';
+import { choice, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { count } from '../time-words.ts';
 import { fixTool } from './adopt-fix.ts';
@@ -59,7 +58,7 @@ async function adopt(context: CommandContext, options: Options): Promise<void> {
 
 export const declare: Declare = (command, context) => {
   command
-    .addOption(new Option('--fix <TOOL>', 'sign in anew, let the tool use that, then end and remove its old token, one step at a time').choices(FINDERS.flatMap(({ tool, fix }) => (fix === null ? [] : [tool]))))
+    .addOption(choice('--fix <TOOL>', 'sign in anew, let the tool use that, then end and remove its old token, one step at a time', FINDERS.map(({ tool }) => tool)))
     .option('--profile <PROFILE>', 'with --fix: the profile to sign in with (default: the one of the same issuer)')
     .addHelpText('after', examples('valetkey adopt', 'valetkey adopt --json', 'valetkey adopt --fix kubelogin --profile cluster'))
     .action(async (options: Options) => adopt(context, options));

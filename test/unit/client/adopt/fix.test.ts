@@ -195,7 +195,8 @@ describe('adopt --fix', () => {
     [['kubelogin', '--profile', 'nope'], {}, 8, 'there is no profile nope; there are: cluster, forge'],
     [['kubelogin'], { profiles: () => ({ profiles: [forge] }) }, 2, 'valetkey profile add kubelogin --issuer https://login.example.com --client-id ID'],
     [['kubelogin'], { profiles: () => ({ profiles: [cluster, { ...cluster, name: 'other' }] }) }, 2, 'valetkey adopt --fix kubelogin --profile NAME'],
-    [['codex'], {}, 2, 'Allowed choices are'],
+    [['nothing'], {}, 2, 'Allowed choices are'],
+    [['codex'], {}, 2, 'codex takes no token but its own\n  To keep it in the keyring'],
   ] as const)('%j says what is missing', async (argv, more, exit, words) => {
     const home = homeWith(...KUBELOGIN);
     const result = await fix(home, argv, ['y', 'y'], { api: { ...api, ...more } });
