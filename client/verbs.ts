@@ -27,6 +27,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'audit', summary: 'Read, prove and export the audit log, and trace a token', load: () => import('./commands/audit.ts') },
   { name: 'inventory', summary: 'List all grants, who uses them, and those that nobody uses', load: () => import('./commands/inventory.ts') },
   { name: 'doctor', summary: 'Look for what is wrong on this machine, and say how to mend it', load: () => import('./commands/doctor.ts') },
+  { name: 'adopt', summary: 'Find tokens that other tools left in plain text, and move a tool off them', load: () => import('./commands/adopt.ts') },
   { name: 'purge', summary: 'Revoke and erase everything of this user', load: () => import('./commands/purge.ts') },
   { name: 'completion', summary: 'Print a completion script for a shell', load: () => import('./commands/completion.ts') },
 ];
