@@ -42,7 +42,7 @@ export type Machine = {
   readonly flagsOf: (node: string) => readonly string[] | null;
 };
 
-export const THIS_MACHINE: Machine = { ownNode: process.execPath, ownProgram: () => realpathSync(daemonProgram()), systemNodes: SYSTEM_NODES, flagsOf };
+const THIS_MACHINE: Machine = { ownNode: process.execPath, ownProgram: () => realpathSync(daemonProgram()), systemNodes: SYSTEM_NODES, flagsOf };
 
 export function managerOf(path: string): string | null {
   return MANAGERS.find(([pattern]) => pattern.test(path))?.[1] ?? null;
@@ -76,7 +76,7 @@ function steady(node: string): string {
 }
 
 /** As client/start-daemon.ts starts it: the young generation stays small, and no debugger by a signal where that Node knows the option. */
-function flagsOf(node: string): readonly string[] | null {
+export function flagsOf(node: string): readonly string[] | null {
   const probe = 'JSON.stringify([process.versions.node, process.allowedNodeEnvironmentFlags.has("--disable-sigusr1")])';
   const { status, stdout } = spawnSync(node, ['-p', probe], { env: {}, encoding: 'utf8', timeout: PROBE_MS });
   const [, major, minor, knows] = /^\["(\d+)\.(\d+)[^"]*",(true|false)\]/.exec(status === 0 ? stdout : '') ?? [];

@@ -78,8 +78,8 @@ export async function uninstall(supervisor: Supervisor, serviceFile: string): Pr
   return { supervisor: supervisor.name, removed, managed };
 }
 
-export async function report(supervisor: Supervisor): Promise<ServiceReport> {
-  const files = supervisor.files(wantedProgram(supervisor)).map((file) => ({ path: file.path, state: stateOf(file) }));
+export async function report(supervisor: Supervisor, machine?: Machine): Promise<ServiceReport> {
+  const files = supervisor.files(wantedProgram(supervisor, machine)).map((file) => ({ path: file.path, state: stateOf(file) }));
   const installed = files.every(({ state }) => state !== 'absent');
   const starts = supervisor.packaged ?? (installed ? supervisor.startedBy() : null);
   return {
@@ -91,9 +91,9 @@ export async function report(supervisor: Supervisor): Promise<ServiceReport> {
 }
 
 /** What would be written now, to tell an older file; where nothing can be, every file of ours counts as older. */
-function wantedProgram(supervisor: Supervisor): ServiceProgram {
+function wantedProgram(supervisor: Supervisor, machine: Machine | undefined): ServiceProgram {
   try {
-    return supervisor.packaged === null ? serviceProgram() : NO_PROGRAM;
+    return supervisor.packaged === null ? serviceProgram(machine) : NO_PROGRAM;
   } catch (error) {
     if (error instanceof ValetkeyError) return NO_PROGRAM;
     throw error;
