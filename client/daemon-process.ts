@@ -2,7 +2,7 @@
  * The daemon as a process, where its socket does not lead to it: whoever cleans a runtime directory takes the
  * socket and leaves the daemon, which still holds the lock, so that no other can start.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { readLockRecord } from './find-socket.ts';
 import type { LockRecord } from './find-socket.ts';
 import type { Paths } from '../shared/paths.ts';
@@ -40,6 +40,16 @@ export function isRunning(pid: number, uid: number): boolean {
 export function livingDaemon(paths: Pick<Paths, 'lockFile'>, uid: number): LockRecord | null {
   const record = readLockRecord(paths.lockFile, uid);
   return record !== null && isRunning(record.pid, uid) ? record : null;
+}
+
+/** It emptied its record and ended. A daemon that was killed leaves its record behind. */
+export function hasLeft(paths: Pick<Paths, 'lockFile'>): boolean {
+  return lstatSync(paths.lockFile, { throwIfNoEntry: false })?.size === 0;
+}
+
+/** A daemon takes away the socket that it made; what is there without one is a supervisor's. */
+export function isSocketHeld(paths: Pick<Paths, 'lockFile' | 'socket'>): boolean {
+  return hasLeft(paths) && existsSync(paths.socket);
 }
 
 /** Said where nobody answers; null if no daemon runs. */

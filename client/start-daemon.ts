@@ -89,7 +89,7 @@ type Attempt = {
   letGo(): void;
 };
 
-function watch(child: ChildProcess): Attempt {
+function watch(child: ChildProcess, unit: UserUnit | null): Attempt {
   let stderr = '';
   let ending: Ending = { kind: 'running' };
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -102,7 +102,10 @@ function watch(child: ChildProcess): Attempt {
   child.once('close', (code, signal) => {
     ending = code === 0 ? { kind: 'lost', atMs: performance.now() } : {
       kind: 'failed',
-      error: problemIn(stderr) ?? ValetkeyError.local('daemon_start_failed', `the daemon ended with ${signal ?? `exit status ${code}`}`),
+      // What the daemon itself said is in the journal then.
+      error: problemIn(stderr) ?? (unit === null
+        ? ValetkeyError.local('daemon_start_failed', `the daemon ended with ${signal ?? `exit status ${code}`}`)
+        : ValetkeyError.local('daemon_start_failed', `systemd did not start the daemon: ${stderr.split('\n')[0] ?? ''}`, { hint: 'Run: valetkey service logs' })),
     };
   });
   return {
@@ -126,15 +129,16 @@ export async function startDaemon(options: StartOptions): Promise<string> {
   const paths = localPaths(owner);
   const main = options.main ?? daemonProgram();
   const unit = findUserUnit(owner, process.env, options.systemctl);
-  const begin = () => watch(launch(main, options.label, owner.home, unit));
+  const begin = () => watch(launch(main, options.label, owner.home, unit), unit);
   let attempt = begin();
   let hasLost = false;
   const begun = performance.now();
   let deadline = begun + ANSWER_MS;
   try {
     for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
-      const socket = await findLiveSocket(paths, owner.uid);
-      if (socket !== null) return socket;
+      // systemd accepts on its socket before there is a daemon, and also where there will be none: its own word counts.
+      const socket = unit !== null && attempt.ending().kind === 'running' ? null : await findLiveSocket(paths, owner.uid);
+      if (socket !== null && attempt.ending().kind !== 'failed') return socket;
       const ending = attempt.ending();
       if (ending.kind === 'failed') throw ending.error;
       hasLost ||= ending.kind === 'lost';

@@ -24,6 +24,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'unlock', summary: 'Open the vault again', load: () => import('./commands/unlock.ts') },
   { name: 'panic', summary: 'End everything at once: revoke all tokens, and hand out none until you come back', load: () => import('./commands/panic.ts') },
   { name: 'daemon', summary: 'Start, stop, reload or look at the daemon', load: () => import('./commands/daemon.ts') },
+  { name: 'service', summary: 'Let systemd or launchd keep the daemon: install, remove, look at it', load: () => import('./commands/service.ts') },
   { name: 'audit', summary: 'Read, prove and export the audit log, and trace a token', load: () => import('./commands/audit.ts') },
   { name: 'inventory', summary: 'List all grants, who uses them, and those that nobody uses', load: () => import('./commands/inventory.ts') },
   { name: 'doctor', summary: 'Look for what is wrong on this machine, and say how to mend it', load: () => import('./commands/doctor.ts') },

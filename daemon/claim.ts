@@ -7,6 +7,8 @@ import { resolvePaths } from '../shared/paths.ts';
 import type { Paths } from '../shared/paths.ts';
 import { BrokerError } from './core/errors.ts';
 import { hardenProcess, refuseUnsafeEnvironment } from './platform/harden.ts';
+import { takeInherited } from './platform/inherited.ts';
+import type { Inherited } from './platform/inherited.ts';
 import { tryLock } from './platform/lock.ts';
 import type { Lock } from './platform/lock.ts';
 import { boundYoungGeneration, shareArenas } from './platform/memory.ts';
@@ -14,8 +16,10 @@ import { loadNative } from './platform/native.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { readRootFacts, refuseForeignRoot } from './platform/root.ts';
 import { checkSocketPath } from './platform/socket-path.ts';
+import { takeOver } from './platform/take-over.ts';
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+/** What the supervisor said in it is taken out. */
+export type Environment = Record<string, string | undefined>;
 
 /** The right to be the daemon of this user. */
 export type Claim = {
@@ -24,22 +28,26 @@ export type Claim = {
   readonly uid: number;
   readonly warnings: readonly string[];
   readonly lock: Lock;
+  readonly inherited: Inherited;
 };
 
-/** Throws BrokerError with the reason why this process may not be the daemon; already_running where another is. */
-export function claimDaemon(env: Environment, execArgv: readonly string[]): Claim {
+/** Rejects with the reason why this process may not be the daemon; already_running where another is. */
+export async function claimDaemon(env: Environment, execArgv: readonly string[]): Promise<Claim> {
   const warnings = [...refuseUnsafeEnvironment(env, execArgv)];
   const { homedir: home, uid } = userInfo();
   const paths = resolvePaths({ platform: process.platform, home, uid, env });
   const asRoot = refuseForeignRoot(readRootFacts(env, env['XDG_RUNTIME_DIR'] ?? home));
   if (asRoot !== null) warnings.push(asRoot);
   hardenProcess();
-  shareArenas(loadNative());
+  const native = loadNative();
+  shareArenas(native);
   boundYoungGeneration();
   checkSocketPath(paths.socket);
   ensurePrivateDir(paths.stateDir, uid);
   ensurePrivateDir(paths.runtimeDir, uid);
-  const lock = tryLock(paths.lockFile);
+  const inherited = takeInherited(env, { socket: paths.socket, uid }, native);
+  // Clients connect to the socket that the supervisor holds, so whoever was started without it cannot be reached there.
+  const lock = tryLock(paths.lockFile) ?? (inherited.listener === null ? null : await takeOver(paths.lockFile));
   if (lock === null) throw new BrokerError('already_running', `another valetkeyd of this user holds ${paths.lockFile}`);
-  return { paths, home, uid, warnings, lock };
+  return { paths, home, uid, warnings, lock, inherited };
 }

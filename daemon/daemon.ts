@@ -10,7 +10,7 @@ import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import { instantOf } from './core/time.ts';
-import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Supervisor, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import type { Bytes } from './approvals/approvals.ts';
@@ -44,6 +44,7 @@ import { Revocations } from './tokens/revocations.ts';
 import { withAct } from './tokens/session.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { Screen } from './screen.ts';
+import { supervise } from './supervise.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
 import type { Assertions, WorkloadIssuer } from './core/workload.ts';
@@ -61,6 +62,7 @@ export type Edges = {
   readonly socket: string;
   /** Makes or verifies the private directory of the socket. */
   readonly prepareRuntimeDir: () => void;
+  readonly supervisor: Supervisor;
   readonly facts: Facts;
   readonly config: ConfigStore;
   readonly policyFiles: PolicyFiles;
@@ -205,7 +207,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     take: (socket, peer, pin) => app.take(socket, peer, pin),
   });
-  const doorway = new Doorway({ makeDoor, path: edges.socket, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
+  const doorway = new Doorway({ makeDoor, path: edges.socket, listener: edges.supervisor.listener, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await lifecycle.takeUp();
   await screen.follow();
   await doorway.open();
@@ -221,6 +223,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     ahead.wake();
   } });
   void resume(lifecycle, log);
+  supervise({ ...edges, events, signal, stopped: whenStopped });
 
   async function drain(reason: string): Promise<void> {
     log.info('stopping', { why: reason });
@@ -242,7 +245,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       ['audit', () => audit.close()],
     ];
     for (const [what, step] of steps) await step().catch((cause: unknown) => log.error('stop_step_failed', { what }, cause));
-    await vault.lock();
+    await vault.end();
   }
 
   return {

@@ -28,10 +28,14 @@ import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
 import { collectGarbage } from './platform/collect.ts';
 import { isSocketAnswered } from './platform/forwarded-socket.ts';
+import { createKeptKey } from './platform/kept-key.ts';
 import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
+import { loadNative } from './platform/native.ts';
+import { createNotify } from './platform/notify.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
+import { createSupervisor } from './platform/supervisor.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
 import { createLockoutMark } from './vault/lockout-mark.ts';
 import { openVault } from './vault/open-vault.ts';
@@ -51,11 +55,13 @@ const OWN_CLI = ['main.js', 'valetkey.cjs'].map((file) => fileURLToPath(new URL(
 /** A listener for sign-ins, with its pages and node:http. */
 const loopbackModule = later(() => import('./loopback/loopback.ts'));
 
-export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env: Environment): Promise<World> {
+export async function openWorld({ paths, home, uid, warnings, lock, inherited }: Claim, env: Environment): Promise<World> {
   const clock = createClock();
   const random = createRandom();
   const startedAt = clock.now();
   const starter = env['VALETKEY_STARTED_BY'];
+  const native = loadNative();
+  const notify = createNotify(inherited.notifySocket, native);
   const stored = await openConfigStore({ file: paths.configFile, home, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
   const { log: logSettings, vault: { backend } } = stored.current();
   // A daemon that a client started has no standard error that lasts.
@@ -70,9 +76,9 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     log.flush();
   };
   try {
-    const vault = await openVault({ stateDir: paths.stateDir, runtimeDir: paths.runtimeDir, bootId: readBootId(), backend, clock, random, log });
+    const vault = await openVault({ stateDir: paths.stateDir, runtimeDir: paths.runtimeDir, bootId: readBootId(), backend, keptKey: createKeptKey(inherited.keptKey, notify, native), clock, random, log });
     open.unshift(async () => {
-      if (vault.status().state === 'open') await vault.lock();
+      if (vault.status().state === 'open') await vault.end();
     });
     const issuer = createIssuer({ clock, random, log });
     open.unshift(() => issuer.close());
@@ -91,9 +97,10 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
         desktop: createDesktop({ uid, clock, peerOf, loginctl: runLoginctl, platform: process.platform, folders: PROGRAM_FOLDERS, trusted: rootsProgram }),
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
+        supervisor: createSupervisor(inherited, notify),
         facts: {
           pid: process.pid, startedAtMs: startedAt, socket: paths.socket, stateDir: paths.stateDir, warnings,
-          startedBy: cleanText(starter ?? 'a person or a supervisor', 64),
+          startedBy: cleanText(starter ?? inherited.by ?? 'a person or a supervisor', 64),
           environment: Object.fromEntries(SHOWN_VARIABLES.map((name) => [name, env[name] ?? null])),
         },
         createLoopback: (onRefused) => ({

@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(values.help === true ? USAGE : `${BUILD_VERSION}\n`);
     return EXIT.ok;
   }
-  const claim = claimDaemon(process.env, process.execArgv);
+  const claim = await claimDaemon(process.env, process.execArgv);
   try {
     // Loaded only by the one that stays, and after the process was hardened.
     const { run } = await import('./run.ts');

@@ -17,11 +17,13 @@ export async function run(claim: Claim, env: Environment): Promise<void> {
   }
 }
 
-function listenForSignals(daemon: Daemon, { log }: World): void {
+function listenForSignals(daemon: Daemon, { log, edges: { supervisor } }: World): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.stop(signal));
   process.on('SIGHUP', () => {
     log.reopen();
-    daemon.reload().catch((cause: unknown) => log.error('reload_failed', {}, cause));
+    supervisor.reloading();
+    // Also where nothing changed because the new configuration has a mistake: the daemon serves.
+    daemon.reload().catch((cause: unknown) => log.error('reload_failed', {}, cause)).finally(() => supervisor.ready());
   });
   // A mistake in one request must not take every other caller's tokens away; it is logged as what it is.
   process.on('unhandledRejection', (cause) => log.error('unhandled_rejection', {}, cause));

@@ -28,6 +28,12 @@ mkfifo|coreutils|logs: files that are none
 gcc|gcc|launcher: all of it
 musl-gcc|musl-tools|launcher: the static program that is shipped (else another one is tested)
 valgrind|valgrind|launcher: memory
+systemd-socket-activate|systemd|service: sockets that systemd passes on
+systemd-analyze|systemd|service: the unit files
+/usr/lib/systemd/systemd|systemd|service: a real systemd of a user
+nsenter|util-linux|service: a real systemd of a user
+flock|util-linux|service: who holds the lock
+plistutil|libplist-utils|service: the agent of launchd
 '
 
 list_missing() {

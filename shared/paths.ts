@@ -24,6 +24,8 @@ export type Paths = {
   /** flock'd by the one daemon; records the live socket's path, pid, version and build. */
   readonly lockFile: string;
   readonly logFile: string;
+  /** What `valetkey service install` set up: the one program that the daemon may put in its own place. Read by the daemon only. */
+  readonly serviceFile: string;
   readonly configDir: string;
   readonly configFile: string;
   readonly policyFile: string;
@@ -51,6 +53,7 @@ export function resolvePaths({ platform, home, env }: PathInputs): Paths {
     auditDir: `${state}/audit`,
     lockFile: `${state}/lock`,
     logFile: `${state}/valetkeyd.log`,
+    serviceFile: `${state}/service.json`,
     configDir: config,
     configFile: `${config}/config.toml`,
     policyFile: `${config}/policy.toml`,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
-import { isRunning, livingDaemon } from '../daemon-process.ts';
+import { hasLeft, isRunning, isSocketHeld, livingDaemon } from '../daemon-process.ts';
 import { count } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { daemonFacts } from './status.ts';
@@ -50,19 +50,23 @@ async function answers({ runningDaemon: { api }, signal }: CommandContext): Prom
 /** @returns false if it did not run. Resolves when it has ended. */
 export async function stopDaemon(context: CommandContext): Promise<boolean> {
   const { paths, owner, signal } = context;
+  // A socket that a supervisor holds would start one only to stop it.
+  if (hasLeft(paths)) return false;
   // It empties the record before it ends.
   const pid = livingDaemon(paths, owner.uid)?.pid ?? null;
   if (!await askToStop(context)) return false;
   const deadline = performance.now() + STOP_TIMEOUT_MS;
   while (performance.now() < deadline) {
-    if (!await answers(context) && (pid === null || !isRunning(pid, owner.uid))) return true;
+    // Where the process tells, it alone is looked at: to ask would start the next one by the socket of the service.
+    if (pid === null ? !await answers(context) : !isRunning(pid, owner.uid)) return true;
     await sleep(STOP_LOOK_MS, undefined, { signal });
   }
   throw ValetkeyError.local('deadline_exceeded', `the daemon still runs after ${STOP_TIMEOUT_MS / 1000} s`, { hint: 'Run: valetkey daemon status' });
 }
 
 /** What is kept in memory alone is lost, and its tokens at the issuer are not revoked by that. */
-async function warnOfMemory({ runningDaemon: { api }, terminal, signal }: CommandContext): Promise<void> {
+export async function warnOfMemory({ runningDaemon: { api }, terminal, paths, signal }: CommandContext): Promise<void> {
+  if (hasLeft(paths)) return;
   try {
     const { vault, grants } = await api.status(signal);
     const lost = grants.filter(({ state }) => state === 'active').map(({ profile }) => profile);
@@ -79,7 +83,7 @@ async function stop(context: CommandContext): Promise<void> {
   const stopped = await stopDaemon(context);
   const { terminal } = context;
   if (terminal.json) terminal.document({ stopped });
-  else terminal.note(stopped ? 'The daemon has stopped.' : 'The daemon does not run.');
+  else terminal.note(`${stopped ? 'The daemon has stopped.' : 'The daemon does not run.'}${isSocketHeld(context.paths) ? ' The service starts it at the next request.' : ''}`);
 }
 
 async function reload({ terminal, runningDaemon, signal }: CommandContext): Promise<void> {

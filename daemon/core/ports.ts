@@ -75,6 +75,8 @@ export type Vault = {
   unlock(passphrase: Secret | null, create: boolean): Promise<void>;
   /** Forgets the key at once. Resolves, after 3 s at most, when the floors are kept as well as they can be; never rejects. */
   lock(): Promise<void>;
+  /** As lock(), for a daemon that ends: what a supervisor keeps for the next one stays with it. */
+  end(): Promise<void>;
   /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`; so is one of a newer version, left as it is. */
   grants(): Promise<StoredGrants>;
   /** Durable when it resolves: the intent, and the space for the next generation. */
@@ -112,6 +114,29 @@ export type ApprovalPins = {
   set(pin: Secret | null, old: Secret | null): Promise<void>;
   /** @throws BrokerError pin_required where none is set; pin_wrong, which is counted; too_many_requests after some of them */
   prove(pin: Secret): Promise<void>;
+};
+
+/** The data key in the hands of the supervisor, for the daemon that comes after this one; never on a disk. Where nobody keeps it nothing happens. */
+export type KeptKey = {
+  /** A copy, for the caller to zero; null where there is none. */
+  take(): Buffer | null;
+  keep(key: Uint8Array): void;
+  /** Out of every hand at once, whoever holds the descriptor. */
+  drop(): void;
+};
+
+/** What started the daemon, and is told how it does. */
+export type Supervisor = {
+  /** The listening socket that it holds for the daemon, as a descriptor; null: the daemon makes its own. */
+  readonly listener: number | null;
+  /** It ends a daemon that says nothing for so long; null: it does not. */
+  readonly watchdogMs: number | null;
+  ready(): void;
+  /** One line, for people. */
+  status(line: string): void;
+  reloading(): void;
+  stopping(): void;
+  alive(): void;
 };
 
 // ---- the desktop

@@ -2,15 +2,20 @@
  * The door at its place on the disk. A logout may remove the whole runtime directory while the daemon lives
  * on, and then nobody could reach or stop it: the place is looked at every few seconds, and the door hung
  * anew where its socket is gone. Connections through the old one go on.
+ *
+ * A socket that a supervisor holds is not ours to remove: it stays when this daemon ends, and who connects then
+ * waits for the next one.
  */
 import { lstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Clock, Log } from '../core/ports.ts';
-import { listenOn } from './listen.ts';
+import { listenAt, listenOn } from './listen.ts';
 
 export type DoorwayDeps = {
   readonly makeDoor: () => Server;
   readonly path: string;
+  /** A socket that a supervisor holds at that path, and has made sure of; null: the daemon makes its own. */
+  readonly listener: number | null;
   /** Makes or verifies the directory of the socket. */
   readonly prepareDir: () => void;
   readonly clock: Clock;
@@ -23,17 +28,22 @@ const LOOK_MS = 5_000;
 export class Doorway {
   readonly #deps: DoorwayDeps;
   #door: Server | null = null;
+  #listener: number | null;
   #inode = 0n;
   readonly #closed: Promise<void>[] = [];
 
   constructor(deps: DoorwayDeps) {
     this.#deps = deps;
+    this.#listener = deps.listener;
   }
 
   /** Throws what listenOn throws. */
   async open(): Promise<void> {
     const door = this.#deps.makeDoor();
-    await listenOn(door, this.#deps.path);
+    // It is good once: who finds it gone makes one of his own, and leaves the supervisor with its own.
+    const listener = this.#inodeNow() === null ? null : this.#listener;
+    this.#listener = null;
+    await (listener === null ? listenOn(door, this.#deps.path) : listenAt(door, listener));
     this.#door = door;
     this.#inode = this.#inodeNow() ?? 0n;
   }

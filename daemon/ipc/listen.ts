@@ -23,6 +23,17 @@ export async function listenOn(server: Server, path: string): Promise<void> {
   });
 }
 
+/** On a socket that listens already. Node removes no file that it did not make. */
+export async function listenAt(server: Server, fd: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;

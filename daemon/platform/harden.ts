@@ -14,7 +14,7 @@ import type { Native } from './native.ts';
  * Refused where they are not empty. The UV_* variables are not here: they size a thread pool and choose how
  * files are read, and neither loads code nor shows data.
  */
-const UNSAFE_VARIABLES = new Set([
+export const UNSAFE_VARIABLES = new Set([
   'NODE_OPTIONS', 'NODE_PATH', 'NODE_REPL_EXTERNAL_MODULE', // code and flags
   'NODE_COMPILE_CACHE', 'NODE_ICU_DATA', // V8 byte code and data that are not checked against tampering
   'NODE_V8_COVERAGE', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', // write what passes through to files and stderr

@@ -3,7 +3,7 @@
  * a fresh machine gets the keychain if a key can be stored in it and read back, else memory (ST-01).
  */
 import { BrokerError } from '../core/errors.ts';
-import type { VaultStatus } from '../core/ports.ts';
+import type { KeptKey, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { DataKey } from './data-key.ts';
 import type { Keychain } from './keychain.ts';
@@ -21,6 +21,8 @@ export type KeyStores = {
   readonly passphrases: Passphrases;
   /** Id of the vault that is made if there is none; one for all tries, so that no try leaves a key behind. */
   readonly newId: string;
+  /** Where the key under a passphrase outlives this process; a keychain gives its key again by itself. */
+  readonly keptKey: KeptKey | null;
 };
 
 export type Closed = {
@@ -47,6 +49,7 @@ export function asksKeychain(backend: Backend, header: VaultHeader | null): bool
  * Throws passphrase_wrong, bad_request, too_many_requests, file_too_new, vault_unwritable.
  */
 export function findKey(stores: KeyStores, header: VaultHeader | null, passphrase: Secret | null, create: boolean): Promise<Found> {
+  if (stores.backend === 'memory' || header?.keyedBy.backend !== 'passphrase') stores.keptKey?.drop();
   if (stores.backend === 'memory') {
     return passphrase === null
       ? Promise.resolve({ kind: 'memory', why: 'the configuration says so (vault.backend)' })
@@ -73,11 +76,22 @@ async function findOwnKey(stores: KeyStores, header: VaultHeader, passphrase: Se
     return (await isRightKey(read.key, header, path)) ? { kind: 'key', key: read.key, header, isNew: false, floors: read.floors } : refuse(read.key, closedBy(trouble('damaged')));
   }
   if (create) throw refusePassphrase('this vault has a key already, under a passphrase', 'Run: valetkey unlock; if it is forgotten: valetkey purge, and sign in again');
-  if (passphrase === null) return closed('passphrase', 'locked', 'the vault opens with a passphrase', 'Run: valetkey unlock');
+  if (passphrase === null) return await findKeptKey(stores, header) ?? closed('passphrase', 'locked', 'the vault opens with a passphrase', 'Run: valetkey unlock');
   const key = await stores.passphrases.unwrap(passphrase, { id: header.id, keyedBy }, path);
   return (await isRightKey(key, header, path))
     ? { kind: 'key', key, header, isNew: false, floors: null }
     : refuse(key, closed('passphrase', 'unavailable', `${path} does not fit its own key`, `Restore ${path} from a backup; else run: valetkey purge`));
+}
+
+/** Of the daemon before this one. What opens nothing is not kept any longer. */
+async function findKeptKey({ keptKey, stateDir }: KeyStores, header: VaultHeader): Promise<Found | null> {
+  const bytes = keptKey?.take() ?? null;
+  if (bytes === null) return null;
+  const key = new DataKey(bytes);
+  if (await isRightKey(key, header, headerPath(stateDir))) return { kind: 'key', key, header, isNew: false, floors: null };
+  key.close();
+  keptKey?.drop();
+  return null;
 }
 
 async function findFirstKey(stores: KeyStores, passphrase: Secret | null, create: boolean): Promise<Found> {

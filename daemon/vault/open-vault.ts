@@ -9,7 +9,7 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
+import type { Clock, KeptKey, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { ApprovalPins } from './approval-pin.ts';
 import { removeConsents } from './consent-file.ts';
@@ -37,6 +37,7 @@ export type VaultDeps = {
   readonly runtimeDir: string;
   readonly bootId: string | null;
   readonly backend: Backend;
+  readonly keptKey: KeptKey | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -126,6 +127,11 @@ class BrokerVault implements Vault {
   }
 
   lock(): Promise<void> {
+    this.#deps.keptKey?.drop();
+    return this.end();
+  }
+
+  end(): Promise<void> {
     this.#shut();
     return this.#sealed?.settle() ?? Promise.resolve();
   }
@@ -143,6 +149,7 @@ class BrokerVault implements Vault {
   async erase(): Promise<void> {
     const { stateDir, log } = this.#deps;
     if (this.#opening !== null) await this.#waitForKeychain();
+    this.#deps.keptKey?.drop();
     this.#shut();
     const header = this.#header;
     await (this.#sealed === null ? eraseFolders(stateDir) : this.#sealed.erase());
@@ -233,14 +240,12 @@ class BrokerVault implements Vault {
     if (found.kind === 'closed') {
       // What is kept in memory stays in reach although no vault can be made of it.
       if (this.#phase.kind === 'open') throw errorOf(found);
-      const isNews = this.#phase.detail !== found.detail;
+      if (this.#phase.detail !== found.detail) log.warn('vault_not_open', { backend: found.backend, why: found.detail });
       this.#close(found);
-      if (isNews) log.warn('vault_not_open', { backend: found.backend, why: found.detail });
       return;
     }
     if (found.kind === 'memory') {
-      const way = this.#deps.backend === 'memory' ? '' : ' "valetkey unlock --create" makes a vault with a passphrase.';
-      const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.${way}`;
+      const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.${this.#deps.backend === 'memory' ? '' : ' "valetkey unlock --create" makes a vault with a passphrase.'}`;
       this.#phase = { kind: 'open', store: this.#memory, status: { backend: 'memory', state: 'open', detail } };
       log.warn('vault_in_memory', { why: found.why });
       return;
@@ -251,6 +256,7 @@ class BrokerVault implements Vault {
     // Locked while the folders were looked at.
     if (epoch !== this.#epoch) return sealed.close();
     const { backend } = found.header.keyedBy;
+    if (backend === 'passphrase') void found.key.use(async (bytes) => this.#deps.keptKey?.keep(bytes)); // at once
     const detail = backend === 'keychain' ? 'Sealed under a key in the keychain.' : 'Sealed under a passphrase.';
     this.#phase = { kind: 'open', store: sealed, status: { backend, state: 'open', detail } };
     log.info('vault_open', { backend });

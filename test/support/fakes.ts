@@ -103,6 +103,9 @@ export class FakeVault implements Vault {
   async lock(): Promise<void> {
     this.state = 'locked';
   }
+  end(): Promise<void> {
+    return this.lock();
+  }
   async grants(): ReturnType<Vault['grants']> {
     this.#step('grants');
     return { grants: [...this.stored.values()], corrupt: [], floors: new Map(this.floors) };

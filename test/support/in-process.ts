@@ -23,6 +23,7 @@ import { createClock } from '../../daemon/platform/clock.ts';
 import { peerOf, pinOf } from '../../daemon/platform/peer.ts';
 import { ensurePrivateDir } from '../../daemon/platform/private-dir.ts';
 import { createRandom } from '../../daemon/platform/random.ts';
+import { createSupervisor } from '../../daemon/platform/supervisor.ts';
 import { ownerOf } from '../../daemon/platform/tcp-owner.ts';
 import { createLockoutMark } from '../../daemon/vault/lockout-mark.ts';
 import { openVault } from '../../daemon/vault/open-vault.ts';
@@ -121,9 +122,9 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), config, callers, desktop: someDesktop(), peerOf, pinOf, issuer, scriptDigestOf: (caller) => digestOfScript(caller, clock), assertions: createAssertions({ clock, home: root, uid }), isBrokerForwarded: async () => false,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), supervisor: createSupervisor({ listener: null, watchdogMs: null }, () => false), config, callers, desktop: someDesktop(), peerOf, pinOf, issuer, scriptDigestOf: (caller) => digestOfScript(caller, clock), assertions: createAssertions({ clock, home: root, uid }), isBrokerForwarded: async () => false,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
-      vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', clock, random, log }),
+      vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', keptKey: null, clock, random, log }),
       loginSessions: { watch: async () => undefined },
       collectGarbage: () => undefined,
       lockout: createLockoutMark({ stateDir, clock, random, log }),

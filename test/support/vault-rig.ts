@@ -34,7 +34,7 @@ export function runtimeDirOf(stateDir: string): string {
 }
 
 export function vaultDeps(stateDir: string, backend: VaultDeps['backend'], clock: Clock = createClock()): VaultDeps & { readonly log: LogSink } {
-  return { stateDir, runtimeDir: runtimeDirOf(stateDir), bootId: 'boot-1', backend, clock, random: createRandom(), log: new LogSink() };
+  return { stateDir, runtimeDir: runtimeDirOf(stateDir), bootId: 'boot-1', backend, keptKey: null, clock, random: createRandom(), log: new LogSink() };
 }
 
 /** Keeps items as a keychain would, unless `next` says something else. */

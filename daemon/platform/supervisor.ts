@@ -1,0 +1,19 @@
+/** Whatever supervises the daemon, as sd_notify(3) speaks to it; to one that does not listen, and to none, nothing is said. */
+import type { Supervisor } from '../core/ports.ts';
+import type { Inherited } from './inherited.ts';
+import type { Notify } from './notify.ts';
+
+const NS_PER_US = 1000n;
+
+export function createSupervisor({ listener, watchdogMs }: Pick<Inherited, 'listener' | 'watchdogMs'>, notify: Notify): Supervisor {
+  return {
+    listener,
+    watchdogMs,
+    ready: () => void notify('READY=1', null),
+    status: (line) => void notify(`STATUS=${line.replaceAll('\n', ' ')}`, null),
+    // The time lets it tell the READY=1 of this reload from an earlier one (CLOCK_MONOTONIC, which hrtime is on Linux).
+    reloading: () => void notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / NS_PER_US}`, null),
+    stopping: () => void notify('STOPPING=1\nSTATUS=Finishing what is on the wire', null),
+    alive: () => void notify('WATCHDOG=1', null),
+  };
+}
