@@ -28,11 +28,13 @@ import { readBootId } from './platform/boot-id.ts';
 import { createClock } from './platform/clock.ts';
 import { collectGarbage } from './platform/collect.ts';
 import { isSocketAnswered } from './platform/forwarded-socket.ts';
+import { createLoad } from './platform/load.ts';
 import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
+import { createKeychainTrial } from './vault/keychain-trial.ts';
 import { createLockoutMark } from './vault/lockout-mark.ts';
 import { openVault } from './vault/open-vault.ts';
 
@@ -82,9 +84,10 @@ export async function openWorld({ paths, home, uid, warnings, lock }: Claim, env
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, load: createLoad(clock), issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         scriptDigestOf: (caller) => digestOfScript(caller, clock),
         lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
+        tryKeychain: createKeychainTrial({ clock, random, account: `doctor-${process.pid}` }),
         loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),
         machine: cleanText(hostname(), 64),
