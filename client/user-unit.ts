@@ -8,7 +8,7 @@ import type { Owner } from './local-paths.ts';
 
 const UNIT = 'valetkeyd.service';
 /** systemd.unit(5): where user units of a person, of the administrator and of packages are. */
-const DIRECTORIES = ['/etc/systemd/user', '/run/systemd/user', '/usr/local/lib/systemd/user', '/usr/lib/systemd/user', '/lib/systemd/user'];
+export const UNIT_DIRECTORIES = ['/etc/systemd/user', '/run/systemd/user', '/usr/local/lib/systemd/user', '/usr/lib/systemd/user', '/lib/systemd/user'];
 /** By its absolute path: a directory of the caller's PATH may be anybody's. */
 const SYSTEMCTL = '/usr/bin/systemctl';
 
@@ -20,6 +20,6 @@ export function findUserUnit(owner: Pick<Owner, 'home'>, env: Readonly<Record<st
   // The user manager's own socket: without it systemctl would only fail more slowly.
   if (runtime === undefined || !existsSync(join(runtime, 'systemd/private')) || !existsSync(systemctl)) return null;
   const config = env['XDG_CONFIG_HOME'] ?? join(owner.home, '.config');
-  const installed = [join(config, 'systemd/user'), ...DIRECTORIES].some((directory) => existsSync(join(directory, UNIT)));
+  const installed = [join(config, 'systemd/user'), ...UNIT_DIRECTORIES].some((directory) => existsSync(join(directory, UNIT)));
   return installed ? { file: systemctl, args: ['--user', '--quiet', 'start', UNIT] } : null;
 }

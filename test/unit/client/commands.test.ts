@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { environmentAdvice } from '../../../client/environment-advice.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import type { ProfileAddRequest } from '../../../shared/profile-schemas.ts';
 import type { PurgeReply } from '../../../shared/schemas.ts';
-import { grant, noApprovals, NOW, profile, run, status } from './fake-world.ts';
+import { grant, NOW, profile, run, status } from './fake-world.ts';
 import { privateDirectory } from './stand-in.ts';
 
 const added = { profile, server: { token_endpoint: 'https://login.example.com/token', device_authorization_endpoint: null }, warnings: ['no S256 listed'], written: '/c/config.toml' };
@@ -507,45 +507,5 @@ describe('purge', () => {
     const base = home();
     expect((await run(['purge', '--yes'], { base, api: { purge: () => { throw ValetkeyError.local('vault_unavailable', 'x'); } } })).exit).toBe(4);
     expect(existsSync(join(base, 's/valetkey/x'))).toBe(true);
-  });
-});
-
-describe('doctor', () => {
-  it('finds what is wrong, says why and how to mend it, and exits by errors only', async () => {
-    const base = privateDirectory();
-    mkdirSync(join(base, 'r/valetkey'), { recursive: true });
-    chmodSync(join(base, 'r/valetkey'), 0o755);
-    const { stdout, exit } = await run(['doctor', '--json'], { base, env: { HTTPS_PROXY: 'http://p' }, api: { approvals: () => noApprovals, status: () => ({ ...status, version: '0.0.9', started_at: NOW + 900, warnings: ['old'], vault: { backend: 'memory', state: 'open', detail: '' } }) } });
-    const { findings } = JSON.parse(stdout) as { findings: { check: string; level: string; command: string | null }[] };
-    const level = Object.fromEntries(findings.map((finding) => [finding.check, finding.level]));
-    expect(level).toMatchObject({ runtime_directory: 'error', socket: 'ok', daemon: 'warning', daemon_warning: 'warning', vault: 'warning', clock: 'warning', environment: 'warning', synced_folder: 'ok', socket_path: 'ok' });
-    expect(findings.find(({ check }) => check === 'runtime_directory')?.command).toBe(`chmod 0700 ${base}/r/valetkey`);
-    expect(exit).toBe(8);
-  });
-
-  it('a daemon that does not start is the finding', async () => {
-    const { stdout, exit } = await run(['doctor', '--quiet'], { base: privateDirectory(), api: { status: () => { throw ValetkeyError.local('config_invalid', 'config.toml:3:1: unknown key'); } } });
-    expect(exit).toBe(8);
-    expect(stdout).toContain('error    daemon: config.toml:3:1: unknown key (config_invalid)');
-    expect(stdout).toContain('         Mend the line that is named, then run the command again\n');
-    expect(stdout).not.toContain('Run: Mend');
-  });
-
-  it.each([
-    [{}, 'ok       approvals: questions are asked at terminals by valetkey approve; not at the desktop: the screen is locked\n'],
-    [{ notifications: true }, 'by valetkey approve; a notification says when one waits; not at the desktop'],
-    [{ dialog: 'pinentry-qt', no_dialog_because: null }, 'ok       approvals: questions are asked at the desktop by pinentry-qt, and at terminals by valetkey approve\n'],
-    [{ terminal: 'was started by codex' }, 'ok       approvals: this one may not approve: it was started by codex\n'],
-    [{ pin: 'not_set' as const }, 'warning  approval_pin: no approval PIN is set\n         Why it matters: Privileged access needs it; without it nobody can agree\n         Run: valetkey approvals pin set\n'],
-    [{ pin: 'set' as const }, 'ok       approval_pin: the approval PIN is set\n'],
-  ])('says how a person can be asked here: %j', async (channels, expected) => {
-    const { stdout } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status, approvals: () => ({ ...noApprovals, channels: { ...noApprovals.channels, ...channels } }) } });
-    expect(stdout).toContain(expected);
-  });
-
-  it('exits 0 where there are warnings only', async () => {
-    const { exit, stderr } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status, approvals: () => noApprovals } });
-    expect(exit).toBe(0);
-    expect(stderr).toMatch(/^0 errors, /);
   });
 });
