@@ -54,7 +54,8 @@ export function makeBundle(facts: DoctorFacts, findings: readonly Finding[]): un
     // Who signed in is nobody's business but the person's.
     status: 'status' in daemon ? { ...daemon.status, grants: daemon.status.grants.map((grant) => ({ ...grant, subject: null, claims: {} })) } : null,
     failure: 'failure' in daemon ? daemon.failure : null,
-    diagnosis, flows, profiles, paths,
+    // A browser command may name the person's accounts.
+    diagnosis, flows, profiles: profiles.map((profile) => ({ ...profile, browser: profile.browser === null ? null : ['<configured>'] })), paths,
     launcher: host.launcher, units: host.units,
   }, localPerson(paths.configFile));
 }

@@ -68,12 +68,17 @@ function checkConfig({ config }: StatusReply, changedAt: number | null): Finding
     : ok('config', `${config.file}: ${count(config.profiles, 'profile')}`);
 }
 
+/** Null: it can be decided by. */
+export function policyTrouble({ warnings }: StatusReply): string | null {
+  return warnings.find((text) => text.startsWith('policy: ')) ?? null;
+}
+
 /** What the daemon warns of, with the command that stands in it. */
-function checkWarnings({ warnings }: StatusReply): readonly Finding[] {
-  const policy = warnings.find((text) => text.startsWith('policy: '));
+function checkWarnings(status: StatusReply): readonly Finding[] {
+  const policy = policyTrouble(status);
   return [
-    policy === undefined ? ok('policy', 'it can be decided by') : failure('policy', policy.slice('policy: '.length), 'Nothing is handed out, or by an older policy', 'valetkey policy check'),
-    ...warnings.filter((text) => text !== policy).map((text) => {
+    policy === null ? ok('policy', 'it can be decided by') : failure('policy', policy.slice('policy: '.length), 'Nothing is handed out, or by an older policy', 'valetkey policy check'),
+    ...status.warnings.filter((text) => text !== policy).map((text) => {
       const command = /(?:run: |\()(valetkey [^;()]+?)(?:\)|;|$)/i.exec(text)?.[1] ?? 'valetkey status';
       return warning('daemon_warning', text, 'The daemon says so', command);
     }),

@@ -74,11 +74,11 @@ export function checkEnvironment(advice: EnvironmentAdvice, issuers: readonly Is
   });
 }
 
-/** Of a profile where somebody is signed in already, a sign-in that would be refused here is nothing to act on. */
-export function checkFlow(told: LoginExplanation, standing: StandingView | null): Finding {
+/** Where somebody is signed in already, or nothing is decided at all, a sign-in that would be refused here is nothing to act on. */
+export function checkFlow(told: LoginExplanation, standing: StandingView | null, isDecided: boolean): Finding {
   const { profile, rule, reason, outcome, hint } = told;
   const how = `${profile}: ${outcomeWords(told)}, by rule ${rule} (${reason})`;
-  return (outcome === 'refuse' || outcome === 'forward_broker') && standing?.state !== 'signed_in'
+  return (outcome === 'refuse' || outcome === 'forward_broker') && isDecided && standing?.state === 'login_required'
     ? warning('flow', how, 'Nobody can sign in from this terminal or program', `valetkey login ${profile} --explain`, hint)
     : ok('flow', how);
 }
