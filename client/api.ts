@@ -5,12 +5,14 @@
  */
 import type { ActiveApproval, ApprovalAnswer, ApprovalAnswered, ApprovalGrant, ApprovalPinRequest, ApprovalsReply, RevokedApprovals } from '../shared/approval-schemas.ts';
 import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
+import type { DiagnosisReply } from '../shared/diagnosis-schemas.ts';
 import type { LoginExplanation, LoginQuestion } from '../shared/explain-schemas.ts';
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
   EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
+import type { PromptReply } from '../shared/standing-schemas.ts';
 import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -62,6 +64,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
     panic: (signal?: AbortSignal) => call<PanicReply>('POST', '/v1/panic', null, { signal, timeoutMs: 25_000 }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
+    prompt: (profile: string | null, signal?: AbortSignal) => call<PromptReply>('POST', '/v1/prompt', profile === null ? {} : { profile }, { signal }),
+    diagnosis: (signal?: AbortSignal) => call<DiagnosisReply>('POST', '/v1/diagnosis', null, { signal, timeoutMs: 20_000, startDaemon: false }),
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
     shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),

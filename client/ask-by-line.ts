@@ -1,5 +1,5 @@
 /**
- * One token request in the line dialect of the socket: a third of the work of HTTP at both ends. What is not a
+ * One request in the line dialect of the socket: a third of the work of HTTP at both ends. What is not a
  * whole, good answer is left to the whole CLI.
  */
 import { createConnection } from 'node:net';
@@ -19,7 +19,7 @@ export type LineAnswer =
   | { readonly kind: 'none' };
 export type Asked = { readonly answer: Promise<LineAnswer>; close(): void };
 
-export function askByLine(socket: string, request: TokenRequest): Asked {
+export function askByLine(socket: string, request: TokenRequest, type: 'token' | 'prompt' = 'token'): Asked {
   let close = (): void => undefined;
   const answer = new Promise<LineAnswer>((resolve) => {
     const reply = Buffer.allocUnsafe(REPLY_MAX);
@@ -44,7 +44,7 @@ export function askByLine(socket: string, request: TokenRequest): Asked {
     const connection = createConnection({ path: socket, onread: { buffer: Buffer.allocUnsafe(CHUNK), callback: take } });
     connection.on('error', (error: NodeJS.ErrnoException) => settle({ kind: error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'absent' : 'none' }));
     connection.on('close', () => settle({ kind: 'none' }));
-    connection.write(`${JSON.stringify({ type: 'token', id: 1, protocol: PROTOCOL_VERSION, data: request })}\n`);
+    connection.write(`${JSON.stringify({ type, id: 1, protocol: PROTOCOL_VERSION, data: request })}\n`);
     close = () => connection.destroy();
   });
   return { answer, close };
@@ -55,9 +55,9 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** What the daemon answered to our one request, good or not; null: it is no answer to it. */
-export function readFrameLine(line: string): { readonly status: number; readonly data: unknown } | null {
+export function readFrameLine(line: string, type: 'token' | 'prompt' = 'token'): { readonly status: number; readonly data: unknown } | null {
   const frame = parse(line);
-  if (!isRecord(frame) || frame['type'] !== 'token' || frame['id'] !== 1 || frame['protocol'] !== PROTOCOL_VERSION) return null;
+  if (!isRecord(frame) || frame['type'] !== type || frame['id'] !== 1 || frame['protocol'] !== PROTOCOL_VERSION) return null;
   const { status, data } = frame;
   return typeof status === 'number' ? { status, data } : null;
 }

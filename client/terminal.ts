@@ -30,6 +30,10 @@ export type Terminal = {
   raw(text: string): void;
   document(value: unknown): void;
   line(text: string): void;
+  /** Of what follows; standard output. */
+  heading(text: string): void;
+  /** How bad it is, and what it is about. */
+  mark(level: 'ok' | 'warning' | 'error', word: string, text: string): void;
   facts(rows: readonly (readonly [string, string])[]): void;
   table(header: readonly string[], rows: readonly (readonly string[])[]): void;
   /** What is good to know; standard error. */
@@ -85,6 +89,8 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
     raw: (text) => void stdout.write(text),
     document: (value) => void out(toTerminalJson(value)),
     line: (text) => void out(cleanText(text)),
+    heading: (text) => void out(onOut('bold', cleanText(text))),
+    mark: (level, word, text) => void out(`${level === 'ok' ? word : onOut(level === 'error' ? 'red' : 'yellow', word)}${onOut('bold', cleanText(text))}`),
     facts(rows) {
       const cells = rows.map(([name, value]) => [cleanText(name), cleanText(value)] as const);
       const width = Math.max(0, ...cells.map(([name]) => name.length));

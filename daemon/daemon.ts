@@ -6,9 +6,11 @@ import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ProfileName } from '../shared/names.ts';
 import type { Caller } from './core/domain.ts';
+import { Counts } from './core/counts.ts';
 import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
+import type { KeychainTrial, Load } from './core/machine-port.ts';
 import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Supervisor, Vault } from './core/ports.ts';
 import { createEvents } from './events.ts';
@@ -32,6 +34,7 @@ import type { Broker, Facts, Lifecycle } from './ipc/routes/broker.ts';
 import { createHandlers } from './ipc/routes/handlers.ts';
 import { Releases } from './ipc/routes/releases.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { observed } from './observed.ts';
 import { openPolicies } from './policies.ts';
 import { withContext } from './records.ts';
 import { Admission } from './tokens/admission.ts';
@@ -68,9 +71,12 @@ export type Edges = {
   readonly policyFiles: PolicyFiles;
   readonly vault: Vault;
   readonly lockout: LockoutMark;
+  /** Tries the keychain by using it; seconds at most. */
+  readonly tryKeychain: () => Promise<KeychainTrial>;
   /** Frees what nobody holds any more: copies of a key that was forgotten. */
   readonly collectGarbage: () => void;
   readonly audit: Audit;
+  readonly load: () => Load;
   readonly issuer: Issuer & WorkloadIssuer;
   readonly assertions: Assertions;
   readonly callers: Callers;
@@ -104,9 +110,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const policies = await openPolicies(outside);
-  const edges: Edges = { ...outside, audit: withContext(outside.audit, policies, outside.machine) };
+  const events = createEvents(outside.clock);
+  const counts = new Counts();
+  const edges: Edges = { ...outside, audit: observed(withContext(outside.audit, policies, outside.machine), counts, events) };
   const { clock, log, vault, audit, config } = edges;
-  const events = createEvents(clock);
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const fingerprints = new Fingerprints();
@@ -194,7 +201,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
   const endSessions = new EndSessions({ ...edges, loopback, signal });
-  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle };
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, counts, connections: () => app.connections };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

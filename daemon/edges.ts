@@ -29,6 +29,7 @@ import { createClock } from './platform/clock.ts';
 import { collectGarbage } from './platform/collect.ts';
 import { isSocketAnswered } from './platform/forwarded-socket.ts';
 import { createKeptKey } from './platform/kept-key.ts';
+import { createLoad } from './platform/load.ts';
 import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { loadNative } from './platform/native.ts';
 import { createNotify } from './platform/notify.ts';
@@ -37,6 +38,7 @@ import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
 import { createSupervisor } from './platform/supervisor.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
+import { createKeychainTrial } from './vault/keychain-trial.ts';
 import { createLockoutMark } from './vault/lockout-mark.ts';
 import { openVault } from './vault/open-vault.ts';
 
@@ -88,9 +90,10 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
     return {
       log,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, load: createLoad(clock), issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         scriptDigestOf: (caller) => digestOfScript(caller, clock),
         lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
+        tryKeychain: createKeychainTrial({ clock, random, account: `doctor-${process.pid}` }),
         loginSessions: createLoginSessions({ socket: SYSTEM_BUS, clock, log, uid }),
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),
         machine: cleanText(hostname(), 64),

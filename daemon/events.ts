@@ -7,9 +7,11 @@ import type { Events } from './ipc/routes/broker.ts';
 export function createEvents(clock: Clock): Events {
   const subscriptions = new Set<{ readonly by: string; readonly listener: (event: BrokerEvent) => void }>();
   return {
-    emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null): void {
+    emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null, asked): void {
       const at = Math.floor(clock.now() / 1000);
-      for (const { listener } of subscriptions) listener({ at, event, profile, detail });
+      const { caller = null, count = null } = asked ?? {};
+      const told: BrokerEvent = { at, event, profile, detail, ...(caller === null ? {} : { caller }), ...(count === null ? {} : { count }) };
+      for (const { listener } of subscriptions) listener(told);
     },
     subscribe(by, listener, signal): void {
       if (signal.aborted) return;

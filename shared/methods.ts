@@ -5,10 +5,12 @@
 import * as v from 'valibot';
 import * as approval from './approval-schemas.ts';
 import * as a from './audit-schemas.ts';
+import * as d from './diagnosis-schemas.ts';
 import * as e from './explain-schemas.ts';
 import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
+import * as t from './standing-schemas.ts';
 import * as w from './workload-schemas.ts';
 
 export type Method = {
@@ -56,6 +58,8 @@ export const METHODS = {
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),
   panic: method('POST', '/v1/panic', 'End every grant, revoke all tokens, and issue nothing until a person comes back', null, s.panicReply, 15_000),
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),
+  prompt: method('POST', '/v1/prompt', 'Who is signed in and how long yet, as words for a shell prompt', t.promptRequest, t.promptReply),
+  diagnosis: method('POST', '/v1/diagnosis', 'Try the keychain and every issuer', null, d.diagnosisReply, 15_000),
   whoami: method('GET', '/v1/whoami', 'What the daemon sees of the process that asks', null, s.whoamiReply, 15_000),
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
@@ -63,6 +67,7 @@ export const METHODS = {
   audit: method('GET', '/v1/audit', 'State of the audit log, and its public key', null, a.auditReply),
   trace: method('POST', '/v1/audit/trace', 'The name of a token in the audit log', a.traceRequest, a.traceReply),
   events: method('GET', '/v1/events', 'What happens, as server-sent events', null, s.brokerEvent),
+  metrics: method('GET', '/v1/metrics', 'Counters and gauges as Prometheus text', null, v.string()),
   openapi: method('GET', '/v1/openapi.json', 'This description', null, v.record(v.string(), v.unknown())),
 } as const satisfies Record<string, Method>;
 

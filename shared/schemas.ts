@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { acrValues, challenge, claimed, epoch, loginId, profileName, resource, scopes, seconds, text, tokenParts } from './schema-parts.ts';
+import { standingView } from './standing-schemas.ts';
 
 /** What a client says of itself; stored apart and only ever shown as a claim. */
 
@@ -237,6 +238,8 @@ export const statusReply = v.object({
   locked_out_since: v.nullable(epoch),
   /** What is known of the screen where policy asks for it: `screen_lock_unheard`: it is not, and policy cannot be kept. */
   screen: v.picklist(['not_asked', 'unlocked', 'locked', 'screen_lock_unheard']),
+  /** Of every profile; who is behind it stands in `grants`. */
+  standings: v.array(standingView),
   grants: v.array(grantView),
   logins: v.array(v.object({ id: v.string(), profile: v.string(), flow: v.string(), expires_at: epoch })),
   pending_revocations: v.number(),
@@ -282,8 +285,12 @@ export type OkReply = v.InferOutput<typeof okReply>;
 /** One server-sent event of GET /v1/events: its `event` name and this as `data`. */
 export const brokerEvent = v.object({
   at: epoch,
-  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'locked_out', 'session_locked', 'session_unlocked', 'stopping']),
+  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'locked_out', 'session_locked', 'session_unlocked', 'token_released', 'token_refused', 'refresh_failed', 'grant_parked', 'peer_refused', 'detected', 'stopping']),
   profile: v.nullable(v.string()),
   detail: v.nullable(v.string()),
+  /** Who asked, where somebody did; from verified facts. */
+  caller: v.optional(v.string()),
+  /** With token_released: how many times since the event before of this caller and token. */
+  count: v.optional(v.number()),
 });
 export type BrokerEvent = v.InferOutput<typeof brokerEvent>;

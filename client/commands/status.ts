@@ -1,9 +1,13 @@
 import type { StatusReply, VaultView } from '../../shared/schemas.ts';
+import { EXIT } from '../../shared/errors.ts';
 import { examples } from '../command.ts';
-import type { Declare } from '../command.ts';
-import { GRANT_HEADER, grantRow } from '../grant-rows.ts';
+import type { CommandContext, Declare } from '../command.ts';
+import { checkProfileName } from '../profile-choice.ts';
+import { promptStatus } from '../prompt.ts';
+import { STANDING_HEADER, standingRows } from '../standing-rows.ts';
 import type { Terminal } from '../terminal.ts';
 import { ago, count, duration, remaining } from '../time-words.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
 import { closedWords } from '../vault-words.ts';
 
 function vaultWords({ backend, state, detail }: VaultView): string {
@@ -27,21 +31,41 @@ export function daemonFacts(status: StatusReply, now: number): readonly (readonl
 }
 
 export function showStatus(terminal: Terminal, status: StatusReply, now: number): void {
+  const closed = closedWords(status);
+  const rows = standingRows(status, now);
+  if (closed !== null) terminal.line(closed);
+  else if (rows.length === 0) terminal.line('There is no profile yet. Run: valetkey profile add NAME --issuer URL --client-id ID');
+  else terminal.table(STANDING_HEADER, rows);
+  terminal.line('');
   terminal.facts([
     ...daemonFacts(status, now),
     ...Object.entries(status.environment).map(([name, value]) => [name, value ?? '(not set)'] as const),
     ...status.logins.map((login) => ['Sign-in', `${login.profile}, ${login.flow}, pending ${remaining(login.expires_at, now)}`] as const),
   ]);
-  terminal.line('');
-  if (status.grants.length === 0) terminal.line(closedWords(status) ?? 'Nobody is signed in. Run: valetkey login PROFILE');
-  else terminal.table(GRANT_HEADER, status.grants.map((grant) => grantRow(grant, now)));
   for (const warning of status.warnings) terminal.warn(warning);
+}
+
+/** A prompt is drawn again and again: where there is no daemon, nothing is said and none is started. */
+async function showPrompt({ terminal, runningDaemon: { api }, signal, endWith }: CommandContext, profile: string | null): Promise<void> {
+  try {
+    const reply = await api.prompt(profile, signal);
+    if (terminal.json) terminal.document(reply);
+    else if (reply.text !== '') terminal.line(reply.text);
+    endWith(promptStatus(reply));
+  } catch (error) {
+    if (!(error instanceof ValetkeyError) || error.exit !== EXIT.daemon) throw error;
+    endWith(EXIT.daemon);
+  }
 }
 
 export const declare: Declare = (command, context) => {
   command
-    .addHelpText('after', examples('valetkey status', 'valetkey status --json'))
-    .action(async () => {
+    .option('--prompt [PROFILE]', 'one short line for a shell prompt, such as work:7h; nothing where no daemon runs')
+    .addHelpText('after', `${examples('valetkey status', 'valetkey status --json', 'valetkey status --prompt        # work:7h home:login')}
+
+Exit status of --prompt: 0 signed in, 3 a person has to sign in, 4 locked, 9 no daemon.`)
+    .action(async ({ prompt }: { readonly prompt?: string | true }) => {
+      if (prompt !== undefined) return showPrompt(context, prompt === true ? null : checkProfileName(prompt, '--prompt'));
       const { terminal, daemon, signal, now } = context;
       const status = await daemon.api.status(signal);
       if (terminal.json) terminal.document(status);

@@ -1,66 +1,97 @@
 /** The daemon: does it start and answer, is it of this build, did it read the configuration, is the vault open. */
-import { statSync } from 'node:fs';
+import type { DiagnosisReply } from '../../shared/diagnosis-schemas.ts';
+import type { Paths } from '../../shared/paths.ts';
 import type { StatusReply } from '../../shared/schemas.ts';
 import { BUILD_VERSION } from '../../shared/version.ts';
 import { count } from '../time-words.ts';
-import { failure, ok, warning } from './finding.ts';
-import type { Finding } from './finding.ts';
-import { ValetkeyError } from '../valetkey-error.ts';
+import type { ValetkeyError } from '../valetkey-error.ts';
+import { edit, failure, ok, warning, word } from './finding.ts';
+import type { Finding, FindingId } from './finding.ts';
 
-// When this was written: a clock before it is wrong, and every token would look as if it lived for years.
-const EARLIEST_NOW = Date.UTC(2026, 10, 1) / 1000;
-
-export function checkClock(now: number, startedAt: number | null): Finding {
-  const why = 'Tokens would be kept after their end, or thrown away before it';
-  if (now < EARLIEST_NOW) return failure('clock', `the clock says ${new Date(now * 1000).toISOString()}`, why, 'timedatectl set-ntp true');
-  if (startedAt !== null && startedAt > now + 5) return warning('clock', 'the daemon was started in the future: the clock was set back', why, 'valetkey daemon stop');
-  return ok('clock', 'the clock is plausible');
+/** What a start or a request that failed is about, and what shows or mends it. */
+function aboutFailure({ code, hint }: ValetkeyError, paths: Paths): { readonly id: FindingId; readonly command: string } {
+  switch (code) {
+    case 'config_invalid': case 'file_too_new': return { id: 'config', command: edit(paths.configFile) };
+    case 'config_untrusted': return { id: 'config_file', command: `ls -ld ${word(paths.configDir)} ${word(paths.configFile)}` };
+    case 'server_untrusted': return { id: 'socket', command: `ls -ld ${word(paths.runtimeDir)} ${word(paths.socket)}` };
+    case 'runtime_dir_untrusted': return { id: 'runtime_directory', command: `ls -ld ${word(paths.runtimeDir)} ${word(paths.stateDir)}` };
+    case 'socket_path_invalid': return { id: 'socket_path', command: 'export XDG_RUNTIME_DIR=/run/user/$(id -u)' };
+    default: return { id: 'daemon', command: /^Run: (valetkeyd?\b[^,;]*)/.exec(hint)?.[1] ?? 'valetkeyd' };
+  }
 }
 
 /** A start or a request that failed is itself the finding. */
-export function findingOf(error: unknown): Finding {
-  if (!(error instanceof ValetkeyError)) throw error;
-  // A hint is a sentence: it may hold a command, but is none that could be pasted.
-  return { ...failure('daemon', `${error.detail} (${error.code})`, error.title, null), advice: error.hint };
+export function checkFailure(error: ValetkeyError, paths: Paths): Finding {
+  const { id, command } = aboutFailure(error, paths);
+  return failure(id, `${error.detail} (${error.code})`, error.title, command, error.hint === `Run: ${command}` ? null : error.hint);
 }
 
-function checkVault({ vault, locked }: StatusReply): Finding {
-  const words = `the vault is ${vault.backend}, ${vault.state}${vault.detail === '' ? '' : `: ${vault.detail}`}`;
-  if (locked) return warning('vault', 'the vault was locked by valetkey lock', 'Nothing is handed out', 'valetkey unlock');
-  // What to do depends on why it is closed: the words say it.
-  if (vault.state === 'unavailable') return failure('vault', words, 'No grant can be read or saved', null);
-  if (vault.state === 'locked') return warning('vault', words, 'Nothing is handed out', null);
-  if (vault.backend === 'memory') return warning('vault', words, 'Every sign-in ends with the daemon', 'valetkey unlock --create');
+function checkVersion({ version, pid }: StatusReply): Finding {
+  return version === BUILD_VERSION
+    ? ok('version', `${version}, here and in the daemon`)
+    : warning('version', `the daemon, pid ${pid}, has version ${version}, and this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon stop');
+}
+
+function checkVault({ vault, locked, locked_out_since: lockedOutSince, screen }: StatusReply): Finding {
+  const words = `${vault.backend}, ${vault.state}`;
+  const why = 'Nothing is handed out';
+  if (lockedOutSince !== null) return warning('vault', 'everything was ended by valetkey panic', why, 'valetkey unlock');
+  if (locked) return warning('vault', 'it was locked by valetkey lock', why, 'valetkey unlock');
+  if (screen === 'locked') return ok('vault', `${words}; nothing is handed out while the screen is locked`);
+  if (vault.state === 'unavailable') return failure('vault', words, 'No sign-in can be read or saved', 'valetkey unlock', vault.detail);
+  if (vault.state === 'locked') return warning('vault', words, why, 'valetkey unlock', vault.detail);
+  if (vault.backend === 'memory') return warning('vault', words, 'Every sign-in ends with the daemon', 'valetkey unlock --create', vault.detail);
   return ok('vault', words);
 }
 
-function checkConfig({ config }: StatusReply): Finding {
-  const changed = statSync(config.file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return Math.floor(changed / 1000) > config.loaded_at
+const KEYCHAIN_WORDS: Readonly<Record<Exclude<DiagnosisReply['keychain']['state'], 'works' | 'not_used' | 'locked'>, { readonly what: string; readonly command: string }>> = {
+  absent: { what: 'no keychain answers on the session bus any more', command: 'busctl --user status org.freedesktop.secrets' },
+  frozen: { what: 'the keychain does not answer', command: 'busctl --user --timeout=2 status org.freedesktop.secrets' },
+  refused: { what: 'the keychain does not take an item: it is locked, or has no default collection', command: 'secret-tool store --label=valetkey-doctor valetkey doctor' },
+  unloadable: { what: 'the keychain library @napi-rs/keyring does not load', command: 'npm i -g valetkey --include=optional' },
+};
+
+/** A vault that says why it is closed, or in memory only, has said it already. */
+function checkKeychain({ vault }: StatusReply, { keychain }: DiagnosisReply): readonly Finding[] {
+  const { state, took_ms: tookMs } = keychain;
+  if (state === 'works') return [ok('keychain', `an item was stored, read back and removed, in ${tookMs} ms`)];
+  if (vault.backend !== 'keychain') return [ok('keychain', `not used: the vault is ${vault.backend === 'memory' ? 'in memory' : 'sealed under a passphrase'}`)];
+  if (state === 'not_used' || state === 'locked' || vault.state !== 'open') return [ok('keychain', 'not tried: the vault is closed')];
+  const { what, command } = KEYCHAIN_WORDS[state];
+  return [failure('keychain', what, 'After the next start of the daemon the vault stays closed', command)];
+}
+
+/** @param changedAt - when the file was last written, in seconds; null: there is none */
+function checkConfig({ config }: StatusReply, changedAt: number | null): Finding {
+  return changedAt !== null && changedAt > config.loaded_at
     ? warning('config', `${config.file} was changed after the daemon read it`, 'The daemon still works by the old one', 'valetkey daemon reload')
     : ok('config', `${config.file}: ${count(config.profiles, 'profile')}`);
 }
 
-/** Beyond this, tokens look older or younger than they are; ID tokens are let pass within five minutes. */
-const SKEW_S = 60;
-
-function checkIssuers({ issuers }: StatusReply): readonly Finding[] {
-  return issuers.flatMap(({ issuer, skew_s: skew, failing_since: since, cause }) => [
-    ...(since === null ? [] : [warning('issuer', `${issuer} has failed since ${new Date(since * 1000).toISOString().slice(0, 19)}Z (${cause ?? 'unknown'})`, 'No token is refreshed there; those that live are handed out', null)]),
-    ...(skew === null ? [] : [Math.abs(skew) <= SKEW_S
-      ? ok('issuer', `${issuer}: its clock and this one agree (${skew} s)`)
-      : warning('clock', `the clock of ${issuer} is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} this machine's`, 'One of the two is wrong: sign-ins may be refused as too old or not yet valid', 'timedatectl set-ntp true')]),
-  ]);
+/** Null: it can be decided by. */
+export function policyTrouble({ warnings }: StatusReply): string | null {
+  return warnings.find((text) => text.startsWith('policy: ')) ?? null;
 }
 
-export function checkStatus(status: StatusReply): readonly Finding[] {
+/** What the daemon warns of, with the command that stands in it. */
+function checkWarnings(status: StatusReply): readonly Finding[] {
+  const policy = policyTrouble(status);
   return [
-    status.version === BUILD_VERSION
-      ? ok('daemon', `it answers, pid ${status.pid}, version ${status.version}`)
-      : warning('daemon', `it has version ${status.version}, this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon stop'),
-    checkConfig(status),
+    policy === null ? ok('policy', 'it can be decided by') : failure('policy', policy.slice('policy: '.length), 'Nothing is handed out, or by an older policy', 'valetkey policy check'),
+    ...status.warnings.filter((text) => text !== policy).map((text) => {
+      const command = /(?:run: |\()(valetkey [^;()]+?)(?:\)|;|$)/i.exec(text)?.[1] ?? 'valetkey status';
+      return warning('daemon_warning', text, 'The daemon says so', command);
+    }),
+  ];
+}
+
+export function checkStatus(status: StatusReply, diagnosis: DiagnosisReply | null, configChangedAt: number | null): readonly Finding[] {
+  return [
+    ok('daemon', `it answers, pid ${status.pid}, started by ${status.started_by}`),
+    checkVersion(status),
+    checkConfig(status, configChangedAt),
     checkVault(status),
-    ...checkIssuers(status),
-    ...status.warnings.map((text) => warning('daemon_warning', text, 'The daemon says so', null)),
+    ...(diagnosis === null ? [] : checkKeychain(status, diagnosis)),
+    ...checkWarnings(status),
   ];
 }

@@ -25,7 +25,7 @@ static bool is_digit(char sign)
   return sign >= '0' && sign <= '9';
 }
 
-static bool is_profile_name(const char *word)
+bool is_profile_name(const char *word)
 {
   if (!is_lower(*word) && !is_digit(*word)) return false;
   size_t size = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789._-");

@@ -1,6 +1,6 @@
 /*
  * One request and one line of reply over the Unix socket. The kernel says who listens there, before anything is
- * sent to it. All of it takes ANSWER_MS at most, however slowly the bytes come; where none has come by then, the
+ * sent to it. All of it takes `ms` at most, however slowly the bytes come; where none has come by then, the
  * connection is kept for whoever goes on waiting.
  */
 #include "launcher.h"
@@ -34,9 +34,9 @@ static bool is_own(int connection, uid_t uid)
   return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && size == sizeof peer && peer.uid == uid;
 }
 
-static enum answer read_line(int connection, struct text *reply, struct span *line)
+static enum answer read_line(int connection, long ms, struct text *reply, struct span *line)
 {
-  long deadline = now_ms() + ANSWER_MS;
+  long deadline = now_ms() + ms;
   for (;;) {
     ssize_t got = recv(connection, reply->at + reply->size, reply->room - reply->size, 0);
     /* Late, or interrupted; else closed. */
@@ -53,25 +53,25 @@ static enum answer read_line(int connection, struct text *reply, struct span *li
   }
 }
 
-static enum answer converse(int connection, const char *path, uid_t uid, struct span request, struct text *reply, struct span *line)
+static enum answer converse(int connection, const char *path, uid_t uid, struct span request, long ms, struct text *reply, struct span *line)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   memcpy(address.sun_path, path, strlen(path) + 1);
-  if (!limit(connection, SO_SNDTIMEO, ANSWER_MS) || !limit(connection, SO_RCVTIMEO, ANSWER_MS)) return ANSWER_UNUSUAL;
+  if (!limit(connection, SO_SNDTIMEO, ms) || !limit(connection, SO_RCVTIMEO, ms)) return ANSWER_UNUSUAL;
   if (connect(connection, (const struct sockaddr *)&address, sizeof address) != 0) {
     return errno == ECONNREFUSED || errno == ENOENT ? ANSWER_ABSENT : ANSWER_UNUSUAL;
   }
   if (!is_own(connection, uid)) return ANSWER_FOREIGN;
   if (send(connection, request.at, request.size, MSG_NOSIGNAL) != (ssize_t)request.size) return ANSWER_UNUSUAL;
-  return read_line(connection, reply, line);
+  return read_line(connection, ms, reply, line);
 }
 
 /* `path` has at most SOCKET_PATH_MAX bytes. `connection` is the caller's where the answer is late. */
-enum answer ask(const char *path, uid_t uid, struct span request, struct text *reply, struct span *line, int *connection)
+enum answer ask(const char *path, uid_t uid, struct span request, long ms, struct text *reply, struct span *line, int *connection)
 {
   *connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (*connection < 0) return ANSWER_UNUSUAL;
-  enum answer answer = converse(*connection, path, uid, request, reply, line);
+  enum answer answer = converse(*connection, path, uid, request, ms, reply, line);
   if (answer != ANSWER_LATE) close(*connection);
   return answer;
 }

@@ -18,6 +18,14 @@ bool take(struct reader *reader, char sign)
   return true;
 }
 
+bool read_literal(struct reader *reader, const char *literal)
+{
+  for (; *literal != '\0'; literal++) {
+    if (!take(reader, *literal)) return false;
+  }
+  return true;
+}
+
 /* The bytes between the quotes, as they are: an escape or a control character is unusual. */
 bool read_string(struct reader *reader, struct span *string)
 {
@@ -70,22 +78,14 @@ static bool skip_string(struct reader *reader)
   return false;
 }
 
-static bool skip_word(struct reader *reader, const char *word)
-{
-  for (; *word != '\0'; word++) {
-    if (!take(reader, *word)) return false;
-  }
-  return true;
-}
-
 static bool skip_at(struct reader *reader, int depth)
 {
   if (depth > DEPTH_MAX || reader->at == reader->end) return false;
   char sign = *reader->at;
   if (sign == '"') return skip_string(reader);
-  if (sign == 't') return skip_word(reader, "true");
-  if (sign == 'f') return skip_word(reader, "false");
-  if (sign == 'n') return skip_word(reader, "null");
+  if (sign == 't') return read_literal(reader, "true");
+  if (sign == 'f') return read_literal(reader, "false");
+  if (sign == 'n') return read_literal(reader, "null");
   if (sign != '{' && sign != '[') {
     struct span digits;
     return read_count(reader, &digits);

@@ -1,5 +1,5 @@
 /*
- * valetkey, the launcher: prints a cached token in a third of a millisecond, and hands everything else to the CLI.
+ * valetkey, the launcher: prints a cached token or a word for a prompt in a third of a millisecond, and hands everything else to the CLI.
  *
  * Rules of these files:
  * 1. What is unusual is not handled here: the function returns false and Node runs the whole command, so that both
@@ -20,6 +20,7 @@ enum {
   REPLY_MAX = 64 * 1024,              /* a frame of the protocol */
   OUTPUT_MAX = REPLY_MAX + 1024,
   SOCKET_PATH_MAX = 107,              /* sun_path without its NUL; Node cuts longer ones */
+  PROMPT_MS = 200,                    /* nobody types while a prompt is drawn */
   ANSWER_MS = 5000,                   /* a cached token takes less than one; then Node goes on waiting, and says for what */
 };
 
@@ -50,6 +51,7 @@ struct wish {
   struct span profile;
   enum format format;
 };
+bool is_profile_name(const char *word);
 bool read_arguments(int argc, char *const argv[], struct wish *wish, struct text *request);
 
 /* json.c: as much of RFC 8259 as our own daemon writes: no spaces, and no escapes in what is wanted. */
@@ -59,6 +61,7 @@ struct reader {
 };
 typedef bool (*member_reader)(struct reader *reader, struct span name, void *into);
 bool take(struct reader *reader, char sign);
+bool read_literal(struct reader *reader, const char *literal);
 bool read_string(struct reader *reader, struct span *string);
 bool read_count(struct reader *reader, struct span *digits);
 bool read_object(struct reader *reader, member_reader member, void *into);
@@ -81,7 +84,12 @@ enum place look_at_socket(const char *path, uid_t uid);
 
 /* ask.c: one request, one line of reply, or the connection on which it is still to come. */
 enum answer { ANSWER_LINE, ANSWER_LATE, ANSWER_ABSENT, ANSWER_UNUSUAL, ANSWER_FOREIGN };
-enum answer ask(const char *path, uid_t uid, struct span request, struct text *reply, struct span *line, int *connection);
+enum answer ask(const char *path, uid_t uid, struct span request, long ms, struct text *reply, struct span *line, int *connection);
+
+/* prompt.c: `status --prompt`, and what is printed for it. Where nobody answers that is nothing. */
+bool read_prompt_arguments(int argc, char *const argv[], struct text *request);
+bool format_prompt(struct span line, struct text *output, int *status);
+bool answer_prompt(uid_t uid, struct span request, struct text *output, int *status);
 
 /* run_node.c: the CLI in place of this process, which reads the answer there unless it is NOTHING. Returns only where that failed. */
 enum { NOTHING = -1 };

@@ -1,4 +1,4 @@
-/* Entry of `valetkey`: a cached token, or Node. */
+/* Entry of `valetkey`: a cached token, a word for a prompt, or Node. */
 #include "launcher.h"
 
 #include <errno.h>
@@ -83,7 +83,7 @@ static enum answer ask_daemon(uid_t uid, const struct wish *wish, struct span re
     enum place place = look_at_socket(candidates.path[i], uid);
     if (place == PLACE_UNUSUAL) return ANSWER_UNUSUAL;
     int connection;
-    enum answer answer = place == PLACE_ABSENT ? ANSWER_ABSENT : ask(candidates.path[i], uid, request, &reply, &line, &connection);
+    enum answer answer = place == PLACE_ABSENT ? ANSWER_ABSENT : ask(candidates.path[i], uid, request, ANSWER_MS, &reply, &line, &connection);
     if (answer == ANSWER_LATE) *rest = connection;
     if (answer == ANSWER_LINE && !format_reply(line, wish, output)) {
       *rest = keep_line(line);
@@ -125,7 +125,11 @@ int main(int argc, char *argv[])
   /* Node takes the effective user for whose home it is, and so does this. */
   uid_t uid = geteuid();
   int rest = NOTHING;
-  if (read_arguments(argc, argv, &wish, &request) && are_streams_usual()) {
+  if (read_prompt_arguments(argc, argv, &request)) {
+    int status;
+    bool is_answered = are_streams_usual() && answer_prompt(uid, (struct span){ request.at, request.size }, &output, &status);
+    if (is_answered && deliver((struct span){ output.at, output.size }) == DELIVERED) return status;
+  } else if (read_arguments(argc, argv, &wish, &request) && are_streams_usual()) {
     switch (ask_daemon(uid, &wish, (struct span){ request.at, request.size }, &output, &rest)) {
       case ANSWER_LINE:
         switch (deliver((struct span){ output.at, output.size })) {

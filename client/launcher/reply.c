@@ -41,14 +41,6 @@ static bool is_bearer(struct span type)
   return true;
 }
 
-static bool read_literal(struct reader *reader, const char *literal)
-{
-  for (; *literal != '\0'; literal++) {
-    if (!take(reader, *literal)) return false;
-  }
-  return true;
-}
-
 static bool read_text(struct reader *reader, enum member member, struct span *text)
 {
   switch (member) {

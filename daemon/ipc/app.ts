@@ -74,6 +74,10 @@ export class App {
     return this.#dispatch.busy;
   }
 
+  get connections(): number {
+    return this.#connections.size;
+  }
+
   /** Takes no more requests of HTTP; resolves when its connections have ended. */
   async close(): Promise<void> {
     // What never loaded has nothing to close; who asked for it was told.

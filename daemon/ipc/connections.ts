@@ -69,6 +69,7 @@ export class Connection {
 export class Connections {
   readonly #clock: Clock;
   #first: Connection | null = null;
+  #size = 0;
   #tick = 0;
   #isTicking = false;
 
@@ -86,7 +87,12 @@ export class Connections {
     return this.#first?.next === null;
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   add(connection: Connection): void {
+    this.#size += 1;
     connection.next = this.#first;
     if (this.#first !== null) this.#first.previous = connection;
     this.#first = connection;
@@ -95,6 +101,7 @@ export class Connections {
 
   remove(connection: Connection): void {
     const { previous, next } = connection;
+    this.#size -= 1;
     if (previous !== null) previous.next = next;
     else if (this.#first === connection) this.#first = next;
     if (next !== null) next.previous = previous;

@@ -31,8 +31,20 @@ export class Encoded extends Unprinted {
   }
 }
 
+/** A reply that is no JSON: over HTTP as it is, and in a frame, whose data is an object, as its member `text`. */
+export class PlainText {
+  readonly type: string;
+  readonly text: string;
+
+  constructor(type: string, text: string) {
+    this.type = type;
+    this.text = text;
+  }
+}
+
 /** Whatever a handler returned, as JSON. */
 export function encodeReply(reply: unknown): string {
+  if (reply instanceof PlainText) return JSON.stringify({ text: reply.text });
   return reply instanceof Encoded ? Encoded.textOf(reply) : JSON.stringify(reply);
 }
 

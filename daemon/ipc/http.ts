@@ -13,7 +13,7 @@ import type { Log } from '../core/ports.ts';
 import type { Admission } from './admission.ts';
 import type { Connection } from './connections.ts';
 import type { Dispatch, RequestId, Route, Sink } from './dispatch.ts';
-import { encodeReply } from './encode.ts';
+import { encodeReply, PlainText } from './encode.ts';
 import { answerParseFailure } from './parse-failure.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 
@@ -120,6 +120,7 @@ async function answer(dispatch: Dispatch, route: Route, { connection, id }: Call
     caller: await connection.caller, gone: connection.gone, openStream: () => openStream(request, reply),
   }, id);
   if (result === undefined) return reply;
+  if (result instanceof PlainText) return reply.type(result.type).send(result.text);
   return reply.type('application/json; charset=utf-8').send(encodeReply(result));
 }
 

@@ -24,12 +24,15 @@ export function openApi(): Readonly<Record<string, unknown>> {
   };
 }
 
+/** Of replies that are no JSON. */
+const MEDIA: Readonly<Record<string, string>> = { '/v1/events': 'text/event-stream', '/v1/metrics': 'text/plain' };
+
 function operation(name: string, method: Method): Record<string, unknown> {
   const parameters = [
     ...[...method.path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => ({ name: parameter, in: 'path', required: true, schema: { type: 'string' } })),
     ...Object.entries(method.query).map(([parameter, schema]) => ({ name: parameter, in: 'query', required: false, schema: jsonSchema(schema) })),
   ];
-  const media = method.path === '/v1/events' ? 'text/event-stream' : 'application/json';
+  const media = MEDIA[method.path] ?? 'application/json';
   return {
     operationId: name,
     summary: method.summary,

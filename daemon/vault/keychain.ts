@@ -47,7 +47,7 @@ export type Keychain = {
 };
 
 type Call = {
-  readonly op: 'read' | 'store' | 'remove';
+  readonly op: 'read' | 'store' | 'remove' | 'try';
   readonly service: string;
   readonly account: string;
   readonly beside: string | null;
@@ -61,6 +61,11 @@ export function createKeychain(clock: Clock): Keychain {
     store: (account, secret, personMs) => runCall(clock, personMs, { op: 'store', service: KEYCHAIN_SERVICE, account, beside: null, secret }),
     remove: (account, beside) => runCall(clock, PERSON_MS, { op: 'remove', service: KEYCHAIN_SERVICE, account, beside, secret: null }),
   };
+}
+
+/** Stores an item, reads it back and removes it: outcome `stored`, or what failed. @param personMs - how long a dialog may stay open */
+export function tryKeychain(clock: Clock, account: string, secret: Buffer, personMs: number): Promise<KeychainOutcome> {
+  return runCall(clock, personMs, { op: 'try', service: KEYCHAIN_SERVICE, account, beside: null, secret });
 }
 
 async function runCall(clock: Clock, personMs: number, call: Call): Promise<KeychainOutcome> {
@@ -153,13 +158,14 @@ function answerOneCall(require: NodeJS.Require, child: NodeJS.Process, base: str
         await entry.deletePassword();
         return done({ kind: 'removed' });
       }
-      if (op === 'store') await entry.setSecret(secret ?? new Uint8Array());
+      if (op === 'store' || op === 'try') await entry.setSecret(secret ?? new Uint8Array());
       const found = await entry.getSecret();
       if (op === 'read' && found === null) return done({ kind: 'missing' });
       if (op === 'read') {
         const second = beside === null ? null : await connect(beside).getSecret().catch(() => null);
         return done({ kind: 'found', secret: Uint8Array.from(found ?? []), beside: second === null || second === undefined ? null : Uint8Array.from(second) });
       }
+      if (op === 'try') await entry.deletePassword();
       const isSame = found !== null && secret !== null && found.length === secret.length && found.every((byte, i) => byte === secret[i]);
       return isSame ? done({ kind: 'stored' }) : failed('refused');
     } catch {
@@ -168,7 +174,7 @@ function answerOneCall(require: NodeJS.Require, child: NodeJS.Process, base: str
       } catch {
         return failed('frozen');
       }
-      return failed(op === 'store' ? 'refused' : 'locked');
+      return failed(op === 'store' || op === 'try' ? 'refused' : 'locked');
     }
   };
   // Without a handler the signal opens a debugger's port, and this process is about to hold the key.

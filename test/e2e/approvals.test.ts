@@ -23,8 +23,8 @@ it('[IP-10] is asked of a person at a terminal, given to no script, and is nowhe
   const set = await home.atTerminal(['approvals', 'pin', 'set'], { typed: [{ after: /New approval PIN: /, text: `${PIN}\r` }, { after: /Once more: /, text: `${PIN}\r` }] });
   expect([set.exit, set.stdout]).toEqual([0, expect.stringContaining('The approval PIN is set.') as string]);
   const doctor = await home.valetkey(['doctor']);
-  expect(doctor.stdout).toContain('approval_pin: the approval PIN is set');
-  expect(doctor.stdout).toMatch(/approvals: questions are asked at (the desktop by|terminals by valetkey approve)/);
+  expect(doctor.stdout).toContain('the approval PIN is set');
+  expect(doctor.stdout).toMatch(/approvals +questions are asked at (the desktop by|terminals by valetkey approve)/);
   const given = await home.atTerminal(['approve', '--caller-exe', process.execPath, '--profile', 'work', '--for', '1h'], { typed: { after: /Approval PIN: /, text: `${PIN}\r` } });
   expect([given.exit, given.stdout]).toEqual([0, expect.stringContaining('may use work: its usual scopes') as string]);
   const active = await home.valetkey(['approvals', '--active', '--json']);

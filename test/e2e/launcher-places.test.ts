@@ -234,11 +234,11 @@ describe('the launcher', () => {
     const home = makeHome();
     for (const { name, argv } of programs) {
       const { stdout } = await runProgram([...argv, 'doctor', '--json'], { ...home.env, NODE_EXTRA_CA_CERTS: '/nonexistent/ca.pem' });
-      const { findings } = JSON.parse(stdout) as { findings: readonly { check: string; what: string }[] };
-      const what = findings.filter(({ check }) => check === 'launcher').map((finding) => finding.what);
+      const { findings } = JSON.parse(stdout) as { findings: readonly { id: string; what: string }[] };
+      const what = findings.filter(({ id }) => id === 'launcher').map((finding) => finding.what);
       expect({ name, what }).toEqual({ name, what: [name === 'the launcher' ? 'the launcher prints cached tokens' : expect.stringMatching(/^Node prints cached tokens/) as string] });
       // Kept from Node, yet known: the advice about it is the same.
-      expect(findings.filter(({ check }) => check === 'environment').map((finding) => finding.what)).toEqual(['NODE_EXTRA_CA_CERTS is set here, and the daemon ignores it']);
+      expect(findings.filter(({ id }) => id === 'environment_ca').map((finding) => finding.what)).toEqual(['NODE_EXTRA_CA_CERTS is set here, and the daemon ignores it']);
     }
     await home.leave();
   }, 40_000);

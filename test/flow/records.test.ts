@@ -93,7 +93,7 @@ const STEPS: readonly Step[] = [
   { verb: 'addProfile', act: () => api('addProfile', { name: 'second', profile: { issuer: hostile.url, client_id: 'valetkey', allow_loopback_http: true } }), leaves: ['profile_added'] },
   { verb: 'removeProfile', act: () => api('removeProfile', undefined, '/v1/profiles/second'), leaves: ['profile_removed'] },
   looks('login', '/v1/logins/AAAAAAAAAAAAAAAAAAAAAA'), looks('confirmLogin', '/v1/logins/AAAAAAAAAAAAAAAAAAAAAA/confirm', { accept: true }),
-  looks('explainLogin', undefined, { profile: 'work' }), looks('workloads'), looks('grants'), looks('approvals'), looks('checkPolicy', undefined, {}), looks('explainPolicy', undefined, { profile: 'work' }), looks('status'), looks('whoami'), looks('audit'),
+  looks('explainLogin', undefined, { profile: 'work' }), looks('workloads'), looks('grants'), looks('approvals'), looks('checkPolicy', undefined, {}), looks('explainPolicy', undefined, { profile: 'work' }), looks('status'), looks('prompt', undefined, {}), looks('diagnosis'), looks('metrics'), looks('whoami'), looks('audit'),
   looks('trace', undefined, { token: 'a-token-of-nobody' }), looks('openapi'),
   { verb: 'logout', act: () => api('logout', undefined, '/v1/grants/work'), leaves: ['jit_ended', 'token_revoked', 'grant_removed'] },
   { verb: 'lock', act: () => api('lock'), leaves: ['locked'] },

@@ -1,5 +1,5 @@
 /*
- * Fuzzes what reads foreign bytes in the launcher: the reply, the lock record, the arguments. With clang it is a
+ * Fuzzes what reads foreign bytes in the launcher: the replies, the lock record, the arguments. With clang it is a
  * libFuzzer target; else the driver below mutates good inputs. Under ASan and UBSan, and what is accepted has to be
  * what it claims to be.
  */
@@ -58,6 +58,21 @@ static void fuzz_record(const uint8_t *bytes, size_t size)
   free(record);
 }
 
+static void fuzz_prompt(const uint8_t *bytes, size_t size)
+{
+  static char output_bytes[OUTPUT_MAX];
+  struct text output = TEXT_IN(output_bytes);
+  int status = -1;
+  char *line = malloc(size + 1);
+  if (line == NULL) abort();
+  if (size > 0) memcpy(line, bytes, size);
+  if (format_prompt((struct span){ line, size }, &output, &status)) {
+    demand(status == 0 || status == 3 || status == 4, "a status is one of a prompt's");
+    for (size_t i = 0; i < output.size; i++) demand(output.at[i] == '\n' ? i + 1 == output.size : strchr("$`\\%!'\"", output.at[i]) == NULL, "a prompt is one line that no shell takes for its own");
+  }
+  free(line);
+}
+
 /* Words are separated by NUL bytes. */
 static void fuzz_arguments(const uint8_t *bytes, size_t size)
 {
@@ -86,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
   fuzz_reply(bytes, size);
   fuzz_record(bytes, size);
+  fuzz_prompt(bytes, size);
   fuzz_arguments(bytes, size);
   return 0;
 }
@@ -95,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 static const struct span GOOD[] = {
   SPAN("{\"type\":\"token\",\"id\":1,\"status\":200,\"protocol\":1,\"build\":\"0.1.0\",\"data\":{\"profile\":\"work\",\"access_token\":\"at-EXAMPLE\",\"token_type\":\"Bearer\",\"expires_at\":1790000000,\"scope\":\"a b\",\"resource\":null,\"source\":\"cache\",\"granted_beyond\":[]}}"),
   SPAN("{\"new\":[{\"a\":\"\\u0061\\\"\",\"b\":[true,false,null,0]},{},[]],\"data\":{\"granted_beyond\":[],\"source\":\"refresh\",\"resource\":\"urn:x\",\"scope\":\"\",\"expires_at\":0,\"token_type\":\"DPoP\",\"access_token\":\"x\",\"profile\":\"work\"},\"protocol\":1,\"status\":200,\"id\":1,\"type\":\"token\"}"),
+  SPAN("{\"type\":\"prompt\",\"id\":1,\"status\":200,\"protocol\":1,\"build\":\"0.1.0\",\"data\":{\"text\":\"work:7h home:login\",\"state\":\"login_required\"}}"),
   SPAN("{\"v\":1,\"pid\":4711,\"socket\":\"/run/user/1000/valetkey/socket\",\"version\":\"0.1.0\",\"protocol\":1,\"started_at\":1790000000000}\n"),
   SPAN("token\0work\0--format\0json\0--scope\0a b\0--scope=c\0--resource\0https://x/\0--min-ttl\0090\0-q"),
 };

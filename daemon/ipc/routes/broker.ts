@@ -2,7 +2,9 @@ import type { ErrorCode } from '../../../shared/errors.ts';
 import type { EpochMs, ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent, StatusReply } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
+import type { Counts } from '../../core/counts.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
+import type { KeychainTrial, Load } from '../../core/machine-port.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
 import type { Assertions, WorkloadIssuer } from '../../core/workload.ts';
@@ -36,6 +38,7 @@ export type Broker = {
   readonly approvals: Approvals;
   readonly desktop: Desktop;
   readonly vault: Vault;
+  readonly tryKeychain: () => Promise<KeychainTrial>;
   readonly issuer: Issuer;
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
@@ -43,6 +46,10 @@ export type Broker = {
   readonly log: Log;
   readonly uid: number;
   readonly events: Events;
+  readonly counts: Counts;
+  readonly load: () => Load;
+  /** Connections to the socket that are open. */
+  readonly connections: () => number;
   readonly lifecycle: Lifecycle;
 };
 
@@ -71,7 +78,7 @@ export type Policies = {
 };
 
 export type Events = {
-  emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null): void;
+  emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null, asked?: { readonly caller: string | null; readonly count: number | null }): void;
   /** Calls back for each event until the signal ends; not at all where it has. `by` names the process. */
   subscribe(by: string, listener: (event: BrokerEvent) => void, signal: AbortSignal): void;
   readonly subscribers: number;

@@ -9,6 +9,7 @@ import type { Ask } from '../dispatch.ts';
 import { encodeRevoked } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { endsOf, grantViews } from './grant-views.ts';
+import { standings } from './standings.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 /** TK-02 as decided: longer-lived tokens are handed out, and warned of. */
@@ -34,6 +35,7 @@ export async function status(broker: Broker, { caller }: Ask): Promise<StatusRep
     locked,
     locked_out_since: lockedOutSince === null ? null : seconds(lockedOutSince),
     screen: broker.lifecycle.screen,
+    standings: standings(broker, caller),
     grants: grantViews(broker, caller),
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,

@@ -170,7 +170,8 @@ async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, serve
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
 }
 
-function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {
+function encode({ clock, counts }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {
+  counts.tokens[source] += 1;
   const { challenge, acr_values: acr, max_age_s: maxAge } = body as Body; // parsed by this method's schema
   const wantsProof = challenge !== undefined || acr !== undefined || maxAge !== undefined;
   return (wantsProof ? encodeProvenToken : encodeToken)(profile, released, source, name, instantOf(clock));

@@ -102,6 +102,7 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     const late = builtInDenial(broker, ask.caller);
     if (late !== null) refuse(late, workload);
     if (broker.policies.inForce() !== policy) continue;
+    broker.counts.workloadTokens[served.source] += 1;
     return encodeWorkloadToken(workload.name, served.token, served.source, rule, instantOf(broker.clock));
   }
   throw new BrokerError('deadline_exceeded', `policy or profile of workload ${body.profile} changed again and again meanwhile`, { retryAfterS: 1 });

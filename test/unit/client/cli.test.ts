@@ -5,9 +5,6 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { cleanText, toTerminalJson } from '../../../client/clean-text.ts';
 import type { CommandContext } from '../../../client/command.ts';
-import { checkSynced } from '../../../client/doctor/private-paths.ts';
-import { checkCoreLimit, checkPtrace } from '../../../client/doctor/host.ts';
-import { checkLauncher } from '../../../client/doctor/launcher.ts';
 import { createTerminal } from '../../../client/terminal.ts';
 import { clock, duration, remaining } from '../../../client/time-words.ts';
 import { typeKey } from '../../../client/tty.ts';
@@ -200,29 +197,4 @@ it.each([
   ['a', '\u001b', { kind: 'more', text: 'a' }], ['x'.repeat(1024), 'y', { kind: 'more', text: 'x'.repeat(1024) }],
 ])('typing %#: a hidden answer is edited', (text, key, expected) => {
   expect(typeKey(text, key)).toEqual(expected);
-});
-
-describe('what the doctor reads', () => {
-  it.each([['0\n', 'warning'], ['1\n', 'ok'], [null, 'warning']])('ptrace_scope %j: %s', (scope, level) => {
-    expect(checkPtrace(scope).level).toBe(level);
-  });
-  it.each([
-    ['Max core file size        0                    0                    bytes     \n', 'ok'],
-    ['Max core file size        0                    unlimited            bytes     \n', 'warning'],
-    ['', 'warning'],
-  ])('core limit %j: %s', (limits, level) => {
-    expect(checkCoreLimit(limits).level).toBe(level);
-  });
-  it.each([
-    [{ calledAs: 'valetkey' }, 'ok', null],
-    [{ calledAs: '/usr/bin/node' }, 'warning', 'ln -sf /x/valetkey ~/.local/bin/valetkey'],
-    [{ built: null }, 'warning', 'sudo apt-get install gcc libc6-dev musl-tools && npm run build'],
-    [{ built: null, buildable: false }, 'ok', null],
-    [{ platform: 'darwin' }, 'ok', null],
-  ])('who prints tokens, where %j: %s', (facts, level, command) => {
-    expect(checkLauncher({ platform: 'linux', calledAs: 'node', built: '/x/valetkey', buildable: true, ...facts })).toMatchObject({ check: 'launcher', level, command });
-  });
-  it.each([['/home/u/Dropbox/state/valetkey', 'warning'], ['/Users/u/Library/Mobile Documents/x', 'warning'], ['/home/u/OneDrive - Corp/x', 'warning'], ['/home/u/.local/state/valetkey', 'ok'], ['/home/u/Dropboxes/x', 'ok']])('%s: %s', (path, level) => {
-    expect(checkSynced(path).level).toBe(level);
-  });
 });

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { environmentAdvice } from '../../../client/environment-advice.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import type { ProfileAddRequest } from '../../../shared/profile-schemas.ts';
 import type { PurgeReply } from '../../../shared/schemas.ts';
-import { grant, noApprovals, NOW, profile, run, status } from './fake-world.ts';
+import { grant, NOW, profile, run, status } from './fake-world.ts';
 import { privateDirectory } from './stand-in.ts';
 
 const added = { profile, server: { token_endpoint: 'https://login.example.com/token', device_authorization_endpoint: null }, warnings: ['no S256 listed'], written: '/c/config.toml' };
@@ -252,7 +252,7 @@ describe('whoami', () => {
 describe('status', () => {
   it('[TK-10] shows the earlier of the two ends that an issuer may name', async () => {
     const ending = { ...grant, refresh_token_expires_at: NOW + 7_200, authorization_expires_at: NOW + 864_000 };
-    expect((await run(['status'], { api: { status: () => ({ ...status, grants: [ending] }) } })).stdout).toContain('active for 2 h');
+    expect((await run(['status'], { api: { status: () => ({ ...status, standings: [], grants: [ending] }) } })).stdout).toContain('active for 2 h, longer if it is used');
     const idle = (await run(['grants', 'work'], { api: { grants: () => ({ grants: [ending] }) } })).stdout;
     expect(idle).toMatch(/Ends +for 2 h, unless it is used before/);
     const last = (await run(['grants', 'work'], { api: { grants: () => ({ grants: [{ ...ending, authorization_expires_at: NOW + 3_600 }] }) } })).stdout;
@@ -261,8 +261,8 @@ describe('status', () => {
 
   it('[SU-03] shows the end of the session apart from that of the token, and what would put it off', async () => {
     const ending = { ...grant, session_ends_at: NOW + 86_400, idle_ends_at: NOW + 1_200 };
-    const [, row] = (await run(['status'], { api: { status: () => ({ ...status, grants: [ending] }) } })).stdout.split('PROFILE');
-    expect(row).toMatch(/^work .*active for 20 min +for 30 min /m);
+    const [, row] = (await run(['status'], { api: { status: () => ({ ...status, standings: [], grants: [ending] }) } })).stdout.split('PROFILE');
+    expect(row).toMatch(/^work .*active for 20 min, longer if it is used +for 30 min$/m);
     const facts = async (over: object): Promise<string> => (await run(['grants', 'work'], { api: { grants: () => ({ grants: [{ ...ending, ...over }] }) } })).stdout;
     expect(await facts({})).toMatch(/Ends +for 20 min, unless a person takes part before/);
     expect(await facts({ idle_ends_at: null })).toMatch(/Ends +for 24 h\n/);
@@ -270,22 +270,55 @@ describe('status', () => {
     expect((await run(['grants', 'work'], { api: { grants: () => ({ grants: [earlier as typeof ending] }) } })).stdout).not.toContain('Ends'); // of a daemon of an earlier build
   });
 
-  it('shows the daemon, the vault, the grants, and the warnings on standard error', async () => {
-    const { stdout, stderr } = await run(['status'], { api: { status: () => ({ ...status, locked: true, pending_revocations: 2, warnings: ['the token of work lives 90 min'] }) } });
+  it('says first of every profile whether somebody is signed in and until when, and then what the daemon is', async () => {
+    const standings = [
+      { profile: 'work', state: 'signed_in' as const, reason: null, session_ends_at: NOW + 25_200, idle_ends_at: null, token_ends_at: NOW + 1_800 },
+      { profile: 'idle', state: 'signed_in' as const, reason: null, session_ends_at: NOW + 25_200, idle_ends_at: NOW + 1_200, token_ends_at: NOW - 60 },
+      { profile: 'home', state: 'login_required' as const, reason: 'never_signed_in', session_ends_at: null, idle_ends_at: null, token_ends_at: null },
+      { profile: 'old', state: 'login_required' as const, reason: 'revoked_or_reused', session_ends_at: null, idle_ends_at: null, token_ends_at: null },
+    ];
+    const { stdout, stderr } = await run(['status'], { api: { status: () => ({ ...status, standings, pending_revocations: 2, warnings: ['the token of work lives 90 min'] }) } });
     expect(stdout).toMatchInlineSnapshot(`
-      "Daemon         0.1.0, protocol 1, pid 4242, started 10 min ago by valetkey token
+      "PROFILE  SIGNED IN AS          SIGN-IN                                       TOKEN
+      work     ada@example.com (u1)  active for 7 h                                for 30 min
+      idle     -                     active for 20 min, longer if it is used       renewed at the next use
+      home     -                     none: valetkey login home                     -
+      old      -                     over (revoked_or_reused): valetkey login old  -
+
+      Daemon         0.1.0, protocol 1, pid 4242, started 10 min ago by valetkey token
       Socket         /r/socket
       State          /s
       Configuration  /c/config.toml, 1 profile, read 10 min ago
       Vault          keychain, open
-      Locked         by valetkey lock; nothing is handed out. Run: valetkey unlock
       Revocations    2 tokens still to be sent to their issuers
-
-      PROFILE  SIGNED IN AS          STATE   TOKEN       SINCE
-      work     ada@example.com (u1)  active  for 30 min  2 h ago
       "
     `);
     expect(stderr).toBe('warning: the token of work lives 90 min\n');
+  });
+
+  it('says in place of the profiles that all is locked, or that there is none', async () => {
+    expect((await run(['status'], { api: { status: () => ({ ...status, locked: true }) } })).stdout).toMatch(/^Locked by valetkey lock.*Run: valetkey unlock\n\nDaemon /);
+    expect((await run(['status'], { api: { status: () => ({ ...status, standings: [], grants: [] }) } })).stdout).toMatch(/^There is no profile yet\./);
+  });
+});
+
+describe('status --prompt', () => {
+  it.each([
+    [['--prompt'], [{}], { text: 'work:7h home:login', state: 'login_required' as const }, 'work:7h home:login\n', 3],
+    [['--prompt', 'work'], [{ profile: 'work' }], { text: 'work:7h', state: 'signed_in' as const }, 'work:7h\n', 0],
+    [['--prompt'], [{}], { text: '', state: 'nothing' as const }, '', 0],
+    [['--prompt'], [{}], { text: 'locked', state: 'locked' as const }, 'locked\n', 4],
+  ])('%j', async (flags, _asked, reply, stdout, exit) => {
+    expect(await run(['status', ...flags], { api: { prompt: () => reply } })).toMatchObject({ stdout, stderr: '', exit, mayStart: [false] });
+  });
+
+  it('says nothing where no daemon runs, and starts none', async () => {
+    expect(await run(['status', '--prompt'], { api: { prompt: () => { throw ValetkeyError.local('daemon_unreachable', 'x'); } } })).toMatchObject({ stdout: '', stderr: '', exit: 9, mayStart: [false] });
+  });
+
+  it('says what is wrong with a name', async () => {
+    expect(await run(['status', '--prompt', 'WORK'])).toMatchObject({ stdout: '', exit: 2 });
+    expect(await run(['status', '--prompt', 'nope'], { api: { prompt: () => { throw ValetkeyError.local('unknown_profile', 'there is no profile nope'); } } })).toMatchObject({ stdout: '', exit: 8 });
   });
 });
 
@@ -507,45 +540,5 @@ describe('purge', () => {
     const base = home();
     expect((await run(['purge', '--yes'], { base, api: { purge: () => { throw ValetkeyError.local('vault_unavailable', 'x'); } } })).exit).toBe(4);
     expect(existsSync(join(base, 's/valetkey/x'))).toBe(true);
-  });
-});
-
-describe('doctor', () => {
-  it('finds what is wrong, says why and how to mend it, and exits by errors only', async () => {
-    const base = privateDirectory();
-    mkdirSync(join(base, 'r/valetkey'), { recursive: true });
-    chmodSync(join(base, 'r/valetkey'), 0o755);
-    const { stdout, exit } = await run(['doctor', '--json'], { base, env: { HTTPS_PROXY: 'http://p' }, api: { approvals: () => noApprovals, status: () => ({ ...status, version: '0.0.9', started_at: NOW + 900, warnings: ['old'], vault: { backend: 'memory', state: 'open', detail: '' } }) } });
-    const { findings } = JSON.parse(stdout) as { findings: { check: string; level: string; command: string | null }[] };
-    const level = Object.fromEntries(findings.map((finding) => [finding.check, finding.level]));
-    expect(level).toMatchObject({ runtime_directory: 'error', socket: 'ok', daemon: 'warning', daemon_warning: 'warning', vault: 'warning', clock: 'warning', environment: 'warning', synced_folder: 'ok', socket_path: 'ok' });
-    expect(findings.find(({ check }) => check === 'runtime_directory')?.command).toBe(`chmod 0700 ${base}/r/valetkey`);
-    expect(exit).toBe(8);
-  });
-
-  it('a daemon that does not start is the finding', async () => {
-    const { stdout, exit } = await run(['doctor', '--quiet'], { base: privateDirectory(), api: { status: () => { throw ValetkeyError.local('config_invalid', 'config.toml:3:1: unknown key'); } } });
-    expect(exit).toBe(8);
-    expect(stdout).toContain('error    daemon: config.toml:3:1: unknown key (config_invalid)');
-    expect(stdout).toContain('         Mend the line that is named, then run the command again\n');
-    expect(stdout).not.toContain('Run: Mend');
-  });
-
-  it.each([
-    [{}, 'ok       approvals: questions are asked at terminals by valetkey approve; not at the desktop: the screen is locked\n'],
-    [{ notifications: true }, 'by valetkey approve; a notification says when one waits; not at the desktop'],
-    [{ dialog: 'pinentry-qt', no_dialog_because: null }, 'ok       approvals: questions are asked at the desktop by pinentry-qt, and at terminals by valetkey approve\n'],
-    [{ terminal: 'was started by codex' }, 'ok       approvals: this one may not approve: it was started by codex\n'],
-    [{ pin: 'not_set' as const }, 'warning  approval_pin: no approval PIN is set\n         Why it matters: Privileged access needs it; without it nobody can agree\n         Run: valetkey approvals pin set\n'],
-    [{ pin: 'set' as const }, 'ok       approval_pin: the approval PIN is set\n'],
-  ])('says how a person can be asked here: %j', async (channels, expected) => {
-    const { stdout } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status, approvals: () => ({ ...noApprovals, channels: { ...noApprovals.channels, ...channels } }) } });
-    expect(stdout).toContain(expected);
-  });
-
-  it('exits 0 where there are warnings only', async () => {
-    const { exit, stderr } = await run(['doctor'], { base: privateDirectory(), api: { status: () => status, approvals: () => noApprovals } });
-    expect(exit).toBe(0);
-    expect(stderr).toMatch(/^0 errors, /);
   });
 });
