@@ -26,7 +26,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** What a reader sees, without layout. */
 function textOf(page: string): string {
   return (pages.get(page) ?? '').replace(/^\.(?:TP|nf|fi|PP|IP|in|br)\b.*\n/gm, '').replace(/\\f[BIP]/g, '').replaceAll('\\-', '-').replaceAll('\\(aq', '\'').replaceAll('\\(ti', '~').replaceAll('\\(ha', '^').replaceAll('\\(ga', '`')
-    .replaceAll('\\(dq', '"').replaceAll('\\&', '').replace(/ ?\\e\n {4}/g, ' ').replaceAll('\\e', '\\');
+    .replaceAll('\\(dq', '"').replaceAll('\\&', '').replace(/ ?\\e\n {4}/g, ' ').replaceAll('\\e', '\\').replaceAll(/\\\[u([0-9A-F]+)\]/g, (_, code: string) => String.fromCodePoint(Number.parseInt(code, 16)));
 }
 const flat = (text: string): string => text.replaceAll(/\s+/g, ' ');
 
