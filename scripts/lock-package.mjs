@@ -1,23 +1,22 @@
 /**
  * Writes npm-shrinkwrap.json, by which npm installs exactly the packages of package-lock.json wherever the tarball is
- * installed; what only the development needs is left out. It stands in the working copy while `npm pack` runs, since npm
+ * installed; what does not ship is left out. It stands in the working copy while `npm pack` runs, and no longer: npm
  * would read it instead of package-lock.json.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { productionPackages, readLock } from './production.mjs';
 
-const at = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const FILE = fileURLToPath(new URL('../npm-shrinkwrap.json', import.meta.url));
 
-/** @param {{ packages: Record<string, Record<string, unknown>> }} lock */
-export function shipped(lock) {
-  const { '': root = {}, ...packages } = lock.packages;
-  const { devDependencies: _, ...own } = root;
-  return { ...lock, packages: { '': own, ...Object.fromEntries(Object.entries(packages).filter(([, entry]) => entry['dev'] !== true)) } };
+export function shrinkwrap(lock = readLock()) {
+  const { devDependencies: _, ...own } = lock.packages[''];
+  return { ...lock, packages: { '': own, ...Object.fromEntries(productionPackages(lock).map(({ path }) => [path, lock.packages[path]])) } };
 }
 
 // usage: node scripts/lock-package.mjs [--remove]
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  if (argv[2] === '--remove') rmSync(at('npm-shrinkwrap.json'), { force: true });
-  else writeFileSync(at('npm-shrinkwrap.json'), `${JSON.stringify(shipped(JSON.parse(readFileSync(at('package-lock.json'), 'utf8'))), null, 2)}\n`);
+  if (argv[2] === '--remove') rmSync(FILE, { force: true });
+  else writeFileSync(FILE, `${JSON.stringify(shrinkwrap(), null, 2)}\n`);
 }
