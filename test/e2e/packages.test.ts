@@ -10,7 +10,10 @@ import { startHostileIssuer } from '../support/hostile-issuer.ts';
 import { profileToml } from '../support/in-process.ts';
 import { makeWorkshop } from '../support/packed.ts';
 import type { Workshop } from '../support/packed.ts';
+import { startRegistry } from '../support/registry.ts';
 import { BROWSER, makeHome, needBuild, ROOT } from './built-cli.ts';
+import { runProgram } from './token-programs.ts';
+import type { Ended } from './token-programs.ts';
 
 type Manifest = { readonly name: string; readonly version: string; readonly scripts?: Readonly<Record<string, string>>; readonly man?: readonly string[]; readonly engines?: { readonly node: string } };
 type Lock = { readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity?: string; readonly dev?: boolean }>> };
@@ -50,26 +53,38 @@ async function signIn(valetkey: string, daemon: string): Promise<void> {
 describe('the tarball for npm', () => {
   let prefix = '';
   let unpacked = '';
+  let tarball = '';
   let obstacle: string | null = null;
   const installed = (...parts: readonly string[]): string => join(prefix, 'lib/node_modules/valetkey', ...parts);
 
-  beforeAll(() => {
+  /** From a registry, as a person would, by a PATH with Node and npm on it: no compiler, no shell. */
+  async function install(file: string, into: string): Promise<Ended> {
+    const manifest = readJson<Manifest>(join(unpacked, 'package/package.json'));
+    const registry = await startRegistry(file, manifest);
+    try {
+      const bin = mkdtempSync(join(workshop.path, 'bin-'));
+      symlinkSync(process.execPath, join(bin, 'node'));
+      const npm = spawnSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).stdout.trim();
+      const env = { ...Object.fromEntries(Object.entries(process.env).map(([name, value]) => [name, value ?? ''])), PATH: bin };
+      const ended = await runProgram([npm, 'install', '--global', '--prefix', into, '--ignore-scripts', '--prefer-offline', '--registry', registry.url, `valetkey@${manifest.version}`], env);
+      if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT/.test(ended.stderr)) obstacle = 'the public registry of npm cannot be reached';
+      return ended;
+    } finally {
+      await registry.close();
+    }
+  }
+
+  beforeAll(async () => {
     const packed = workshop.run('npm', ['pack', '--silent', '--pack-destination', workshop.path]);
     expect(packed).toMatchObject({ status: 0 });
-    const tarball = join(workshop.path, packed.stdout.trim().split('\n').at(-1) ?? '');
+    tarball = join(workshop.path, packed.stdout.trim().split('\n').at(-1) ?? '');
     unpacked = join(workshop.path, 'unpacked');
     mkdirSync(unpacked);
     expect(spawnSync('tar', ['xzf', tarball, '-C', unpacked]).status).toBe(0);
-    // Nothing but Node and npm: no compiler, no shell.
-    const bin = join(workshop.path, 'bin');
-    mkdirSync(bin);
-    symlinkSync(process.execPath, join(bin, 'node'));
-    const npm = spawnSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).stdout.trim();
     prefix = join(workshop.path, 'prefix');
-    const { status, stderr } = workshop.run(npm, ['install', '--global', '--prefix', prefix, '--ignore-scripts', '--prefer-offline', tarball], { cwd: workshop.path, env: { PATH: bin } });
-    if (status !== 0 && /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT/.test(stderr)) obstacle = 'the registry of npm cannot be reached';
-    else expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
-    if (obstacle !== null) console.warn(`the installed tarball is not tested: ${obstacle}`);
+    const { exit, stderr } = await install(tarball, prefix);
+    if (obstacle === null) expect({ exit, stderr: exit === 0 ? '' : stderr }).toEqual({ exit: 0, stderr: '' });
+    else console.warn(`the installed tarball is not tested: ${obstacle}`);
   }, 300_000);
 
   it('leaves nothing behind in the working copy', () => {
@@ -105,6 +120,18 @@ describe('the tarball for npm', () => {
     }
     for (const absent of ['typescript', 'vitest', 'koffi', 'oidc-provider']) expect(existsSync(installed('node_modules', absent))).toBe(false);
   });
+
+  it('has a lock that counts: a package with another hash ends the installation', async (context) => {
+    if (obstacle !== null) return context.skip(obstacle);
+    const forged = join(workshop.path, 'forged');
+    expect(spawnSync('cp', ['-r', unpacked, forged]).status).toBe(0);
+    const file = join(forged, 'package/npm-shrinkwrap.json');
+    const { packages, ...lock } = readJson<Lock>(file);
+    writeFileSync(file, JSON.stringify({ ...lock, packages: { ...packages, 'node_modules/uqr': { ...packages['node_modules/uqr'], integrity: `sha512-${Buffer.alloc(64).toString('base64')}` } } }));
+    expect(spawnSync('tar', ['czf', join(workshop.path, 'forged.tgz'), '-C', forged, 'package']).status).toBe(0);
+    const { exit, stderr } = await install(join(workshop.path, 'forged.tgz'), join(workshop.path, 'forged-prefix'));
+    expect({ exit, stderr }).toEqual({ exit: 1, stderr: expect.stringContaining('EINTEGRITY') as string });
+  }, 300_000);
 
   it('runs: versions, manual pages, a sign-in, and the daemon that came along', async (context) => {
     if (obstacle !== null) return context.skip(obstacle);
