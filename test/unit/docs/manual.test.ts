@@ -38,6 +38,11 @@ describe('the page of a verb', () => {
     for (const name of names) expect(textOf('valetkey.1')).toContain(`\nvaletkey-${name}(1)\n`);
   });
 
+  it('is installed by npm: package.json lists it', () => {
+    const { man } = JSON.parse(readDocument('package.json')) as { readonly man: readonly string[] };
+    expect(man).toEqual([...pages.keys()].map((page) => `dist/man/${page}`).toSorted());
+  });
+
   it('has every verb below it, every argument, flag and value, and every example', async () => {
     let counted = 0;
     for (const { words, command } of verbsOf(program).slice(1)) {
