@@ -25,7 +25,7 @@ function once<T>(make: () => T): () => T {
 }
 
 /** A program whose errors are thrown, and which writes by our streams. */
-function prepare(command: Command, world: World, writeErr: (text: string) => void): Command {
+function prepare(command: Command, world: Pick<World, 'stdout'>, writeErr: (text: string) => void): Command {
   return command
     .exitOverride()
     .configureOutput({
@@ -37,8 +37,8 @@ function prepare(command: Command, world: World, writeErr: (text: string) => voi
     .showSuggestionAfterError(true);
 }
 
-/** All verbs by name; with its flags only the one that is called, or all for `completion`. */
-async function buildProgram(world: World, context: CommandContext, writeErr: (text: string) => void, wanted: (verb: Verb) => boolean): Promise<Command> {
+/** All verbs by name; with its flags only the one that is called, or all for `completion` and the manual pages. */
+export async function buildProgram(world: Pick<World, 'stdout'>, context: CommandContext, writeErr: (text: string) => void, wanted: (verb: Verb) => boolean): Promise<Command> {
   const program = prepare(new Command('valetkey'), world, writeErr)
     .description('Sign in once, and every CLI gets short-lived access tokens.')
     .version(BUILD_VERSION, '-V, --version', 'print the version')

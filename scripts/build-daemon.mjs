@@ -16,7 +16,8 @@ import { compileAhead } from './compile-ahead.mjs';
 import { requireCompiled } from './compiled-ahead.cjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
-const NATIVE = ['koffi', '@napi-rs/keyring'];
+/** Every package that the bundle loads and does not hold. */
+export const NATIVE = [/^@napi-rs\/keyring$/, /^@koromix\/koffi-/];
 /** What fastify loads only for options that daemon/ipc/http.ts does not use: schemas of its own and tests. */
 const UNUSED = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
 /** What fastify and pino load at their top, 5 MB of Node's own, for options that daemon/ipc/http.ts and daemon/log.ts do not use. */

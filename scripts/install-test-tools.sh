@@ -25,6 +25,11 @@ ss|iproute2|ipc and loopback: open ports
 strace|strace|files and children of the daemon
 openssl|openssl|issuer: certificates
 mkfifo|coreutils|logs: files that are none
+zsh|zsh|completion: in zsh
+fish|fish|completion: in fish
+man|man-db|manual pages: as a reader sees them
+mandoc|mandoc|manual pages: a second judge of their form
+dpkg-deb|dpkg|packages: the Debian package
 gcc|gcc|launcher: all of it
 musl-gcc|musl-tools|launcher: the static program that is shipped (else another one is tested)
 valgrind|valgrind|launcher: memory

@@ -1,3 +1,4 @@
+import { Argument } from 'commander';
 import type { ActiveApproval, ApprovalsReply, PendingApproval } from '../../shared/approval-schemas.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
@@ -70,15 +71,14 @@ async function revoke({ terminal, runningDaemon: { api }, signal }: CommandConte
 
 export const declare: Declare = (command, context) => {
   command
-    .argument('[ACTION]', 'revoke: take a consent back; pin: set, change or remove the approval PIN')
+    .addArgument(new Argument('[ACTION]', 'revoke: take a consent back; pin: set, change or remove the approval PIN').choices(['revoke', 'pin']))
     .argument('[WHICH]', 'the id of the consent; or set, change, remove')
     .option('--active', 'only what was agreed to')
     .option('--all', 'with revoke: all of them')
     .addHelpText('after', examples('valetkey approvals', 'valetkey approvals --active', 'valetkey approvals revoke ID', 'valetkey approvals revoke --all', 'valetkey approvals pin set'))
-    .action(async (action: string | undefined, which: string | undefined, { active = false, all = false }: { active?: boolean; all?: boolean }) => {
+    .action(async (action: 'revoke' | 'pin' | undefined, which: string | undefined, { active = false, all = false }: { active?: boolean; all?: boolean }) => {
       if (action === 'revoke') return revoke(context, which, all);
       if (action === 'pin') return approvalPin(context, which);
-      if (action !== undefined) throw ValetkeyError.local('bad_request', `there is no action ${action}; there are: revoke, pin`);
       const reply = await context.runningDaemon.api.approvals(context.signal);
       if (context.terminal.json) context.terminal.document(active ? { active: reply.active } : reply);
       else show(context, reply, active);

@@ -35,17 +35,13 @@ const BINARIES: Readonly<Record<string, () => typeof import('koffi')>> = {
 };
 
 /**
- * By the package of the binary, which has all that is needed here: koffi's own entry, which looks for it in a
- * dozen places, takes as long again, and 1.8 MB.
+ * By the package of the binary, which has all that is needed here. koffi's own entry, which looks for it in a dozen
+ * places, takes as long again and 1.8 MB, and its package is the only one that would run a script at the installation.
  */
 function loadKoffi(): typeof import('koffi') {
-  try {
-    const load = BINARIES[`${process.platform}-${process.arch}`];
-    if (load !== undefined) return load();
-  } catch {
-    // Built on this machine, or put elsewhere: koffi knows, or says what is wrong.
-  }
-  return require('koffi');
+  const load = BINARIES[`${process.platform}-${process.arch}`];
+  if (load === undefined) throw new Error(`there is no library of koffi's for ${process.platform} on ${process.arch}`);
+  return load();
 }
 
 /** @param load - throws where koffi or its binary is absent. */

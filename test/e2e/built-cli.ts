@@ -62,18 +62,19 @@ function quote(word: string): string {
   return `'${word.replaceAll('\'', '\'\\\'\'')}'`;
 }
 
-export function makeHome(): Home {
+/** @param program - what is run as `valetkey` */
+export function makeHome(program: readonly [string, ...string[]] = [process.execPath, CLI]): Home {
   const base = mkdtempSync(join(tmpdir(), 'valetkey-e2e-'));
   const directories = { XDG_RUNTIME_DIR: 'run', XDG_STATE_HOME: 'state', XDG_CONFIG_HOME: 'config' };
   for (const name of Object.values(directories)) mkdirSync(join(base, name), { mode: 0o700 });
   const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] ?? '']]));
   const env = { ...Object.fromEntries(kept), ...Object.fromEntries(Object.entries(directories).map(([name, path]) => [name, join(base, path)])), NO_COLOR: '1', TERM: 'xterm' };
-  const valetkey: Home['valetkey'] = (args, options = {}) => run(process.execPath, [CLI, ...args], { ...env, ...options.env }, options);
+  const valetkey: Home['valetkey'] = (args, options = {}) => run(program[0], [...program.slice(1), ...args], { ...env, ...options.env }, options);
   return {
     base, env, valetkey,
     unattended: (args, options = {}) => run(process.execPath, [CLI, ...args], { ...env, ...options.env }, options, true),
     atTerminal(args, options = {}) {
-      const command = [process.execPath, CLI, ...args].map(quote).join(' ');
+      const command = [...program, ...args].map(quote).join(' ');
       return run('script', ['-qec', command, '/dev/null'], { ...env, SHELL: '/bin/sh', ...options.env }, options);
     },
     async leave() {

@@ -17,7 +17,7 @@ import { LineClient } from '../support/line-client.ts';
 import { BROWSER, makeHome, needBuild, ROOT } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 
-const NATIVE = ['koffi', '@koromix', '@napi-rs'];
+const NATIVE = ['@koromix', '@napi-rs'];
 let place: string;
 let home: Home;
 let issuer: HostileIssuer;

@@ -38,7 +38,7 @@ describe('approvals', () => {
   it('revoke takes one back by its id', async () => {
     expect((await run(['approvals', 'revoke', 'zz19'], { api })).calls).toEqual([['revokeApproval', 'zz19']]);
     expect(await run(['approvals', 'revoke'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('approvals --active') as string });
-    expect(await run(['approvals', 'drop'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('there are: revoke, pin') as string });
+    expect(await run(['approvals', 'drop'], { api })).toMatchObject({ exit: 2, stderr: expect.stringContaining('choices are revoke, pin') as string });
   });
 });
 

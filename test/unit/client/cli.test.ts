@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { cleanText, toTerminalJson } from '../../../client/clean-text.ts';
@@ -112,37 +111,6 @@ describe('the command line', () => {
     expect(exit).toBe(1);
     expect(stderr).toContain('boom');
     expect(stderr).not.toContain(' at ');
-  });
-});
-
-describe('completion', () => {
-  it.each(['bash', 'zsh', 'fish'])('%s knows verbs and flags', async (shell) => {
-    const { stdout, exit } = await run(['completion', shell]);
-    expect(exit).toBe(0);
-    expect(stdout).toContain('token');
-    expect(stdout).toMatch(/min-ttl/);
-  });
-
-  it('bash can run it', async () => {
-    const { stdout } = await run(['completion', 'bash']);
-    const complete = (line: readonly string[]) => spawnSync('bash', ['-c', `valetkey() { echo work; echo home; }
-${stdout}
-COMP_WORDS=(${line.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${line.length - 1}; _valetkey; printf '%s\\n' "\${COMPREPLY[@]}"`], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } }).stdout.trim().split('\n');
-    expect(complete(['valetkey', 'to'])).toEqual(['token']);
-    expect(complete(['valetkey', 'profile', 'de'])).toEqual(['default']);
-    expect(complete(['valetkey', 'token', '--min'])).toEqual(['--min-ttl']);
-    expect(complete(['valetkey', 'token', 'ho'])).toEqual(['home']);
-    expect(complete(['valetkey', 'token', '--format', ''])).toEqual(['raw', 'json', 'header', 'env']);
-    expect(complete(['valetkey', 'profile', 'add', 'x', '--flow', 'p'])).toEqual(['pkce']);
-    expect(complete(['valetkey', 'completion', 'f'])).toEqual(['fish']);
-  });
-
-  it('fish offers the values of a flag', async () => {
-    expect((await run(['completion', 'fish'])).stdout).toContain('-l format -x -a \'raw json header env\'');
-  });
-
-  it('refuses another shell', async () => {
-    expect((await run(['completion', 'tcsh'])).exit).toBe(2);
   });
 });
 
