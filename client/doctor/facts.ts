@@ -3,7 +3,6 @@
  * and what this process can see for itself. Each part that cannot be had is null, and takes no other along.
  */
 import { accessSync, constants, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ApprovalsReply } from '../../shared/approval-schemas.ts';
 import type { DiagnosisReply } from '../../shared/diagnosis-schemas.ts';
 import type { LoginExplanation } from '../../shared/explain-schemas.ts';

@@ -2,18 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isLeftBehind } from '../support/left-behind.ts';
 import { Laptop } from './rig.ts';
 import { useStage } from './stage.ts';
-
-const areLeftBehind = await isLeftBehind();
-if (areLeftBehind) console.log('skipped: consents and kill -9; what started these tests has ended, and no terminal below them is of a login session');
 
 const PIN = 'approval-pin-EXAMPLE';
 const ROUNDS = 5;
 const stage = useStage();
 
-describe.skipIf(areLeftBehind)('kill -9 and consents', () => {
+describe('kill -9 and consents', () => {
   let laptop: Laptop;
 
   beforeEach(async () => {
