@@ -2,15 +2,12 @@
  * What the core asks of the world. Each port is small, says what absence means, and has a contract test
  * that the real adapter and the fake both pass. Adapters never import each other.
  */
-import type { CheckpointClaims, Head } from '../../shared/audit-line.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
 import type { ProfileTable } from '../../shared/profile-schemas.ts';
-import type { ConsentStore, ProcessName } from './consents.ts';
-import type { Caller, Config, Grant, Profile, RefreshIntent, Revocation, SessionFacts } from './domain.ts';
+import type { ProcessName } from './consents.ts';
+import type { Caller, Config, Grant, Profile, SessionFacts } from './domain.ts';
 import type { PolicyDocument, PolicyDocuments } from './policy-rules.ts';
-import type { Secret } from './secret.ts';
 import type { Instant } from './time.ts';
-import type { WorkloadStore } from './workload.ts';
 
 export type Clock = {
   now(): EpochMs;
@@ -47,83 +44,9 @@ export type * from './issuer-port.ts';
 
 // ---- vault
 
-export type VaultStatus = {
-  readonly backend: 'keychain' | 'passphrase' | 'memory';
-  readonly state: 'open' | 'locked' | 'unavailable';
-  /** What a person should know: why, and what to do. */
-  readonly detail: string;
-};
+export type * from './vault-port.ts';
 
-export type StoredGrant = { readonly grant: Grant; readonly intent: RefreshIntent | null };
-export type StoredGrants = {
-  readonly grants: readonly StoredGrant[];
-  readonly corrupt: readonly ProfileName[];
-  /**
-   * The highest generation that is known to have been saved of each profile, and one more where its grant was
-   * removed since. A grant below it was rolled back: it comes from a backup, and its refresh token may be spent.
-   */
-  readonly floors: ReadonlyMap<ProfileName, number>;
-};
-
-/**
- * The sealed store. Every method but status() and unlock() throws BrokerError vault_locked or
- * vault_unavailable while it is not open, and vault_unwritable where the disk refuses.
- */
-export type Vault = {
-  status(): VaultStatus;
-  /** Opens it: reads the key from the keychain, or derives it. `create` makes a new passphrase vault. Opening an open vault does nothing without a passphrase; with one, it is proved or refused. */
-  unlock(passphrase: Secret | null, create: boolean): Promise<void>;
-  /** Forgets the key at once. Resolves, after 3 s at most, when the floors are kept as well as they can be; never rejects. */
-  lock(): Promise<void>;
-  /** As lock(), for a daemon that ends: what a supervisor keeps for the next one stays with it. */
-  end(): Promise<void>;
-  /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`; so is one of a newer version, left as it is. */
-  grants(): Promise<StoredGrants>;
-  /** Durable when it resolves: the intent, and the space for the next generation. */
-  beginRefresh(profile: ProfileName, intent: RefreshIntent): Promise<void>;
-  /** The refresh was not sent, or its answer left the grant as it was. */
-  abandonRefresh(profile: ProfileName): Promise<void>;
-  /** Durable when it resolves; takes the intent away in the same step. */
-  save(grant: Grant): Promise<void>;
-  remove(profile: ProfileName): Promise<void>;
-  revocations(): Promise<readonly Revocation[]>;
-  saveRevocation(revocation: Revocation): Promise<void>;
-  removeRevocation(id: string): Promise<void>;
-  /** Null also where it was sealed under another binding digest: a profile that points elsewhere by now takes no secret along. */
-  clientSecret(profile: ProfileName, digest: string): Promise<Secret | null>;
-  saveClientSecret(profile: ProfileName, digest: string, secret: Secret): Promise<void>;
-  removeClientSecret(profile: ProfileName): Promise<void>;
-  readonly pins: ApprovalPins;
-  readonly consents: ConsentStore;
-  /** The keys of the audit log, made where there were none. They end with lock() and erase(). */
-  auditKeys(): Promise<AuditKeys>;
-  /** Apart from the grants: nothing that is kept there is found here (WL-01). */
-  workloads(): Promise<WorkloadStore>;
-  /** Removes every sealed file and the key, for good. */
-  erase(): Promise<void>;
-};
-
-/** The PIN for privileged access. Every method throws as the vault does while it is not open. */
-export type ApprovalPins = {
-  isSet(): Promise<boolean>;
-  /**
-   * Sets or changes it; null removes it.
-   * @param old - the one before, where there is one
-   * @throws BrokerError as prove(); bad_request for one that is too short
-   */
-  set(pin: Secret | null, old: Secret | null): Promise<void>;
-  /** @throws BrokerError pin_required where none is set; pin_wrong, which is counted; too_many_requests after some of them */
-  prove(pin: Secret): Promise<void>;
-};
-
-/** The data key in the hands of the supervisor, for the daemon that comes after this one; never on a disk. Where nobody keeps it nothing happens. */
-export type KeptKey = {
-  /** A copy, for the caller to zero; null where there is none. */
-  take(): Buffer | null;
-  keep(key: Uint8Array): void;
-  /** Out of every hand at once, whoever holds the descriptor. */
-  drop(): void;
-};
+// ---- what started the daemon
 
 /** What started the daemon, and is told how it does. */
 export type Supervisor = {
@@ -259,64 +182,4 @@ export type * from './desktop-port.ts';
 
 // ---- audit
 
-export type AuditEvent = {
-  readonly event:
-    | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
-    | 'token_released' | 'token_refused' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
-    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged'
-    | 'workload_token_obtained' | 'workload_token_released' | 'workload_token_refused' | 'workload_token_revoked' | 'workload_key_changed' | 'workload_removed';
-  readonly profile: ProfileName | null;
-  readonly caller: Caller | null;
-  readonly request: string | null;
-  readonly facts: Readonly<Record<string, unknown>>;
-};
-
-/** RFC 8037. */
-export type AuditPublicKey = { readonly kty: 'OKP'; readonly crv: 'Ed25519'; readonly x: string };
-
-/** Every method throws vault_locked after the vault was locked. */
-export type AuditKeys = {
-  /** Thumbprint of the public key (RFC 7638). */
-  readonly kid: string;
-  readonly publicKey: AuditPublicKey;
-  /** Whether a later run of the daemon has the same ones; in a vault that is in memory it does not. */
-  readonly isLasting: boolean;
-  /** The last record that was signed and remembered; null: none. */
-  readonly last: Head | null;
-  /** A JWS, compact, with EdDSA (RFC 7515, RFC 8037). */
-  sign(claims: CheckpointClaims): string;
-  remember(head: Head): Promise<void>;
-  /** Names a token in records; only who has the key and the token can make it again. */
-  fingerprint(token: Secret): string;
-};
-
-/** Something that a detector saw; facts and names of the domain, no text of strangers. */
-export type Detection = {
-  readonly detector: string;
-  readonly at: EpochMs;
-  readonly profile: ProfileName | null;
-  /** For people, one sentence. */
-  readonly what: string;
-};
-
-export type AuditState = {
-  readonly file: string;
-  /** The last record that is in the file. */
-  readonly head: Head;
-  /** The last record that a checkpoint of this run, or of an earlier one, signed; null: none. */
-  readonly signed: Head | null;
-  readonly key: Pick<AuditKeys, 'kid' | 'publicKey' | 'isLasting' | 'last'> | null;
-  /** What detectors saw and is not over yet, the newest first: for people, and for a policy that blocks on it. */
-  readonly detections: readonly Detection[];
-};
-
-export type Audit = {
-  /** Written when it resolves; synced at least every second. */
-  append(event: AuditEvent): Promise<void>;
-  /** What is wrong with its disk, for people; null: nothing. */
-  trouble(): string | null;
-  state(): AuditState;
-  /** Signs with these from now on, and once more with those before. Null: they are about to go. Resolves when they remember what was signed. */
-  useKeys(keys: AuditKeys | null): Promise<void>;
-  close(): Promise<void>;
-};
+export type * from './audit-port.ts';

@@ -118,7 +118,7 @@ describe('docs/audit.md', () => {
   });
 
   it('has every event', () => {
-    const source = readFileSync(`${ROOT}daemon/core/ports.ts`, 'utf8');
+    const source = readFileSync(`${ROOT}daemon/core/audit-port.ts`, 'utf8');
     const union = /export type AuditEvent = \{\n {2}readonly event:\n([^]*?);/.exec(source)?.[1] ?? '';
     const own = /export type OwnEvent = \{\n {2}readonly event: ([^;]*);/.exec(readFileSync(`${ROOT}daemon/audit/chain.ts`, 'utf8'))?.[1] ?? '';
     const events = [...`${union}${own}`.matchAll(/'(\w+)'/g)].map(([, name = '']) => name);
