@@ -103,7 +103,7 @@ export const declare: Declare = (command, context) => {
   command.command('status').description('Show what is installed and what runs; starts nothing')
     .addHelpText('after', examples('valetkey service status --json')).action(async () => showService(context));
   command.command('logs').description('Show the log of the daemon')
-    .option('-n, --lines <n>', 'so many of the last lines', lineCount, LINES)
+    .option('-n, --lines <N>', 'so many of the last lines', lineCount, LINES)
     .option('-f, --follow', 'go on as more is written')
     .addHelpText('after', examples('valetkey service logs', 'valetkey service logs --lines 20 --follow'))
     .action(async ({ lines, follow: follows = false }: { lines: number; follow?: boolean }) => {
