@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Caller } from '../../daemon/core/domain.ts';
+import { FakeVault } from '../support/fakes.ts';
 import { startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -158,6 +159,33 @@ describe('the time of a consent', () => {
   });
 });
 
+it('[IP-10] the end of the daemon says when it was: a clock that tells less at the next boot ends what was kept', async () => {
+  await agree();
+  vk.skipMs += 10 * HOUR_MS;
+  await vk.daemon.stop('the machine goes off');
+  vk.setMs -= 2 * HOUR_MS;
+  await reboot();
+  expect(await active()).toEqual([]);
+});
+
+it('[IP-10] a consent of a vault in memory is kept by the one that takes its place', async () => {
+  await vk.stop();
+  const vault = new FakeVault();
+  vault.consents.isLasting = false;
+  vk = await startInProcess({ config: MANY_CALLERS + profileToml('work', hostile.url), issuerTimeoutMs: 2_000, edges: { vault } });
+  vk.isPlay = true;
+  vk.caller = own(someApprover());
+  await vk.signIn('work', 'alice');
+  await vk.policy('user', ASKS);
+  await vk.api('POST', '/v1/reload');
+  vk.caller = ASKER;
+  await agree();
+  expect(await active()).toMatchObject([{ outlasts: null }]);
+  vault.consents.isLasting = true;
+  expect((await asPerson('POST', '/v1/unlock', {})).status).toBe(200);
+  expect(await active()).toMatchObject([{ outlasts: 'reboot' }]);
+});
+
 describe('the end of a consent', () => {
   it.each<[string, (id: string) => Promise<{ status: number }>]>([
     ['it was revoked', (id) => vk.api('DELETE', `/v1/approvals/${id}`)],
@@ -227,6 +255,19 @@ describe('the end of a consent', () => {
     await unlock(false);
     expect(await token()).toMatchObject(ASKED);
     expect((await vk.api('GET', '/v1/status')).body.warnings).toContainEqual(expect.stringMatching(/^rolled_back: the consents that were kept are not the last ones/));
+  });
+
+  it('[ST-03] is not undone by an old copy where the vault was not open when it came', async () => {
+    await agree();
+    await vk.daemon.stop('a restart');
+    const old = readFileSync(file());
+    await vk.restart();
+    expect((await vk.api('DELETE', '/v1/approvals')).status).toBe(200);
+    expect((await unlock(false)).status).toBe(200);
+    await vk.daemon.stop('a restart');
+    writeFileSync(file(), old, { mode: 0o600 });
+    await restart();
+    expect(await active()).toEqual([]);
   });
 
   it.each<[string, (id: string) => Promise<{ body: unknown }>]>([
