@@ -194,6 +194,7 @@ describe.skipIf(noDeb !== null)('the Debian package', () => {
     }
     const units = existsSync(join(ROOT, 'systemd')) ? readdirSync(join(ROOT, 'systemd')).filter((name) => /\.(?:service|socket)$/.test(name)) : [];
     expect(existsSync(at('usr/lib/systemd/user')) ? readdirSync(at('usr/lib/systemd/user')) : []).toEqual(units);
+    for (const unit of units) expect(readFileSync(at('usr/lib/valetkey/systemd', unit), 'utf8')).toBe(readFileSync(join(ROOT, 'systemd', unit), 'utf8'));
     const doc = at('usr/share/doc/valetkey');
     expect(readFileSync(join(doc, 'copyright'), 'utf8')).toContain('Permission is hereby granted');
     expect(gunzipSync(readFileSync(join(doc, 'THIRD-PARTY-LICENSES.gz'))).toString()).toContain('\ncommander ');
