@@ -217,6 +217,14 @@ describe.skipIf(noDeb !== null)('the Debian package', () => {
     await home.leave();
   }, 120_000);
 
+  it('opens the link of a sign-in by the xdg-open of the system', () => {
+    const bin = mkdtempSync(join(workshop.path, 'xdg-'));
+    writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\necho "$*" > ${bin}/opened\n`, { mode: 0o755 });
+    const { status, stderr } = workshop.run(process.execPath, [at('usr/lib/valetkey/dist/client/open-link.js'), 'http://127.0.0.1:9/start/EXAMPLE'], { env: { PATH: `${bin}:/usr/bin:/bin` } });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(readFileSync(join(bin, 'opened'), 'utf8')).toBe('http://127.0.0.1:9/start/EXAMPLE\n');
+  });
+
   const noRoot = process.getuid?.() !== 0;
   if (noRoot) console.warn('not run: dpkg installs as root only');
   it.skipIf(noRoot)('is installed, removed and purged by dpkg, and leaves nothing', async () => {
