@@ -109,10 +109,14 @@ function installDocuments(tree, { version, epoch }) {
   tree.write('usr/share/lintian/overrides/valetkey', read('scripts/deb/lintian-overrides'));
 }
 
+/** Where systemd looks for units of packages, and, as links, where the CLI looks for what ships with it. */
 function installUnits(tree) {
   const units = join(ROOT, 'systemd');
   if (!existsSync(units)) return;
-  for (const name of readdirSync(units)) if (/\.(?:service|socket)$/.test(name)) tree.copy(join(units, name), `usr/lib/systemd/user/${name}`);
+  for (const name of readdirSync(units).filter((each) => /\.(?:service|socket)$/.test(each))) {
+    tree.copy(join(units, name), `usr/lib/systemd/user/${name}`);
+    tree.link(`../../systemd/user/${name}`, `${HOME}/systemd/${name}`);
+  }
 }
 
 const walk = (/** @type {string} */ root) => readdirSync(root, { recursive: true }).map(String).toSorted();

@@ -194,6 +194,7 @@ describe.skipIf(noDeb !== null)('the Debian package', () => {
     }
     const units = existsSync(join(ROOT, 'systemd')) ? readdirSync(join(ROOT, 'systemd')).filter((name) => /\.(?:service|socket)$/.test(name)) : [];
     expect(existsSync(at('usr/lib/systemd/user')) ? readdirSync(at('usr/lib/systemd/user')) : []).toEqual(units);
+    for (const unit of units) expect(readFileSync(at('usr/lib/valetkey/systemd', unit), 'utf8')).toBe(readFileSync(join(ROOT, 'systemd', unit), 'utf8'));
     const doc = at('usr/share/doc/valetkey');
     expect(readFileSync(join(doc, 'copyright'), 'utf8')).toContain('Permission is hereby granted');
     expect(gunzipSync(readFileSync(join(doc, 'THIRD-PARTY-LICENSES.gz'))).toString()).toContain('\ncommander ');
@@ -215,6 +216,14 @@ describe.skipIf(noDeb !== null)('the Debian package', () => {
     expect((await home.valetkey(['doctor', '--json'])).stdout).toContain('the launcher prints cached tokens');
     await home.leave();
   }, 120_000);
+
+  it('opens the link of a sign-in by the xdg-open of the system', () => {
+    const bin = mkdtempSync(join(workshop.path, 'xdg-'));
+    writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\necho "$*" > ${bin}/opened\n`, { mode: 0o755 });
+    const { status, stderr } = workshop.run(process.execPath, [at('usr/lib/valetkey/dist/client/open-link.js'), 'http://127.0.0.1:9/start/EXAMPLE'], { env: { PATH: `${bin}:/usr/bin:/bin` } });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(readFileSync(join(bin, 'opened'), 'utf8')).toBe('http://127.0.0.1:9/start/EXAMPLE\n');
+  });
 
   const noRoot = process.getuid?.() !== 0;
   if (noRoot) console.warn('not run: dpkg installs as root only');
