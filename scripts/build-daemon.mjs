@@ -27,8 +27,6 @@ const HOLLOW = [
   { package: 'pino', module: /^sonic-boom$/, instead: 'module.exports = class {};' },
   { package: 'pino', module: /^worker_threads$/, instead: 'module.exports = { isMainThread: true };' },
 ];
-/** Of Node's own what takes 2 ms to load and few starts need; each function loads it when it is first called. */
-const LATE = { 'node:child_process': ['execFile', 'spawn'], 'node:v8': ['setFlagsFromString'], 'node:vm': ['runInNewContext'] };
 /** Node's own cost 10 MB as soon as they are named: see there. */
 const FETCH_CLASSES = join(ROOT, 'daemon/issuer/fetch-classes.ts');
 const ENTRY = 'valetkeyd.cjs';
@@ -44,7 +42,7 @@ const FIRST = "process.on('SIGUSR1', () => undefined);";
 export async function buildDaemon(folder) {
   const bundle = await rolldown({
     input: { valetkeyd: join(ROOT, 'daemon/main.ts') }, platform: 'node', external: [...NATIVE, ...UNUSED],
-    plugins: [withoutUnused, late],
+    plugins: [withoutUnused],
     transform: { inject: { Headers: [FETCH_CLASSES, 'Headers'], Response: [FETCH_CLASSES, 'Response'] } },
   });
   const { output } = await bundle.generate({
@@ -79,17 +77,6 @@ const withoutUnused = {
     return found < 0 ? null : `\0hollow-${found}.cjs`;
   },
   load: (id) => (id.startsWith('\0hollow-') ? HOLLOW[Number.parseInt(id.slice(8), 10)].instead : null),
-};
-
-/** A name that is missing in LATE ends the build. */
-const late = {
-  name: 'late',
-  resolveId: (source, importer = '') => (Object.hasOwn(LATE, source) && importer.startsWith(join(ROOT, 'daemon/')) ? `\0late-${source}` : null),
-  load(id) {
-    const module = id.replace('\0late-', '');
-    if (module === id) return null;
-    return LATE[module].map((name) => `export const ${name} = (...args) => process.getBuiltinModule('${module}').${name}(...args);`).join('\n');
-  },
 };
 
 /** rolldown may also require at the top, for nothing that is used there, what is to be loaded after the claim. */

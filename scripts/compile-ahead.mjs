@@ -43,7 +43,7 @@ export async function compileAhead(entry, file) {
   const at = (name) => join(home, name);
   for (const name of ['run', 'state', 'config', 'config/valetkey']) mkdirSync(at(name), { mode: 0o700 });
   writeFileSync(at('config/valetkey/config.toml'), '[vault]\nbackend = "passphrase"\n', { mode: 0o600 });
-  const env = { PATH: '/usr/bin:/bin', HOME: home, XDG_RUNTIME_DIR: at('run'), XDG_STATE_HOME: at('state'), XDG_CONFIG_HOME: at('config') };
+  const env = { PATH: '/usr/bin:/bin', HOME: home, XDG_RUNTIME_DIR: at('run'), XDG_STATE_HOME: at('state'), XDG_CONFIG_HOME: at('config'), TMPDIR: at('run') };
   const child = spawn(execPath, ['-', entry, file], { env, cwd: '/', stdio: ['pipe', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk) => { said += chunk; });

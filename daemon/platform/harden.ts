@@ -61,7 +61,7 @@ export function refuseUnsafeEnvironment(
 }
 
 /**
- * Where a debugger listens in this process. The module that knows it takes a tenth of a start to load, so it is asked
+ * Where a debugger listens in this process. The module that knows it brings workers and their messages along, so it is asked
  * only where there is a socket beyond the three files that a process is given: without one nothing can listen.
  */
 export function urlOfDebugger(): string | undefined {

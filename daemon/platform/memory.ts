@@ -22,8 +22,8 @@ export function shareArenas(native: Native): boolean {
 
 /** V8 doubles it in a burst, to 32 MB, and keeps it; throughput is no better for that. */
 const YOUNG_STAYS = '--semi-space-growth-factor=1';
-/** Whoever started the daemon asks at once, and what is first needed for that has been loaded by then. */
-const START_MS = 5_000;
+/** Whoever started the daemon asks at once, and what is first needed for that is loaded by then; a burst that comes sooner is none. */
+const START_MS = 1_000;
 
 /**
  * Keeps V8's young generation at the 2 MB that it begins with. Not by a flag of the process, and not before the

@@ -19,8 +19,8 @@ export function readablePlace(): ReadablePlace {
   const place = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-readable-')));
   process.once('exit', () => rmSync(place, { recursive: true, force: true }));
   chmodSync(place, 0o755);
-  execFileSync(process.execPath, [join(ROOT, 'scripts/build-daemon.mjs'), join(place, 'dist/daemon')]);
   for (const name of NATIVE) cpSync(join(ROOT, 'node_modules', name), join(place, 'node_modules', name), { recursive: true, dereference: true });
+  execFileSync(process.execPath, [join(ROOT, 'scripts/build-daemon.mjs'), join(place, 'dist/daemon')]);
   cpSync(join(ROOT, 'dist/demo'), join(place, 'demo'), { recursive: true });
   writeFileSync(join(place, 'demo/package.json'), '{"type":"module"}');
   execFileSync('chmod', ['-R', 'a+rX', place]);
