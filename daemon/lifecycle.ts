@@ -125,6 +125,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
   const panic = new Panic({
     ...deps, load, shutVault,
     endWishes: () => {
+      vault.dropKept();
       approvals.forget(null);
       justInTime.end(null, 'panic');
       deps.workloads.forgetAll();
@@ -193,6 +194,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     signedIn: () => lift(null),
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
+      vault.dropKept(); // a daemon that is killed while it settles is not opened again by its supervisor
       approvals.forget(null);
       justInTime.end(null, 'locked');
       deps.workloads.forgetAll();

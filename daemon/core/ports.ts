@@ -74,6 +74,8 @@ export type Vault = {
   unlock(passphrase: Secret | null, create: boolean): Promise<void>;
   /** Forgets the key at once. Resolves, after 3 s at most, when the floors are kept as well as they can be; never rejects. */
   lock(): Promise<void>;
+  /** Of lock() what does not wait: what a supervisor keeps of the key is gone, so no restart opens the vault. */
+  dropKept(): void;
   /** As lock(), for a daemon that ends: what a supervisor keeps for the next one stays with it. */
   end(): Promise<void>;
   /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`; so is one of a newer version, left as it is. */

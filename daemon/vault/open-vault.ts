@@ -120,8 +120,9 @@ class BrokerVault implements Vault {
     if (this.#phase.kind !== 'open') throw this.#closedError();
   }
 
+  readonly dropKept = (): void => this.#deps.keptKey?.drop();
   lock(): Promise<void> {
-    this.#deps.keptKey?.drop();
+    this.dropKept();
     return this.end();
   }
 
@@ -143,7 +144,7 @@ class BrokerVault implements Vault {
   async erase(): Promise<void> {
     const { stateDir, log } = this.#deps;
     if (this.#opening !== null) await this.#waitForKeychain();
-    this.#deps.keptKey?.drop();
+    this.dropKept();
     this.#shut();
     const header = this.#header;
     await (this.#sealed === null ? eraseFolders(stateDir) : this.#sealed.erase());
@@ -235,8 +236,7 @@ class BrokerVault implements Vault {
       // What is kept in memory stays in reach although no vault can be made of it.
       if (this.#phase.kind === 'open') throw errorOf(found);
       if (this.#phase.detail !== found.detail) log.warn('vault_not_open', { backend: found.backend, why: found.detail });
-      this.#close(found);
-      return;
+      return this.#close(found);
     }
     if (found.kind === 'memory') {
       const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.${this.#deps.backend === 'memory' ? '' : ' "valetkey unlock --create" makes a vault with a passphrase.'}`;
