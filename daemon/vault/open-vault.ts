@@ -9,7 +9,7 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Clock, KeptKey, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
+import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { ApprovalPins } from './approval-pin.ts';
 import { asksKeychain, errorOf, findKey, sentence, unopened } from './find-key.ts';
@@ -35,7 +35,7 @@ export type VaultDeps = {
   readonly runtimeDir: string;
   readonly bootId: string | null;
   readonly backend: Backend;
-  readonly keptKey: KeptKey | null;
+  readonly keptKey: KeyStores['keptKey'];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -225,6 +225,13 @@ describe.skipIf(!isLinux)('a daemon under a supervisor', () => {
       closeFd(memfd, loadNative());
     });
 
+    it('is had by whatever is started in its place', async () => {
+      supervise();
+      await systemd.start();
+      await create();
+      expect(receiveBytes(systemd.kept[0]!.fd, Buffer.alloc(64), true, loadNative())).toBe(32);
+    });
+
     it.skipIf(!hasScript)('gives out the token of an earlier sign-in after a kill, and asks nobody', async () => {
       const issuer: EmbeddedIssuer = await startIssuer({ clients: [{ id: 'cli', redirectPaths: ['/callback'] }] });
       try {

@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { KeptKey, Vault } from '../../../../daemon/core/ports.ts';
+import type { Vault } from '../../../../daemon/core/ports.ts';
+import type { KeptKey } from '../../../../daemon/core/supervisor-port.ts';
 import { openVaultWith } from '../../../../daemon/vault/open-vault.ts';
 import type { VaultDeps } from '../../../../daemon/vault/open-vault.ts';
 import { FakeKeychain, grantOf, makeStateDir, PASSPHRASE, vaultDeps } from '../../../support/vault-rig.ts';
