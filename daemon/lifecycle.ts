@@ -129,6 +129,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     ...deps, load, shutVault,
     forgetConsents: () => approvals.forget(null),
     endWishes: () => {
+      vault.dropKept();
       justInTime.end(null, 'panic');
       deps.workloads.forgetAll();
       locksAsked += 1;
@@ -196,6 +197,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     signedIn: () => lift(null),
     lock: (caller) => {
       gate.isLocked = true; // at once, whatever is under way
+      vault.dropKept(); // a daemon that is killed while it settles is not opened again by its supervisor
       const forgotten = approvals.forget(null);
       justInTime.end(null, 'locked');
       deps.workloads.forgetAll();

@@ -1,6 +1,7 @@
 /** Tells the supervisor how the daemon is: that it serves, that it is locked, that it ends; and, where it asks for that, that the event loop still turns. */
 import type { BrokerEvent } from '../shared/schemas.ts';
-import type { Clock, Supervisor } from './core/ports.ts';
+import type { Clock } from './core/ports.ts';
+import type { Supervisor } from './core/supervisor-port.ts';
 import type { Events } from './ipc/routes/broker.ts';
 
 export type SuperviseDeps = {

@@ -46,22 +46,6 @@ export type * from './issuer-port.ts';
 
 export type * from './vault-port.ts';
 
-// ---- what started the daemon
-
-/** What started the daemon, and is told how it does. */
-export type Supervisor = {
-  /** The listening socket that it holds for the daemon, as a descriptor; null: the daemon makes its own. */
-  readonly listener: number | null;
-  /** It ends a daemon that says nothing for so long; null: it does not. */
-  readonly watchdogMs: number | null;
-  ready(): void;
-  /** One line, for people. */
-  status(line: string): void;
-  reloading(): void;
-  stopping(): void;
-  alive(): void;
-};
-
 // ---- the desktop
 
 /** `screen`: of this user's desktop sessions one is locked, or none is. `sleep`: the machine is about to. */

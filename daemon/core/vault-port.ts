@@ -37,6 +37,8 @@ export type Vault = {
   unlock(passphrase: Secret | null, create: boolean): Promise<void>;
   /** Forgets the key at once. Resolves, after 3 s at most, when the floors are kept as well as they can be; never rejects. */
   lock(): Promise<void>;
+  /** Of lock() what does not wait: what a supervisor keeps of the key is gone, so no restart opens the vault. */
+  dropKept(): void;
   /** As lock(), for a daemon that ends: what a supervisor keeps for the next one stays with it. */
   end(): Promise<void>;
   /** All grants. A file that cannot be opened is set aside (renamed) and named in `corrupt`; so is one of a newer version, left as it is. */
@@ -76,13 +78,4 @@ export type ApprovalPins = {
   set(pin: Secret | null, old: Secret | null): Promise<void>;
   /** @throws BrokerError pin_required where none is set; pin_wrong, which is counted; too_many_requests after some of them */
   prove(pin: Secret): Promise<void>;
-};
-
-/** The data key in the hands of the supervisor, for the daemon that comes after this one; never on a disk. Where nobody keeps it nothing happens. */
-export type KeptKey = {
-  /** A copy, for the caller to zero; null where there is none. */
-  take(): Buffer | null;
-  keep(key: Uint8Array): void;
-  /** Out of every hand at once, whoever holds the descriptor. */
-  drop(): void;
 };

@@ -1,7 +1,8 @@
 /**
  * What systemd passes on to the daemon that it starts (sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3)):
  * the listening socket as descriptor 3, what the daemon before had it keep, and where to say how it does. The
- * variables are for this process alone and leave the environment, so that no child takes itself for the daemon.
+ * variables are for this process alone and leave the environment, so that no child takes itself for the daemon; the
+ * descriptors stay here by themselves, since Node closes at exec what it was started with.
  * A socket is believed only after it was looked at: whoever writes a unit may pass on anything.
  */
 import { fstatSync, lstatSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { BrokerError } from '../core/errors.ts';
 import { KEPT_KEY_NAME } from './kept-key.ts';
 import { launchdListener } from './launchd.ts';
 import type { Native } from './native.ts';
-import { closeFd, keepFromChildren, socketFacts } from './sockets.ts';
+import { closeFd, socketFacts } from './sockets.ts';
 
 export type Inherited = {
   /** Who starts and holds; null: a person, a client, or a supervisor that passes nothing on. */
@@ -38,7 +39,6 @@ export function takeInherited(env: Variables, place: { readonly socket: string; 
   if (fds > FDS_MAX) throw refuse(`LISTEN_FDS is ${fds}`);
   const names = (found.LISTEN_FDNAMES ?? '').split(':');
   const passed = Array.from({ length: fds }, (_, i) => ({ fd: FIRST_FD + i, name: names[i] ?? '' }));
-  for (const { fd } of passed) keepFromChildren(fd, native);
   const kept = passed.filter(({ name }) => name === KEPT_KEY_NAME);
   const sockets = passed.filter(({ name }) => name !== KEPT_KEY_NAME);
   if (sockets.length > 1) throw refuse(`${sockets.length} sockets were passed on`);

@@ -7,7 +7,7 @@
  * so (ENXIO), and its queue is never swapped to a disk. What is in the queue is one for all holders: read here, it
  * is gone from systemd's hands, too, at once (decision 19).
  */
-import type { KeptKey } from '../core/ports.ts';
+import type { KeptKey } from '../core/supervisor-port.ts';
 import type { Native } from './native.ts';
 import type { Notify } from './notify.ts';
 import { closeFd, packetPair, receiveBytes, sendBytes } from './sockets.ts';

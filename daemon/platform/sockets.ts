@@ -13,7 +13,6 @@ const SENDMSG = 'long sendmsg(int, const void *, int)';
 const GETSOCKOPT = 'int getsockopt(int, int, int, void *, void *)';
 const SETSOCKOPT = 'int setsockopt(int, int, int, const void *, unsigned int)';
 const GETSOCKNAME = 'int getsockname(int, void *, void *)';
-const FCNTL = 'int fcntl(int, int, ...)';
 /** Copies nothing and returns where the first argument is: so a structure can point to a buffer. */
 const ADDRESS = 'uintptr_t memcpy(void *, const void *, size_t)';
 
@@ -31,8 +30,6 @@ const SCM_RIGHTS = 1;
 const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 /** struct sockaddr_un: family, path. */
 const SUN_PATH = 2;
 const SUN_SIZE = 110;
@@ -44,11 +41,6 @@ const BODY = NAME + 112;
 
 export function closeFd(fd: number, native: Native): void {
   native.call(CLOSE, fd);
-}
-
-/** A process that this one starts does not get the descriptor. Variadic in C, and on macOS passed as such. */
-export function keepFromChildren(fd: number, native: Native): void {
-  native.call(FCNTL, fd, F_SETFD, 'int', FD_CLOEXEC);
 }
 
 export type SocketFacts = { readonly isUnix: boolean; readonly type: 'stream' | 'seqpacket' | 'other'; readonly listens: boolean; readonly path: string | null };

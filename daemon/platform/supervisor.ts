@@ -1,5 +1,5 @@
 /** Whatever supervises the daemon, as sd_notify(3) speaks to it; to one that does not listen, and to none, nothing is said. */
-import type { Supervisor } from '../core/ports.ts';
+import type { Supervisor } from '../core/supervisor-port.ts';
 import type { Inherited } from './inherited.ts';
 import type { Notify } from './notify.ts';
 

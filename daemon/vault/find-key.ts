@@ -3,8 +3,9 @@
  * a fresh machine gets the keychain if a key can be stored in it and read back, else memory (ST-01).
  */
 import { BrokerError } from '../core/errors.ts';
-import type { KeptKey, VaultStatus } from '../core/ports.ts';
+import type { VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
+import type { KeptKey } from '../core/supervisor-port.ts';
 import { DataKey } from './data-key.ts';
 import type { Keychain } from './keychain.ts';
 import { makeKeychainKey, readKeychainKey, trouble } from './keychain-key.ts';

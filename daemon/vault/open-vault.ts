@@ -9,7 +9,7 @@
  */
 import type { ProfileName } from '../../shared/names.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Clock, KeptKey, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
+import type { Clock, Log, Random, Vault, VaultStatus } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import { ApprovalPins } from './approval-pin.ts';
 import { removeConsents } from './consent-file.ts';
@@ -37,7 +37,7 @@ export type VaultDeps = {
   readonly runtimeDir: string;
   readonly bootId: string | null;
   readonly backend: Backend;
-  readonly keptKey: KeptKey | null;
+  readonly keptKey: KeyStores['keptKey'];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -126,8 +126,9 @@ class BrokerVault implements Vault {
     if (this.#phase.kind !== 'open') throw this.#closedError();
   }
 
+  readonly dropKept = (): void => this.#deps.keptKey?.drop();
   lock(): Promise<void> {
-    this.#deps.keptKey?.drop();
+    this.dropKept();
     return this.end();
   }
 
@@ -149,7 +150,7 @@ class BrokerVault implements Vault {
   async erase(): Promise<void> {
     const { stateDir, log } = this.#deps;
     if (this.#opening !== null) await this.#waitForKeychain();
-    this.#deps.keptKey?.drop();
+    this.dropKept();
     this.#shut();
     const header = this.#header;
     await (this.#sealed === null ? eraseFolders(stateDir) : this.#sealed.erase());
@@ -241,8 +242,7 @@ class BrokerVault implements Vault {
       // What is kept in memory stays in reach although no vault can be made of it.
       if (this.#phase.kind === 'open') throw errorOf(found);
       if (this.#phase.detail !== found.detail) log.warn('vault_not_open', { backend: found.backend, why: found.detail });
-      this.#close(found);
-      return;
+      return this.#close(found);
     }
     if (found.kind === 'memory') {
       const detail = `Sign-ins are kept in memory and end with the daemon: ${found.why}.${this.#deps.backend === 'memory' ? '' : ' "valetkey unlock --create" makes a vault with a passphrase.'}`;

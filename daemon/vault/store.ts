@@ -4,7 +4,7 @@ import type { WorkloadStore } from '../core/workload.ts';
 import type { PinStore } from './approval-pin.ts';
 
 /** An open vault's records, wherever they are. */
-export type Store = Omit<Vault, 'status' | 'unlock' | 'lock' | 'end' | 'erase' | 'pins' | 'workloads'> & {
+export type Store = Omit<Vault, 'status' | 'unlock' | 'lock' | 'end' | 'dropKept' | 'erase' | 'pins' | 'workloads'> & {
   readonly workloads: WorkloadStore;
   readonly pin: PinStore;
   /** A refresh is on the wire: its answer must be saved, whatever happens to the vault meanwhile. */

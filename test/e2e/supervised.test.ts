@@ -82,10 +82,10 @@ describe.skipIf(!isLinux)('a daemon under a supervisor', () => {
     expect(systemd.said).toContain('STOPPING=1');
   });
 
-  it('takes the variables of a watchdog for another process, and of sockets for another process, for none', async () => {
+  it('heeds no variable that names another process', async () => {
     supervise();
     const child = await systemd.start({ WATCHDOG_USEC: '200000', WATCHDOG_PID: '1', LISTEN_PID: '1' }).catch(() => null);
-    // Clients' socket is taken by the listener that it was not given, and nobody answers there for it.
+    // The socket at its path is one that it was not given, and somebody accepts there: it leaves.
     expect(child).toBeNull();
     expect(systemd.count('WATCHDOG=1')).toBe(0);
   });
@@ -223,6 +223,13 @@ describe.skipIf(!isLinux)('a daemon under a supervisor', () => {
       const memfd = loadNative().call('int memfd_create(const char *, unsigned int)', 'control', 1);
       expect(look(memfd)).toBe('');
       closeFd(memfd, loadNative());
+    });
+
+    it('is had by whatever is started in its place', async () => {
+      supervise();
+      await systemd.start();
+      await create();
+      expect(receiveBytes(systemd.kept[0]!.fd, Buffer.alloc(64), true, loadNative())).toBe(32);
     });
 
     it.skipIf(!hasScript)('gives out the token of an earlier sign-in after a kill, and asks nobody', async () => {

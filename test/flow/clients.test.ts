@@ -134,7 +134,7 @@ describe('a profile that cannot be added or removed', () => {
     const stateDir = makeStateDir();
     const vault = await openVaultWith(vaultDeps(stateDir.path, 'memory'), new FakeKeychain());
     const refusing: Vault = Object.assign(Object.create(vault) as Vault, {
-      status: () => vault.status(), grants: () => vault.grants(), revocations: () => vault.revocations(), lock: () => vault.lock(), end: () => vault.end(),
+      status: () => vault.status(), grants: () => vault.grants(), revocations: () => vault.revocations(), lock: () => vault.lock(), end: () => vault.end(), dropKept: () => vault.dropKept(),
       saveClientSecret: async () => { throw new BrokerError('vault_unwritable', 'the disk is full'); },
     });
     hostile = await startHostileIssuer();

@@ -103,6 +103,9 @@ export class FakeVault implements Vault {
   async lock(): Promise<void> {
     this.state = 'locked';
   }
+  dropKept(): void {
+    this.steps.push('dropKept');
+  }
   end(): Promise<void> {
     return this.lock();
   }

@@ -9,7 +9,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect } from 'vitest';
 import { loadNative } from '../../daemon/platform/native.ts';
-import { closeFd, keepFromChildren, unixAddress } from '../../daemon/platform/sockets.ts';
+import { closeFd, unixAddress } from '../../daemon/platform/sockets.ts';
 
 const AF_UNIX = 1;
 const SOCK_CLOEXEC = 0o2000000;
@@ -127,6 +127,6 @@ function receive(fd: number): { readonly text: string; readonly fd: number | nul
   const length = native.call('long recvmsg(int, void *, int)', fd, message, MSG_DONTWAIT);
   if (length < 0) return null;
   const came = message.readBigUInt64LE(40) > 0n ? message.readInt32LE(CONTROL + 16) : null;
-  if (came !== null) keepFromChildren(came, native);
+  if (came !== null) native.call('int fcntl(int, int, ...)', came, 2, 'int', 1); // FD_CLOEXEC: the next daemon gets it on purpose only
   return { text: message.subarray(BODY, BODY + length).toString(), fd: came };
 }
