@@ -49,6 +49,7 @@ import { withAct } from './tokens/session.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { Screen } from './screen.ts';
 import { supervise } from './supervise.ts';
+import { tellReleases } from './tell-releases.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
 import type { Assertions, WorkloadIssuer } from './core/workload.ts';
@@ -111,7 +112,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const policies = await openPolicies(outside);
-  const events = createEvents(outside.clock);
+  const events = createEvents(outside.clock, (heard) => void tellReleases({ clock: outside.clock, events, releases: [broker.releases, broker.workloads.releases], signal: heard }));
   const counts = new Counts();
   const edges: Edges = { ...outside, audit: observed(withContext(outside.audit, policies, outside.machine), counts, events) };
   const { clock, log, vault, audit, config } = edges;

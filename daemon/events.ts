@@ -4,7 +4,9 @@ import type { BrokerEvent } from '../shared/schemas.ts';
 import type { Clock } from './core/ports.ts';
 import type { Events } from './ipc/routes/broker.ts';
 
-export function createEvents(clock: Clock): Events {
+/** @param onHeard - somebody listens now; the signal ends when nobody does any more */
+export function createEvents(clock: Clock, onHeard: (signal: AbortSignal) => void): Events {
+  let heard: AbortController | null = null;
   const subscriptions = new Set<{ readonly by: string; readonly listener: (event: BrokerEvent) => void }>();
   return {
     emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null, asked): void {
@@ -17,7 +19,15 @@ export function createEvents(clock: Clock): Events {
       if (signal.aborted) return;
       const subscription = { by, listener };
       subscriptions.add(subscription);
-      signal.addEventListener('abort', () => subscriptions.delete(subscription), { once: true });
+      signal.addEventListener('abort', () => {
+        subscriptions.delete(subscription);
+        if (subscriptions.size > 0) return;
+        heard?.abort();
+        heard = null;
+      }, { once: true });
+      if (heard !== null) return;
+      heard = new AbortController();
+      onHeard(heard.signal);
     },
     get subscribers(): number {
       return subscriptions.size;

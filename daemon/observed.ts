@@ -32,10 +32,8 @@ export function observed(audit: Audit, counts: Counts, events: Events): Audit {
     counts.recorded(event);
     const told = TOLD[event];
     if (told === undefined) return;
-    const more = facts['more_since_last'];
-    events.emit(told.event, profile, told.detail(facts), {
-      caller: caller?.label ?? null, count: told.event !== 'token_released' ? null : 1 + (typeof more === 'number' ? more : 0),
-    });
+    // Those in between are told by tell-releases.ts, as they happen.
+    events.emit(told.event, profile, told.detail(facts), { caller: caller?.label ?? null, count: told.event === 'token_released' ? 1 : null });
   };
   const tellDetections = (): void => {
     const { detections } = audit.state();

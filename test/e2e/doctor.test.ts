@@ -152,7 +152,7 @@ describe.skipIf(!hasScript)('valetkey doctor', () => {
     });
   }, 60_000);
 
-  it('[GV-01] a vault that is locked, and nothing that follows from it', async () => {
+  it('a vault that is locked, and nothing that follows from it', async () => {
     expect((await home.valetkey(['lock'])).exit).toBe(0);
     expect(await broken()).toEqual([{ id: 'vault', command: 'valetkey unlock' }]);
     expect((await home.valetkey(['unlock'])).exit).toBe(0);

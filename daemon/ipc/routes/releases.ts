@@ -4,6 +4,7 @@
  * waits for no disk. The same caller is the same bytes and script in the same session. Until the bytes are known
  * it is the same process: nobody waits for them to be read, and nobody passes for another meanwhile.
  */
+import type { ProfileName } from '../../../shared/names.ts';
 import type { AccessToken, Caller, Grant, Profile } from '../../core/domain.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
@@ -27,7 +28,11 @@ type Released = Pick<Profile, 'name' | 'issuer' | 'clientId'>;
 type Leaving = { readonly grant: Grant | null; readonly token: AccessToken; readonly source: string };
 
 /** `written` resolves when the record of the first release is in the audit, and is null from then on. */
-type Seen = { count: number; readonly sinceMs: number; written: Promise<void> | null };
+type Seen = { count: number; told: number; readonly by: By; readonly sinceMs: number; written: Promise<void> | null };
+type By = { readonly profile: ProfileName; readonly caller: string; readonly rule: string };
+
+/** Tokens that left and are not on record by themselves. */
+export type Untold = By & { readonly count: number };
 
 export class Releases {
   readonly #audit: Pick<Audit, 'append'>;
@@ -55,7 +60,7 @@ export class Releases {
     const seen = this.#seen.get(key);
     if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
       if (caller.origin.digest === null) this.#learn(what, caller);
-      return this.#write(key, nowMs, {
+      return this.#write(key, nowMs, { profile: profile.name, caller: caller.label, rule: rule.name }, {
         event: this.#event, profile: profile.name, caller, request: request.requestId,
         facts: {
           token: name, source, ...this.#signIn(grant, profile), scopes: token.scopes, resource: token.resource,
@@ -70,14 +75,24 @@ export class Releases {
     return null;
   }
 
+  /** What left since it was asked for last, but for those that wrote a record of their own. */
+  takeUntold(): readonly Untold[] {
+    return [...this.#seen.values()].flatMap((seen) => {
+      const count = seen.count - seen.told;
+      seen.told = seen.count;
+      return count > 0 ? [{ ...seen.by, count }] : [];
+    });
+  }
+
   /** As records call it. */
   nameOf({ value }: AccessToken): string {
     return this.#fingerprints.of(value);
   }
 
-  async #write(key: string, sinceMs: number, event: AuditEvent): Promise<void> {
+  async #write(key: string, sinceMs: number, by: By, event: AuditEvent): Promise<void> {
     const before = this.#seen.get(key);
-    const first: Seen = { count: 0, sinceMs, written: this.#audit.append(event) };
+    const untold = before === undefined ? 0 : before.count - before.told;
+    const first: Seen = { count: 0, told: -untold, by, sinceMs, written: this.#audit.append(event) };
     if (this.#seen.size >= KEPT) this.#seen.clear();
     this.#seen.set(key, first);
     try {

@@ -67,9 +67,10 @@ export function prompt(broker: Broker, ask: Ask): PromptReply {
   return { text: [...words, ...more].join(' '), state: asked.every(({ state }) => state === 'signed_in') ? 'signed_in' : 'login_required' };
 }
 
-/** `7h`, `42m`, `3d`: of the session, and never of its token. */
-function left({ state, session_ends_at: end }: StandingView, now: number): string {
+/** `7h`, `42m`, `3d`: of the sign-in if nobody does anything, and never of its token. */
+function left({ state, session_ends_at: session, idle_ends_at: idle }: StandingView, now: number): string {
   if (state !== 'signed_in') return 'login';
+  const end = earliest(session, idle);
   if (end === null) return 'ok';
   const minutes = Math.max(0, Math.floor((end - now) / 60));
   if (minutes < 90) return `${minutes}m`;

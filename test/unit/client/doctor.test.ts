@@ -124,7 +124,7 @@ describe('doctor, with each thing broken in turn', () => {
   });
 });
 
-describe('[MD-01] what the shell of the caller would have changed', () => {
+describe('what the shell of the caller would have changed', () => {
   it.each([
     ['a proxy', issuer({ state: 'unreachable', cause: 'refused' }), 'proxy = "http://proxy.corp:3128"'],
     ['a CA file', issuer({ state: 'unreachable', cause: 'tls' }), 'ca_file = "/etc/corp.pem"'],

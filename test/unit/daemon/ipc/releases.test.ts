@@ -37,7 +37,7 @@ function rig(digestOf: Callers['digestOf'] = async () => null) {
   const take = (name: string, claimed: { readonly name: string } | null = null, caller: Caller = someCaller()): void => {
     Promise.resolve(releases.record(someProfile(), { grant: someGrant(), token, source: 'cache' }, { caller, requestId: 'r' }, claimed, { name: 'shipped/login-session', approval: null })).then(() => left.push(name), (cause: BrokerError) => left.push(`${name}: ${cause.code}`));
   };
-  return { audit, clock, left, take };
+  return { audit, clock, left, take, releases };
 }
 
 describe('[AL-01] the first release of a token', () => {
@@ -138,5 +138,26 @@ describe('[AL-01] the same caller', () => {
     take('d', null, unknown(5));
     await audit.write();
     expect(audit.records).toHaveLength(3);
+  });
+});
+
+describe('releases for those who listen', () => {
+  it('are told once, also across the minute at which the audit counts anew', async () => {
+    const { audit, clock, releases, take } = rig();
+    take('first');
+    await audit.write();
+    expect(releases.takeUntold()).toEqual([]); // it wrote a record of its own
+    take('second');
+    take('third');
+    await settle();
+    expect(releases.takeUntold()).toMatchObject([{ profile: 'work', rule: 'shipped/login-session', count: 2 }]);
+    expect(releases.takeUntold()).toEqual([]);
+    take('fourth');
+    await settle();
+    await clock.advance(61_000);
+    take('of the next minute');
+    await audit.write();
+    expect(releases.takeUntold().map(({ count }) => count)).toEqual([1]);
+    expect(audit.records.map(({ facts }) => facts['more_since_last'])).toEqual([undefined, 3]);
   });
 });
