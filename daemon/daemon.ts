@@ -46,6 +46,7 @@ import { Screen } from './screen.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
 import type { Assertions, WorkloadIssuer } from './core/workload.ts';
+import { revokeOfWorkload, tombstonesOf } from './workloads/revoke-tokens.ts';
 import { WorkloadKeys } from './workloads/workload-keys.ts';
 import { WorkloadTokens } from './workloads/workload-tokens.ts';
 
@@ -107,7 +108,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const fingerprints = new Fingerprints();
-  const revocations = new Revocations({ ...edges, fingerprints, signal });
+  const keys = new WorkloadKeys(edges);
+  const revocations = new Revocations({ ...edges, fingerprints, signal, revokeOfWorkload: (revocation) => revokeOfWorkload({ ...edges, keys }, revocation) });
   const gate = new Gate();
   const isLocked = (): boolean => gate.shut !== null;
   const circuits = new Circuits(edges);
@@ -121,8 +123,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
-  const keys = new WorkloadKeys(edges);
-  const tokens = new WorkloadTokens({ ...edges, keys, circuits, fingerprints, isLocked });
+  const tokens = new WorkloadTokens({
+    ...edges, keys, circuits, fingerprints, isLocked,
+    discard: (held) => void revocations.revoke(tombstonesOf(edges, [held])).catch((cause: unknown) => log.error('revocation_worker_failed', {}, cause)),
+  });
   const metadata = new Metadata({ ...edges, book });
   const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {

@@ -37,6 +37,7 @@ function makePanic(over: Partial<ConstructorParameters<typeof Panic>[0]> = {}): 
     load: () => book.load(),
     shutVault: async () => void done.push('shut'),
     endWishes: () => done.push('wishes'),
+    takeWorkloads: () => [],
     record: async () => void done.push('recorded'),
     ...over,
   });
