@@ -11,7 +11,6 @@ import { grantFacts } from '../../core/grant-facts.ts';
 import { NO_STEP_UP } from '../../core/issuer-port.ts';
 import { instantOf } from '../../core/time.ts';
 import type { LoginAsk } from '../../flows/login-ask.ts';
-import { purposeOf } from '../../flows/step-up.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
@@ -239,7 +238,7 @@ async function withLogin(broker: Broker, cause: unknown, profile: Profile, body:
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
   const isPrivileged = cause.facts.reason === 'privileged';
   const wish = loginWish(broker, profile, body, isPrivileged);
-  const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller, purposeOf(wish));
+  const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : await broker.logins.pendingFor(wish, ask.caller);
   const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
   return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
 }
