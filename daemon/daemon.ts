@@ -11,9 +11,9 @@ import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
+import { bytesOf } from './asker-bytes.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
-import { bytesKey } from './approvals/consent-key.ts';
 import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
@@ -252,13 +252,6 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       await lifecycle.reload(null);
     },
   };
-}
-
-/** Names what runs: the bytes of the program and of its script. Where the script's cannot be told, the process: a yes is to no other. */
-async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<string> {
-  const digest = await callers.digestOf(asker);
-  if (asker.origin.program.script === null) return digest ?? '';
-  return bytesKey(digest, await scriptDigestOf(asker) ?? `${asker.pid}:${asker.startTime}`);
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */

@@ -57,6 +57,7 @@ const ANY_RULE = 'any';
 const PENDING_MAX = 64;
 const PENDING_OF_ONE_PROGRAM = 8;
 const ACTIVE_MAX = 512;
+const TAKEN_BACK_KEPT = 512;
 const QUESTION_MS = 300_000;
 /** A consent that nobody remembers is none. */
 const STANDING_MS = 30 * 86_400_000;
@@ -66,7 +67,8 @@ const NO_HOLDS_MS = 60_000;
 const LATE_MS = 120_000;
 
 type Outcome = 'yes' | 'no' | 'nobody answered';
-type Open = { readonly pending: Pending; readonly program: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
+/** `program`: with its bytes. `name`, `refusal`: whatever those are. */
+type Open = { readonly pending: Pending; readonly program: string; readonly name: string; readonly refusal: string; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
 type Consent = { readonly active: Active; readonly isStanding: boolean; readonly program: string; readonly wish: string; readonly bound: string; readonly givenAtMs: number; readonly expiresAtMs: number };
 
 export class Approvals {
@@ -74,6 +76,8 @@ export class Approvals {
   readonly #open = new Map<string, Open>();
   readonly #consents = new Map<string, Consent>();
   readonly #refused = new Map<string, number>();
+  /** Those that a person revoked, for the requests that are under way by them. */
+  readonly #takenBack = new Set<string>();
 
   constructor(deps: ApprovalsDeps) {
     this.#deps = deps;
@@ -87,13 +91,16 @@ export class Approvals {
   async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
     const { origin } = question.asker;
     const program = programKey(origin.program, origin.agent, await this.#deps.digestOf(question.asker));
+    // Whatever bytes it has by now: a no would else hold until the next edit of a script, or the next process.
+    const name = programKey(origin.program, origin.agent, null);
     this.#sweep();
     const given = this.#find(program, question);
     if (given !== null) return given;
     // A rule that came since asks anew.
-    const key = `${program}/${question.rule}/${question.asking.kind}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
-    if ((this.#refused.get(key) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
-    const open = this.#open.get(key) ?? this.#ask(key, program, question);
+    const wished = `${question.rule}/${question.asking.kind}/${wishKey(question)}/${bindingKey('session', question.asker) ?? bindingKey('run', question.asker) ?? ''}`;
+    const key = `${program}/${wished}`;
+    if ((this.#refused.get(`${name}/${wished}`) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
+    const open = this.#open.get(key) ?? this.#ask({ key, refusal: `${name}/${wished}`, program, name }, question);
     open.waiters += 1;
     try {
       const outcome = await this.#within(waitMs, open.answered, signal);
@@ -129,7 +136,7 @@ export class Approvals {
     // Anybody who could have asked may say no.
     if (verdict.allow) this.approvable(id, answerer, channel);
     if (verdict.allow) this.#remember(open, channel === 'terminal' ? answerer.label : `a dialog of ${answerer.label}`, verdict);
-    else this.#refused.set(key, this.#now() + NO_HOLDS_MS);
+    else this.#refused.set(open.refusal, this.#now() + NO_HOLDS_MS);
     this.#end(key, open, verdict.allow ? 'yes' : 'no');
     return open.pending;
   }
@@ -149,13 +156,22 @@ export class Approvals {
 
   /** False where there is no such consent. */
   revoke(id: string): boolean {
-    return this.#consents.delete(id);
+    if (!this.#consents.delete(id)) return false;
+    const [oldest] = this.#takenBack;
+    if (this.#takenBack.size >= TAKEN_BACK_KEPT && oldest !== undefined) this.#takenBack.delete(oldest);
+    this.#takenBack.add(id);
+    return true;
+  }
+
+  /** Whether somebody who was let through by it has to ask anew, as long as nothing left. */
+  wasTakenBack(id: string): boolean {
+    return this.#takenBack.has(id);
   }
 
   /** Takes all consents back; what is asked stays asked. @returns their ids */
   revokeAll(): readonly string[] {
     const ids = this.active().map(({ id }) => id);
-    this.#consents.clear();
+    for (const id of ids) this.revoke(id);
     return ids;
   }
 
@@ -181,8 +197,8 @@ export class Approvals {
     this.#deps.onEnded(open.pending);
   }
 
-  #ask(key: string, program: string, question: Question): Open {
-    const same = [...this.#open.values()].filter((open) => open.program === program).length;
+  #ask({ key, ...names }: { readonly key: string } & Pick<Open, 'refusal' | 'program' | 'name'>, question: Question): Open {
+    const same = [...this.#open.values()].filter((open) => open.name === names.name).length;
     if (this.#open.size >= PENDING_MAX || same >= PENDING_OF_ONE_PROGRAM) {
       throw new BrokerError('approval_required', 'too many questions wait for a person already');
     }
@@ -192,7 +208,7 @@ export class Approvals {
     const answered = new Promise<Outcome>((resolve) => {
       answer = resolve;
     });
-    const open: Open = { pending, program, answered, answer, waiters: 0 };
+    const open: Open = { pending, ...names, answered, answer, waiters: 0 };
     this.#open.set(key, open);
     this.#deps.log.info('approval_asked', { id: pending.id, profile: pending.profile, by: programLabel(pending.asker), rule: pending.rule });
     this.#deps.onAsked(pending);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
 import { isLeftBehind } from '../support/left-behind.ts';
-import { makeHome, needBuild } from './built-cli.ts';
+import { CLI, makeHome, needBuild } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 
 const areLeftBehind = await isLeftBehind();
@@ -29,7 +29,7 @@ it.skipIf(areLeftBehind)('[IP-10] is asked of a person at a terminal, given to n
   const doctor = await home.valetkey(['doctor']);
   expect(doctor.stdout).toContain('approval_pin: the approval PIN is set');
   expect(doctor.stdout).toMatch(/approvals: questions are asked at (the desktop by|terminals by valetkey approve)/);
-  const given = await home.atTerminal(['approve', '--caller-exe', process.execPath, '--profile', 'work', '--for', '1h'], { typed: { after: /Approval PIN: /, text: `${PIN}\r` } });
+  const given = await home.atTerminal(['approve', '--caller-exe', process.execPath, '--caller-script', CLI, '--profile', 'work', '--for', '1h'], { typed: { after: /Approval PIN: /, text: `${PIN}\r` } });
   expect([given.exit, given.stdout]).toEqual([0, expect.stringContaining('may use work: its usual scopes') as string]);
   const active = await home.valetkey(['approvals', '--active', '--json']);
   expect(JSON.parse(active.stdout)).toMatchObject({ active: [{ profile: 'work', binding: 'program', rule: 'any' }] });

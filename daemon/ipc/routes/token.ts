@@ -155,6 +155,7 @@ async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 /** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
+  if (isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
   const recorded = broker.releases.record(profile, served, ask, claimed, rule);
   return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
 }
@@ -166,8 +167,13 @@ async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, serve
   const denied = builtInDenial(broker, ask.caller);
   if (denied !== null) return refuse(broker, ask, profile, claimed, { kind: 'deny', decision: denied });
   const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
-  if (!isHeld || broker.policies.inForce() !== policy) return decided(broker, ask, profile, claimed);
+  if (!isHeld || broker.policies.inForce() !== policy || isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
+}
+
+/** The consent that let it through was revoked since. */
+function isTakenBack({ approvals }: Broker, { approval }: Allowed): boolean {
+  return approval !== null && approvals.wasTakenBack(approval);
 }
 
 function encode({ clock }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {

@@ -1,0 +1,29 @@
+/**
+ * Names what runs of a program that asks: its bytes, and those of its script. Where nobody can tell which code runs, it
+ * is the process: a yes to it is a yes to no other.
+ */
+import { bytesKey } from './approvals/consent-key.ts';
+import { isInterpreter } from './callers/script.ts';
+import type { Caller } from './core/domain.ts';
+import type { Callers } from './core/ports.ts';
+
+export type BytesDeps = {
+  readonly callers: Pick<Callers, 'digestOf'>;
+  /** Null where there is no script, or it cannot be told which bytes run. */
+  readonly scriptDigestOf: (asker: Caller) => Promise<string | null>;
+};
+
+export async function bytesOf({ callers, scriptDigestOf }: BytesDeps, asker: Caller): Promise<string> {
+  const { executable, script } = asker.origin.program;
+  const digest = await callers.digestOf(asker);
+  if (script !== null) return bytesKey(digest, await scriptDigestOf(asker) ?? processOf(asker));
+  // Code behind an option (-c, -e, -m) or from a pipe is in no file that could be looked at again.
+  return executable !== null && isInterpreter(executable) ? bytesKey(digest, processOf(asker)) : digest ?? '';
+}
+
+/** The program itself, and not what it asked by, which is another process each time. */
+function processOf(asker: Caller): string {
+  const { program, lineage } = asker.origin;
+  const found = [asker, ...lineage].find(({ executable, script }) => executable === program.executable && script === program.script) ?? asker;
+  return `${found.pid}:${found.startTime}`;
+}
