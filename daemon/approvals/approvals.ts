@@ -149,7 +149,7 @@ export class Approvals {
     const now = this.#now();
     const expiresAtMs = now + Math.min(ms ?? STANDING_MS, STANDING_MS);
     const label = [executable, script].filter((path) => path !== null).join(' ');
-    const active: Active = { ...wish, id: this.#deps.random.token(6), label, binding: 'program', rule: ANY_RULE, givenBy, untilMs: expiresAtMs };
+    const active: Active = { ...wish, id: this.#newId(), label, binding: 'program', rule: ANY_RULE, givenBy, untilMs: expiresAtMs };
     this.#keep({ active, isStanding: true, program: programKey({ executable, script }, null, digest), wish: wishKey(wish), bound: 'anywhere', givenAtMs: now, expiresAtMs });
     return active;
   }
@@ -203,7 +203,7 @@ export class Approvals {
       throw new BrokerError('approval_required', 'too many questions wait for a person already');
     }
     const now = this.#now();
-    const pending: Pending = { ...question, id: this.#deps.random.token(6), askedAt: this.#deps.clock.now(), askedAtMs: now, expiresAtMs: now + QUESTION_MS };
+    const pending: Pending = { ...question, id: this.#newId(), askedAt: this.#deps.clock.now(), askedAtMs: now, expiresAtMs: now + QUESTION_MS };
     let answer: Open['answer'] = () => undefined;
     const answered = new Promise<Outcome>((resolve) => {
       answer = resolve;
@@ -254,6 +254,11 @@ export class Approvals {
     }
     for (const [id, { expiresAtMs }] of this.#consents) if (expiresAtMs <= now) this.#consents.delete(id);
     for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);
+  }
+
+  /** People type it behind a verb, where a dash would begin an option. */
+  #newId(): string {
+    return this.#deps.random.token(6).replace(/^-/, 'A');
   }
 
   #required({ id, rule, profile }: Pending): BrokerError {

@@ -67,6 +67,15 @@ describe('a no', () => {
   });
 });
 
+describe('the id of a question', () => {
+  it('is none that a command line takes for an option', async () => {
+    approvals = new Approvals({ clock, log: new LogSink(), random: { token: () => '-RnHbBl4' }, digestOf: async () => null, onAsked: ({ id }) => void asked.push(id), onEnded: () => undefined });
+    void admit();
+    await settle();
+    expect(asked).toEqual(['ARnHbBl4']);
+  });
+});
+
 describe('a question', () => {
   it('[IP-10] is one for five hundred requests of the same thing, and one answer serves them all', async () => {
     const all = Promise.all(Array.from({ length: 500 }, () => admit()));
