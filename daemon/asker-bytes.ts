@@ -3,17 +3,17 @@
  * is the process: a yes to it is a yes to no other.
  */
 import { bytesKey } from './approvals/consent-key.ts';
-import { isInterpreter } from './callers/script.ts';
 import type { Caller } from './core/domain.ts';
 import type { Callers } from './core/ports.ts';
 
 export type BytesDeps = {
   readonly callers: Pick<Callers, 'digestOf'>;
+  readonly isInterpreter: (executable: string) => boolean;
   /** Null where there is no script, or it cannot be told which bytes run. */
   readonly scriptDigestOf: (asker: Caller) => Promise<string | null>;
 };
 
-export async function bytesOf({ callers, scriptDigestOf }: BytesDeps, asker: Caller): Promise<string> {
+export async function bytesOf({ callers, isInterpreter, scriptDigestOf }: BytesDeps, asker: Caller): Promise<string> {
   const { executable, script } = asker.origin.program;
   const digest = await callers.digestOf(asker);
   if (script !== null) return bytesKey(digest, await scriptDigestOf(asker) ?? processOf(asker));

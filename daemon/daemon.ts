@@ -12,6 +12,7 @@ import type { Loopback } from './core/loopback-port.ts';
 import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import { bytesOf } from './asker-bytes.ts';
+import { isInterpreter } from './callers/script.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Dialogs } from './approvals/dialogs.ts';
@@ -170,7 +171,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, digestOf: (asker) => bytesOf(edges, asker),
+    ...edges, digestOf: (asker) => bytesOf({ ...edges, isInterpreter }, asker),
     onAsked: (pending) => {
       events.emit('approval_asked', pending.profile, pending.id);
       dialogs.asked(pending);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { bytesOf } from '../../../daemon/asker-bytes.ts';
+import { isInterpreter } from '../../../daemon/callers/script.ts';
 import type { Caller } from '../../../daemon/core/domain.ts';
 import { someAsker } from '../../support/parties.ts';
 
 const PYTHON = '/usr/bin/python3.11';
-const nameOf = (asker: Caller, script: string | null = null): Promise<string> => bytesOf({ callers: { digestOf: async () => 'aa' }, scriptDigestOf: async () => script }, asker);
+const nameOf = (asker: Caller, script: string | null = null): Promise<string> => bytesOf({ callers: { digestOf: async () => 'aa' }, isInterpreter, scriptDigestOf: async () => script }, asker);
 const running = (executable: string, script: string | null, pid: number, startTime = '300'): Caller => someAsker({ pid, startTime, executable, script }, { program: { executable, script } });
 
 describe('what a consent is given to', () => {
