@@ -6,12 +6,13 @@ import { showRevoked } from '../revoked-words.ts';
 import { count } from '../time-words.ts';
 
 /** What lives on is told by the exit status as well: whoever panics by a script has to know. */
-function statusOf({ grants, workloads, not_reached, not_durable }: PanicReply): number {
+function statusOf({ grants, workloads = [], not_reached, not_durable }: PanicReply): number {
   if (not_reached !== null || not_durable !== null) return EXIT.locked;
   return [...grants, ...workloads].some(({ revoked }) => revoked.some(({ outcome }) => outcome !== 'revoked')) ? EXIT.issuer : EXIT.ok;
 }
 
-function show({ terminal, now }: CommandContext, { grants, workloads, not_reached, not_durable, logins_ended, took_ms }: PanicReply): void {
+/** A daemon that has not been restarted since an update says nothing of workloads. */
+function show({ terminal, now }: CommandContext, { grants, workloads = [], not_reached, not_durable, logins_ended, took_ms }: PanicReply): void {
   terminal.line(`Ended ${count(grants.length, 'grant')} and ${count(logins_ended, 'sign-in')} in ${(took_ms / 1000).toFixed(1)} s. No token is handed out until you come back: valetkey login PROFILE, or valetkey unlock.`);
   for (const { profile, issuer, revoked } of grants) showRevoked(terminal, revoked, now(), `${profile} at ${issuer}: `);
   for (const { profile, issuer, revoked } of workloads) showRevoked(terminal, revoked, now(), `workload ${profile} at ${issuer}: `);

@@ -62,7 +62,7 @@ async function list({ terminal, daemon, signal, now }: CommandContext): Promise<
   ]));
 }
 
-function showLiving({ terminal, now }: CommandContext, revoked: WorkloadRemoveReply['revoked']): void {
+function showLiving({ terminal, now }: CommandContext, revoked: WorkloadRemoveReply['revoked'] = []): void {
   for (const { outcome, until } of revoked.filter((each) => each.outcome !== 'revoked')) {
     terminal.warn(`A token of it ${outcome === 'unsupported' ? 'cannot be revoked at this issuer' : 'could not be revoked'}; it lives ${remaining(until, now())}`);
   }

@@ -350,6 +350,11 @@ describe('panic', () => {
     expect(JSON.parse((await run(['panic', '--json'], { api: { panic: () => done } })).stdout)).toEqual(done);
   });
 
+  it('reads the answer of a daemon of before, which says nothing of workloads', async () => {
+    const { workloads: _none, ...before } = done;
+    expect((await run(['panic'], { api: { panic: () => before as typeof done } })).exit).toBe(0);
+  });
+
   it.each([
     ['a token that lives on', { grants: [{ ...grantEnd, revoked: [dead, { token: 'access_token' as const, outcome: 'pending' as const, until: NOW + 600 }] }] }, 7, 'work at https://login.example.com: The access token will be revoked as soon as the issuer can be reached. It may live on for 10 min.'],
     ['a workload\'s token that lives on', { workloads: [{ profile: 'nightly', issuer: 'https://login.example.com', revoked: [{ token: 'access_token' as const, outcome: 'unsupported' as const, until: NOW + 600 }] }] }, 7, 'workload nightly at https://login.example.com: The issuer cannot revoke the access token. It may live on for 10 min.'],
