@@ -58,7 +58,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     workloadToken: (request: WorkloadTokenRequest, signal?: AbortSignal) =>
       call<WorkloadTokenReply>('POST', '/v1/workload-tokens', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
     workloads: (signal?: AbortSignal) => call<WorkloadsReply>('GET', '/v1/workloads', null, { signal }),
-    changeWorkloadKeys: (profile: string, request: WorkloadKeysRequest, signal?: AbortSignal) => call<WorkloadKeysReply>('POST', `/v1/workloads/${name(profile)}/keys`, request, { signal }),
+    changeWorkloadKeys: (profile: string, request: WorkloadKeysRequest, signal?: AbortSignal) => call<WorkloadKeysReply>('POST', `/v1/workloads/${name(profile)}/keys`, request, { signal, timeoutMs: 50_000 }),
     removeWorkload: (profile: string, signal?: AbortSignal) => call<WorkloadRemoveReply>('DELETE', `/v1/workloads/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),
     lock: (signal?: AbortSignal) => call<VaultView>('POST', '/v1/lock', null, { signal }),
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),

@@ -14,10 +14,10 @@ import type { KeychainTrial, Load } from './core/machine-port.ts';
 import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import type { Supervisor } from './core/supervisor-port.ts';
+import { bytesOf } from './asker-bytes.ts';
+import { isInterpreter } from './callers/script.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
-import type { Bytes } from './approvals/approvals.ts';
-import { bytesKey } from './approvals/consent-key.ts';
 import { Dialogs } from './approvals/dialogs.ts';
 import { Consent } from './flows/consent.ts';
 import { EndSessions } from './flows/end-session.ts';
@@ -53,6 +53,7 @@ import { tellReleases } from './tell-releases.ts';
 import { watchTime } from './watch-time.ts';
 import { within } from './within.ts';
 import type { Assertions, WorkloadIssuer } from './core/workload.ts';
+import { revokeOfWorkload, tombstonesOf } from './workloads/revoke-tokens.ts';
 import { WorkloadKeys } from './workloads/workload-keys.ts';
 import { WorkloadTokens } from './workloads/workload-tokens.ts';
 
@@ -119,7 +120,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
   const fingerprints = new Fingerprints();
-  const revocations = new Revocations({ ...edges, fingerprints, signal });
+  const keys = new WorkloadKeys(edges);
+  const revocations = new Revocations({ ...edges, fingerprints, signal, revokeOfWorkload: (revocation) => revokeOfWorkload({ ...edges, keys }, revocation) });
   const gate = new Gate();
   const isLocked = (): boolean => gate.shut !== null;
   const circuits = new Circuits(edges);
@@ -133,8 +135,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     onServed: (profile, token, need, at) => ahead.served(profile, token, need, at),
   });
-  const keys = new WorkloadKeys(edges);
-  const tokens = new WorkloadTokens({ ...edges, keys, circuits, fingerprints, isLocked });
+  const tokens = new WorkloadTokens({
+    ...edges, keys, circuits, fingerprints, isLocked,
+    discard: (held) => void revocations.revoke(tombstonesOf(edges, [held])).catch((cause: unknown) => log.error('revocation_worker_failed', {}, cause)),
+  });
   const metadata = new Metadata({ ...edges, book });
   const ahead = new Ahead({ ...edges, book, source, signal });
   const noteRefusal = (facts: Readonly<Record<string, unknown>>): void => {
@@ -178,7 +182,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
   const approvals = new Approvals({
-    ...edges, bytesOf: (asker) => bytesOf(edges, asker), store: vault.consents, isRunning: (process) => edges.callers.isRunning(process),
+    ...edges, bytesOf: (asker) => bytesOf({ ...edges, isInterpreter }, asker), store: vault.consents, isRunning: (process) => edges.callers.isRunning(process),
     kindOf: (name) => (config.current().profiles.has(name) ? 'profile' : config.current().workloads.has(name) ? 'workload' : null),
     onAsked: (pending) => {
       events.emit('approval_asked', pending.profile, pending.id);
@@ -264,14 +268,6 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       await lifecycle.reload(null);
     },
   };
-}
-
-/** Names what runs: the bytes of the program and of its script. Where the script's cannot be told, the process: a yes is to no other. */
-async function bytesOf({ callers, scriptDigestOf }: Edges, asker: Caller): Promise<Bytes> {
-  const digest = await callers.digestOf(asker);
-  if (asker.origin.program.script === null) return { key: digest ?? '', isOfFiles: digest !== null };
-  const script = await scriptDigestOf(asker);
-  return { key: bytesKey(digest, script ?? `${asker.pid}:${asker.startTime}`), isOfFiles: digest !== null && script !== null };
 }
 
 /** Takes up what an earlier run left: grants, lost answers, pending revocations. Until it is done requests wait or say why not. */

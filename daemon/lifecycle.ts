@@ -7,7 +7,7 @@ import type { Approvals } from './approvals/approvals.ts';
 import type { Caller } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Fingerprints } from './core/fingerprints.ts';
-import type { Audit, AuditEvent, Clock, ConfigStore, LockoutMark, Log, Vault } from './core/ports.ts';
+import type { Audit, AuditEvent, Clock, ConfigStore, LockoutMark, Log, Random, Vault } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 import type { Logins } from './flows/logins.ts';
 import type { Gate } from './gate.ts';
@@ -15,10 +15,11 @@ import type { Events, Facts, Lifecycle, Policies, Purged } from './ipc/routes/br
 import { Panic } from './panic.ts';
 import type { Grants } from './tokens/grant-book.ts';
 import type { JustInTime } from './tokens/just-in-time.ts';
-import type { Revocations } from './tokens/revocations.ts';
+import type { Revocations, Revoked } from './tokens/revocations.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 import { within } from './within.ts';
+import { byWorkload, stillAlive, tombstonesOf } from './workloads/revoke-tokens.ts';
 import type { WorkloadTokens } from './workloads/workload-tokens.ts';
 
 /** Nothing is issued from the first moment on; this long a lock waits to say that the key is forgotten too. */
@@ -32,11 +33,12 @@ export type LifecycleDeps = {
   readonly signal: AbortSignal;
   readonly facts: Facts;
   readonly clock: Clock;
+  readonly random: Random;
   readonly vault: Vault;
   readonly approvals: Pick<Approvals, 'forget' | 'consents'>;
   readonly book: Grants;
   readonly source: TokenSource;
-  readonly workloads: Pick<WorkloadTokens, 'forgetAll'>;
+  readonly workloads: Pick<WorkloadTokens, 'forgetAll' | 'takeAll'>;
   readonly logins: Logins;
   readonly justInTime: Pick<JustInTime, 'end'>;
   readonly revocations: Revocations;
@@ -131,9 +133,9 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     endWishes: () => {
       vault.dropKept();
       justInTime.end(null, 'panic');
-      deps.workloads.forgetAll();
       locksAsked += 1;
     },
+    takeWorkloads: () => tombstonesOf(deps, deps.workloads.takeAll()),
     record: (caller, facts) => note('panic', caller, facts),
   });
 
@@ -247,13 +249,17 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       void approvals.forget(null); // what the disk keeps goes with the vault
       justInTime.end(null, 'purged');
       try {
-        const purged = await signOutAll();
+        const ofWorkloads = tombstonesOf(deps, deps.workloads.takeAll());
+        const signedOut = await signOutAll();
+        const sending = revocations.sendAll(ofWorkloads);
+        await sending.done;
+        const workloads = byWorkload(ofWorkloads, sending.outcomes).map((each) => ({ ...each, revoked: unsent(each.revoked) }));
+        const purged = { ...signedOut, workloads };
         await settle(new BrokerError('login_cancelled', 'everything is being removed'));
         await layDownAuditKeys();
         await vault.erase();
-        deps.workloads.forgetAll();
         forget();
-        await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), not_revoked: purged.notRevoked });
+        await note('purged', caller, { profiles: purged.grants.map(({ profile }) => profile), workloads: workloads.map(({ profile }) => profile), workloads_alive: stillAlive(workloads), not_revoked: purged.notRevoked });
         return purged;
       } finally {
         gate.isLocked = wasLocked;
@@ -263,7 +269,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
   };
 
   /** A vault that nobody can open any more is erased all the same; its tokens then live until they expire. */
-  async function signOutAll(): Promise<Purged> {
+  async function signOutAll(): Promise<Omit<Purged, 'workloads'>> {
     try {
       // Also behind the user's lock: whoever may erase everything may have it revoked first.
       await vault.unlock(null, false);
@@ -279,9 +285,13 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     const grants: Purged['grants'][number][] = [];
     for (const { profile } of book.list()) {
       const done = await signOut({ book, revocations }, profile, config.current().profiles.get(profile) ?? null);
-      // With the vault its tombstones go too: what is pending now will not be sent any more.
-      grants.push({ profile, revoked: (done?.revoked ?? []).map((r) => (r.outcome === 'pending' ? { ...r, outcome: 'failed' } : r)) });
+      grants.push({ profile, revoked: unsent(done?.revoked ?? []) });
     }
     return { grants, notRevoked: null };
   }
+}
+
+/** With the vault its tombstones go too: what is pending at a purge will not be sent any more. */
+function unsent(revoked: readonly Revoked[]): readonly Revoked[] {
+  return revoked.map((one) => (one.outcome === 'pending' ? { ...one, outcome: 'failed' } : one));
 }

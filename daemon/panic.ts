@@ -9,7 +9,7 @@
  */
 import type { ErrorCode } from '../shared/errors.ts';
 import type { EpochMs, ProfileName } from '../shared/names.ts';
-import type { Caller } from './core/domain.ts';
+import type { Caller, Revocation } from './core/domain.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Clock, ConfigStore, LockoutMark, Log, Vault } from './core/ports.ts';
 import type { Logins } from './flows/logins.ts';
@@ -21,6 +21,7 @@ import { sweep } from './tokens/sweep.ts';
 import type { Swept } from './tokens/sweep.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 import { within } from './within.ts';
+import { byWorkload, stillAlive } from './workloads/revoke-tokens.ts';
 
 /** Five seconds in all (RV-02), counted from the first: the mark, reading and sweeping the vault, the issuers, record and key. */
 const MARK_MS = 1_000;
@@ -51,6 +52,8 @@ export type PanicDeps = {
   readonly forgetConsents: () => Promise<void>;
   /** Privileged access, and locks that are being lifted. */
   readonly endWishes: () => void;
+  /** Takes what the daemon holds of workloads out of its cache, to be revoked. */
+  readonly takeWorkloads: () => readonly Revocation[];
   readonly record: (caller: Caller, facts: Readonly<Record<string, unknown>>) => Promise<void>;
 };
 
@@ -122,12 +125,13 @@ export class Panic {
     gate.lockedOutSince = since;
     const forgotten = forgetConsents();
     endWishes();
+    const ofWorkloads = this.#deps.takeWorkloads();
     const loginsEnded = logins.abortAll(reason);
     const notDurable = await this.#mark(since);
     // What is on the wire ends by itself, finds its grant gone, and has what it brings revoked.
     for (const ending of [logins.stop(reason), source.settle(reason)]) ending.catch((cause: unknown) => log.error('panic_step_failed', {}, cause));
-    const { notReached, swept } = await this.#reach(left(SWEEP_MS), wasSwept);
-    const sending = this.#deps.revocations.sendAll(swept.ended.flatMap(({ tombstones }) => tombstones));
+    const { notReached, swept } = await this.#reach(left(SWEEP_MS), wasSwept, ofWorkloads);
+    const sending = this.#deps.revocations.sendAll([...swept.ended.flatMap(({ tombstones }) => tombstones), ...ofWorkloads]);
     await within(clock, left(ISSUERS_MS), sending.done.catch((cause: unknown) => log.error('revocation_worker_failed', {}, cause)));
     const grants = swept.ended.map(({ grant, tombstones }) => ({
       profile: grant.profile, issuer: grant.issuer,
@@ -138,12 +142,16 @@ export class Panic {
         return [isOver ? revoked : { ...revoked, until: grant.authorizationExpiresAt ?? grant.refreshTokenExpiresAt }];
       }),
     }));
-    const alive = grants.flatMap(({ revoked }) => revoked).filter(({ outcome }) => outcome !== 'revoked').length;
-    const facts = { grants: grants.map(({ profile }) => profile), not_revoked: alive, not_reached: notReached, not_durable: notDurable, logins_ended: loginsEnded };
+    const workloads = byWorkload(ofWorkloads, sending.outcomes);
+    const alive = [...grants, ...workloads].flatMap(({ revoked }) => revoked).filter(({ outcome }) => outcome !== 'revoked').length;
+    const facts = {
+      grants: grants.map(({ profile }) => profile), workloads: workloads.map(({ profile }) => profile), not_revoked: alive, workloads_alive: stillAlive(workloads),
+      not_reached: notReached, not_durable: notDurable, logins_ended: loginsEnded,
+    };
     log.warn('panic', { ...facts, grants: grants.length });
     const closing = Promise.all([this.#deps.record(caller, facts).then(() => this.#deps.shutVault()), forgotten]);
     await within(clock, left(CLOSE_MS), closing.catch((cause: unknown) => log.error('panic_step_failed', {}, cause)));
-    return { lockedOutSince: since, grants, notReached, notDurable, loginsEnded, tookMs: Math.round(clock.boottimeMs() - startedMs) };
+    return { lockedOutSince: since, grants, workloads, notReached, notDurable, loginsEnded, tookMs: Math.round(clock.boottimeMs() - startedMs) };
   }
 
   /** @returns why the block is not on the disk; null: it is */
@@ -183,11 +191,11 @@ export class Panic {
   }
 
   /** Reads the vault if it can be had at once, and ends what is in it. Also behind the user's lock: whoever may end everything may have it revoked. */
-  async #reach(ms: number, wasSwept: boolean): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
+  async #reach(ms: number, wasSwept: boolean, ofWorkloads: readonly Revocation[]): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
     const { clock, log } = this.#deps;
     let found: { readonly notReached: ErrorCode | null; readonly swept: Swept } | null = null;
     let isLate = false;
-    const reaching = this.#open(wasSwept).then((came) => {
+    const reaching = this.#open(wasSwept, ofWorkloads).then((came) => {
       if (!isLate) found = came;
       // Nobody waits for it any more, but its tokens have to die.
       else return this.#deps.revocations.sendAll(came.swept.ended.flatMap(({ tombstones }) => tombstones)).done;
@@ -198,7 +206,7 @@ export class Panic {
     return found ?? { notReached: 'vault_unavailable', swept: NOTHING };
   }
 
-  async #open(wasSwept: boolean): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
+  async #open(wasSwept: boolean, ofWorkloads: readonly Revocation[]): Promise<{ readonly notReached: ErrorCode | null; readonly swept: Swept }> {
     const { vault, load, log, mark, gate } = this.#deps;
     try {
       await vault.unlock(null, false);
@@ -209,7 +217,7 @@ export class Panic {
       this.#isUnswept = !wasSwept;
       return { notReached: wasSwept ? null : cause.code, swept: NOTHING };
     }
-    const swept = await this.#sweep();
+    const [swept] = await Promise.all([this.#sweep(), this.#deps.revocations.seal(ofWorkloads)]);
     if (!swept.isWhole) return { notReached: 'vault_unwritable', swept };
     this.#isUnswept = false;
     const since = gate.lockedOutSince;

@@ -52,7 +52,7 @@ export const METHODS = {
   setApprovalPin: method('POST', '/v1/approval-pin', 'Set, change or remove the approval PIN', approval.approvalPinRequest, s.okReply, 30_000),
   workloadToken: method('POST', '/v1/workload-tokens', 'An access token of a workload, in its own name', w.workloadTokenRequest, w.workloadTokenReply, 330_000),
   workloads: method('GET', '/v1/workloads', 'The workloads: owners, keys, last use, and what to look at', null, w.workloadsReply),
-  changeWorkloadKeys: method('POST', '/v1/workloads/{profile}/keys', 'Make, activate or retire a key of a workload', w.workloadKeysRequest, w.workloadKeysReply),
+  changeWorkloadKeys: method('POST', '/v1/workloads/{profile}/keys', 'Make, activate or retire a key of a workload', w.workloadKeysRequest, w.workloadKeysReply, 40_000),
   removeWorkload: method('DELETE', '/v1/workloads/{profile}', 'Revoke the tokens of a workload, and forget its keys and profile', null, w.workloadRemoveReply, 40_000),
   lock: method('POST', '/v1/lock', 'Stop issuing and forget the key', null, s.vaultView),
   unlock: method('POST', '/v1/unlock', 'Open the vault again', s.unlockRequest, s.vaultView),

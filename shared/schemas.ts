@@ -195,13 +195,16 @@ export const endSessionReply = v.object({
 export type EndSessionReply = v.InferOutput<typeof endSessionReply>;
 
 /** One entry a grant that was there. `not_revoked`: the code of why the vault could not be opened, so that nothing was revoked. */
-export const purgeReply = v.object({ grants: v.array(logoutReply), not_revoked: v.nullable(v.string()) });
+const endedTokens = v.array(v.object({ profile: v.string(), issuer: v.string(), revoked: logoutReply.entries.revoked }));
+export const purgeReply = v.object({ grants: v.array(logoutReply), workloads: endedTokens, not_revoked: v.nullable(v.string()) });
 export type PurgeReply = v.InferOutput<typeof purgeReply>;
 
 /** One entry a grant that was ended. What is not `revoked` may live on until `until`; null: until its issuer ends it. */
 export const panicReply = v.object({
   locked_out_since: epoch,
-  grants: v.array(v.object({ profile: v.string(), issuer: v.string(), revoked: logoutReply.entries.revoked })),
+  grants: endedTokens,
+  /** One entry a workload of which the daemon held a token. */
+  workloads: endedTokens,
   /** Why grants that are sealed in the vault could not be reached: the code of an error. They end before it is used again. */
   not_reached: v.nullable(v.string()),
   /** Why the block is not on the disk, so that it ends with the daemon: the code of an error. */

@@ -92,12 +92,13 @@ export const workloadKeysRequest = v.strictObject({
   alg: v.optional(v.picklist(KEY_ALGS)),
 });
 export type WorkloadKeysRequest = v.InferInput<typeof workloadKeysRequest>;
-/** `lasting`: the keys outlive this daemon; else the vault is in memory. */
-export const workloadKeysReply = v.object({ workload: workloadView, lasting: v.boolean() });
+const revokedTokens = v.array(v.object({ outcome: v.picklist(['revoked', 'unsupported', 'failed']), until: epoch }));
+/** `lasting`: the keys outlive this daemon; else the vault is in memory. `revoked`: where all keys are forgotten, what became of its tokens. */
+export const workloadKeysReply = v.object({ workload: workloadView, lasting: v.boolean(), revoked: revokedTokens });
 export type WorkloadKeysReply = v.InferOutput<typeof workloadKeysReply>;
 
 export const workloadRemoveReply = v.object({
   profile: v.string(),
-  revoked: v.array(v.object({ outcome: v.picklist(['revoked', 'unsupported', 'failed']), until: epoch })),
+  revoked: revokedTokens,
 });
 export type WorkloadRemoveReply = v.InferOutput<typeof workloadRemoveReply>;

@@ -9,7 +9,8 @@ import type { CommandContext } from '../command.ts';
 import { readText } from '../read-text.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
-type Use = { readonly executable: string; readonly script: string | null; readonly kind: string | null; readonly profile: string; readonly scopes: Set<string>; readonly resources: Set<string>; hasNoResource: boolean; times: number };
+/** `flow` and `unit`: of a workload's tokens, and of the service that took them; null: they decide nothing. */
+type Use = { readonly executable: string; readonly script: string | null; readonly kind: string | null; readonly unit: string | null; readonly flow: 'client_credentials' | null; readonly profile: string; readonly scopes: Set<string>; readonly resources: Set<string>; hasNoResource: boolean; times: number };
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -28,13 +29,20 @@ function parseRecord(line: string): Readonly<Record<string, unknown>> | null {
   }
 }
 
+const isRelease = (event: unknown): boolean => event === 'token_released' || event === 'workload_token_released';
+
+/** A service is the same tomorrow; a scope and a transient unit are named anew each time. */
+function lastingUnit(unit: string | null): string | null {
+  return unit !== null && unit.endsWith('.service') && !unit.startsWith('run-') && !unit.includes('@') ? unit : null;
+}
+
 /** What the releases of tokens in these lines say of who used what. */
 export function usesIn(lines: Iterable<string>): { readonly uses: readonly Use[]; readonly unknown: number } {
   const uses = new Map<string, Use>();
   let unknown = 0;
   for (const line of lines) {
-    const record = line.includes('"token_released"') ? parseRecord(line) : null;
-    if (record === null || record['event'] !== 'token_released' || !isTable(record['caller']) || !isTable(record['facts'])) continue;
+    const record = line.includes('token_released"') ? parseRecord(line) : null;
+    if (record === null || !isRelease(record['event']) || !isTable(record['caller']) || !isTable(record['facts'])) continue;
     const { caller, facts } = record;
     const origin = isTable(caller['origin']) ? caller['origin'] : null;
     const program = origin !== null && isTable(origin['program']) ? origin['program'] : caller;
@@ -44,8 +52,11 @@ export function usesIn(lines: Iterable<string>): { readonly uses: readonly Use[]
       continue;
     }
     const kind = origin === null ? null : textOf(origin['class']);
-    const key = JSON.stringify([executable, script, kind, profile]);
-    const use = uses.get(key) ?? { executable, script, kind, profile, scopes: new Set(), resources: new Set(), hasNoResource: false, times: 0 };
+    // Nobody signed in behind a workload's token, and a rule that fits it must fit no person's.
+    const flow = record['event'] === 'workload_token_released' ? 'client_credentials' : null;
+    const unit = kind === 'workload' && origin !== null ? lastingUnit(textOf(origin['unit'])) : null;
+    const key = JSON.stringify([executable, script, kind, unit, flow, profile]);
+    const use = uses.get(key) ?? { executable, script, kind, unit, flow, profile, scopes: new Set(), resources: new Set(), hasNoResource: false, times: 0 };
     uses.set(key, use);
     for (const scope of textsOf(facts['scopes'])) use.scopes.add(scope);
     const resource = textOf(facts['resource']);
@@ -57,14 +68,14 @@ export function usesIn(lines: Iterable<string>): { readonly uses: readonly Use[]
 }
 
 /** Patterns have no way to write a star that is only a star: such a name would let more in than was used. */
-const isPlain = ({ executable, script, scopes, resources }: Use): boolean => ![executable, script ?? '', ...scopes, ...resources].some((text) => text.includes('*'));
+const isPlain = ({ executable, script, unit, scopes, resources }: Use): boolean => ![executable, script ?? '', unit ?? '', ...scopes, ...resources].some((text) => text.includes('*'));
 
-function ruleOf({ executable, script, kind, profile, scopes, resources, hasNoResource }: Use, index: number): Readonly<Record<string, unknown>> {
+function ruleOf({ executable, script, kind, unit, flow, profile, scopes, resources, hasNoResource }: Use, index: number): Readonly<Record<string, unknown>> {
   const base = (script ?? executable).split('/').at(-1) ?? 'program';
   const name = `${base.toLowerCase().replaceAll(/[^a-z0-9._-]/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 30) || 'program'}-${profile.slice(0, 20)}-${index + 1}`;
   return {
     name, decide: 'allow',
-    when: { executable, ...(script === null ? {} : { script }), ...(kind === null ? {} : { class: kind }), profile },
+    when: { executable, ...(script === null ? {} : { script }), ...(kind === null ? {} : { class: kind }), ...(unit === null ? {} : { unit }), profile, ...(flow === null ? {} : { flow }) },
     ...(scopes.size === 0 && (hasNoResource || resources.size === 0) ? {} : {
       ceiling: { ...(scopes.size === 0 ? {} : { scopes: [...scopes].toSorted() }), ...(hasNoResource || resources.size === 0 ? {} : { resource: [...resources].toSorted() }) },
     }),

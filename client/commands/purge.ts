@@ -68,8 +68,9 @@ async function purge(context: CommandContext, yes: boolean): Promise<void> {
   const grants = done?.grants ?? null;
   if (absence === null) await stopDaemon(context);
   const removed = await removeDirectories(context);
-  if (terminal.json) return terminal.document({ removed, grants, not_revoked: absence ?? done?.not_revoked ?? null });
+  if (terminal.json) return terminal.document({ removed, grants, workloads: done?.workloads ?? null, not_revoked: absence ?? done?.not_revoked ?? null });
   for (const { profile, revoked } of grants ?? []) showRevoked(terminal, revoked, now(), `${profile}: `);
+  for (const { profile, revoked } of done?.workloads ?? []) showRevoked(terminal, revoked, now(), `workload ${profile}: `);
   for (const path of removed) terminal.note(`Removed ${path}`);
   const closed = done?.not_revoked ?? null;
   if (absence === null && closed === null) return undefined;

@@ -1,5 +1,5 @@
 /** Verbs for workloads. Of a key only the public half is ever printed: the private one never leaves the daemon. */
-import type { KeyAlg, WorkloadKeysReply, WorkloadKeysRequest, WorkloadView } from '../../shared/workload-schemas.ts';
+import type { KeyAlg, WorkloadKeysReply, WorkloadRemoveReply, WorkloadKeysRequest, WorkloadView } from '../../shared/workload-schemas.ts';
 import { choice, collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { ago, count, remaining } from '../time-words.ts';
@@ -62,18 +62,23 @@ async function list({ terminal, daemon, signal, now }: CommandContext): Promise<
   ]));
 }
 
+function showLiving({ terminal, now }: CommandContext, revoked: WorkloadRemoveReply['revoked'] = []): void {
+  for (const { outcome, until } of revoked.filter((each) => each.outcome !== 'revoked')) {
+    terminal.warn(`A token of it ${outcome === 'unsupported' ? 'cannot be revoked at this issuer' : 'could not be revoked'}; it lives ${remaining(until, now())}`);
+  }
+}
+
 async function remove(context: CommandContext, profile: string, { keepProfile = false }: { readonly keepProfile?: boolean }): Promise<void> {
   const { terminal, daemon, signal } = context;
   if (keepProfile) {
     const reply = await daemon.api.changeWorkloadKeys(profile, { step: 'forget' }, signal);
     if (terminal.json) return terminal.document(reply);
+    showLiving(context, reply.revoked);
     return terminal.note(`The keys of ${profile} are gone. Take them out at ${reply.workload.issuer} as well.`);
   }
   const reply = await daemon.api.removeWorkload(profile, signal);
   if (terminal.json) return terminal.document(reply);
-  for (const { outcome, until } of reply.revoked.filter((each) => each.outcome !== 'revoked')) {
-    terminal.warn(`A token of it ${outcome === 'unsupported' ? 'cannot be revoked at this issuer' : 'could not be revoked'}; it lives ${remaining(until, context.now())}`);
-  }
+  showLiving(context, reply.revoked);
   const revoked = reply.revoked.filter(({ outcome }) => outcome === 'revoked').length;
   terminal.note(`Workload ${profile} was removed${revoked === 0 ? '' : `, and ${count(revoked, 'token')} of it revoked`}. Take its client out at the issuer as well.`);
 }
@@ -101,7 +106,7 @@ export const declare: Declare = (command, context) => {
     .addHelpText('after', examples('curl -H "$(valetkey workload token backup --format header)" https://api.example.com/', 'valetkey workload token backup --scope read --min-ttl 300'))
     .action(async (profile: string, options: TokenOptions) => workloadToken(context, profile, options));
   command.command('remove <PROFILE>').description('Revoke its tokens, forget its keys, and take it out of the configuration')
-    .option('--keep-profile', 'forget its keys only')
+    .option('--keep-profile', 'revoke its tokens and forget its keys only')
     .addHelpText('after', examples('valetkey workload remove backup'))
     .action(async (profile: string, options: { readonly keepProfile?: boolean }) => remove(context, profile, options));
 };

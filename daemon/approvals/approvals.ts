@@ -65,7 +65,9 @@ const LATE_MS = 120_000;
 const NOT_KEPT: Promise<Outlasts> = Promise.resolve(null);
 
 type Outcome = 'yes' | 'no' | 'nobody answered';
-type Open = { readonly pending: Pending; readonly program: string; readonly isOfBytes: boolean; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
+/** `program`: with its bytes, which `isOfBytes` says. `name`, `refusal`: whatever those are. */
+type Asked = { readonly program: string; readonly isOfBytes: boolean; readonly name: string; readonly refusal: string };
+type Open = Asked & { readonly pending: Pending; readonly answered: Promise<Outcome>; readonly answer: (outcome: Outcome) => void; waiters: number };
 
 export class Approvals {
   readonly #deps: ApprovalsDeps;
@@ -87,14 +89,17 @@ export class Approvals {
     const { origin } = question.asker;
     const bytes = await this.#deps.bytesOf(question.asker);
     const program = programKey(origin.program, origin.agent, bytes.key);
+    // Whatever bytes it has by now: a no would else hold until the next edit of a script, or the next process.
+    const name = programKey(origin.program, origin.agent, null);
     this.#sweep();
     const given = this.consents.find(program, question);
     if (given !== null) return given;
     // A rule that came since asks anew.
     const holder = holderOf('session', question.asker) ?? holderOf('run', question.asker);
-    const key = `${program}/${question.rule}/${question.asking.kind}/${wishKey(question)}/${holder?.pid ?? ''}/${holder?.startTime ?? ''}`;
-    if ((this.#refused.get(key) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
-    const open = this.#open.get(key) ?? this.#ask(key, { program, isOfBytes: bytes.isOfFiles }, question);
+    const wished = `${question.rule}/${question.asking.kind}/${wishKey(question)}/${holder?.pid ?? ''}/${holder?.startTime ?? ''}`;
+    const [key, refusal] = [`${program}/${wished}`, `${name}/${wished}`];
+    if ((this.#refused.get(refusal) ?? 0) > this.#now()) throw new BrokerError('approval_denied', 'a person said no to this a moment ago');
+    const open = this.#open.get(key) ?? this.#ask(key, { program, isOfBytes: bytes.isOfFiles, name, refusal }, question);
     open.waiters += 1;
     try {
       const outcome = await this.#within(waitMs, open.answered, signal);
@@ -125,7 +130,7 @@ export class Approvals {
     // Anybody who could have asked may say no.
     if (verdict.allow) this.approvable(id, answerer, channel);
     const kept = verdict.allow ? this.#remember(open, channel === 'terminal' ? answerer.label : `a dialog of ${answerer.label}`, verdict) : NOT_KEPT;
-    if (!verdict.allow) this.#refused.set(key, this.#now() + NO_HOLDS_MS);
+    if (!verdict.allow) this.#refused.set(open.refusal, this.#now() + NO_HOLDS_MS);
     this.#end(key, open, verdict.allow ? 'yes' : 'no');
     return { pending: open.pending, kept };
   }
@@ -137,7 +142,7 @@ export class Approvals {
   grant({ executable, script, digest }: Program & { readonly digest: string }, wish: Wish, givenBy: string, ms: number | null): { readonly given: Given; readonly kept: Promise<Outlasts> } {
     const lifeMs = Math.min(ms ?? STANDING_MS, STANDING_MS);
     const given = {
-      ...wish, id: this.#deps.random.token(6), label: [executable, script].filter((path) => path !== null).join(' '), program: programKey({ executable, script }, null, digest),
+      ...wish, id: this.#newId(), label: [executable, script].filter((path) => path !== null).join(' '), program: programKey({ executable, script }, null, digest),
       binding: 'program', holder: null, rule: ANY_RULE, tier: 'normal', isStanding: true, isOnce: false, isOfBytes: true, givenBy, lifeMs,
     } as const;
     return { given, kept: this.consents.add(given) };
@@ -165,18 +170,18 @@ export class Approvals {
     this.#deps.onEnded(open.pending);
   }
 
-  #ask(key: string, { program, isOfBytes }: Pick<Open, 'program' | 'isOfBytes'>, question: Question): Open {
-    const same = [...this.#open.values()].filter((open) => open.program === program).length;
+  #ask(key: string, asked: Asked, question: Question): Open {
+    const same = [...this.#open.values()].filter((open) => open.name === asked.name).length;
     if (this.#open.size >= PENDING_MAX || same >= PENDING_OF_ONE_PROGRAM) {
       throw new BrokerError('approval_required', 'too many questions wait for a person already');
     }
     const now = this.#now();
-    const pending: Pending = { ...question, id: this.#deps.random.token(6), askedAt: this.#deps.clock.now(), askedAtMs: now, expiresAtMs: now + QUESTION_MS };
+    const pending: Pending = { ...question, id: this.#newId(), askedAt: this.#deps.clock.now(), askedAtMs: now, expiresAtMs: now + QUESTION_MS };
     let answer: Open['answer'] = () => undefined;
     const answered = new Promise<Outcome>((resolve) => {
       answer = resolve;
     });
-    const open: Open = { pending, program, isOfBytes, answered, answer, waiters: 0 };
+    const open: Open = { pending, ...asked, answered, answer, waiters: 0 };
     this.#open.set(key, open);
     this.#deps.log.info('approval_asked', { id: pending.id, profile: pending.profile, by: programLabel(pending.asker), rule: pending.rule });
     this.#deps.onAsked(pending);
@@ -204,6 +209,11 @@ export class Approvals {
     }
     this.consents.sweep();
     for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);
+  }
+
+  /** People type it behind a verb, where a dash would begin an option. */
+  #newId(): string {
+    return this.#deps.random.token(6).replace(/^-/, 'A');
   }
 
   #required({ id, rule, profile }: Pending): BrokerError {

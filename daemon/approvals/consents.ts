@@ -65,6 +65,8 @@ const LOST = {
 export class Consents {
   readonly #deps: ConsentsDeps;
   readonly #held = new Map<string, Held>();
+  /** For the requests that are under way by them. */
+  readonly #takenBack = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
   #isRead = false;
   /** What was taken back before the copy was read. */
@@ -105,7 +107,7 @@ export class Consents {
 
   /** Q7. Rejects where the disk keeps what was taken back; whether anybody listens or not. */
   end(which: Which): Promise<void> {
-    for (const [id, { consent }] of this.#held) if (which(consent)) this.#held.delete(id);
+    for (const [id, { consent }] of this.#held) if (which(consent)) this.#takeBack(id);
     if (!this.#isRead) this.#endedUnread.push(which);
     const ended = this.#inTurn(() => this.#forget().catch((cause: unknown) => {
       this.#deps.log.error('consents_not_removed', {}, cause);
@@ -120,10 +122,22 @@ export class Consents {
     return this.#held.has(id);
   }
 
+  /** Whether somebody who was let through by it has to ask anew, as long as nothing left. */
+  wasTakenBack(id: string): boolean {
+    return this.#takenBack.has(id);
+  }
+
   list(): readonly Active[] {
     for (const [id, { consent }] of this.#held) if (!this.#isHeld(consent)) this.#held.delete(id);
     this.sweep();
     return [...this.#held.values()].map((held) => ({ ...held.consent, leftMs: held.consent.lifeMs - this.#ageMs(held), outlasts: this.#outlasts(held.consent) }));
+  }
+
+  #takeBack(id: string): void {
+    const [oldest] = this.#takenBack;
+    if (this.#takenBack.size >= MAX && oldest !== undefined) this.#takenBack.delete(oldest);
+    this.#takenBack.add(id);
+    this.#held.delete(id);
   }
 
   sweep(): void {

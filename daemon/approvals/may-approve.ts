@@ -20,9 +20,12 @@ export function whyNotApprove(answerer: Caller, asker: Caller, askedAtMs: number
   if (terminal !== null && asker.terminal?.device === terminal.device) return 'is at the terminal of the program that asks';
   const whose = whoseChild(answerer, asker);
   if (whose !== null) return `was started by ${whose}`;
+  if (isBelow(asker, answerer)) return 'started the program that asks';
   const leader = origin.sessionLeader;
   if (leader === null) return 'has no session that can be told';
   if (isSame(leader, asker.origin.sessionLeader)) return 'is in the session of the program that asks';
+  // setsid() takes the asker out of the session and off the terminal, and not out of what started it.
+  if (isBelow(asker, leader)) return 'is at the terminal from which the program that asks was started';
   if (isSince(leader, askedAtMs)) return 'is in a session that is younger than the question';
   return null;
 }
@@ -70,6 +73,6 @@ function isSame(one: Named, other: Named | null): boolean {
 }
 
 /** What the asker's own parents started beside it is somebody else: a shell of another window has the desktop above it as well. */
-function isBelow(answerer: Caller, process: Named): boolean {
-  return isSame(answerer, process) || answerer.origin.lineage.some((ancestor) => isSame(ancestor, process));
+function isBelow(caller: Caller, process: Named): boolean {
+  return isSame(caller, process) || caller.origin.lineage.some((ancestor) => isSame(ancestor, process));
 }

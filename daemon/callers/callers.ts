@@ -23,6 +23,7 @@ import { judgeOrigin } from './origin.ts';
 import { isTold, readSmall, readStat, readTarget } from './proc.ts';
 import type { ProcStat } from './proc.ts';
 import { readRawFacts } from './raw-facts.ts';
+import { isInterpreter } from './script.ts';
 
 export type CallersDeps = {
   readonly loginctl: Loginctl;
@@ -195,11 +196,11 @@ function runsStill({ pid, startTime, executable }: Caller, proof: Proof | null):
   return executable === readTarget(`/proc/${pid}/exe`);
 }
 
-async function programAt({ digests }: Parts, path: string): Promise<{ readonly executable: string; readonly digest: string } | null> {
+async function programAt({ digests }: Parts, path: string): ReturnType<Callers['programAt']> {
   try {
     const executable = await realpath(path);
     const digest = await digests.computeFile(executable);
-    return digest === null ? null : { executable, digest };
+    return digest === null ? null : { executable, digest, isInterpreter: isInterpreter(executable) };
   } catch (cause) {
     if (isTold(cause)) return null;
     throw cause;

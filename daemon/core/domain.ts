@@ -196,10 +196,11 @@ export type Revocation = {
   readonly id: string;
   readonly profile: ProfileName;
   readonly clientId: string;
-  readonly clientAuth: ClientAuth;
+  /** `workload`: the client proves itself anew for each try, as for its tokens. */
+  readonly clientAuth: ClientAuth | 'workload';
   readonly server: AuthorizationServer;
   readonly connection: IssuerConnection;
-  /** Binding digest under which the client's secret is sealed. */
+  /** Binding digest under which the client's secret is sealed; of a workload, what its key was registered for. */
   readonly digest: string;
   readonly token: Secret;
   readonly tokenKind: 'refresh_token' | 'access_token';

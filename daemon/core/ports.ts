@@ -140,7 +140,7 @@ export type Callers = {
   /** SHA-256 of the executable of the caller's program, hex; null where it cannot be read. Takes its time: off the hot path. */
   digestOf(caller: Caller): Promise<string | null>;
   /** The program at this path as callers that run it will have it; null where it cannot be read. For paths that a person named. */
-  programAt(path: string): Promise<{ readonly executable: string; readonly digest: string } | null>;
+  programAt(path: string): Promise<{ readonly executable: string; readonly digest: string; readonly isInterpreter: boolean } | null>;
   /** Why it has its class, for people. */
   classReason(caller: Caller): string;
   /** Facts of the caller's login session, from /proc of the process and its parents. */

@@ -1,6 +1,6 @@
 /**
- * The sign-ins in progress: at most one a profile on the whole machine, and one for each demand of a step-up;
- * whoever else asks for the same joins it.
+ * The sign-ins in progress: at most one a profile on the whole machine, one for each demand of a step-up, and
+ * one for each privileged access; whoever else asks for the same joins it.
  *
  * I8  Between looking for a pending login and claiming its place there is no await.
  * I9  A PKCE login outlives the process that started it, until somebody else asks if no browser followed
@@ -16,9 +16,8 @@ import { whyNotItself } from './consent.ts';
 import type { Login } from './login.ts';
 import { viewLogin } from './login-view.ts';
 import type { Choice, ChooserInput } from '../policy/chooser.ts';
-import { considerLogin, LOGIN_LIFE_MS, startLogin } from './start-login.ts';
+import { considerLogin, LOGIN_LIFE_MS, purposeFor, startLogin } from './start-login.ts';
 import type { LoginAsk, StartDeps } from './login-ask.ts';
-import { purposeOf } from './step-up.ts';
 
 /** Ended logins are kept so long that a caller between two polls still learns the end. */
 const KEPT_MS = 300_000;
@@ -40,9 +39,9 @@ export class Logins {
 
   /** Starts a sign-in, or joins the one in progress. Resolves when there is something to show. */
   async start(ask: LoginAsk, caller: Caller): Promise<LoginView> {
-    if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const { name } = ask.profile;
-    const purpose = purposeOf(ask);
+    const purpose = await purposeFor(this.#deps, ask, caller);
+    if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const key = `${name} ${purpose}`;
     const pending = this.#pending(name, purpose);
     if (pending !== null && !this.#isOrphan(pending)) return this.#join(pending, caller);
@@ -62,9 +61,10 @@ export class Logins {
     return { input: decision.input, choice: decision.choice, rule };
   }
 
-  /** The pending login of a profile, as this caller may see it. */
-  pendingFor(profile: ProfileName, caller: Caller, purpose = ''): LoginView | null {
-    const login = this.#pending(profile, purpose);
+  /** The pending login that start() would join, as this caller may see it. */
+  async pendingFor(ask: LoginAsk, caller: Caller): Promise<LoginView | null> {
+    const purpose = await purposeFor(this.#deps, ask, caller);
+    const login = this.#pending(ask.profile.name, purpose);
     return login === null ? null : viewLogin(login, caller, this.#deps.machine);
   }
 

@@ -9,7 +9,9 @@ import { BrokerError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { LoopbackListener } from '../core/loopback-port.ts';
 import type { AuditEvent, ClientAt } from '../core/ports.ts';
+import type { Policy } from '../policy/decide.ts';
 import { subjectFor } from '../policy/facts.ts';
+import type { Subject } from '../policy/facts.ts';
 import { scopesOfSignIn } from '../policy/privilege.ts';
 import { awaitProof } from './await-proof.ts';
 import { chooserInput, refusalOf, withBind, withFault, withServer } from './choose.ts';
@@ -22,6 +24,7 @@ import { asPrivileged, privilegedOf, reasonFor } from './privileged-login.ts';
 import { runCodeLogin } from './run-code-login.ts';
 import { runDeviceLogin } from './run-device-login.ts';
 import { standingOf, stepUpWithin } from './standing.ts';
+import type { Standing } from './standing.ts';
 import { purposeOf, stepUpScopes } from './step-up.ts';
 
 /** design.md, section 7: five minutes end it and free the port. */
@@ -39,6 +42,9 @@ export type Considered = {
 
 /** What a sign-in is for, as far as policy and who asked say. */
 type Purpose = Pick<LoginFacts, 'byDefault' | 'purpose' | 'methods' | 'justInTime' | 'privilegedOf'>;
+
+type WeighDeps = Pick<ConsiderDeps, 'policy' | 'config' | 'callers' | 'book'>;
+type Weighed = { readonly policy: Policy | null; readonly subject: Subject; readonly scopes: readonly Scope[]; readonly standing: Standing; readonly isPrivileged: boolean };
 
 /** Who is told so answers it, and asks again. */
 const ASKED_BACK: ReadonlySet<string> = new Set(['consent_required', 'reason_required']);
@@ -62,12 +68,8 @@ export async function startLogin(deps: StartDeps, wish: LoginAsk, caller: Caller
 /** What is known before the issuer is asked; nothing is started. */
 export async function considerLogin(deps: ConsiderDeps, wish: LoginAsk, caller: Caller): Promise<Considered> {
   const { profile } = wish;
-  const policy = deps.policy();
-  const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
-  const isAgain = wish.isBeside && deps.tries.next(profile, purposeOf(wish));
-  const scopes = wish.isBeside || policy === null ? scopesOf(deps, wish) : scopesOfSignIn(policy, subject, profile, wish.scopes);
-  const standing = standingOf(policy, deps.config(), profile, subject, scopes);
-  const isPrivileged = standing.risk === 'privileged';
+  const { policy, subject, scopes, standing, isPrivileged } = await weigh(deps, wish, caller);
+  const isAgain = wish.isBeside && deps.tries.next(profile, purposeOf(wish, false));
   const within = { ...wish, scopes, stepUp: stepUpWithin({ ...wish.stepUp, isBeside: wish.isBeside, isAgain }, standing.limits) };
   // Privileged access stands beside nothing: it is a sign-in of its own.
   const ask: LoginAsk = isPrivileged ? { ...asPrivileged(within), isBeside: false } : within;
@@ -79,8 +81,22 @@ export async function considerLogin(deps: ConsiderDeps, wish: LoginAsk, caller: 
   const decision = new Decision(deps, { profile, caller, ask, policy, rule: standing.rule, tenant, before }, input);
   return {
     ask, decision, rule: standing.rule, isPrivileged,
-    facts: { byDefault: wish.scopes === null, purpose: ask.isBeside ? purposeOf(wish) : '', methods: standing.limits.amr, privilegedOf: privilegedOf(policy, subject, profile) },
+    facts: { byDefault: wish.scopes === null, purpose: purposeOf(wish, isPrivileged), methods: standing.limits.amr, privilegedOf: privilegedOf(policy, subject, profile) },
   };
+}
+
+/** What the sign-in is for, as policy sees it now. */
+export async function purposeFor(deps: WeighDeps, wish: LoginAsk, caller: Caller): Promise<string> {
+  return purposeOf(wish, (await weigh(deps, wish, caller)).isPrivileged);
+}
+
+async function weigh(deps: WeighDeps, wish: LoginAsk, caller: Caller): Promise<Weighed> {
+  const { profile } = wish;
+  const policy = deps.policy();
+  const subject = await subjectFor({ asksDigest: policy?.asksDigest === true }, caller, deps.callers);
+  const scopes = wish.isBeside || policy === null ? scopesOf(deps, wish) : scopesOfSignIn(policy, subject, profile, wish.scopes);
+  const standing = standingOf(policy, deps.config(), profile, subject, scopes);
+  return { policy, subject, scopes, standing, isPrivileged: standing.risk === 'privileged' };
 }
 
 async function proceed(deps: StartDeps, { ask, decision, rule }: Considered, facts: Purpose, caller: Caller, signal: AbortSignal): Promise<Login> {
@@ -193,7 +209,7 @@ async function settle(deps: StartDeps, login: Login, run: () => Promise<Identity
     await note({
       ...base, event: 'login_finished',
       facts: {
-        login: login.facts.id, flow: login.facts.flow, reason: login.reason, step_up: login.facts.purpose !== '', issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
+        login: login.facts.id, flow: login.facts.flow, reason: login.reason, step_up: login.facts.purpose !== '' && login.facts.justInTime === null, issuer: login.facts.profile.issuer, client_id: login.facts.profile.clientId,
         scopes: login.facts.scopes, resource: login.facts.profile.resource, tenant: identity?.tenant ?? null,
         account: identity === null ? null : deps.fingerprints.of(new Secret(identity.sub)), sub: identity?.sub ?? null,
         acr: identity?.acr ?? null, amr: identity?.amr ?? [], signed_in_at: login.signedInAt,

@@ -18,9 +18,13 @@ const KEPT = 64;
 
 const OPENID = 'openid' as Scope; // a scope by the specification
 
-/** The request of a sign-in of its own kind: those for the same thing join each other, and no others. */
-export function purposeOf({ isBeside, stepUp: { acrValues, maxAgeS }, scopes }: LoginAsk): string {
-  return isBeside ? JSON.stringify([acrValues, maxAgeS, scopes === null ? null : scopes.toSorted()]) : '';
+/**
+ * What a sign-in is for: those for the same thing join each other, and no others. Who waits for privileged access has
+ * nothing of an ordinary sign-in, and the reverse.
+ */
+export function purposeOf({ isBeside, stepUp: { acrValues, maxAgeS }, scopes }: LoginAsk, isPrivileged: boolean): string {
+  if (!isBeside && !isPrivileged) return '';
+  return JSON.stringify([...(isPrivileged ? ['privileged'] : []), acrValues, maxAgeS, scopes === null ? null : scopes.toSorted()]);
 }
 
 /** A resource may ask for less than the sign-in has, and never for more: its word must not widen what a token is good for. */

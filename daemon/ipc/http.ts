@@ -4,6 +4,7 @@
  */
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { METHODS } from '../../shared/methods.ts';
 import type { Method } from '../../shared/methods.ts';
@@ -31,16 +32,17 @@ const HEADER_LIMIT = 16_384;
 const REQUEST_MS = 5_000;
 const UNREAD_BYTES = 65_536;
 
-/** What belongs to a request besides what fastify knows. */
-type Call = { readonly connection: Connection; readonly id: RequestId };
+/** What belongs to a request besides what fastify knows. `before`: the answer before its own on this connection; null: there was none. */
+type Call = { readonly connection: Connection; readonly id: RequestId; readonly before: ServerResponse | null };
 
 export async function createHttp({ admission, dispatch, log }: HttpDeps): Promise<Http> {
   const connections = new WeakMap<Socket, Connection>();
+  const latest = new WeakMap<Connection, ServerResponse>();
   const calls = new WeakMap<FastifyRequest, Call>();
   const callOf = (request: FastifyRequest): Call => {
     const connection = connections.get(request.raw.socket);
     if (connection === undefined) throw new BrokerError('internal', 'a request came by no door');
-    const call = calls.get(request) ?? { connection, id: dispatch.newRequestId() };
+    const call = calls.get(request) ?? { connection, id: dispatch.newRequestId(), before: latest.get(connection) ?? null };
     calls.set(request, call);
     return call;
   };
@@ -51,7 +53,9 @@ export async function createHttp({ admission, dispatch, log }: HttpDeps): Promis
   };
   const admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     reply.headers({ [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), [BUILD_HEADER]: BUILD_VERSION, 'cache-control': 'no-store' });
-    const caller = await Promise.resolve(callOf(request).connection.caller).catch((cause: unknown) => {
+    const { connection } = callOf(request);
+    latest.set(connection, reply.raw);
+    const caller = await Promise.resolve(connection.caller).catch((cause: unknown) => {
       reply.header('connection', 'close');
       throw cause;
     });
@@ -114,7 +118,19 @@ function noSchemas(): never {
   throw new Error('no route has a schema of fastify');
 }
 
-async function answer(dispatch: Dispatch, route: Route, { connection, id }: Call, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+/**
+ * Requests that were sent without waiting are taken one after the other (RFC 9112, section 9.3.2): an answer that was
+ * made beforehand would wait in line for the one before it, and leave to whatever the caller has become by then.
+ */
+async function inTurn({ connection, before }: Call): Promise<void> {
+  if (before === null || before.closed) return;
+  await new Promise((resolve) => before.once('close', resolve));
+  if (connection.gone.signal.aborted) throw connection.gone.signal.reason;
+}
+
+async function answer(dispatch: Dispatch, route: Route, call: Call, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { connection, id } = call;
+  await inTurn(call);
   const result = await dispatch.run(route, {
     body: request.body, params: strings(request.params), query: strings(request.query),
     caller: await connection.caller, gone: connection.gone, openStream: () => openStream(request, reply),

@@ -14,9 +14,12 @@ import { grantFacts } from '../core/grant-facts.ts';
 import type { GrantFacts } from '../core/grant-facts.ts';
 import type { Secret } from '../core/secret.ts';
 import { instantOf } from '../core/time.ts';
+import { DIRECT, isOver, makeTombstone } from './tombstone.ts';
 
 export type RevocationDeps = {
   readonly issuer: Issuer;
+  /** A workload's token, by the workload's own client. */
+  readonly revokeOfWorkload: (revocation: Revocation) => Promise<RevokeOutcome>;
   readonly vault: Vault;
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
@@ -32,12 +35,8 @@ export type Revoked = {
   readonly until: EpochMs | null;
 };
 
-type Owner = Pick<Grant, 'profile' | 'clientId' | 'server'>;
-type Way = Pick<Profile, 'clientAuth' | 'caPem' | 'proxy' | 'allowLoopbackHttp' | 'digest'>;
-/** As anybody would reach the pinned endpoint. */
-const DIRECT: Way = { clientAuth: 'none', caPem: null, proxy: null, allowLoopbackHttp: false, digest: '' };
-
-type Attempt = Exclude<RevokeOutcome, { kind: 'transient' }> | { readonly kind: 'later'; readonly retryAfterMs: number };
+/** `isSilent`: the issuer did not answer; else what stands in the way is here. */
+type Attempt = Exclude<RevokeOutcome, { kind: 'transient' }> | { readonly kind: 'later'; readonly retryAfterMs: number; readonly isSilent: boolean };
 type Pending = { readonly revocation: Revocation; notBeforeMs: number; tries: number };
 
 const FIRST_PAUSE_MS = 2_000;
@@ -46,10 +45,6 @@ const LOOK_MS = 15_000;
 /** Sent to one issuer at once. */
 const LANES = 6;
 const RETRY_AFTER_MAX_MS = 3_600_000;
-/** A refresh token of unknown life is given up after this long. */
-const GIVE_UP_MS = 30 * 86_400_000;
-/** A time of day that was set wrong must not let a living token off. */
-const CLOCK_MARGIN_MS = 86_400_000;
 
 export class Revocations {
   readonly #deps: RevocationDeps;
@@ -76,6 +71,8 @@ export class Revocations {
   /** Takes up what an earlier run could not send. */
   async load(): Promise<void> {
     for (const revocation of await this.#deps.vault.revocations()) if (!this.#pending.has(revocation.id)) this.#keep(revocation);
+    // What proves its client by something in the vault has waited for nothing else.
+    for (const pending of this.#pending.values()) if (pending.revocation.clientAuth !== 'none' && pending.notBeforeMs !== Infinity) pending.notBeforeMs = 0;
     this.#work();
   }
 
@@ -95,14 +92,16 @@ export class Revocations {
     const at = instantOf(this.#deps.clock);
     const way = profile !== null && profile.digest === grant.digest ? profile : DIRECT;
     const all = [
-      ...(refreshToken === null ? [] : [this.#make(grant, way, refreshToken, 'refresh_token', null)]),
-      ...tokens.filter((token) => !isSurelyOver(token, at)).map((t) => this.#make(grant, way, t.value, 'access_token', t.expiresAt)),
+      ...(refreshToken === null ? [] : [makeTombstone(this.#deps, grant, way, refreshToken, 'refresh_token', null)]),
+      ...tokens.filter((token) => !isSurelyOver(token, at)).map((t) => makeTombstone(this.#deps, grant, way, t.value, 'access_token', t.expiresAt)),
     ];
-    for (const revocation of all) {
-      this.#facts.set(revocation, grantFacts(grant, this.#deps.fingerprints));
-      await this.#seal(revocation);
-    }
+    for (const revocation of all) this.#facts.set(revocation, grantFacts(grant, this.#deps.fingerprints));
+    await this.seal(all);
     return all;
+  }
+
+  async seal(all: readonly Revocation[]): Promise<void> {
+    for (const revocation of all) await this.#seal(revocation);
   }
 
   /** Sends what was prepared; what the issuer does not answer now goes on in the background. */
@@ -141,9 +140,9 @@ export class Revocations {
     let isSilent = false;
     const lane = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const revoked = await this.#settle(next, isSilent ? null : await this.#try(next));
-        isSilent ||= revoked.outcome === 'pending';
-        outcomes.set(next.id, revoked);
+        const attempt = isSilent ? null : await this.#try(next);
+        isSilent ||= attempt?.kind === 'later' && attempt.isSilent;
+        outcomes.set(next.id, await this.#settle(next, attempt));
       }
     };
     await Promise.all(Array.from({ length: LANES }, lane));
@@ -165,29 +164,26 @@ export class Revocations {
     const of = { profile: profile.name, clientId: profile.clientId, server };
     const lifeMs = (set.expiresInS ?? 3_600) * 1000;
     const all = [
-      ...(set.refreshToken === null ? [] : [this.#make(of, profile, set.refreshToken, 'refresh_token', null)]),
-      this.#make(of, profile, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs),
+      ...(set.refreshToken === null ? [] : [makeTombstone(this.#deps, of, profile, set.refreshToken, 'refresh_token', null)]),
+      makeTombstone(this.#deps, of, profile, set.accessToken, 'access_token', (this.#deps.clock.now() + lifeMs) as EpochMs),
     ];
-    for (const revocation of all) await this.#seal(revocation);
-    await this.send(all);
+    await this.revoke(all);
+  }
+
+  /** Of what nobody holds any more. */
+  async revoke(all: readonly Revocation[]): Promise<readonly Revoked[]> {
+    await this.seal(all);
+    return this.send(all);
   }
 
   /** Of access that was never in the vault: its tokens are not put there at its end either. They are tried again while this run lasts. */
   async revokeUnsealed(profile: Profile, grant: Grant, { refreshToken, token }: { readonly refreshToken: Secret | null; readonly token: AccessToken }): Promise<void> {
     const all = [
-      ...(refreshToken === null ? [] : [this.#make(grant, profile, refreshToken, 'refresh_token', null)]),
-      this.#make(grant, profile, token.value, 'access_token', token.expiresAt),
+      ...(refreshToken === null ? [] : [makeTombstone(this.#deps, grant, profile, refreshToken, 'refresh_token', null)]),
+      makeTombstone(this.#deps, grant, profile, token.value, 'access_token', token.expiresAt),
     ];
     for (const revocation of all) this.#facts.set(revocation, grantFacts(grant, this.#deps.fingerprints));
     await this.send(all);
-  }
-
-  #make({ profile, clientId, server }: Owner, way: Way, token: Secret, tokenKind: Revocation['tokenKind'], expiresAt: EpochMs | null): Revocation {
-    return {
-      id: this.#deps.random.token(16), profile, clientId, clientAuth: way.clientAuth, digest: way.digest, server,
-      connection: { caPem: way.caPem, proxy: way.proxy, allowLoopbackHttp: way.allowLoopbackHttp },
-      token, tokenKind, expiresAt, since: this.#deps.clock.now(),
-    };
   }
 
   #keep(revocation: Revocation, notBeforeMs = 0): void {
@@ -205,27 +201,34 @@ export class Revocations {
     }
   }
 
+  async #revoke(revocation: Revocation): Promise<RevokeOutcome> {
+    const { vault, issuer, revokeOfWorkload } = this.#deps;
+    const { clientAuth } = revocation;
+    if (clientAuth === 'workload') return revokeOfWorkload(revocation);
+    const clientSecret = clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
+    // @fault revocation.claimed
+    return issuer.revoke({ ...revocation, clientAuth, clientSecret }, revocation.token, revocation.tokenKind);
+  }
+
   /** Never throws what the vault or the audit throws: the token has to die in spite of them. */
   async #try(revocation: Revocation): Promise<Attempt> {
-    const { vault, issuer, audit, fingerprints, log } = this.#deps;
+    const { audit, fingerprints, log } = this.#deps;
     try {
-      const clientSecret = revocation.clientAuth === 'none' ? null : await vault.clientSecret(revocation.profile, revocation.digest);
-      // @fault revocation.claimed
-      const outcome = await issuer.revoke({ ...revocation, clientSecret }, revocation.token, revocation.tokenKind);
+      const outcome = await this.#revoke(revocation);
       // @fault revocation.answered
       log.info('token_revoked', { profile: revocation.profile, token: revocation.tokenKind, outcome: outcome.kind });
       await audit.append({
-        event: 'token_revoked', profile: revocation.profile, caller: null, request: null,
+        event: revocation.clientAuth === 'workload' ? 'workload_token_revoked' : 'token_revoked', profile: revocation.profile, caller: null, request: null,
         facts: { token: fingerprints.of(revocation.token), token_kind: revocation.tokenKind, outcome: outcome.kind, ...(this.#facts.get(revocation) ?? { issuer: revocation.server.issuer, client_id: revocation.clientId }) },
       });
-      if (outcome.kind === 'transient') return { kind: 'later', retryAfterMs: outcome.retryAfterMs ?? 0 };
+      if (outcome.kind === 'transient') return { kind: 'later', retryAfterMs: outcome.retryAfterMs ?? 0, isSilent: true };
       // Our own secret is missing: that is no word of the issuer's.
-      if (outcome.kind === 'rejected' && outcome.code === 'client_secret_required') return { kind: 'later', retryAfterMs: 0 };
+      if (outcome.kind === 'rejected' && outcome.code === 'client_secret_required') return { kind: 'later', retryAfterMs: 0, isSilent: false };
       return outcome;
     } catch (cause) {
       if (!(cause instanceof BrokerError)) throw cause;
       log.warn('revocation_failed', { profile: revocation.profile, why: cause.message });
-      return { kind: 'later', retryAfterMs: 0 };
+      return { kind: 'later', retryAfterMs: 0, isSilent: false };
     }
   }
 
@@ -272,13 +275,8 @@ export class Revocations {
       await clock.sleep(Math.min(LOOK_MS, Math.max(0, nextMs - clock.boottimeMs())), signal);
       for (const { revocation, notBeforeMs } of mine()) {
         if (notBeforeMs > clock.boottimeMs()) continue;
-        await this.#settle(revocation, this.#isOver(revocation) ? { kind: 'unsupported' } : await this.#try(revocation));
+        await this.#settle(revocation, isOver(revocation, clock.now()) ? { kind: 'unsupported' } : await this.#try(revocation));
       }
     }
-  }
-
-  #isOver(revocation: Revocation): boolean {
-    const now = this.#deps.clock.now();
-    return revocation.expiresAt === null ? now - revocation.since > GIVE_UP_MS : now > revocation.expiresAt + CLOCK_MARGIN_MS;
   }
 }

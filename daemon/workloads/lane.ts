@@ -3,7 +3,7 @@
  * each context (scopes and resource), with its flight and what the issuer last said. What was just refused is not
  * asked for again for a while: else one caller's impossible wish would ask without end.
  */
-import type { AccessToken } from '../core/domain.ts';
+import type { AccessToken, AuthorizationServer } from '../core/domain.ts';
 import type { BrokerError } from '../core/errors.ts';
 import type { TokenNeed } from '../core/grant.ts';
 import type { Instant } from '../core/time.ts';
@@ -47,16 +47,18 @@ export class Lane {
 }
 
 export class Slot {
-  /** Of the workload as it was when this was made. */
-  readonly digest: string;
+  /** As it was configured when this was made. */
+  readonly workload: Workload;
+  /** That gave the tokens, and takes them back. */
+  server: AuthorizationServer | null = null;
   tokens: readonly AccessToken[] = [];
   backOff: BackOff = NO_BACK_OFF;
   lastUsedMs: number | null = null;
   readonly #lanes = new Map<string, Lane>();
   #isOver = false;
 
-  constructor(digest: string) {
-    this.digest = digest;
+  constructor(workload: Workload) {
+    this.workload = workload;
   }
 
   lane({ scopes, resource }: TokenNeed): Lane {

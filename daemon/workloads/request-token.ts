@@ -39,6 +39,7 @@ export async function requestToken(deps: RequestDeps, workload: Workload, slot: 
   const found = await issuer.discover(workload);
   if (found.kind === 'transient') throw failed(deps, workload, slot, found);
   if (found.kind === 'rejected') throw refused(deps, lane, new BrokerError(found.code, found.description));
+  slot.server = found.server;
   const client: WorkloadAt = { server: found.server, clientId: workload.clientId, connection: workload, proof: await proofOf(deps, workload) };
   const outcome = await throughCircuit(deps, workload, found.server, () => issuer.clientCredentials(client, workload, want));
   const at = instantOf(clock);

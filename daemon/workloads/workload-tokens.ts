@@ -7,7 +7,7 @@
  * W2  A token is kept under the workload as it was configured when it came: another issuer, client, CA or proxy has none.
  */
 import type { ProfileName } from '../../shared/names.ts';
-import type { AccessToken } from '../core/domain.ts';
+import type { AccessToken, AuthorizationServer } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import { remainingMs, servedAtBirth, serves, withToken } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
@@ -22,7 +22,13 @@ import { noAnswerYet, refuseFlow, unmet } from './refusals.ts';
 import { requestToken } from './request-token.ts';
 import type { RequestDeps } from './request-token.ts';
 
-export type WorkloadDeps = RequestDeps & { readonly isLocked: () => boolean };
+export type WorkloadDeps = RequestDeps & {
+  readonly isLocked: () => boolean;
+  /** Has a token revoked that came for nobody. */
+  readonly discard: (held: HeldTokens) => void;
+};
+/** Tokens that live, of a workload as it was configured when they came. */
+export type HeldTokens = { readonly workload: Workload; readonly server: AuthorizationServer; readonly tokens: readonly AccessToken[] };
 export type WorkloadServed = { readonly token: AccessToken; readonly source: 'cache' | 'issuer' };
 
 /** More rounds than this mean that others keep winning the flight with other needs. */
@@ -76,7 +82,15 @@ export class WorkloadTokens {
     return live;
   }
 
-  /** At lock and purge. What is on its way is given to nobody. */
+  /** As take(), of every workload, at panic and purge. What is on its way is given to nobody, and discarded. */
+  takeAll(): readonly HeldTokens[] {
+    return [...this.#slots].flatMap(([name, { workload, server }]) => {
+      const tokens = this.take(name);
+      return server === null || tokens.length === 0 ? [] : [{ workload, server, tokens }];
+    });
+  }
+
+  /** At a lock, which ends nothing at the issuer. */
   forgetAll(): void {
     for (const name of [...this.#slots.keys()]) this.#forget(name);
   }
@@ -94,9 +108,9 @@ export class WorkloadTokens {
     }
     refuseFlow(name, need.bounds);
     const known = this.#slots.get(name);
-    if (known?.digest === digest) return known;
+    if (known?.workload.digest === digest) return known;
     known?.end();
-    const slot = new Slot(digest);
+    const slot = new Slot(workload);
     this.#slots.set(name, slot);
     return slot;
   }
@@ -115,10 +129,13 @@ export class WorkloadTokens {
 
   /** W1: runs up to `lane.flight =` without an await. */
   #fly(workload: Workload, slot: Slot, lane: Lane, need: TokenNeed): Flight<AccessToken> {
-    const { clock } = this.#deps;
+    const { clock, discard } = this.#deps;
     const send = (): Promise<AccessToken> => requestToken(this.#deps, workload, slot, lane, { scopes: need.scopes ?? workload.scopes, resource: need.resource, byDefault: need.scopes === null }).then((token) => {
       // Forgotten meanwhile: by a lock, a removal, or another configuration.
-      if (slot.isOver || this.#deps.isLocked()) throw new BrokerError('vault_locked', `workload ${workload.name} was locked or changed while its token was fetched`);
+      if (slot.isOver || this.#deps.isLocked()) {
+        if (slot.server !== null) discard({ workload, server: slot.server, tokens: [token] });
+        throw new BrokerError('vault_locked', `workload ${workload.name} was locked or changed while its token was fetched`);
+      }
       const at = instantOf(clock);
       slot.tokens = withToken(slot.tokens, token, at);
       slot.lastUsedMs = at.now;

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
-import { makeHome, needBuild } from './built-cli.ts';
+import { CLI, makeHome, needBuild } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 
 const PIN = 'approval-pin-EXAMPLE';
@@ -25,7 +25,7 @@ it('[IP-10] is asked of a person at a terminal, given to no script, and is nowhe
   const doctor = await home.valetkey(['doctor']);
   expect(doctor.stdout).toContain('the approval PIN is set');
   expect(doctor.stdout).toMatch(/approvals +questions are asked at (the desktop by|terminals by valetkey approve)/);
-  const given = await home.atTerminal(['approve', '--caller-exe', process.execPath, '--profile', 'work', '--for', '1h'], { typed: { after: /Approval PIN: /, text: `${PIN}\r` } });
+  const given = await home.atTerminal(['approve', '--caller-exe', process.execPath, '--caller-script', CLI, '--profile', 'work', '--for', '1h'], { typed: { after: /Approval PIN: /, text: `${PIN}\r` } });
   expect([given.exit, given.stdout]).toEqual([0, expect.stringContaining('may use work: its usual scopes') as string]);
   const active = await home.valetkey(['approvals', '--active', '--json']);
   expect(JSON.parse(active.stdout)).toMatchObject({ active: [{ profile: 'work', binding: 'program', rule: 'any' }] });

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Caller } from '../../daemon/core/domain.ts';
 import { someCallers, someDesktop, someOrigin } from '../support/builders.ts';
-import { startHostileIssuer } from '../support/hostile-issuer.ts';
+import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
@@ -58,6 +58,60 @@ describe('a rule that names the bytes of a program', () => {
       expect((await vk.api('POST', '/v1/reload')).status).toBe(200);
       expect(await token()).toMatchObject(expected);
     }
+  });
+});
+
+describe('a consent that is taken back', () => {
+  const consent = async (): Promise<string> => {
+    const waiting = token();
+    const id = await question();
+    await answer(id);
+    expect(await waiting).toMatchObject({ rule: 'user/agents' });
+    expect(await token()).toMatchObject({ rule: 'user/agents' });
+    return id;
+  };
+  const refused = { code: 'approval_required', reason: 'user/agents' };
+
+  it('is not outrun by a request that waits for the issuer', async () => {
+    const id = await consent();
+    const slow = hostile.fault('token', faults.delay(500));
+    const waiting = token({ force: true, wait_s: 2 });
+    await expect.poll(() => slow.hits).toBe(1);
+    const released = audited('token_released').length;
+    expect((await vk.api('DELETE', `/v1/approvals/${id}`)).status).toBe(200);
+    expect(await waiting).toMatchObject(refused);
+    expect(audited('token_released')).toHaveLength(released);
+  });
+
+  it.each([['one', (id: string) => vk.api('DELETE', `/v1/approvals/${id}`)], ['all', () => vk.api('DELETE', '/v1/approvals')]])('nor by one whose release is being recorded: %s', async (_what, revoke) => {
+    const id = await consent();
+    vk.skipMs = 61_000; // the next release is written again
+    const append = vk.audit.append.bind(vk.audit);
+    let write: () => void = () => undefined;
+    const writing = new Promise<void>((resolve) => {
+      vk.audit.append = async (event) => {
+        if (event.event === 'token_released') await new Promise<void>((written) => {
+          write = written;
+          resolve();
+        });
+        return append(event);
+      };
+    });
+    const waiting = token({ wait_s: 1 });
+    await writing;
+    expect((await revoke(id)).status).toBe(200);
+    write();
+    expect(await waiting).toMatchObject(refused);
+  });
+
+  it('asks anew, and a yes to that lets the request go on', async () => {
+    const id = await consent();
+    const slow = hostile.fault('token', faults.delay(500));
+    const waiting = token({ force: true });
+    await expect.poll(() => slow.hits).toBe(1);
+    await vk.api('DELETE', `/v1/approvals/${id}`);
+    await answer(await question());
+    expect(await waiting).toMatchObject({ access_token: expect.any(String) as string });
   });
 });
 
@@ -256,7 +310,7 @@ describe('a consent beforehand', () => {
     expect(await asPerson('/v1/approvals', grant)).toMatchObject({ code: 'pin_required', hint: 'Run: valetkey approvals pin set' });
     await asPerson('/v1/approval-pin', { pin: '471100' });
     expect(await asPerson('/v1/approvals', { ...grant, pin: '000000' })).toMatchObject({ code: 'pin_wrong' });
-    for (const wrong of [{ executable: 'node' }, { executable: '/nonexistent' }, { executable: '/tmp' }, { script: 'x.py' }]) expect(await asPerson('/v1/approvals', { ...grant, ...wrong })).toMatchObject({ code: 'bad_request' });
+    for (const wrong of [{ executable: process.execPath }, { executable: 'node' }, { executable: '/nonexistent' }, { executable: '/tmp' }, { script: 'x.py' }]) expect(await asPerson('/v1/approvals', { ...grant, ...wrong })).toMatchObject({ code: 'bad_request' });
     expect(await asPerson('/v1/approvals', { ...grant, profile: 'none' })).toMatchObject({ code: 'unknown_profile' });
     // The program that asks is this test's own, as the kernel tells.
     const { program } = (await vk.api('GET', '/v1/whoami')).body;

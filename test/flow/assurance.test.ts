@@ -1,7 +1,8 @@
 /** How a person signed in, and how long that is good for: ID-02, ID-04 and SU-03 over the socket. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Caller } from '../../daemon/core/domain.ts';
-import { someOrigin } from '../support/builders.ts';
+import { createCallers } from '../../daemon/callers/callers.ts';
+import { someCaller, someDesktop, someOrigin } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
 import { MANY_CALLERS, profileToml, startInProcess } from '../support/in-process.ts';
@@ -204,6 +205,42 @@ describe('[SU-03] a session over the socket', () => {
     // Nobody is asked to agree to what needs a sign-in first.
     expect(await token()).toMatchObject({ code: 'login_required', reason: 'session_limit' });
     expect((await vk.api('GET', '/v1/approvals')).body.pending).toEqual([]);
+  });
+
+  it('goes on by a yes in a dialog at the desktop, and not by a no', async () => {
+    await vk.stop();
+    const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
+    const display = someCaller({ pid: 800, uid: process.getuid?.() ?? 0, startTime: '60', executable: '/usr/lib/xorg/Xorg', terminal: null, label: 'Xorg (pid 800)', origin: someOrigin({ lineage: [], sessionLeader: null }) });
+    let isYes = false;
+    vk = await startInProcess({
+      config: MANY_CALLERS + profileToml('work', hostile.url, ''),
+      edges: {
+        callers: {
+          ...kernel, stillSame: () => true, session: async () => vk.facts,
+          attest: async (peer, pin) => {
+            const caller = peer.pid === display.pid ? display : await kernel.attest(peer, pin);
+            return caller === null || caller === display ? caller : { ...caller, ...vk.caller };
+          },
+        },
+        desktop: someDesktop({
+          find: async () => ({ servers: [{ uid: display.uid, pid: display.pid }], display: { x11: ':0', wayland: null, xauthority: null, type: 'x11', desktop: '' } }),
+          ask: async () => (isYes ? { kind: 'yes', pin: null, afterMs: 4_000 } : { kind: 'no', afterMs: 4_000 }),
+        }),
+      },
+    });
+    vk.caller = own(someApprover());
+    await signIn();
+    await rules('user', 'max_idle = "10m"', '', 'decide = "confirm"\nask = "each"');
+    vk.caller = own(someAsker());
+    const idle = async (): Promise<number> => (await grant()).idle_ends_at;
+    const first = await idle();
+    vk.skipMs = 300_000;
+    expect(await token()).toMatchObject({ code: 'approval_denied' });
+    expect(await idle()).toBe(first);
+    vk.skipMs += 120_000; // a no holds for a minute
+    isYes = true;
+    expect(await token()).toMatchObject({ rule: 'user/mfa_phr' });
+    await expect.poll(idle).toBeGreaterThan(first + 410);
   });
 
   it('that is over is not stepped up: the person signs in, and then both limits are new', async () => {

@@ -4,7 +4,9 @@
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { realpathSync } from 'node:fs';
+import { readlinkSync, realpathSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
@@ -78,6 +80,18 @@ if how == 'exec':
 os.spawnvp(os.P_WAIT, 'sh', ['sh', '-c', command])
 `;
 
+/** Asks, gives the daemon time to take what it asked for, and becomes a program that keeps the connection. */
+const TWICE = `
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode())
+time.sleep(0.3)
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.execvp('sleep', ['sleep', '1000'])
+`;
+
 /** Asks before the program that it was loaded into does anything. */
 const LOADED = `
 #include <stdlib.h>
@@ -123,6 +137,20 @@ socket.send_fds(ours, [b'x'], [s.fileno()])
 os.wait()
 `;
 
+function httpRequest(method: string, path: string, body = '', last = ''): string {
+  const type = body === '' ? '' : 'Content-Type: application/json\r\n';
+  return `${method} ${path} HTTP/1.1\r\nHost: x\r\n${last}${type}Content-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+const tokenRequest = (ask: object, i: number, all: readonly object[]): string => httpRequest('POST', '/v1/token', JSON.stringify(ask), i === all.length - 1 ? 'Connection: close\r\n' : '');
+
+async function textOf(socket: Socket): Promise<string> {
+  let text = '';
+  socket.on('data', (chunk) => { text += String(chunk); });
+  await once(socket, 'close');
+  return text;
+}
+
 const refused = { status: 403, data: { code: 'policy_denied', reason: 'caller-changed' } };
 const events = (event: string) => vk.audit.events.filter((each) => each.event === event);
 
@@ -148,6 +176,22 @@ describe('a program that connects and then becomes another', () => {
     if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
     const opener = await processes.start('python3', ['-c', OPENER, vk.socket, 'stay', dialect, command]);
     expect(await said(opener)).toContain('access_token');
+  });
+});
+
+describe('a program that asks twice at once, and becomes another before the first is answered', () => {
+  it('[IP-09] gets neither, by HTTP', async ({ skip }) => {
+    if (PYTHON_IS_MISSING !== null) skip(PYTHON_IS_MISSING);
+    const { id } = (await vk.api('POST', '/v1/logins', { profile: 'work' })).body as { readonly id: string };
+    const both = httpRequest('GET', `/v1/logins/${id}?wait_s=60`) + httpRequest('POST', '/v1/token', BODY);
+    const opener = await processes.start('python3', ['-c', TWICE, vk.socket, both]);
+    const text = said(opener);
+    const image = () => readlinkSync(`/proc/${opener.pid}/exe`);
+    await expect.poll(image).toBe(realpathSync('/bin/sleep'));
+    await vk.api('DELETE', `/v1/logins/${id}`);
+    await expect.poll(() => events('token_refused').at(-1)).toMatchObject({ caller: { pid: opener.pid }, facts: { rule: 'caller-changed' } });
+    opener.kill('SIGKILL');
+    expect(await text).toBe('');
   });
 });
 
@@ -231,7 +275,26 @@ describe('a caller that changes in the middle of its request', () => {
     expect(events('token_released').length).toBe(before);
   });
 
-  it('gets no answer that waited behind another one', async () => {
+  it('gets no answer that waited behind another one: HTTP', async () => {
+    // As it was when both came, and another by the time that the first is answered.
+    const refreshed = events('token_refreshed').length;
+    same = () => events('token_refreshed').length === refreshed;
+    const socket = connect(vk.socket);
+    socket.write([{ profile: 'work', force: true }, { profile: 'work' }].map(tokenRequest).join(''));
+    const text = await textOf(socket);
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 403', 'HTTP/1.1 403']);
+    expect(text).not.toContain('access_token');
+  });
+
+  it('gets its answers in order where nothing changed: HTTP (control)', async () => {
+    const socket = connect(vk.socket);
+    socket.write([{ profile: 'work', force: true }, { profile: 'work' }, { profile: 'none' }].map(tokenRequest).join(''));
+    const text = await textOf(socket);
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404']);
+    expect(text.match(/"source":"\w+"/g)).toEqual(['"source":"refresh"', '"source":"cache"']);
+  });
+
+  it('gets no answer that waited behind another one: line', async () => {
     // As it was for both requests, and another when the answers would leave in order.
     let asked = 0;
     same = () => {

@@ -1,6 +1,7 @@
 /** Privileged access over the whole daemon and a real issuer: asked for with a reason, had for a while, never stored. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { someFacts, someOrigin } from '../support/builders.ts';
+import { followLogin } from '../../demo/browser.ts';
 import { collectCanaries, searchTree } from '../support/canaries.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
@@ -63,6 +64,43 @@ describe('[AU-08] privileged access', () => {
     expect((await token()).scope.split(' ')).not.toContain('admin:all');
     expect(audited('jit_granted')).toMatchObject([{ caller: { pid: process.pid }, facts: { reason: WHY, scopes: expect.arrayContaining(['admin:all']) as unknown } }]);
     expect(audited('login_decided')).toHaveLength(2);
+  });
+
+  it('is waited for by nobody who wants an ordinary sign-in, and the reverse: each is one of its own', async () => {
+    const why = { claimed: { reason: WHY } };
+    const ordinary = await start();
+    const views = await Promise.all(Array.from({ length: 20 }, () => start({ ...ADMIN, ...why })));
+    const [privileged] = views;
+    expect(new Set(views.map(({ id }) => id)).size).toBe(1); // those who want the same join it
+    expect(privileged).toMatchObject({ state: 'pending', scopes: ['openid', 'admin:all'] });
+    expect(privileged.id).not.toBe(ordinary.id);
+    expect((await start()).id).toBe(ordinary.id);
+    // One that is of both is privileged, and for other scopes.
+    const both = await start({ scopes: ['openid', 'api:read', 'admin:all'], ...why });
+    expect([ordinary.id, privileged.id]).not.toContain(both.id);
+    expect(await start({ ...ADMIN, acr_values: ['gold'] })).toMatchObject({ code: 'reason_required' });
+    await vk.api('DELETE', `/v1/logins/${both.id}`);
+
+    await followLogin(privileged.start_url, { login: 'alice' });
+    const end = async (id: string) => (await vk.api('GET', `/v1/logins/${id}?wait_s=10`)).body;
+    expect(await end(privileged.id)).toMatchObject({ state: 'complete' });
+    expect(await token(ADMIN)).toMatchObject({ source: 'cache' });
+    expect(await token()).toMatchObject({ code: 'login_required', login: { id: ordinary.id, state: 'pending' } });
+    await followLogin(ordinary.start_url, { login: 'alice' });
+    expect(await end(ordinary.id)).toMatchObject({ state: 'complete' });
+    expect((await token()).scope.split(' ')).not.toContain('admin:all');
+    expect(audited('login_finished').map(({ facts }) => facts['step_up'])).toEqual([false, false]);
+  });
+
+  it('is the one that a refused token request names, and a step-up is none of it', async () => {
+    await vk.signIn('work', 'alice');
+    const privileged = await start({ ...ADMIN, claimed: { reason: WHY } });
+    expect(await token(ADMIN)).toMatchObject({ ...needsSignIn, login: { id: privileged.id } });
+    expect(await token({ acr_values: ['gold'] })).toMatchObject({ code: 'login_required', reason: 'acr' });
+    const stepUp = (await token({ acr_values: ['gold'], interaction: 'allowed' })).login;
+    expect(stepUp.id).not.toBe(privileged.id);
+    expect((await token(ADMIN)).login.id).toBe(privileged.id);
+    expect((await start()).id).not.toBe(privileged.id);
   });
 
   it('is over with its time, and the next request asks for another sign-in', async () => {

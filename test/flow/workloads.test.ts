@@ -180,6 +180,34 @@ describe('a workload', () => {
     }
   });
 
+  it('is asked about anew where the consent was taken back while its token was fetched', async () => {
+    const hostile = await startHostileIssuer({ workloads: true });
+    try {
+      await start(workloadToml('backup', hostile.url, 'scopes = ["read"]'));
+      await vk.policy('user', 'v = 1\n[[rules]]\nname = "ask"\ndecide = "confirm"\nask = "for:1h"\n');
+      await vk.api('POST', '/v1/reload');
+      vk.isPlay = true;
+      const as = ({ uid: _uid, ...facts }: Caller): void => { vk.caller = facts; };
+      as(someApprover());
+      await initWorkload(vk, hostile.issuer, 'backup');
+      as(someAsker());
+      const first = token('backup', { wait_s: 30 });
+      await expect.poll(async () => (await vk.api('GET', '/v1/approvals')).body.pending.length).toBe(1);
+      const [{ id }] = (await vk.api('GET', '/v1/approvals')).body.pending;
+      as(someApprover());
+      await vk.api('POST', `/v1/approvals/${id}`, { allow: true });
+      as(someAsker());
+      expect((await first).body).toMatchObject({ rule: 'user/ask' });
+      const slow = hostile.fault('token', faults.delay(400));
+      const waiting = token('backup', { force: true, wait_s: 2 });
+      await expect.poll(() => slow.hits).toBe(1);
+      expect((await vk.api('DELETE', `/v1/approvals/${id}`)).status).toBe(200);
+      expect((await waiting).body).toMatchObject({ code: 'approval_required', reason: 'user/ask' });
+    } finally {
+      await hostile.close();
+    }
+  });
+
   it('is decided on anew where policy or profile changed while its token was fetched', async () => {
     const hostile = await startHostileIssuer({ workloads: true });
     try {

@@ -50,7 +50,7 @@ export async function engineRig(grants: readonly Grant[], profiles: readonly Pro
   const table: ReadonlyMap<ProfileName, Profile> = new Map(profiles.map((profile) => [profile.name, profile]));
   const deps = { clock, issuer, vault, audit, log, fingerprints: new Fingerprints(), random, signal: stop.signal };
   const book = new Grants({ ...deps, graceOf: (name) => table.get(name)?.traits.refreshGraceS ?? null, onChange: () => undefined });
-  const revocations = new Revocations(deps);
+  const revocations = new Revocations({ ...deps, revokeOfWorkload: async () => ({ kind: 'unsupported' }) });
   const gate = { isLocked: false };
   const circuits = new Circuits(deps);
   const source: TokenSource = new TokenSource({

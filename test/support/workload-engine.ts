@@ -6,6 +6,7 @@ import type { Workload } from '../../daemon/core/workload.ts';
 import { Circuits } from '../../daemon/tokens/circuit.ts';
 import { WorkloadKeys } from '../../daemon/workloads/workload-keys.ts';
 import { WorkloadTokens } from '../../daemon/workloads/workload-tokens.ts';
+import type { HeldTokens } from '../../daemon/workloads/workload-tokens.ts';
 import { T0 } from './builders.ts';
 import { someNeed } from './engine-rig.ts';
 import { FakeAudit, FakeIssuer, FakeVault, fakeRandom, LogSink } from './fakes.ts';
@@ -22,11 +23,12 @@ export async function workloadEngine(workload: Workload) {
   const log = new LogSink();
   const gate = { isLocked: false };
   const vouched: string[] = [];
+  const discarded: HeldTokens[] = [];
   const deps = { clock, issuer, vault, audit, log, random: fakeRandom(), fingerprints: new Fingerprints(), isLocked: () => gate.isLocked };
   const circuits = new Circuits(deps);
   const keys = new WorkloadKeys(deps);
   const tokens = new WorkloadTokens({
-    ...deps, keys, circuits,
+    ...deps, keys, circuits, discard: (held) => void discarded.push(held),
     assertions: { read: async ({ name }) => {
       vouched.push(name);
       return new Secret(`assertion-${vouched.length}-EXAMPLE`);
@@ -34,7 +36,7 @@ export async function workloadEngine(workload: Workload) {
   });
   if (workload.auth.kind === 'private_key_jwt') await keys.change(workload, 'init', 'ES256');
   return {
-    clock, issuer, vault, audit, log, gate, circuits, keys, tokens, vouched,
+    clock, issuer, vault, audit, log, gate, circuits, keys, tokens, vouched, discarded,
     get: (over: Partial<TokenNeed> = {}, of = workload, signal = never) => tokens.get(of, someNeed(over), signal),
   };
 }

@@ -112,6 +112,8 @@ export async function grantApproval(broker: Broker, ask: Ask): Promise<ActiveApp
   const program = executable.startsWith('/') ? await callers.programAt(executable) : null;
   const interpreted = script?.startsWith('/') === true ? await callers.programAt(script) : null;
   if (program === null || (script !== null && interpreted === null)) throw new BrokerError('bad_request', 'the program or its script is no file that can be read, or its path is not absolute', { hint: 'See how it will be seen: valetkey whoami, run by that program' });
+  // Its consent would be one to all code of everybody that it can be given.
+  if (program.isInterpreter && script === null) throw new BrokerError('bad_request', 'the program is an interpreter, which runs any code: name the script as well', { hint: 'Give: --caller-script PATH' });
   const wish = { profile: named.name, scopes, resource: resource ?? named.resource };
   const digest = interpreted === null ? program.digest : bytesKey(program.digest, interpreted.digest);
   const { given, kept } = held.grant({ executable: program.executable, script, digest }, wish, caller.label, for_s === undefined ? null : for_s * 1000);

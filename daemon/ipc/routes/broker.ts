@@ -16,6 +16,7 @@ import type { JustInTime } from '../../tokens/just-in-time.ts';
 import type { Metadata } from '../../tokens/metadata.ts';
 import type { Revocations, Revoked } from '../../tokens/revocations.ts';
 import type { TokenSource } from '../../tokens/token-source.ts';
+import type { WorkloadEnded } from '../../workloads/revoke-tokens.ts';
 import type { WorkloadKeys } from '../../workloads/workload-keys.ts';
 import type { WorkloadTokens } from '../../workloads/workload-tokens.ts';
 import type { Releases } from './releases.ts';
@@ -98,6 +99,7 @@ export type Facts = {
 export type Purged = {
   /** What became of the tokens of each grant. */
   readonly grants: readonly { readonly profile: ProfileName; readonly revoked: readonly Revoked[] }[];
+  readonly workloads: readonly WorkloadEnded[];
   /** Why the vault could not be opened any more, so that nothing was revoked; null: it was. */
   readonly notRevoked: ErrorCode | null;
 };
@@ -105,6 +107,7 @@ export type Purged = {
 export type Panicked = {
   readonly lockedOutSince: EpochMs;
   readonly grants: readonly { readonly profile: ProfileName; readonly issuer: string; readonly revoked: readonly Revoked[] }[];
+  readonly workloads: readonly WorkloadEnded[];
   /** Why the vault, or a part of it, could not be reached; null: everything in it was ended. */
   readonly notReached: ErrorCode | null;
   /** Why the block is not on the disk; null: it is. */

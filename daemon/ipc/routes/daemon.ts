@@ -7,7 +7,7 @@ import { missingScopes } from '../../core/grant.ts';
 import { scopesOfSignIn } from '../../policy/privilege.ts';
 import type { Ask } from '../dispatch.ts';
 import { encodeRevoked } from '../encode.ts';
-import type { Broker } from './broker.ts';
+import type { Broker, Panicked } from './broker.ts';
 import { endsOf, grantViews } from './grant-views.ts';
 import { standings } from './standings.ts';
 
@@ -153,11 +153,16 @@ export async function unlock(broker: Broker, ask: Ask): Promise<VaultView> {
   return broker.vault.status();
 }
 
+function encodeEnded({ profile, issuer, revoked }: Panicked['workloads'][number]): PanicReply['workloads'][number] {
+  return { profile, issuer, revoked: encodeRevoked(revoked) };
+}
+
 export async function panic(broker: Broker, ask: Ask): Promise<PanicReply> {
-  const { lockedOutSince, grants, notReached, notDurable, loginsEnded, tookMs } = await broker.lifecycle.panic(ask.caller);
+  const { lockedOutSince, grants, workloads, notReached, notDurable, loginsEnded, tookMs } = await broker.lifecycle.panic(ask.caller);
   return {
     locked_out_since: seconds(lockedOutSince),
-    grants: grants.map(({ profile, issuer, revoked }) => ({ profile, issuer, revoked: encodeRevoked(revoked) })),
+    grants: grants.map(encodeEnded),
+    workloads: workloads.map(encodeEnded),
     not_reached: notReached, not_durable: notDurable, logins_ended: loginsEnded, took_ms: tookMs,
   };
 }
@@ -168,6 +173,6 @@ export async function shutdown(broker: Broker): Promise<OkReply> {
 }
 
 export async function purge(broker: Broker, ask: Ask): Promise<PurgeReply> {
-  const { grants, notRevoked } = await broker.lifecycle.purge(ask.caller);
-  return { grants: grants.map(({ profile, revoked }) => ({ profile, revoked: encodeRevoked(revoked) })), not_revoked: notRevoked };
+  const { grants, workloads, notRevoked } = await broker.lifecycle.purge(ask.caller);
+  return { grants: grants.map(({ profile, revoked }) => ({ profile, revoked: encodeRevoked(revoked) })), workloads: workloads.map(encodeEnded), not_revoked: notRevoked };
 }

@@ -11,7 +11,6 @@ import { grantFacts } from '../../core/grant-facts.ts';
 import { NO_STEP_UP } from '../../core/issuer-port.ts';
 import { instantOf } from '../../core/time.ts';
 import type { LoginAsk } from '../../flows/login-ask.ts';
-import { purposeOf } from '../../flows/step-up.ts';
 import { ruleText } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
 import type { Subject } from '../../policy/facts.ts';
@@ -155,6 +154,7 @@ async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 /** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
+  if (isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
   const recorded = broker.releases.record(profile, served, ask, claimed, rule);
   return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, recorded);
 }
@@ -166,8 +166,13 @@ async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, serve
   const denied = builtInDenial(broker, ask.caller);
   if (denied !== null) return refuse(broker, ask, profile, claimed, denied);
   const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
-  if (!isHeld || broker.policies.inForce() !== policy) return decided(broker, ask, profile, claimed);
+  if (!isHeld || broker.policies.inForce() !== policy || isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
+}
+
+/** The consent that let it through was taken back since. */
+function isTakenBack({ approvals }: Broker, { approval }: Allowed): boolean {
+  return approval !== null && approvals.consents.wasTakenBack(approval);
 }
 
 function encode({ clock, counts }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {
@@ -238,7 +243,7 @@ async function withLogin(broker: Broker, cause: unknown, profile: Profile, body:
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
   const isPrivileged = cause.facts.reason === 'privileged';
   const wish = loginWish(broker, profile, body, isPrivileged);
-  const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : broker.logins.pendingFor(profile.name, ask.caller, purposeOf(wish));
+  const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : await broker.logins.pendingFor(wish, ask.caller);
   const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
   return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
 }

@@ -93,7 +93,7 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     const need = withinLimits(workload, null, asked, decision.limits);
     const served = await withDeadline(broker, waitMs, ask.signal, (signal) => broker.workloads.tokens.get(workload, need, signal));
     // Policy and configuration that changed while this waited have not been asked (GV-01).
-    if (broker.policies.inForce() !== policy || pickWorkload(broker.config.current(), body.profile) !== workload) continue;
+    if (broker.policies.inForce() !== policy || pickWorkload(broker.config.current(), body.profile) !== workload || isTakenBack(broker, consents, rule)) continue;
     const allowed: Allowed = { name: rule, approval: consents.get(rule) ?? null };
     stillSame(broker, ask, workload);
     await broker.workloads.releases.record(workload, { grant: null, ...served }, ask, claimedOf(body.claimed), allowed);
@@ -101,11 +101,19 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     // A disk may take its time: a lock, a panic or another policy that came meanwhile is not outrun.
     const late = builtInDenial(broker, ask.caller);
     if (late !== null) refuse(late, workload);
-    if (broker.policies.inForce() !== policy) continue;
+    if (broker.policies.inForce() !== policy || isTakenBack(broker, consents, rule)) continue;
     broker.counts.workloadTokens[served.source] += 1;
     return encodeWorkloadToken(workload.name, served.token, served.source, rule, instantOf(broker.clock));
   }
   throw new BrokerError('deadline_exceeded', `policy or profile of workload ${body.profile} changed again and again meanwhile`, { retryAfterS: 1 });
+}
+
+/** The consent that let it through was taken back since: a person is asked anew. */
+function isTakenBack({ approvals }: Broker, consents: Map<string, string>, rule: string): boolean {
+  const id = consents.get(rule);
+  const is = id !== undefined && approvals.consents.wasTakenBack(id);
+  if (is) consents.delete(rule);
+  return is;
 }
 
 /** Only to the program that was looked at (IP-07). */

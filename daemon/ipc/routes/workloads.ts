@@ -42,14 +42,15 @@ export async function changeWorkloadKeys(broker: Broker, ask: Ask): Promise<Work
   const { step, alg } = ask.body as v.InferOutput<typeof workloadKeysRequest>; // parsed by this method's schema
   const workload = pickWorkload(broker.config.current(), ask.params['profile']);
   await broker.lifecycle.ensureOpen();
+  // While its key can still prove it.
+  const revoked = step === 'forget' ? await revokeAll(broker, ask, workload, broker.workloads.tokens.take(workload.name)) : [];
   const record = await broker.workloads.keys.change(workload, step, alg ?? 'ES256');
   broker.workloads.tokens.retry(workload.name);
-  if (step === 'forget') broker.workloads.tokens.take(workload.name);
   await broker.audit.append({
     event: 'workload_key_changed', profile: workload.name, caller: ask.caller, request: ask.requestId,
     facts: { step, issuer: workload.issuer, client_id: workload.clientId, keys: (record?.keys ?? []).map(({ kid, state }) => `${state} ${kid}`) },
   });
-  return { workload: view(broker, workload, record), lasting: broker.vault.status().backend !== 'memory' };
+  return { workload: view(broker, workload, record), lasting: broker.vault.status().backend !== 'memory', revoked };
 }
 
 /** Its tokens are revoked while its key can still prove it; then the key goes, and last what names it. */
@@ -72,7 +73,7 @@ async function revokeAll(broker: Broker, ask: Ask, workload: Workload, tokens: r
     done.push({ outcome, until: seconds(token.expiresAt) });
     await broker.audit.append({
       event: 'workload_token_revoked', profile: workload.name, caller: ask.caller, request: ask.requestId,
-      facts: { token: broker.workloads.releases.nameOf(token), outcome, issuer: workload.issuer },
+      facts: { token: broker.workloads.releases.nameOf(token), token_kind: 'access_token', outcome, issuer: workload.issuer, client_id: workload.clientId },
     });
   }
   return done;

@@ -373,7 +373,7 @@ describe('logout --browser', () => {
 describe('panic', () => {
   const dead = { token: 'refresh_token' as const, outcome: 'revoked' as const, until: null };
   const grantEnd = { profile: 'work', issuer: 'https://login.example.com', revoked: [dead] };
-  const done = { locked_out_since: NOW, grants: [grantEnd], not_reached: null, not_durable: null, logins_ended: 1, took_ms: 420 };
+  const done = { locked_out_since: NOW, grants: [grantEnd], workloads: [], not_reached: null, not_durable: null, logins_ended: 1, took_ms: 420 };
 
   it('asks nothing, and says what was ended and how to come back', async () => {
     const { exit, calls, questions, stdout, stderr } = await run(['panic'], { api: { panic: () => done } });
@@ -383,8 +383,14 @@ describe('panic', () => {
     expect(JSON.parse((await run(['panic', '--json'], { api: { panic: () => done } })).stdout)).toEqual(done);
   });
 
+  it('reads the answer of a daemon of before, which says nothing of workloads', async () => {
+    const { workloads: _none, ...before } = done;
+    expect((await run(['panic'], { api: { panic: () => before as typeof done } })).exit).toBe(0);
+  });
+
   it.each([
     ['a token that lives on', { grants: [{ ...grantEnd, revoked: [dead, { token: 'access_token' as const, outcome: 'pending' as const, until: NOW + 600 }] }] }, 7, 'work at https://login.example.com: The access token will be revoked as soon as the issuer can be reached. It may live on for 10 min.'],
+    ['a workload\'s token that lives on', { workloads: [{ profile: 'nightly', issuer: 'https://login.example.com', revoked: [{ token: 'access_token' as const, outcome: 'unsupported' as const, until: NOW + 600 }] }] }, 7, 'workload nightly at https://login.example.com: The issuer cannot revoke the access token. It may live on for 10 min.'],
     ['a vault that does not open', { grants: [], not_reached: 'vault_unavailable' }, 4, 'The vault could not be used (vault_unavailable)'],
     ['a disk that refuses', { not_durable: 'vault_unwritable' }, 4, 'the block ends with the daemon. Free space, then run: valetkey panic'],
   ])('tells of %s, by the exit status as well', async (_what, over, status, words) => {
@@ -489,7 +495,7 @@ describe('purge', () => {
     return base;
   }
   const gone = () => { throw ValetkeyError.local('daemon_unreachable', 'x'); };
-  const api = { purge: () => ({ grants: [] as PurgeReply['grants'], not_revoked: null }), shutdown: gone };
+  const api = { purge: () => ({ grants: [] as PurgeReply['grants'], workloads: [] as PurgeReply['workloads'], not_revoked: null }), shutdown: gone };
 
   it('lists what goes, asks, and removes just that', async () => {
     const base = home();
@@ -504,10 +510,12 @@ describe('purge', () => {
   it('tells what became of each token at its issuer', async () => {
     const grants: PurgeReply['grants'] = [{ profile: 'work', revoked: [
       { token: 'refresh_token', outcome: 'revoked', until: null }, { token: 'access_token', outcome: 'failed', until: NOW + 1_800 }] }];
+    const workloads: PurgeReply['workloads'] = [{ profile: 'nightly', issuer: 'https://i.example', revoked: [{ token: 'access_token', outcome: 'failed', until: NOW + 300 }] }];
     const base = home();
-    const { stderr } = await run(['purge', '--yes'], { base, api: { ...api, purge: () => ({ grants, not_revoked: null }) } });
+    const { stderr } = await run(['purge', '--yes'], { base, api: { ...api, purge: () => ({ grants, workloads, not_revoked: null }) } });
+    expect(stderr).toContain('workload nightly: The access token could not be revoked. It may live on for 5 min.');
     expect(stderr).toContain('work: The refresh token was revoked.\nwarning: work: The access token could not be revoked. It may live on for 30 min.\n');
-    expect(JSON.parse((await run(['purge', '--yes', '--json'], { base: home(), api: { ...api, purge: () => ({ grants, not_revoked: null }) } })).stdout)).toMatchObject({ grants });
+    expect(JSON.parse((await run(['purge', '--yes', '--json'], { base: home(), api: { ...api, purge: () => ({ grants, workloads, not_revoked: null }) } })).stdout)).toMatchObject({ grants, workloads });
     expect((await run(['purge', '--yes'], { base: home(), api })).stderr).not.toContain('warning');
   });
 

@@ -105,6 +105,33 @@ describe('valetkey policy learn', () => {
     expect(decide(policy, agent('/usr/bin/git'), someRequest({ profile: 'prod' }))).toMatchObject({ by: { source: 'shipped' } });
   });
 
+  it('proposes rules for what workloads took, by their flow and their service, that let no person\'s token out', async () => {
+    const audit = join(base, 's/valetkey/audit');
+    mkdirSync(audit, { recursive: true });
+    const nightly = (unit: string): AuditEvent => ({
+      event: 'workload_token_released', profile: profileName('backup'), request: 'r', facts: { scopes: ['backup:write'], resource: null, more_since_last: 2 },
+      caller: Object.assign(someCaller(), { origin: someOrigin({ class: 'workload', unit, program: { executable: '/usr/bin/restic', script: null } }) }),
+    });
+    let head = START;
+    const lines = [nightly('backup.service'), nightly('run-r51.service'), released('/usr/bin/git', ['read'])].map((event) => {
+      const made = appendTo(head, event, 1);
+      head = made.head;
+      return made.line;
+    });
+    writeFileSync(join(audit, 'audit.jsonl'), lines.join(''));
+    const { rules } = JSON.parse((await run(['policy', 'learn', '--json'], { base })).stdout);
+    const when = { executable: '/usr/bin/restic', class: 'workload', profile: 'backup', flow: 'client_credentials' };
+    expect(rules).toMatchObject([{ when: { ...when, unit: 'backup.service' }, ceiling: { scopes: ['backup:write'] } }, { when }, { when: { executable: '/usr/bin/git', profile: 'work' } }]);
+    expect([rules[1].when.unit, rules[2].when.flow]).toEqual([undefined, undefined]);
+    const { stdout } = await run(['policy', 'learn'], { base });
+    const policy = compilePolicy({ admin: parsePolicy(stdout, 'learned', 'admin'), user: null });
+    const restic = someSubject({ class: 'workload', unit: 'backup.service', program: { executable: '/usr/bin/restic', script: null } });
+    const ask = (flow: 'client_credentials' | 'authorization_code', profile = 'backup') => decide(policy, restic, someRequest({ profile, flow }));
+    expect(ask('client_credentials')).toMatchObject({ kind: 'allow', by: { source: 'admin' }, limits: { scopes: [{ patterns: ['backup:write'] }] } });
+    expect(ask('authorization_code')).toMatchObject({ by: { source: 'shipped' } });
+    expect(ask('client_credentials', 'other')).toMatchObject({ by: { source: 'shipped' } });
+  });
+
   it('says so where nothing was used', async () => {
     expect(await run(['policy', 'learn'], { base })).toMatchObject({ exit: 2, stderr: expect.stringContaining('no release of a token') });
   });

@@ -35,7 +35,7 @@ describe('workload token', () => {
 });
 
 describe('workload keys', () => {
-  const changed = (keys = [key('k1')], lasting = true) => ({ changeWorkloadKeys: () => ({ workload: { ...view, keys }, lasting }) });
+  const changed = (keys = [key('k1')], lasting = true) => ({ changeWorkloadKeys: () => ({ workload: { ...view, keys }, lasting, revoked: [] }) });
 
   it('are printed as the set to be registered, and nothing else on standard output', async () => {
     const { exit, stdout, stderr, calls } = await run(['workload', 'init', 'backup', '--alg', 'PS256'], { api: changed() });
@@ -91,7 +91,7 @@ describe('workloads', () => {
     expect(exit).toBe(0);
     expect(stderr).toContain('could not be revoked; it lives for 10 min');
     expect(stderr).toContain('1 token of it revoked');
-    const kept = await run(['workload', 'remove', 'backup', '--keep-profile'], { api: { changeWorkloadKeys: () => ({ workload: { ...view, keys: [] }, lasting: true }) } });
+    const kept = await run(['workload', 'remove', 'backup', '--keep-profile'], { api: { changeWorkloadKeys: () => ({ workload: { ...view, keys: [] }, lasting: true, revoked: [] }) } });
     expect(kept.calls[0]?.slice(0, 3)).toEqual(['changeWorkloadKeys', 'backup', { step: 'forget' }]);
   });
 

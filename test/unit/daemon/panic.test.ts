@@ -38,6 +38,7 @@ function makePanic(over: Partial<ConstructorParameters<typeof Panic>[0]> = {}): 
     shutVault: async () => void done.push('shut'),
     forgetConsents: async () => void done.push('consents'),
     endWishes: () => done.push('wishes'),
+    takeWorkloads: () => [],
     record: async () => void done.push('recorded'),
     ...over,
   });

@@ -43,6 +43,40 @@ async function approve(id: string, over: object = {}): Promise<void> {
   approvals.answer(id, approver(), { allow: true, binding: 'session', ms: null, ...over });
 }
 
+describe('a no', () => {
+  it('[IP-10] holds a minute whatever bytes ask next, so that an edit or another process gets nobody tired', async () => {
+    const first = admit();
+    await settle();
+    approvals.answer('id-1', approver(), { allow: false });
+    expect(await first).toBe('approval_denied');
+    digests.set('/usr/bin/curl', 'other bytes');
+    expect(await admit()).toBe('approval_denied');
+    expect(asked).toEqual(['id-1']);
+    await clock.advance(61_000);
+    void admit();
+    await settle();
+    expect(asked).toEqual(['id-1', 'id-2']);
+  });
+
+  it('is to no more than eight questions of one program, whatever bytes it has', async () => {
+    for (let n = 0; n < 12; n += 1) {
+      digests.set('/usr/bin/curl', `bytes ${n}`);
+      void admit();
+      await settle();
+    }
+    expect(asked).toHaveLength(8);
+  });
+});
+
+describe('the id of a question', () => {
+  it('is none that a command line takes for an option', async () => {
+    approvals = new Approvals({ clock, log: new LogSink(), random: { token: () => '-RnHbBl4' }, bytesOf: async () => ({ key: '', isOfFiles: true }), store: new FakeConsentStore(), isRunning: () => true, kindOf: () => 'profile', onAsked: ({ id }) => void asked.push(id), onEnded: () => undefined });
+    void admit();
+    await settle();
+    expect(asked).toEqual(['ARnHbBl4']);
+  });
+});
+
 describe('a question', () => {
   it('[IP-10] is one for five hundred requests of the same thing, and one answer serves them all', async () => {
     const all = Promise.all(Array.from({ length: 500 }, () => admit()));

@@ -31,6 +31,17 @@ describe('whoever answers a question', () => {
     expect(whyNotApprove(answerer, own, ASKED_MS)).toMatch(why);
   });
 
+  /** It left its terminal and its session by setsid(). */
+  const apart = someAsker({ terminal: null }, { class: 'human', agent: null, agentProcess: null, sessionLeader: { pid: 5050, startTime: '299' } });
+  const tool = { pid: 5000, startTime: '200' };
+  it.each([
+    ['started the asker', someApprover({ ...tool }), /started the program that asks/],
+    ['is at the terminal from which the asker was started', someApprover({}, { sessionLeader: { pid: 4900, startTime: '40' } }), /terminal from which the program that asks was started/],
+  ])('[IP-10] may not where it %s, though that has left it', (_what, answerer, why) => {
+    expect(whyNotApprove(answerer, apart, ASKED_MS)).toMatch(why);
+    expect(whyNotApprove(someApprover(), apart, ASKED_MS)).toBeNull();
+  });
+
   it('may not be a child of the agent that the asker belongs to', () => {
     const agent = own.origin.agentProcess;
     const answerer = someApprover({}, { lineage: [{ pid: agent?.pid ?? 0, startTime: agent?.startTime ?? '', name: 'node', executable: '/usr/bin/node', script: null }] });

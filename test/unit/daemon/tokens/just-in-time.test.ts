@@ -21,7 +21,7 @@ function rig() {
   const log = new LogSink();
   const gate = { isLocked: false };
   const fingerprints = new Fingerprints();
-  const revocations = new Revocations({ clock, issuer, vault, audit, log, fingerprints, random: fakeRandom(), signal: new AbortController().signal });
+  const revocations = new Revocations({ revokeOfWorkload: async () => ({ kind: 'unsupported' }), clock, issuer, vault, audit, log, fingerprints, random: fakeRandom(), signal: new AbortController().signal });
   const inTime = new JustInTime({ clock, audit, fingerprints, revocations, log, isLocked: () => gate.isLocked });
   /** A token of an hour, which is more than the access lasts. */
   const granted = (profile: Profile = someProfile(), value = 'at-jit-EXAMPLE'): Granted => {

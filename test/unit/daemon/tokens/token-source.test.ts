@@ -32,7 +32,7 @@ async function rig(grant: Grant | null, profile: Profile = someProfile()) {
   const stop = new AbortController();
   const deps = { clock, issuer, vault, audit, log, fingerprints: new Fingerprints(), random: fakeRandom(), signal: stop.signal };
   const book = new Grants({ ...deps, graceOf: () => profile.traits.refreshGraceS, onChange: () => undefined });
-  const revocations = new Revocations(deps);
+  const revocations = new Revocations({ ...deps, revokeOfWorkload: async () => ({ kind: 'unsupported' }) });
   const gate = { isLocked: false };
   const source = new TokenSource({ ...deps, book, revocations, isLocked: () => gate.isLocked, admission: new Admission({ circuits: new Circuits(deps), clock }), serverOf: (grant) => grant.server, onRefreshed: () => undefined, onServed: () => undefined });
   await book.load();

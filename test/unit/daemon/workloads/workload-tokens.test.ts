@@ -136,7 +136,7 @@ describe('an issuer that fails', () => {
 describe('a workload', () => {
   it('that is locked or removed while its token is fetched gives it to nobody, and keeps none', async () => {
     for (const end of ['lock', 'remove'] as const) {
-      const { get, issuer, gate, tokens } = await workloadEngine(someWorkload());
+      const { get, issuer, gate, tokens, discarded } = await workloadEngine(someWorkload());
       let answer: (outcome: IssuerOutcome) => void = () => undefined;
       issuer.onClientCredentials = () => new Promise((resolve) => { answer = resolve; });
       const waiting = code(get());
@@ -148,6 +148,8 @@ describe('a workload', () => {
       answer({ kind: 'tokens', tokens: tokenSet(1, { refreshToken: null }) });
       expect(await waiting).toBe('vault_locked');
       expect(tokens.take(someWorkload().name)).toEqual([]);
+      // It has to die at the issuer that gave it.
+      expect(discarded.map(({ workload, server, tokens: [token] }) => [workload.name, server.issuer, token?.value.reveal()])).toEqual([[someWorkload().name, expect.any(String), 'at-1-EXAMPLE']]);
     }
   });
 
