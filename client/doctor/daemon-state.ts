@@ -32,7 +32,7 @@ function checkVersion({ version, pid }: StatusReply): Finding {
     : warning('version', `the daemon, pid ${pid}, has version ${version}, and this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon stop');
 }
 
-function checkVault({ vault, locked, locked_out_since: lockedOutSince, screen }: StatusReply): Finding {
+function checkVault({ vault, locked, locked_out_since: lockedOutSince, screen }: StatusReply, diagnosis: DiagnosisReply | null): Finding {
   const words = `${vault.backend}, ${vault.state}`;
   const why = 'Nothing is handed out';
   if (lockedOutSince !== null) return warning('vault', 'everything was ended by valetkey panic', why, 'valetkey unlock');
@@ -40,6 +40,8 @@ function checkVault({ vault, locked, locked_out_since: lockedOutSince, screen }:
   if (screen === 'locked') return ok('vault', `${words}; nothing is handed out while the screen is locked`);
   if (vault.state === 'unavailable') return failure('vault', words, 'No sign-in can be read or saved', 'valetkey unlock', vault.detail);
   if (vault.state === 'locked') return warning('vault', words, why, 'valetkey unlock', vault.detail);
+  // Somebody wrote that into the configuration, and knows.
+  if (vault.backend === 'memory' && diagnosis?.keychain.state === 'not_used') return ok('vault', 'in memory, as the configuration says: every sign-in ends with the daemon');
   if (vault.backend === 'memory') return warning('vault', words, 'Every sign-in ends with the daemon', 'valetkey unlock --create', vault.detail);
   return ok('vault', words);
 }
@@ -90,7 +92,7 @@ export function checkStatus(status: StatusReply, diagnosis: DiagnosisReply | nul
     ok('daemon', `it answers, pid ${status.pid}, started by ${status.started_by}`),
     checkVersion(status),
     checkConfig(status, configChangedAt),
-    checkVault(status),
+    checkVault(status, diagnosis),
     ...(diagnosis === null ? [] : checkKeychain(status, diagnosis)),
     ...checkWarnings(status),
   ];

@@ -52,7 +52,7 @@ export type Finding = {
   readonly why: string;
   /** To be pasted into a shell; null where all is well. */
   readonly command: string | null;
-  /** What the command alone does not say: a line for the configuration, a sentence of the daemon. */
+  /** What the command alone does not say: a sentence of the daemon; a line for the configuration, on a line of its own. */
   readonly advice: string | null;
 };
 

@@ -36,7 +36,12 @@ export function checkIssuer(trial: IssuerTrial, advice: EnvironmentAdvice, confi
   const line = lineFor(trial, id, advice);
   return line === null
     ? failure(id, told, WHY_UNREACHABLE, commandFor(trial, id))
-    : failure(id, told, WHY_UNREACHABLE, edit(configFile), `${line.variable} is set here, and the daemon ignores it. Write into [profiles.${profiles[0] ?? 'NAME'}]: ${line.line}.${line.caveat}`);
+    : failure(id, told, WHY_UNREACHABLE, edit(configFile), `${line.variable} is set here, and the daemon ignores it. Write into [profiles.${profiles[0] ?? 'NAME'}]:\n${adviceLines(line)}`);
+}
+
+/** The line stands alone, to be pasted. */
+function adviceLines({ line, caveat }: Pick<Advice, 'line' | 'caveat'>): string {
+  return caveat === '' ? line : `${line}\n${caveat.trim()}`;
 }
 
 /** What this shell would have done otherwise, where that may be why. */
@@ -70,7 +75,7 @@ export function checkEnvironment(advice: EnvironmentAdvice, issuers: readonly Is
     const without = (issuers ?? []).filter(({ proxy, ca_file: ca, issuer }) => (flag === '--proxy' ? proxy === null && !goesDirect(issuer, noProxy) : ca === null && issuer.startsWith('https:')));
     const names = without.flatMap(({ profiles }) => profiles);
     const who = names.length === 0 ? '' : `; ${names.join(', ')} ${names.length === 1 ? 'goes' : 'go'} without it`;
-    return ok(id, `${variable} is set here, and the daemon ignores it${who}`, `To accept it, write into the profile: ${line}.${caveat}`);
+    return ok(id, `${variable} is set here, and the daemon ignores it${who}`, `To accept it, write into the profile:\n${adviceLines({ line, caveat })}`);
   });
 }
 

@@ -21,8 +21,11 @@ export function wrap(text: string, room: number): readonly string[] {
   }, []);
 }
 
+/** A line for the configuration is pasted whole, as commands are. */
+const SETTING = /^\w+ = /;
+
 function indented(text: string, indent: number): readonly string[] {
-  return wrap(text, WIDTH - indent).map((line, at) => (at === 0 ? line : `${' '.repeat(indent)}${line}`));
+  return text.split('\n').flatMap((line) => (SETTING.test(line) ? [line] : wrap(line, WIDTH - indent))).map((line, at) => (at === 0 ? line : `${' '.repeat(indent)}${line}`));
 }
 
 function sentence(text: string): string {

@@ -64,6 +64,7 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['a keychain that is locked', { ...vault({ state: 'locked', detail: 'the keychain is locked.' }), diagnosis: { node: 'v20.20.2', keychain: { state: 'locked', took_ms: 0 }, issuers: [well] } }, 'vault', 'valetkey unlock'],
   ['a vault without its key', { ...vault({ state: 'unavailable', detail: 'the keychain does not hold the key.' }) }, 'vault', 'valetkey unlock'],
   ['a vault in memory, for want of a keychain', { ...vault({ backend: 'memory', detail: 'no keychain answers.' }), diagnosis: { node: 'v20.20.2', keychain: { state: 'absent', took_ms: 9 }, issuers: [well] } }, 'vault', 'valetkey unlock --create'],
+  ['a vault in memory, as nobody asked for', { ...vault({ backend: 'memory', detail: 'no keychain answered.' }) }, 'vault', 'valetkey unlock --create'],
   ['a keychain that went away', tried({ keychain: { state: 'absent', took_ms: 3 } }), 'keychain', 'busctl --user status org.freedesktop.secrets'],
   ['a keychain that hangs', tried({ keychain: { state: 'frozen', took_ms: 2_500 } }), 'keychain', 'busctl --user --timeout=2 status org.freedesktop.secrets'],
   ['a keychain that takes nothing', tried({ keychain: { state: 'refused', took_ms: 3_000 } }), 'keychain', 'secret-tool store --label=valetkey-doctor valetkey doctor'],
@@ -111,6 +112,10 @@ describe('doctor, with each thing broken in turn', () => {
     expect([...new Set(BROKEN.map(([, , id]) => id)), ...neverWrong].toSorted()).toEqual(Object.keys(FINDINGS).toSorted());
   });
 
+  it('takes a vault in memory for well where the configuration says so', () => {
+    expect(trouble({ ...vault({ backend: 'memory' }), diagnosis: { node: 'v20.20.2', keychain: { state: 'not_used', took_ms: 0 }, issuers: [well] } })).toEqual([]);
+  });
+
   it('says what keeps the daemon from starting once', () => {
     const facts = { ...place('runtime_directory', { mode: 0o755 }), daemon: failing('runtime_dir_untrusted', 'mode 0755').daemon, diagnosis: null };
     expect(trouble(facts).map(({ id }) => id)).toEqual(['runtime_directory']);
@@ -129,15 +134,15 @@ describe('what the shell of the caller would have changed', () => {
     ['a proxy', issuer({ state: 'unreachable', cause: 'refused' }), 'proxy = "http://proxy.corp:3128"'],
     ['a CA file', issuer({ state: 'unreachable', cause: 'tls' }), 'ca_file = "/etc/corp.pem"'],
   ])('%s: the line to write stands in the finding that it would mend', (_, facts, line) => {
-    expect(trouble(proxied(facts))[0]?.advice).toContain(`Write into [profiles.work]: ${line}.`);
+    expect(trouble(proxied(facts))[0]?.advice).toContain(`Write into [profiles.work]:\n${line}`);
   });
 
   it('is no trouble where every issuer is reached without it, and the line is there all the same', () => {
     const facts = proxied(healthy);
     expect(trouble(facts)).toEqual([]);
     expect(diagnose(facts).filter(({ id }) => id.startsWith('environment_')).map(({ what, advice }) => ({ what, advice }))).toEqual([
-      { what: 'HTTPS_PROXY is set here, and the daemon ignores it; work goes without it', advice: 'To accept it, write into the profile: proxy = "http://proxy.corp:3128".' },
-      { what: 'NODE_EXTRA_CA_CERTS is set here, and the daemon ignores it; work goes without it', advice: 'To accept it, write into the profile: ca_file = "/etc/corp.pem".' },
+      { what: 'HTTPS_PROXY is set here, and the daemon ignores it; work goes without it', advice: 'To accept it, write into the profile:\nproxy = "http://proxy.corp:3128"' },
+      { what: 'NODE_EXTRA_CA_CERTS is set here, and the daemon ignores it; work goes without it', advice: 'To accept it, write into the profile:\nca_file = "/etc/corp.pem"' },
     ]);
   });
 
@@ -260,6 +265,11 @@ describe('valetkey doctor', () => {
     const long = stdout.split('\n').filter((line) => line.length > 80 && !/^ +Run /.test(line) && line.trim().includes(' ') && !/\S{40,}/.test(line));
     expect(long).toEqual([]);
     expect(wrap('a bb ccc', 4)).toEqual(['a bb', 'ccc']);
+  });
+
+  it('shows a line for the configuration whole, on a line of its own', async () => {
+    const { stdout } = await run(['doctor'], { base: privateDirectory(), env: { HTTPS_PROXY: 'http://proxy.corp:3128' }, api: allWell });
+    expect(stdout).toMatch(/^ +proxy = "http:\/\/proxy\.corp:3128"$/m);
   });
 
   it('[AL-04] what a stranger wrote cannot move the cursor', async () => {
