@@ -159,16 +159,9 @@ export class Consents {
     if (this.#isRead) await this.#keep();
   }
 
-  /** Until the signal ends. */
+  /** Until the signal ends, by which the daemon stops. */
   async tellTimeHourly(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      try {
-        await this.#deps.clock.sleep(TELL_TIME_MS, signal);
-      } catch {
-        return; // the daemon stops
-      }
-      await this.tellTime();
-    }
+    while (await this.#deps.clock.sleep(TELL_TIME_MS, signal).then(() => true, () => false)) await this.tellTime();
   }
 
   /** Brings the copy up to date, as well as the disk lets it. */

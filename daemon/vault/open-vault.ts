@@ -27,6 +27,7 @@ import { removedError } from './private-files.ts';
 import { SealedStore } from './sealed-store.ts';
 import type { Store } from './store.ts';
 import { tidy } from './tidy.ts';
+import { unmake } from './unmake.ts';
 import { headerPath, readHeader, removeHeader, writeHeader } from './vault-header.ts';
 import type { VaultHeader } from './vault-header.ts';
 import { within } from './within.ts';
@@ -280,23 +281,14 @@ class BrokerVault implements Vault {
     } catch (cause) {
       this.#header = before;
       key.close();
-      if (isNew) await this.#unmake();
+      if (isNew) {
+        await unmake(stateDir, this.#sealed, log);
+        this.#sealed = null;
+      }
       throw cause;
     }
     this.#memory.clear();
     return this.#sealed;
-  }
-
-  /** A vault that could be made in part only must not stand in the way of the next try. */
-  async #unmake(): Promise<void> {
-    const { stateDir, log } = this.#deps;
-    try {
-      await this.#sealed?.erase();
-      await removeHeader(stateDir);
-    } catch (cause) {
-      log.error('vault_not_unmade', { path: stateDir }, cause);
-    }
-    this.#sealed = null;
   }
 
   #closedError(): BrokerError {

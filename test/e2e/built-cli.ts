@@ -4,7 +4,7 @@
  * `unattended()` has no terminal at all, as a job of cron; `atTerminal()` has one of its own, by util-linux's script(1).
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -26,6 +26,8 @@ export type Home = {
   unattended(args: readonly string[], options?: RunOptions): Promise<Finished>;
   /** Everything that the terminal showed is stdout. */
   atTerminal(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  /** A terminal of its own that is open from now on; what is typed there later runs once. */
+  openTerminal(): (args: readonly string[]) => Promise<Finished>;
   /** Ends the daemon and removes everything. */
   leave(): Promise<void>;
 };
@@ -72,10 +74,19 @@ export function makeHome(program: readonly [string, ...string[]] = [process.exec
   const valetkey: Home['valetkey'] = (args, options = {}) => run(program[0], [...program.slice(1), ...args], { ...env, ...options.env }, options);
   return {
     base, env, valetkey,
-    unattended: (args, options = {}) => run(process.execPath, [CLI, ...args], { ...env, ...options.env }, options, true),
+    unattended: (args, options = {}) => run(program[0], [...program.slice(1), ...args], { ...env, ...options.env }, options, true),
     atTerminal(args, options = {}) {
       const command = [...program, ...args].map(quote).join(' ');
       return run('script', ['-qec', command, '/dev/null'], { ...env, SHELL: '/bin/sh', ...options.env }, options);
+    },
+    openTerminal() {
+      const typed = join(mkdtempSync(join(base, 'terminal-')), 'typed');
+      const ended = run('script', ['-qec', `while [ ! -s ${quote(typed)} ]; do sleep 0.1; done; . ${quote(typed)}`, '/dev/null'], { ...env, SHELL: '/bin/sh' }, {});
+      return (args) => {
+        writeFileSync(`${typed}.new`, `${[...program, ...args].map(quote).join(' ')}\n`);
+        renameSync(`${typed}.new`, typed);
+        return ended;
+      };
     },
     async leave() {
       const { exit, stderr } = await valetkey(['daemon', 'stop']);

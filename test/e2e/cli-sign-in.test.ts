@@ -92,6 +92,7 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
   });
 
   it('[IP-10] keeps it from a job without a session until a person agreed, and asks no more then', async () => {
+    const terminal = home.openTerminal();
     const job = home.unattended(['token', 'work', '--reason', 'the nightly copy']);
     type Pending = { readonly id: string; readonly rule: string; readonly claimed: { readonly reason: string } };
     const waiting = async () => (JSON.parse((await home.valetkey(['approvals', '--json'])).stdout) as { readonly pending: readonly Pending[] }).pending;
@@ -100,9 +101,10 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
     await setTimeout(2_500); // after two seconds it says what it waits for
     // It cannot say so itself.
     expect(await home.unattended(['approve', id, '--exe-only'])).toMatchObject({ exit: 5, stderr: expect.stringContaining('(approval_refused)') as string });
-    // Nor can a terminal that was opened for it; the one that runs these tests was there before.
+    // Nor can a terminal that was opened for it, or the one that started it.
     expect(await home.atTerminal(['approve', id, '--exe-only'])).toMatchObject({ exit: 5, stdout: expect.stringContaining('in a session that is younger than the question') as string });
-    expect(await home.valetkey(['approve', id, '--exe-only'])).toMatchObject({ exit: 0 });
+    expect(await home.valetkey(['approve', id, '--exe-only'])).toMatchObject({ exit: 5, stderr: expect.stringContaining('from which the program that asks was started') as string });
+    expect(await terminal(['approve', id, '--exe-only'])).toMatchObject({ exit: 0, stdout: expect.stringContaining('Agreed, for this program, wherever it runs.') as string });
     const { exit, stdout, stderr } = await job;
     expect([exit, stderr]).toEqual([0, expect.stringContaining(`valetkey approve ${id}`) as string]);
     expect((await issuer.introspect(stdout.trim())).active).toBe(true);
@@ -136,7 +138,7 @@ describe.skipIf(!hasScript)('from nothing to a token', () => {
   it('purges everything of this user, and nothing beside it', async () => {
     const { exit, stdout } = await home.valetkey(['purge', '--yes', '--json']);
     expect(exit).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ removed: ['run', 'state', 'config'].map((name) => join(home.base, name, 'valetkey')), grants: [], not_revoked: null });
+    expect(JSON.parse(stdout)).toEqual({ removed: ['run', 'state', 'config'].map((name) => join(home.base, name, 'valetkey')), grants: [], workloads: [], not_revoked: null });
     expect(existsSync(join(home.base, 'state/valetkey'))).toBe(false);
     expect(readFileSync(join(home.base, 'config/.valetkey.toml'), 'utf8')).toContain('work');
   });

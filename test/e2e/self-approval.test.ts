@@ -16,7 +16,7 @@ const PATH = `${dirname(realpathSync(process.execPath))}:/usr/bin:/bin`;
 const probe = spawnSync(AS[0], [...AS.slice(1), 'sh', '-c', 'node -e 0 && script --version && /usr/bin/python3 -c "import pty"'], { cwd: '/', env: { PATH }, encoding: 'utf8' });
 if (probe.status !== 0) console.log(`skipped: scripts that approve themselves; it takes root, unshare, setpriv, script, python3 and a node for everybody: ${probe.stderr ?? ''}`);
 
-const CONFIG = 'v = 1\n[vault]\nbackend = "memory"\n[profiles.work]\nissuer = "https://issuer.example"\nclient_id = "cli"\n';
+const CONFIG = 'v = 1\n[vault]\nbackend = "memory"\n[workloads.work]\nissuer = "https://issuer.example"\nclient_id = "job"\nowner = "ops@example"\npurpose = "a test"\nexpires = "2099-01-01"\n';
 const POLICY = 'v = 1\n[[rules]]\nname = "all"\ndecide = "confirm"\nask = "for:1h"\n';
 
 describe.skipIf(probe.status !== 0)('a script that asks for a token', () => {
@@ -55,6 +55,6 @@ describe.skipIf(probe.status !== 0)('a script that asks for a token', () => {
   });
 
   it('can by an accomplice in a terminal of its own making, as limit 11 of SECURITY.md says (control)', () => {
-    expect(came.get('other_terminal')).toBe('agreed:  / login_required');
+    expect(came.get('other_terminal')).toBe('agreed:  / issuer_unreachable');
   });
 });
