@@ -1,11 +1,13 @@
 /** kill -9 right after a consent was given, or taken back: what was answered is so after the restart. */
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Laptop } from './rig.ts';
 import { useStage } from './stage.ts';
 
 const PIN = 'approval-pin-EXAMPLE';
+/** Any one that is no interpreter. */
+const PROGRAM = realpathSync('/bin/cat');
 const ROUNDS = 5;
 const stage = useStage();
 
@@ -23,7 +25,7 @@ describe('kill -9 and consents', () => {
   const file = (): string => join(laptop.stateDir, 'secrets/_consents.jwe');
   /** @returns its id */
   async function agree(profile = 'work'): Promise<string> {
-    const { status, body } = await laptop.asPerson('POST', '/v1/approvals', { executable: process.execPath, profile, pin: PIN });
+    const { status, body } = await laptop.asPerson('POST', '/v1/approvals', { executable: PROGRAM, profile, pin: PIN });
     expect([status, body]).toEqual([200, expect.objectContaining({ outlasts: 'reboot' })]);
     return (body as { id: string }).id;
   }
@@ -76,7 +78,7 @@ describe('kill -9 and consents', () => {
   it.each(['ENOSPC', 'EIO'] as const)('[IP-10] a disk that refuses by %s: a consent ends with the daemon, and a revocation holds', async (action) => {
     const id = await agree('other');
     laptop.desk.arm({ label: 'vault.write.written', nth: 3, action }); // after the PIN's counts
-    const { body } = await laptop.asPerson('POST', '/v1/approvals', { executable: process.execPath, profile: 'work', pin: PIN });
+    const { body } = await laptop.asPerson('POST', '/v1/approvals', { executable: PROGRAM, profile: 'work', pin: PIN });
     const hits = laptop.hits().filter((hit) => hit.action === action).length;
     expect([hits, (body as { outlasts: unknown }).outlasts]).toEqual([1, null]);
     expect((await laptop.api('GET', '/v1/status')).body.warnings).toContainEqual(expect.stringMatching(/^vault_unwritable: consents end with the daemon/));

@@ -315,7 +315,7 @@ describe('a consent beforehand', () => {
     // The program that asks is this test's own, as the kernel tells.
     const { program } = (await vk.api('GET', '/v1/whoami')).body;
     expect(await asPerson('/v1/approvals', { ...grant, executable: program.executable, ...(program.script === null ? {} : { script: program.script }) })).toMatchObject({ status: 200, binding: 'program', rule: 'any' });
-    expect(await token()).toMatchObject({ access_token: expect.any(String) as string, rule: 'shipped/asked-once' });
+    expect(await token()).toMatchObject({ access_token: expect.any(String) as string, rule: 'user/jobs' });
     expect(audited('approval_given').at(-1)?.facts).toMatchObject({ channel: 'beforehand', executable: program.executable, digest: expect.stringMatching(/^[0-9a-f]{64}(?:\/[0-9a-f]{64})?$/) as string });
     expect(audited('token_released').at(-1)?.facts).toMatchObject({ approval: (await approvals()).active[0].id });
   });

@@ -142,7 +142,7 @@ describe('the line dialect', () => {
     const client = line().ask({ type: 'login', id: 1, data: { id: loginId, wait_s: 1 } }).ask({ type: 'events', id: 2 });
     client.socket.end();
     await client.closed();
-    expect(client.replies()).toMatchObject([{ id: 1, status: 200 }]);
+    expect(client.replies().filter(({ type }) => type !== 'events')).toMatchObject([{ id: 1, status: 200 }]);
   });
 
   it('a stream without id is told of events as well, and holds no one up', async () => {
