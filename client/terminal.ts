@@ -59,7 +59,7 @@ export type TerminalOptions = {
   readonly quiet: boolean;
 };
 
-function takesColour(stream: Stream, env: TerminalOptions['env']): boolean {
+export function takesColour(stream: Stream, env: TerminalOptions['env']): boolean {
   return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 
