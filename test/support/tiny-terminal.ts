@@ -125,7 +125,7 @@ export class TinyTerminal {
       this.#y = Math.max(1, first) - 1;
       this.#x = Math.max(1, second) - 1;
     } else if (mark === '' && what === 'K' && numbers === '') this.#screen[this.#y]?.fill(BLANK, this.#x);
-    else if (mark === '' && what === 'J' && first === 2) for (const line of this.#screen) line.fill(BLANK);
+    else if (mark === '' && what === 'J' && first === 2) for (const line of this.#screen) line.splice(0, line.length, ...Array.from({ length: this.columns }, () => BLANK));
     else if (mark === '' && what === 'm') this.#style = numbers === '0' ? '' : numbers;
     else this.strange.push(whole);
   }
