@@ -17,7 +17,7 @@ export type SessionEndsDeps = {
   readonly signal: AbortSignal;
 };
 
-const LOOK_MS = 30_000;
+export const LOOK_MS = 25_000;
 /** A quarter of an hour ahead of what lasts an hour at least. */
 const LIFE_OF_LEADS = 4;
 /** The same end, computed at another moment. */
