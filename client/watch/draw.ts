@@ -15,10 +15,11 @@ export type Size = { readonly columns: number; readonly rows: number };
 /** A table of the view; how many of its rows are shown is decided by the room that there is. */
 type Section = { readonly columns: readonly Column[]; readonly rows: readonly Line[]; /** Of the room: the rest is others'. */ readonly share: number; readonly saysMore: boolean };
 
-const PROFILES: readonly Column[] = [
+/** @param words - the narrowest at which what to run can be read */
+const profileColumns = (words: number): readonly Column[] => [
   { title: 'PROFILE', min: 8, leaves: 0 },
   { title: 'SIGNED IN AS', min: 12, leaves: 1 },
-  { title: 'SIGN-IN', min: 26, leaves: 0 },
+  { title: 'SIGN-IN', min: words, leaves: 0 },
   { title: 'TOKEN', min: 12, leaves: 2 },
 ];
 const WAITS: readonly Column[] = [
@@ -43,9 +44,14 @@ const EVENTS: readonly Column[] = [
 
 const row = (...cells: readonly (string | readonly [string, Style | null])[]): Line => cells.map((cell) => (typeof cell === 'string' ? span(cell) : span(...cell)));
 
+/** As `valetkey status` has it; but the command to run comes before the reason, which is cut first. */
 function profileSection({ status }: Board, now: number): Section {
-  const rows = status === null ? [] : standingRows(status, now).map(([name = '', who = '', signIn = '', token = '']) => row(name, who, [signIn, signIn.includes('valetkey login') ? 'yellow' : null], token));
-  return { columns: PROFILES, rows, share: 0.4, saysMore: true };
+  const rows = status === null ? [] : standingRows(status, now).map(([name = '', who = '', signIn = '', token = '']) => {
+    const [, reason] = /^over \((\w+)\)/.exec(signIn) ?? [];
+    return reason !== undefined ? row(name, who, [`over: valetkey login ${name}`, 'yellow'], reason) : row(name, who, [signIn, signIn.includes('valetkey login') ? 'yellow' : null], token);
+  });
+  const words = rows.map(([, , signIn]) => (signIn?.style === 'yellow' ? widthOf(signIn.text) : 0));
+  return { columns: profileColumns(Math.max(20, ...words)), rows, share: 0.4, saysMore: true };
 }
 
 function waitSection({ status, approvals }: Board, now: number): Section {
@@ -136,7 +142,9 @@ export function drawBoard(board: Board, { columns: width, rows: height }: Size, 
   // Events come last, where they may be as many as there is room for.
   const events = sections.length - 2;
   const body = [...notices, ...drawn.filter((_, i) => i !== events).flat(), ...drawn[events] ?? []];
-  const lines = [headLine(board, now, width), ...body].slice(0, Math.max(1, height - 1));
+  // Of a daemon that is gone it is what was.
+  const shownBody = board.lost === null ? body : body.map((line) => line.map(({ text, style }) => ({ text, style: style === 'bold' ? style : 'dim' as const })));
+  const lines = [headLine(board, now, width), ...shownBody].slice(0, Math.max(1, height - 1));
   const blank: readonly Line[] = Array.from({ length: Math.max(0, height - 1 - lines.length) }, () => []);
   return height < 2 ? lines : [...lines, ...blank, footLine(board, now, width)];
 }
