@@ -27,7 +27,7 @@ export async function atPty(argv: readonly string[], env: Readonly<Record<string
   const dir = mkdtempSync(join(tmpdir(), 'valetkey-pty-'));
   const screen = new TinyTerminal(columns, rows);
   // The shell stays, as the one of a person does: it has the terminal after the program, and says how it is then.
-  const inner = `stty cols ${columns} rows ${rows}; tty > ${quote(join(dir, 'tty'))}; stty -a > ${quote(join(dir, 'before'))}; sh -c 'echo $$ > ${quote(join(dir, 'pid')).replaceAll('\'', '"')}; exec "$@"' sh ${argv.map(quote).join(' ')}; status=$?; stty -a > ${quote(join(dir, 'after'))}; echo "left with $status"; exit $status`;
+  const inner = `stty cols ${columns} rows ${rows}; echo 'what was there before'; tty > ${quote(join(dir, 'tty'))}; stty -a > ${quote(join(dir, 'before'))}; sh -c 'echo $$ > ${quote(join(dir, 'pid')).replaceAll('\'', '"')}; exec "$@"' sh ${argv.map(quote).join(' ')}; status=$?; stty -a > ${quote(join(dir, 'after'))}; echo "left with $status"; exit $status`;
   const child = spawn('script', ['-qec', inner, '/dev/null'], { env: { ...env, SHELL: '/bin/sh' }, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => undefined); // it may end without reading
   child.stdout.setEncoding('utf8').on('data', (text: string) => screen.write(text));
@@ -35,10 +35,12 @@ export async function atPty(argv: readonly string[], env: Readonly<Record<string
     child.once('close', (status) => resolve(status ?? -1));
   });
   const file = (name: string): string => readFileSync(join(dir, name), 'utf8').trim();
+  // Its size is the window's, not the program's.
+  const settingsIn = (name: string): string => file(name).replace(/rows \d+; columns \d+;/, '');
   return {
     screen,
     pid: () => Number(file('pid')),
-    settings: () => `${file('before') === file('after') ? 'as before' : `before: ${file('before')}\nafter: ${file('after')}`}`,
+    settings: () => `${settingsIn('before') === settingsIn('after') ? 'as before' : `before: ${file('before')}\nafter: ${file('after')}`}`,
     resize(wide, high) {
       screen.resize(wide, high);
       spawnSync('stty', ['-F', file('tty'), 'cols', String(wide), 'rows', String(high)]);

@@ -9,7 +9,6 @@ const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff
 
 export class TinyTerminal {
   readonly strange: string[] = [];
-  /** Lines that were written while the other screen was shown. */
   columns: number;
   rows: number;
   isAlternate = false;
@@ -23,6 +22,7 @@ export class TinyTerminal {
   #x = 0;
   #y = 0;
   #style = '';
+  #kept: readonly [number, number] = [0, 0];
   #rest = '';
 
   constructor(columns = 80, rows = 24) {
@@ -115,6 +115,9 @@ export class TinyTerminal {
     if (mark === '?' && (what === 'h' || what === 'l')) {
       const on = what === 'h';
       if (first === 1049) {
+        // It keeps the cursor of the screen that it leaves, and gives it back (DECSC, DECRC).
+        if (on && !this.isAlternate) this.#kept = [this.#x, this.#y];
+        if (!on && this.isAlternate) [this.#x, this.#y] = this.#kept;
         this.isAlternate = on;
         if (on) this.#other = this.#empty();
       } else if (first === 25) this.isCursorShown = on;
