@@ -3,6 +3,7 @@
  * events that are made for them (a sign-in is needed, a session is about to end). All of it listens; nothing here is
  * asked before something is decided, and nothing waits for it.
  */
+import { setMaxListeners } from 'node:events';
 import type { ProfileName } from '../shared/names.ts';
 import type { Caller, Grant, Profile } from './core/domain.ts';
 import type { ReadHooks, RunHook } from './core/hook.ts';
@@ -43,9 +44,11 @@ export type Attending = {
 const NEEDED_MS = 60_000;
 
 export async function attend(deps: AttendDeps): Promise<Attending> {
-  const { clock, log, config, gate, events, signal } = deps;
+  const { clock, log, config, gate, events } = deps;
+  const signal = AbortSignal.any([deps.signal]);
+  setMaxListeners(0, signal); // one a hook that runs, and a notification that is shown
   const hooks = new Hooks({ ...deps.hooks, log, signal });
-  const notifications = new Notifications({ ...deps, isWanted: () => config.current().notifications.desktop, isScreenLocked: () => gate.screen === 'locked' });
+  const notifications = new Notifications({ ...deps, signal, isWanted: () => config.current().notifications.desktop, isScreenLocked: () => gate.screen === 'locked' });
   const needed = new Lately(clock, NEEDED_MS);
   await hooks.open();
   events.listen((event) => {
