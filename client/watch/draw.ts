@@ -36,7 +36,7 @@ const CALLERS: readonly Column[] = [
 ];
 const EVENTS: readonly Column[] = [
   { title: 'TIME', min: 8, leaves: 3 },
-  { title: 'WHAT', min: 12, leaves: 0 },
+  { title: 'WHAT', min: 14, leaves: 0 },
   { title: 'PROFILE', min: 7, leaves: 0 },
   { title: 'WHO', min: 10, leaves: 1 },
   { title: 'WHY', min: 10, leaves: 2 },

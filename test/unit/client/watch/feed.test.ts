@@ -135,6 +135,7 @@ describe('valetkey watch without a terminal', () => {
     return run(argv, {
       signal: stop.signal, api: { status: () => status, approvals: () => noApprovals },
       events: async () => (async function* () {
+        await settle(); // the state is told meanwhile
         yield* happened;
         stop.abort();
       })(),
