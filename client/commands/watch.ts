@@ -24,7 +24,8 @@ function follow(context: CommandContext, signal: AbortSignal, onUpdate: (update:
 /** What is asked for goes to standard output; whether the daemon is there, to standard error. */
 async function printEvents(context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
-  let lost: string | null = null;
+  /** What was said last; empty: nothing yet. */
+  let lost: string | null = '';
   await follow(context, signal, (update) => {
     if (update.kind === 'event') {
       if (terminal.json) terminal.raw(`${toTerminalJsonLine(update.event)}\n`);
