@@ -25,8 +25,13 @@ const LOOK_EVERY_MS = 10_000;
 const LOOK_PAUSE_MS = 500;
 /** They change nothing of the state, and come in masses. */
 const WITHOUT_CHANGE: ReadonlySet<string> = new Set(['token_released', 'token_refused', 'peer_refused'] satisfies BrokerEvent['event'][]);
-/** It ends, starts, is full, or is not there. */
-const PASSING: ReadonlySet<string> = new Set(['daemon_unreachable', 'shutting_down', 'too_many_requests', 'deadline_exceeded']);
+const GONE = 'the daemon is gone; it is waited for';
+/** What passes by itself, and what is said meanwhile. */
+const PASSING: ReadonlyMap<string, string> = new Map([
+  ['daemon_unreachable', GONE], ['shutting_down', GONE],
+  ['too_many_requests', 'the daemon has as many watchers as it takes; tried again'],
+  ['deadline_exceeded', 'the daemon does not answer; tried again'],
+]);
 
 export async function feed(deps: FeedDeps, onUpdate: (update: Update) => void): Promise<void> {
   const { signal } = deps;
@@ -77,12 +82,15 @@ async function listen({ link: { api, events }, hasLeft, sleep, signal }: FeedDep
       await Promise.allSettled(both);
     }
   } catch (error) {
-    if (!signal.aborted && !isPassing(error)) throw error;
+    const why = passing(error);
+    if (why === null && !signal.aborted) throw error;
+    return why ?? GONE;
   }
-  return 'the daemon is gone; it is waited for';
+  return GONE;
 }
 
-/** Of the daemon, or of the connection to it (ECONNRESET). */
-function isPassing(error: unknown): boolean {
-  return error instanceof ValetkeyError ? PASSING.has(error.code) : error instanceof Error && 'code' in error;
+/** Null: it is for good. */
+function passing(error: unknown): string | null {
+  if (error instanceof ValetkeyError) return PASSING.get(error.code) ?? null;
+  return error instanceof Error && 'code' in error ? GONE : null; // of the connection, such as ECONNRESET
 }

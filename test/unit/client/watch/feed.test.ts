@@ -106,6 +106,19 @@ describe('a daemon that is followed', () => {
     expect([world.connections, updates.at(-1)]).toEqual([1, { kind: 'lost', why: 'no daemon runs; it is waited for' }]);
   });
 
+  it('that has too many watchers, or does not answer, is said to, and tried again', async () => {
+    const { clock, updates, world, hangUp, kinds } = rig();
+    await settle();
+    world.fault = ValetkeyError.local('too_many_requests', 'there are 32 event streams already');
+    hangUp();
+    await clock.advance(300);
+    expect(updates.at(-1)).toEqual({ kind: 'lost', why: 'the daemon has as many watchers as it takes; tried again' });
+    world.fault = null;
+    kinds();
+    await clock.advance(5_000);
+    expect(kinds()).toContain('state');
+  });
+
   it('whose fault is for good is given up, with that fault', async () => {
     const { clock, world, hangUp, over } = rig();
     await settle();
