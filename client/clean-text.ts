@@ -15,9 +15,16 @@ export function cleanText(text: string, max = 1_000): string {
   return clean.length > max ? `${clean.slice(0, max - 1)}…` : clean;
 }
 
+function escaped(mark: string): string {
+  return [...Array(mark.length).keys()].map((i) => `\\u${mark.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+}
+
 /** JSON escapes only the C0 controls; the rest of what a terminal obeys or hides is escaped here. */
 export function toTerminalJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(UNSAFE, (mark) => (mark === '\n'
-    ? mark
-    : [...Array(mark.length).keys()].map((i) => `\\u${mark.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')));
+  return JSON.stringify(value, null, 2).replace(UNSAFE, (mark) => (mark === '\n' ? mark : escaped(mark)));
+}
+
+/** The same on one line, without its end. */
+export function toTerminalJsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, escaped);
 }

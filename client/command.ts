@@ -5,8 +5,10 @@ import type { Paths } from '../shared/paths.ts';
 import type { Api } from './api.ts';
 import type { Opening } from './browser.ts';
 import type { Owner } from './local-paths.ts';
+import type { BrokerEvent } from '../shared/schemas.ts';
 import type { Stream, Terminal } from './terminal.ts';
 import type { Person } from './tty.ts';
+import type { LiveScreen, ScreenEvents } from './watch/live-screen.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -14,6 +16,8 @@ export type DaemonLink = {
   readonly api: Api;
   /** False if it ran already. */
   ensureDaemon(signal: AbortSignal): Promise<boolean>;
+  /** What happens from now on, until the signal or the daemon ends. Resolves when it is listened. */
+  events(signal: AbortSignal): Promise<AsyncIterable<BrokerEvent>>;
   close(): void;
 };
 
@@ -31,6 +35,8 @@ export type World = {
   readonly signal: AbortSignal;
   link(options: { readonly startDaemon: boolean; readonly label: string }): DaemonLink;
   meetPerson(): Person | null;
+  /** Takes the whole terminal, which is as it was when the screen is closed; null: standard input and output are no terminal that could be drawn on. */
+  readonly openScreen: ((events: ScreenEvents) => LiveScreen) | null;
   /** Settles when the opener has failed, or has had the time to; at once when the signal says that nobody waits. */
   openBrowser(startUrl: string, command: readonly string[] | null, signal: AbortSignal): Promise<Opening>;
   /** All of standard input, at most `max` bytes. */

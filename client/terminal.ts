@@ -3,7 +3,7 @@
  *
  * 1. Standard output is what was asked for, and nothing else; all the rest is on standard error. So
  *    `$(valetkey token work)` and `valetkey grants --json | jq` work without flags.
- * 2. With --json, standard output is one JSON document, and an error is its problem document on standard error.
+ * 2. With --json, standard output is one JSON document (of watch, which has no end, one a line), and an error is its problem document on standard error.
  * 3. --quiet leaves what was asked for, what a person has to do, warnings of danger, and errors.
  * 4. An error says what failed, why, and the one next command. The exit status is that of shared/errors.ts.
  * 5. Colour, the spinner and the countdown are for terminals only, each stream for itself; NO_COLOR and
@@ -59,7 +59,7 @@ export type TerminalOptions = {
   readonly quiet: boolean;
 };
 
-function takesColour(stream: Stream, env: TerminalOptions['env']): boolean {
+export function takesColour(stream: Stream, env: TerminalOptions['env']): boolean {
   return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 

@@ -12,6 +12,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'token', summary: 'Print an access token', load: () => import('./commands/token.ts') },
   { name: 'logout', summary: 'Forget a grant, and revoke its tokens at the issuer', load: () => import('./commands/logout.ts') },
   { name: 'status', summary: 'Show who is signed in and until when, the daemon and its vault', load: () => import('./commands/status.ts') },
+  { name: 'watch', summary: 'Watch sign-ins, tokens, refusals and questions as they happen', load: () => import('./commands/watch.ts') },
   { name: 'grants', summary: 'Show who is signed in, where and until when; no tokens', load: () => import('./commands/grants.ts') },
   { name: 'whoami', summary: 'Show what the daemon sees of the program that asks, for rules about callers', load: () => import('./commands/whoami.ts') },
   { name: 'profiles', summary: 'List the profiles', load: () => import('./commands/profiles.ts') },

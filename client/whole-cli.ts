@@ -47,7 +47,7 @@ function workingDirectory(): string {
 
 async function realWorld(handed: HandedAnswer | null): Promise<World> {
   const [{ openConnection }, { openApi }] = await Promise.all([import('./connection.ts'), import('./api.ts')]);
-  const { meetPerson } = await import('./tty.ts');
+  const [{ meetPerson }, { readEvents }, { screenOpener }] = await Promise.all([import('./tty.ts'), import('./event-stream.ts'), import('./watch/open-screen.ts')]);
   const owner = localOwner();
   const env = shellEnvironment();
   return {
@@ -62,9 +62,10 @@ async function realWorld(handed: HandedAnswer | null): Promise<World> {
     link(options) {
       const connection = openConnection(options);
       const api = openApi(connection);
-      return { api: handed === null ? api : { ...api, token: answeredOnce(handed, api.token) }, ensureDaemon: connection.ensureDaemon, close: connection.close };
+      return { events: async (signal) => readEvents((await connection.stream('/v1/events', signal)).setEncoding('utf8')), api: handed === null ? api : { ...api, token: answeredOnce(handed, api.token) }, ensureDaemon: connection.ensureDaemon, close: connection.close };
     },
     meetPerson,
+    openScreen: screenOpener(env),
     async openBrowser(startUrl, command, signal) {
       const { openBrowser } = await import('./browser.ts');
       return openBrowser(startUrl, command, env, signal);

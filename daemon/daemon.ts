@@ -15,7 +15,10 @@ import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import type { Supervisor } from './core/supervisor-port.ts';
 import { bytesOf } from './asker-bytes.ts';
+import { Askers, attend } from './attend.ts';
+import type { AttendDeps } from './attend.ts';
 import { isInterpreter } from './callers/script.ts';
+import { closeApp, landed } from './ending.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Dialogs } from './approvals/dialogs.ts';
@@ -84,6 +87,8 @@ export type Edges = {
   readonly assertions: Assertions;
   readonly callers: Callers;
   readonly desktop: Desktop;
+  /** The file of the user's commands, and what runs one. */
+  readonly hooks: AttendDeps['hooks'];
   readonly loginSessions: LoginSessions;
   /** SHA-256 of the script of the caller's program; null where there is none, or it cannot be told which bytes run. */
   readonly scriptDigestOf: (caller: Caller) => Promise<string | null>;
@@ -102,12 +107,8 @@ export type Daemon = {
   reload(): Promise<void>;
 };
 
-/** The answer to a refresh that was sent is waited for for a minute. Where a grace allows a second try, the next start may make it. */
-const DRAIN_MS = 65_000;
 /** Connections that said nothing yet are cut by the door within five seconds. */
 const SOCKET_MS = 6_000;
-const CLOSE_STEP_MS = 20;
-const CLOSE_ROUNDS = 100;
 
 export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
@@ -115,7 +116,8 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const policies = await openPolicies(outside);
   const events = createEvents(outside.clock, (heard) => void tellReleases({ clock: outside.clock, events, releases: [broker.releases, broker.workloads.releases], signal: heard }));
   const counts = new Counts();
-  const edges: Edges = { ...outside, audit: observed(withContext(outside.audit, policies, outside.machine), counts, events) };
+  const askers = new Askers();
+  const edges: Edges = { ...outside, audit: observed(withContext(outside.audit, policies, outside.machine), counts, events, (event) => askers.see(event)) };
   const { clock, log, vault, audit, config } = edges;
   const graceOf = (name: ProfileName): number | null => config.current().profiles.get(name)?.traits.refreshGraceS ?? null;
   const book = new Grants({ vault, audit, clock, log, graceOf, signal, onChange: (profile, what) => events.emit(what, profile, null) });
@@ -124,6 +126,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const revocations = new Revocations({ ...edges, fingerprints, signal, revokeOfWorkload: (revocation) => revokeOfWorkload({ ...edges, keys }, revocation) });
   const gate = new Gate();
   const isLocked = (): boolean => gate.shut !== null;
+  const { hooks, loginNeeded } = await attend({ ...edges, policies, book, gate, events, askers, signal });
   const circuits = new Circuits(edges);
   const source = new TokenSource({
     ...edges, book, revocations, fingerprints, isLocked,
@@ -200,14 +203,14 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     onWrongPin: (pending, server) => void noteWrongPin({ audit }, { caller: server, request: null, approval: pending.id }).catch(unrecorded),
   });
   const lifecycle = createLifecycle({
-    ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, workloads: tokens, logins, justInTime, revocations, events, fingerprints,
+    ...edges, gate, mark: edges.lockout, signal, approvals, policies, book, source, workloads: tokens, logins, justInTime, revocations, events, fingerprints, hooks,
     onPolicy: () => screen.follow(),
     // The answer to whoever asked leaves first.
     shutdown: (reason) => void setImmediate().then(() => stop(reason)),
   });
   const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
   const endSessions = new EndSessions({ ...edges, loopback, signal });
-  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, counts, connections: () => app.connections };
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, counts, hooks, loginNeeded, connections: () => app.connections };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -278,22 +281,4 @@ async function resume(lifecycle: Lifecycle, log: Log): Promise<void> {
     if (!(cause instanceof BrokerError)) throw cause;
     log.warn('vault_not_open', { code: cause.code, why: cause.message });
   }
-}
-
-/** What is on the wire is finished and saved; what takes longer than its time-outs allow is a mistake, and is left. */
-async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<void> {
-  let isDone = false;
-  await within(clock, DRAIN_MS, work.then(() => {
-    isDone = true;
-  }));
-  if (!isDone) log.error('drain_timed_out');
-}
-
-/** Requests in flight are answered; connections that only wait, streams among them, are ended. */
-async function closeApp(app: App, clock: Clock): Promise<void> {
-  const closed = app.close();
-  const never = new AbortController().signal;
-  for (let round = 0; round < CLOSE_ROUNDS && app.busy > 0; round += 1) await clock.sleep(CLOSE_STEP_MS, never);
-  app.end();
-  await closed;
 }

@@ -11,6 +11,7 @@ import { runLoginctl } from './callers/logind.ts';
 import { digestOfScript } from './callers/script-bytes.ts';
 import type { Claim, Environment } from './claim.ts';
 import { readTextFile, writeConfigFile } from './config/files.ts';
+import { createReadHooks } from './config/hooks.ts';
 import { adminPolicyFile, readAdminPolicy } from './config/policy/admin-file.ts';
 import { createPolicyFiles } from './config/policy/files.ts';
 import { openConfigStore } from './config/store.ts';
@@ -21,6 +22,7 @@ import type { Edges } from './daemon.ts';
 import { createDesktop, PROGRAM_FOLDERS } from './desktop/desktop.ts';
 import { rootsProgram } from './desktop/root-owned.ts';
 import { createAssertions } from './federation/assertions.ts';
+import { createRunHook } from './hooks/run-hook.ts';
 import { createIssuer } from './issuer/issuer.ts';
 import { createLog } from './log.ts';
 import type { DaemonLog } from './log.ts';
@@ -51,6 +53,9 @@ export type World = {
 
 /** Where the daemon's bus and directories came from, for status: variables that decide whom it talks to. */
 const SHOWN_VARIABLES = ['XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS'] as const;
+
+/** Where systems have nice(1); those that are not root's are nobody's to start hooks by. */
+const NICE = ['/usr/bin/nice', '/bin/nice', '/run/current-system/sw/bin/nice'] as const;
 
 const OWN_CLI = ['main.js', 'valetkey.cjs'].map((file) => fileURLToPath(new URL(`../client/${file}`, import.meta.url)));
 
@@ -98,6 +103,10 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
         isBrokerForwarded: () => isSocketAnswered(paths.forwardedSocket, uid),
         machine: cleanText(hostname(), 64),
         desktop: createDesktop({ uid, clock, peerOf, loginctl: runLoginctl, platform: process.platform, folders: PROGRAM_FOLDERS, trusted: rootsProgram }),
+        hooks: {
+          read: createReadHooks({ file: paths.hooksFile, uid, readFile: readTextFile }),
+          run: createRunHook({ clock, home, runtimeDir: env['XDG_RUNTIME_DIR'] ?? null, nice: await firstOf(NICE) }),
+        },
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
         supervisor: createSupervisor(inherited, notify),
@@ -133,4 +142,13 @@ function followedBy(log: DaemonLog, config: ConfigStore): ConfigStore {
       return reloaded;
     },
   };
+}
+
+/** The first program that only root could have put there. */
+async function firstOf(paths: readonly string[]): Promise<string | null> {
+  for (const path of paths) {
+    // By its own name: of busybox it is a link that says which of its programs is meant.
+    if (await rootsProgram(path) !== null) return path;
+  }
+  return null;
 }

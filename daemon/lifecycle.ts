@@ -44,6 +44,7 @@ export type LifecycleDeps = {
   readonly revocations: Revocations;
   readonly config: ConfigStore;
   readonly policies: Pick<Policies, 'reload'>;
+  readonly hooks: { reload(): Promise<void> };
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
   readonly log: Log;
@@ -231,7 +232,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     async reload(caller): Promise<readonly ProfileName[]> {
       // Each by itself: a mistake in one file does not keep what the other says from coming into force.
       const before = config.current();
-      const [configured, ruled] = await Promise.allSettled([config.reload(), policies.reload()]);
+      const [configured, ruled, hooked] = await Promise.allSettled([config.reload(), policies.reload(), deps.hooks.reload()]);
       if (configured.status === 'rejected') throw configured.reason;
       const { changed } = configured.value;
       // A yes to a person's profile is none to a workload that took its name, and the reverse.
@@ -241,6 +242,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       await deps.onPolicy();
       await Promise.all(forgotten);
       if (ruled.status === 'rejected') throw ruled.reason;
+      if (hooked.status === 'rejected') throw hooked.reason;
       return changed;
     },
     purge: (caller) => inTurn(async () => {

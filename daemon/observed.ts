@@ -26,7 +26,7 @@ const TOLD: Partial<Readonly<Record<AuditEvent['event'], Told>>> = {
   peer_refused: { event: 'peer_refused', detail: fact('where') },
 };
 
-export function observed(audit: Audit, counts: Counts, events: Events): Audit {
+export function observed(audit: Audit, counts: Counts, events: Events, onRecorded: (event: AuditEvent) => void): Audit {
   let seen = new Set(audit.state().detections.map(nameOf));
   const tell = ({ event, profile, caller, facts }: AuditEvent): void => {
     counts.recorded(event);
@@ -46,6 +46,7 @@ export function observed(audit: Audit, counts: Counts, events: Events): Audit {
   return {
     append: async (event) => {
       await audit.append(event);
+      onRecorded(event);
       tell(event);
       tellDetections();
     },

@@ -29,6 +29,7 @@ export type Paths = {
   readonly configDir: string;
   readonly configFile: string;
   readonly policyFile: string;
+  readonly hooksFile: string;
 };
 
 /** Bytes that fit into sun_path with its NUL on every supported system (macOS has 104). */
@@ -57,5 +58,6 @@ export function resolvePaths({ platform, home, env }: PathInputs): Paths {
     configDir: config,
     configFile: `${config}/config.toml`,
     policyFile: `${config}/policy.toml`,
+    hooksFile: `${config}/hooks.toml`,
   };
 }

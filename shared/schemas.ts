@@ -288,7 +288,7 @@ export type OkReply = v.InferOutput<typeof okReply>;
 /** One server-sent event of GET /v1/events: its `event` name and this as `data`. */
 export const brokerEvent = v.object({
   at: epoch,
-  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'locked_out', 'session_locked', 'session_unlocked', 'token_released', 'token_refused', 'refresh_failed', 'grant_parked', 'peer_refused', 'detected', 'stopping']),
+  event: v.picklist(['login_started', 'login_finished', 'token_refreshed', 'grant_changed', 'grant_removed', 'approval_asked', 'approval_answered', 'config_reloaded', 'locked', 'unlocked', 'locked_out', 'session_locked', 'session_unlocked', 'token_released', 'token_refused', 'refresh_failed', 'grant_parked', 'peer_refused', 'detected', 'login_needed', 'session_ending', 'stopping']),
   profile: v.nullable(v.string()),
   detail: v.nullable(v.string()),
   /** Who asked, where somebody did; from verified facts. */

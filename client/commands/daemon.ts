@@ -104,7 +104,7 @@ export const declare: Declare = (command, context) => {
     .addHelpText('after', examples('valetkey daemon start')).action(async () => start(context));
   command.command('stop').description('Let it finish what is on the wire, then end it')
     .addHelpText('after', examples('valetkey daemon stop')).action(async () => stop(context));
-  command.command('reload').description('Read configuration and policy again; a bad one changes nothing')
+  command.command('reload').description('Read configuration, policy and hooks again; a bad one changes nothing')
     .addHelpText('after', examples('valetkey daemon reload')).action(async () => reload(context));
   command.command('status').description('Show the daemon; does not start it')
     .addHelpText('after', examples('valetkey daemon status --json')).action(async () => status(context));

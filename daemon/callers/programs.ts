@@ -24,8 +24,8 @@ export const CONTAINER_RUNTIME = /^(containerd-shim|conmon|systemd-nspawn|lxc-st
 /** What opens a login session, or is one: above it is only the machine. */
 export const LOGIN_LEADER = new RegExp(`${REMOTE_LOGIN.source}|^(login|agetty|getty|systemd|gdm-session-wor(ker)?|gdm-x-session|gdm-wayland-ses(sion)?|sddm-helper|lightdm|xdm|lxdm|ly|greetd|xinit|startx|xrdp-sesman|SessionLeader)$`);
 
-/** Runs things when nobody is there: cron and its kin, and the runners of CI services. */
-export const SCHEDULER = /^(cron|crond|anacron|atd|fcron|dcron|Runner\.(Listener|Worker)|Agent\.(Listener|Worker)|gitlab-runner|buildkite-agent|act_runner|forgejo-runner|woodpecker-agent|agent\.jar|remoting\.jar)$/;
+/** Runs things when nobody is there: cron and its kin, the runners of CI services, and our own daemon, which runs hooks. */
+export const SCHEDULER = /^(valetkeyd(\.cjs)?|cron|crond|anacron|atd|fcron|dcron|Runner\.(Listener|Worker)|Agent\.(Listener|Worker)|gitlab-runner|buildkite-agent|act_runner|forgejo-runner|woodpecker-agent|agent\.jar|remoting\.jar)$/;
 
 /**
  * Where people live: desktops, terminals, multiplexers, editors. They go on when what started them has ended, on purpose,

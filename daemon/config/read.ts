@@ -94,6 +94,7 @@ async function configOf(deps: ConfigDeps, document: TomlTableWithoutBigInt): Pro
   const vault = v.parse(TABLES.vault, document['vault'] ?? {});
   const log = v.parse(TABLES.log, document['log'] ?? {});
   const limits = v.parse(TABLES.limits, document['limits'] ?? {});
+  const notifications = v.parse(TABLES.notifications, document['notifications'] ?? {});
   const logFile = log.file === undefined ? null : resolvePath(log.file, deps.home, ['log', 'file']);
   if (logFile !== null && typeof logFile !== 'string') return logFile;
   const deviceIssuers = device.issuers ?? [];
@@ -112,6 +113,7 @@ async function configOf(deps: ConfigDeps, document: TomlTableWithoutBigInt): Pro
       burst: limits.burst ?? 1000,
       connectionsPerProcess: limits.connections_per_process ?? 64,
     }),
+    notifications: Object.freeze({ desktop: notifications.desktop ?? true, sessionEndingS: notifications.session_ending_s ?? 900 }),
     warnings: Object.freeze(warningsOf([...profiles.values()], deviceIssuers)),
   });
 }

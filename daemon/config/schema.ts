@@ -24,6 +24,10 @@ export const TABLES = {
     burst: v.optional(whole(1, 100_000)),
     connections_per_process: v.optional(whole(1, 1024)),
   }),
+  notifications: v.strictObject({
+    desktop: v.optional(v.boolean()),
+    session_ending_s: v.optional(whole(0, 86_400)),
+  }),
 } as const;
 
 /** Every key by its table, for messages and documents; `profiles.NAME` is one profile, `workloads.NAME` one of a workload. */
@@ -35,4 +39,5 @@ export const CONFIG_KEYS = {
   vault: Object.keys(TABLES.vault.entries),
   log: Object.keys(TABLES.log.entries),
   limits: Object.keys(TABLES.limits.entries),
+  notifications: Object.keys(TABLES.notifications.entries),
 } as const;

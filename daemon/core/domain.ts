@@ -108,6 +108,12 @@ export type Config = {
     readonly burst: number;
     readonly connectionsPerProcess: number;
   };
+  readonly notifications: {
+    /** At the desktop; hooks are apart. */
+    readonly desktop: boolean;
+    /** How long ahead the end of a sign-in is told; 0: not at all. */
+    readonly sessionEndingS: number;
+  };
   readonly warnings: readonly string[];
 };
 

@@ -73,7 +73,7 @@ function fixedConfig(profiles: readonly Profile[]): ConfigStore {
   const config = {
     file: '/config.toml', loadedAt: MIDNIGHT as EpochMs, profiles: new Map(profiles.map((profile) => [profile.name, profile])), workloads: new Map(), deviceIssuers: [],
     vault: { backend: 'memory' as const }, log: { level: 'info' as const, format: 'json' as const, file: null },
-    limits: { requestsPerSecond: 10_000, burst: 10_000, connectionsPerProcess: 1_000 }, warnings: [],
+    notifications: { desktop: false, sessionEndingS: 0 }, limits: { requestsPerSecond: 10_000, burst: 10_000, connectionsPerProcess: 1_000 }, warnings: [],
   };
   const never = (): never => { throw new Error('the configuration does not change in a day'); };
   return { current: () => config, reload: async () => ({ changed: [] }), plan: never, add: never, remove: never, removeWorkload: never, redirectUris: () => [], caveats: () => [] };

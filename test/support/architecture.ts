@@ -11,7 +11,7 @@ import type { Token } from './source-scan.ts';
 export type Sources = ReadonlyMap<string, string>;
 export type Breach = { readonly file: string; readonly line: number; readonly what: string; readonly why: string };
 
-const DAEMON_ADAPTERS = ['issuer', 'vault', 'audit', 'loopback', 'platform', 'config', 'callers', 'desktop', 'federation'];
+const DAEMON_ADAPTERS = ['issuer', 'vault', 'audit', 'loopback', 'platform', 'config', 'callers', 'desktop', 'federation', 'hooks'];
 
 type ImportRule = { readonly from: string; readonly may: readonly string[]; readonly why: string };
 
@@ -24,6 +24,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   { from: 'daemon/tokens/', may: ['daemon/core/', 'daemon/policy/', 'shared/'], why: 'the engine sees ports, never adapters' },
   { from: 'daemon/flows/', may: ['daemon/core/', 'daemon/policy/', 'daemon/tokens/', 'shared/'], why: 'flows see ports, never adapters' },
   { from: 'daemon/workloads/', may: ['daemon/core/', 'daemon/tokens/', 'shared/'], why: 'what gets tokens in its own name knows no sign-in, and sees ports, never adapters' },
+  { from: 'daemon/notices/', may: ['daemon/core/', 'shared/'], why: 'what tells people and their commands of events sees ports, and decides nothing' },
   { from: 'daemon/approvals/', may: ['daemon/core/', 'shared/'], why: 'who may say yes is decided from facts alone' },
   { from: 'daemon/ipc/', may: ['daemon/approvals/', 'daemon/core/', 'daemon/policy/', 'daemon/tokens/', 'daemon/flows/', 'daemon/workloads/', 'shared/'], why: 'the door imports no adapter, so that it could be put back in an afternoon' },
   ...DAEMON_ADAPTERS.map((name) => ({ from: `daemon/${name}/`, may: ['daemon/core/', 'shared/'], why: 'adapters never import each other: each can be replaced alone' })),

@@ -61,6 +61,13 @@ export async function startUserManager(): Promise<UserManager> {
   }
   const root = join(base, 'package');
   mkdirSync(root);
+  // A checkout may be private to its owner; what is in it is not.
+  const parts = ['dist', 'node_modules', 'systemd', 'launchd', 'package.json'];
+  for (const name of parts) {
+    if (name.endsWith('.json')) writeFileSync(join(root, name), '');
+    else mkdirSync(join(root, name));
+  }
+  const mounts = parts.map((name) => `mount --bind ${join(ROOT, name)} ${join(root, name)}`).join(' && ');
   const env = { PATH: '/usr/bin:/bin', HOME: join(base, 'home'), ...Object.fromEntries(Object.entries(DIRECTORIES).map(([name, path]) => [name, join(base, path)])), NO_COLOR: '1', TERM: 'xterm' };
   const cgroups = cgroupRoots().map((root) => join(root, `valetkey-test-${process.pid}-${base.slice(-6)}`));
   for (const cgroup of cgroups) {
@@ -70,7 +77,7 @@ export async function startUserManager(): Promise<UserManager> {
   const user = ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--clear-groups'];
   // It joins its cgroup before anything else: systemd moves whatever it finds beside itself.
   const script = `for c in ${cgroups.join(' ')}; do echo $$ > $c/cgroup.procs; done
-exec unshare -p -f --kill-child --mount-proc -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount --bind ${ROOT} ${root} && ${user.join(' ')} ${SYSTEMD} --user --log-target=console; true'`; // as process 1 it would take itself for the system's
+exec unshare -p -f --kill-child --mount-proc -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && ${mounts} && ${user.join(' ')} ${SYSTEMD} --user --log-target=console; true'`; // as process 1 it would take itself for the system's
   const child = spawn('/bin/sh', ['-c', script], { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => { said = (said + text).slice(-16_384); });

@@ -52,6 +52,10 @@ export type Broker = {
   /** Connections to the socket that are open. */
   readonly connections: () => number;
   readonly lifecycle: Lifecycle;
+  /** A program was turned away for want of a sign-in that nobody makes yet. */
+  readonly loginNeeded: (profile: ProfileName, reason: string, caller: Caller) => void;
+  /** What is wrong with hooks.toml, for people; null: nothing. */
+  readonly hooks: { readonly trouble: string | null };
 };
 
 /** The user's own lock; everything was ended; the screen is locked, or nobody can tell, and policy asks for it. */
@@ -82,6 +86,8 @@ export type Events = {
   emit(event: BrokerEvent['event'], profile: ProfileName | null, detail: string | null, asked?: { readonly caller: string | null; readonly count: number | null }): void;
   /** Calls back for each event until the signal ends; not at all where it has. `by` names the process. */
   subscribe(by: string, listener: (event: BrokerEvent) => void, signal: AbortSignal): void;
+  /** Of the daemon's own, for as long as it runs: no stream that anybody reads. */
+  listen(listener: (event: BrokerEvent) => void): void;
   readonly subscribers: number;
   subscribersOf(by: string): number;
 };

@@ -40,7 +40,7 @@ export async function status(broker: Broker, { caller }: Ask): Promise<StatusRep
     logins: broker.logins.list().map(({ facts: f }) => ({ id: f.id, profile: f.profile.name, flow: f.flow, expires_at: seconds(f.expiresAt) })),
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
-    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...unsavedWarnings(broker), ...broker.approvals.consents.warnings(), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller), ...privilegedWarnings(broker)],
+    warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...hookWarnings(broker), ...unsavedWarnings(broker), ...broker.approvals.consents.warnings(), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller), ...privilegedWarnings(broker)],
     environment: facts.environment,
   };
 }
@@ -76,6 +76,10 @@ function movedWarnings(broker: Broker): readonly string[] {
 
 function policyWarnings({ policies: { trouble } }: Broker): readonly string[] {
   return trouble === null ? [] : [`policy: ${trouble}`];
+}
+
+function hookWarnings({ hooks: { trouble } }: Broker): readonly string[] {
+  return trouble === null ? [] : [`hooks: ${trouble}`];
 }
 
 function auditWarnings(broker: Broker): readonly string[] {

@@ -28,7 +28,7 @@ export function endsOf(broker: Broker, grant: Grant, caller: Caller): SessionEnd
 }
 
 /** What the rules say to this program, asking for what the sign-in was for; null: they decide nothing, or no. */
-export function rulesFor(broker: Pick<Broker, 'policies' | 'clock'>, profile: Profile, grant: Grant, subject: Subject, asked: { readonly resource: string | null }): SessionLimits | null {
+export function rulesFor(broker: Pick<Broker, 'clock'> & { readonly policies: Pick<Broker['policies'], 'inForce'> }, profile: Profile, grant: Grant, subject: Subject, asked: { readonly resource: string | null }): SessionLimits | null {
   const policy = broker.policies.inForce();
   if (policy === null) return null;
   const decision = decide(policy, subject, policyRequestOf(profile, grant, { scopes: null, resource: asked.resource }, broker.clock.now()));

@@ -244,6 +244,7 @@ async function withLogin(broker: Broker, cause: unknown, profile: Profile, body:
   const isPrivileged = cause.facts.reason === 'privileged';
   const wish = loginWish(broker, profile, body, isPrivileged);
   const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : await broker.logins.pendingFor(wish, ask.caller);
+  if (login === null) broker.loginNeeded(profile.name, cause.facts.reason ?? 'login_required', ask.caller);
   const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
   return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
 }

@@ -6,7 +6,7 @@ import type { Env, World } from '../../../client/command.ts';
 import type { ApprovalsReply } from '../../../shared/approval-schemas.ts';
 import { resolvePaths } from '../../../shared/paths.ts';
 import type { ProfileView } from '../../../shared/profile-schemas.ts';
-import type { GrantView, LoginView, StatusReply } from '../../../shared/schemas.ts';
+import type { BrokerEvent, GrantView, LoginView, StatusReply } from '../../../shared/schemas.ts';
 
 export const NOW = 1_800_000_000;
 
@@ -54,6 +54,8 @@ export type Fakes = {
   /** Throws where the daemon cannot be started. */
   readonly ensureDaemon?: () => boolean;
   readonly cwd?: () => string;
+  /** What happens, at each connection anew; the last one ends the run. */
+  readonly events?: (signal: AbortSignal) => Promise<AsyncIterable<BrokerEvent>>;
 };
 
 export type Run = {
@@ -98,7 +100,7 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
     signal: fakes.signal ?? new AbortController().signal,
     link: ({ startDaemon }) => {
       mayStart.push(startDaemon);
-      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, close: () => undefined };
+      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, events: fakes.events ?? (async () => { throw new Error('the fake daemon has no events'); }), close: () => undefined };
     },
     meetPerson: () => (fakes.person === undefined ? null : {
       show: (lines) => void shown.push(...lines),
@@ -108,6 +110,7 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
       },
       close: () => undefined,
     }),
+    openScreen: null,
     openBrowser: async (url, command) => {
       opened.push({ url, command });
       return fakes.opening ?? { kind: 'opened' };

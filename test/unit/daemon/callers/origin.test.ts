@@ -53,6 +53,7 @@ const ROWS: readonly Row[] = [
   ['what an agent started', ['/usr/bin/curl', '/usr/bin/bash -c', '/opt/claude', '/usr/bin/bash', 'login', 'systemd'], { cgroup: SESSION, terminal: true }, { class: 'agent', agent: 'Claude Code' }],
   ['what an agent started behind a false sshd', ['/usr/bin/curl', 'sshd', '/opt/claude', '/usr/bin/bash', 'login', 'systemd'], { cgroup: SESSION, terminal: true }, { class: 'agent', agent: 'Claude Code', remote: true }],
   ['a job of cron', ['/usr/bin/curl', '/usr/bin/dash -c', 'cron', 'systemd'], { cgroup: '0::/system.slice/cron.service' }, { class: 'workload', isOrphan: false }],
+  ['a hook of a daemon that somebody runs at a terminal', ['/usr/bin/curl', '/usr/bin/valetkeyd 1003', '/usr/bin/bash', 'login', 'systemd'], { cgroup: SESSION }, { class: 'workload', isOrphan: false }],
   ['a job of cron with a terminal of its own making', ['/usr/bin/curl 1003', '/usr/bin/dash 1003', '/usr/bin/script', 'cron', 'systemd'], { terminal: true }, { class: 'workload' }],
   ['a service of the user', ['/home/ada/backup', '/usr/lib/systemd/systemd', 'systemd'], { cgroup: app('backup.service') }, { class: 'workload', isOrphan: false }],
   ['a runner of CI', ['/usr/bin/curl', '/usr/bin/bash', '/opt/actions/Runner.Worker', '/opt/actions/Runner.Listener', 'systemd'], { terminal: true }, { class: 'workload' }],

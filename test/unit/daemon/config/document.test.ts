@@ -19,7 +19,7 @@ function section(heading: string): string {
 }
 
 const HEADINGS: Readonly<Record<keyof typeof CONFIG_KEYS, string>> = {
-  '': 'Top level', 'profiles.NAME': '`[profiles.NAME]`', 'workloads.NAME': '`[workloads.NAME]`', device: '`[device]`', vault: '`[vault]`', log: '`[log]`', limits: '`[limits]`',
+  '': 'Top level', 'profiles.NAME': '`[profiles.NAME]`', 'workloads.NAME': '`[workloads.NAME]`', device: '`[device]`', vault: '`[vault]`', log: '`[log]`', limits: '`[limits]`', notifications: '`[notifications]`',
 };
 
 const code = (words: readonly string[]): string => words.map((word) => `\`${word}\``).join(', ');

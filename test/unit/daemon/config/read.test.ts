@@ -20,7 +20,7 @@ describe('a configuration', () => {
   it('is empty, with every default, where there is no file', async () => {
     expect(await read(null)).toEqual({
       file: FILE, loadedAt: 5, profiles: new Map(), workloads: new Map(), deviceIssuers: [], vault: { backend: 'auto' },
-      log: { level: 'info', format: 'text', file: null }, limits: { requestsPerSecond: 200, burst: 1000, connectionsPerProcess: 64 }, warnings: [],
+      log: { level: 'info', format: 'text', file: null }, limits: { requestsPerSecond: 200, burst: 1000, connectionsPerProcess: 64 }, notifications: { desktop: true, sessionEndingS: 900 }, warnings: [],
     });
     expect(await read('')).toEqual(await read(null));
   });
@@ -46,7 +46,7 @@ flow = "device"
 `);
     expect(config).toMatchObject({
       deviceIssuers: ['https://issuer.example.com'], vault: { backend: 'passphrase' },
-      log: { level: 'debug', format: 'json', file: '/home/ann/log/valetkey' }, limits: { requestsPerSecond: 10, burst: 20, connectionsPerProcess: 3 }, warnings: [],
+      log: { level: 'debug', format: 'json', file: '/home/ann/log/valetkey' }, limits: { requestsPerSecond: 10, burst: 20, connectionsPerProcess: 3 }, notifications: { desktop: true, sessionEndingS: 900 }, warnings: [],
     });
     expect(profileOf(config, 'work')).toMatchObject({ name: 'work', preset: 'oidc', issuer: 'https://issuer.example.com', clientId: 'cli', browser: ['firefox', '--new-window', '{url}'], flow: 'device' });
   });
