@@ -28,11 +28,8 @@ let same: (() => boolean) | null = null;
 beforeAll(async () => {
   issuer = await startIssuer();
   const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
-  // A desktop, but for what stands above the caller.
-  const session: Callers['session'] = async (caller) => {
-    const { remote, tty } = await kernel.session(caller);
-    return { ...vk.facts, remote, tty };
-  };
+  // A desktop, but for what stands above the caller, and whatever terminal the tests have.
+  const session: Callers['session'] = async (caller) => ({ ...vk.facts, remote: (await kernel.session(caller)).remote, tty: false });
   const attest: Callers['attest'] = async (peer, pin) => {
     const caller = await kernel.attest(peer, pin);
     return caller === null ? null : asPerson(caller);
