@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import { METHODS } from '../../shared/methods.ts';
 import type { Method } from '../../shared/methods.ts';
 import { BUILD_HEADER, BUILD_VERSION, PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../shared/version.ts';
+import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import type { Admission } from './admission.ts';
@@ -32,6 +33,10 @@ const HEADER_LIMIT = 16_384;
 const REQUEST_MS = 5_000;
 const UNREAD_BYTES = 65_536;
 
+const HEADERS = { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), [BUILD_HEADER]: BUILD_VERSION, 'cache-control': 'no-store' };
+const JSON_TYPE = 'application/json; charset=utf-8';
+const NOTHING: Readonly<Record<string, string>> = {};
+
 /** What belongs to a request besides what fastify knows. `before`: the answer before its own on this connection; null: there was none. */
 type Call = { readonly connection: Connection; readonly id: RequestId; readonly before: ServerResponse | null };
 
@@ -42,7 +47,9 @@ export async function createHttp({ admission, dispatch, log }: HttpDeps): Promis
   const callOf = (request: FastifyRequest): Call => {
     const connection = connections.get(request.raw.socket);
     if (connection === undefined) throw new BrokerError('internal', 'a request came by no door');
-    const call = calls.get(request) ?? { connection, id: dispatch.newRequestId(), before: latest.get(connection) ?? null };
+    const known = calls.get(request);
+    if (known !== undefined) return known;
+    const call = { connection, id: dispatch.newRequestId(), before: latest.get(connection) ?? null };
     calls.set(request, call);
     return call;
   };
@@ -51,23 +58,27 @@ export async function createHttp({ admission, dispatch, log }: HttpDeps): Promis
     if (body.retry_after_s !== undefined) reply.header('retry-after', String(body.retry_after_s));
     return reply.status(body.status).type(PROBLEM_TYPE).send(body);
   };
-  const admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    reply.headers({ [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), [BUILD_HEADER]: BUILD_VERSION, 'cache-control': 'no-store' });
-    const { connection } = callOf(request);
-    latest.set(connection, reply.raw);
-    const caller = await Promise.resolve(connection.caller).catch((cause: unknown) => {
-      reply.header('connection', 'close');
-      throw cause;
-    });
+  const admitAs = (caller: Caller, request: FastifyRequest): void => {
     admission.admit(caller);
     refuseBrowsers(request);
     refuseOtherProtocols(request);
     admission.refuseWhileStopping();
   };
+  /** Throws, or rejects, with why not. It waits only where the caller is still being looked at. */
+  const admit = (request: FastifyRequest, reply: FastifyReply): void | Promise<void> => {
+    reply.headers(HEADERS);
+    const { connection } = callOf(request);
+    latest.set(connection, reply.raw);
+    if (!(connection.caller instanceof Promise)) return admitAs(connection.caller, request);
+    return connection.caller.then((caller) => admitAs(caller, request), (cause: unknown) => {
+      reply.header('connection', 'close');
+      throw cause;
+    });
+  };
   /** Paths that the router cannot read reach no hook and no error handler; nobody waits for this promise. */
   const answerUnroutable = async (unroutable: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     try {
-      const refusal = await admit(request, reply).then(() => unroutable, (cause: unknown) => cause);
+      const refusal = await Promise.resolve().then(() => admit(request, reply)).then(() => unroutable, (cause: unknown) => cause);
       sendProblem(refusal, request, reply);
     } catch (cause) {
       log.error('request_failed', { request: callOf(request).id.text }, cause);
@@ -89,7 +100,11 @@ export async function createHttp({ admission, dispatch, log }: HttpDeps): Promis
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });
   http.removeContentTypeParser('text/plain');
-  http.addHook('onRequest', admit);
+  http.addHook('onRequest', (request, reply, done) => {
+    const admitted = admit(request, reply);
+    if (admitted === undefined) done();
+    return admitted;
+  });
   http.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   http.setNotFoundHandler((request, reply) => sendProblem(unknownRoute(request), request, reply));
   for (const route of dispatch.routes.values()) {
@@ -122,22 +137,28 @@ function noSchemas(): never {
  * Requests that were sent without waiting are taken one after the other (RFC 9112, section 9.3.2): an answer that was
  * made beforehand would wait in line for the one before it, and leave to whatever the caller has become by then.
  */
-async function inTurn({ connection, before }: Call): Promise<void> {
-  if (before === null || before.closed) return;
+async function inTurn(connection: Connection, before: ServerResponse): Promise<void> {
   await new Promise((resolve) => before.once('close', resolve));
   if (connection.gone.signal.aborted) throw connection.gone.signal.reason;
 }
 
-async function answer(dispatch: Dispatch, route: Route, call: Call, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const { connection, id } = call;
-  await inTurn(call);
-  const result = await dispatch.run(route, {
-    body: request.body, params: strings(request.params), query: strings(request.query),
-    caller: await connection.caller, gone: connection.gone, openStream: () => openStream(request, reply),
-  }, id);
+/** What has nothing to wait for is answered at once. */
+function answer(dispatch: Dispatch, route: Route, { connection, id, before }: Call, request: FastifyRequest, reply: FastifyReply): unknown {
+  const { caller, gone } = connection;
+  const run = (by: Caller): unknown => {
+    const result = dispatch.run(route, {
+      body: request.body, params: strings(request.params), query: strings(request.query), caller: by, gone, openStream: () => openStream(request, reply),
+    }, id);
+    return result instanceof Promise ? result.then((value: unknown) => send(reply, value)) : send(reply, result);
+  };
+  if (before !== null && !before.closed) return inTurn(connection, before).then(() => caller).then(run);
+  return caller instanceof Promise ? caller.then(run) : run(caller);
+}
+
+function send(reply: FastifyReply, result: unknown): FastifyReply {
   if (result === undefined) return reply;
   if (result instanceof PlainText) return reply.type(result.type).send(result.text);
-  return reply.type('application/json; charset=utf-8').send(encodeReply(result));
+  return reply.type(JSON_TYPE).send(encodeReply(result));
 }
 
 /** Server-sent events. */
@@ -160,6 +181,7 @@ function openStream(request: FastifyRequest, reply: FastifyReply): Sink {
 /** Only flat strings; a repeated query key is refused, not guessed. */
 function strings(given: unknown): Readonly<Record<string, string>> {
   const entries = Object.entries(typeof given === 'object' && given !== null ? given : {});
+  if (entries.length === 0) return NOTHING;
   for (const [key, value] of entries) {
     if (typeof value !== 'string') throw new BrokerError('bad_request', `the query names ${key.slice(0, 32)} more than once`);
   }
