@@ -17,7 +17,7 @@ const KEPT = ['PATH', 'HOME', 'LANG'] as const;
 
 export type Finished = { readonly exit: number | null; readonly stdout: string; readonly stderr: string; readonly ms: number };
 type Typed = { readonly after: RegExp; readonly text: string };
-export type RunOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string; readonly stdin?: string; readonly typed?: Typed | readonly Typed[] };
+export type RunOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string; readonly stdin?: string; readonly typed?: Typed | readonly Typed[]; readonly onStderr?: (text: string) => void };
 
 export type Home = {
   readonly base: string;
@@ -38,7 +38,7 @@ export function needBuild(): void {
   }
 }
 
-async function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>, { cwd = '/', stdin = '', typed }: RunOptions, detached = false): Promise<Finished> {
+async function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>, { cwd = '/', stdin = '', typed, onStderr }: RunOptions, detached = false): Promise<Finished> {
   const before = performance.now();
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { env: { ...env }, cwd, detached, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -52,7 +52,10 @@ async function run(file: string, args: readonly string[], env: Readonly<Record<s
       waiting.shift();
       child.stdin.write(next.text);
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      onStderr?.(stderr);
+    });
     child.once('error', reject);
     child.once('close', (exit) => resolve({ exit, stdout, stderr, ms: performance.now() - before }));
     child.stdin.on('error', () => undefined); // it may end without reading
