@@ -62,8 +62,9 @@ function whoseChild(answerer: Caller, asker: Caller): string | null {
   return agent !== null && isBelow(answerer, agent) ? 'the agent that asks' : null;
 }
 
+/** Which tick is told, and not when in it: what may have started after the question did. */
 function isSince({ startTime }: Named, askedAtMs: number): boolean {
-  return Number(startTime) * MS_PER_TICK >= askedAtMs;
+  return !((Number(startTime) + 1) * MS_PER_TICK <= askedAtMs);
 }
 
 type Named = { readonly pid: number; readonly startTime: string };

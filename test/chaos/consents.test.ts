@@ -2,13 +2,14 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runs } from './campaign.ts';
 import { Laptop } from './rig.ts';
 import { useStage } from './stage.ts';
 
 const PIN = 'approval-pin-EXAMPLE';
 /** Any one that is no interpreter. */
 const PROGRAM = realpathSync('/bin/cat');
-const ROUNDS = 5;
+const ROUNDS = runs(2, 20);
 const stage = useStage();
 
 describe('kill -9 and consents', () => {

@@ -6,7 +6,7 @@ import { run } from './disk-walk.ts';
 replayable('disk-walk');
 
 it('[TK-04] never uses a refresh token twice on any walk over a disk and an issuer that fail', async (test) => {
-  const figures = await run(runs(16, 600));
+  const figures = await run(runs(10, 600));
   if (figures === null) return test.skip('see the reason above');
   expect(figures['second_uses_of_a_token']).toBe(0);
   publish('disk-walk', figures);

@@ -6,7 +6,7 @@ import { run } from './soak.ts';
 replayable('soak');
 
 it('stays flat in memory and leaves no descriptor, thread, child or timer after callers of every kind', async (test) => {
-  const figures = await run(runs(3_000, 200_000));
+  const figures = await run(runs(2_000, 200_000));
   if (figures === null) return test.skip('see the reason above');
   expect(figures).toMatchObject({ requests: expect.any(Number) });
   publish('soak', figures);

@@ -26,7 +26,7 @@ def call(method, path, body=None):
 
 def ask(tag):
     # Only the control has an answer to wait for.
-    return call('POST', '/v1/workload-tokens', {'profile': 'work', 'wait_s': 30 if tag == 'other_terminal' else 2, 'claimed': {'reason': tag}})
+    return call('POST', '/v1/workload-tokens', {'profile': 'work', 'wait_s': 30 if tag == 'other_terminal' else 1, 'claimed': {'reason': tag}})
 
 
 def question(tag):

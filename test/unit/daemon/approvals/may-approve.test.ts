@@ -31,6 +31,13 @@ describe('whoever answers a question', () => {
     expect(whyNotApprove(answerer, own, ASKED_MS)).toMatch(why);
   });
 
+  it('[IP-10] counts as made since where it was in the same hundredth of a second as the question', () => {
+    const made = (startTime: string, askedAtMs: number) => whyNotApprove(someApprover({}, { sessionLeader: { pid: 7000, startTime } }), own, askedAtMs);
+    expect(made('1000', 10_009)).toMatch(/younger/);
+    expect(made('1000', 10_010)).toBeNull();
+    expect(made('unknown', 10_010)).toMatch(/younger/);
+  });
+
   /** It left its terminal and its session by setsid(). */
   const apart = someAsker({ terminal: null }, { class: 'human', agent: null, agentProcess: null, sessionLeader: { pid: 5050, startTime: '299' } });
   const tool = { pid: 5000, startTime: '200' };
