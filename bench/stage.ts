@@ -84,8 +84,7 @@ export class Stage {
         });
       }
     });
-    // Whoever waits for it sees it; before and after there is nobody who would.
-    this.interrupted.catch(() => undefined);
+    this.interrupted.catch(() => undefined); // whoever waits for it sees it; before and after there is nobody who would
   }
 
   /** Home, state and sockets, made here, as the environment names them. */

@@ -10,7 +10,7 @@ const LATE_MS = 2_000;
 
 export async function tellingOfQuestion<T>(context: CommandContext, profile: string | undefined, answer: Promise<T>): Promise<T> {
   const done = new AbortController();
-  const told = tell(context, profile, done.signal).catch(() => undefined);
+  const told = tell(context, profile, done.signal).catch(() => undefined); // the answer itself says what is wrong
   try {
     return await answer;
   } finally {

@@ -84,8 +84,7 @@ async function askUntil(until: Promise<unknown>, request: () => Promise<unknown>
   while (!isOver) {
     if (open < ASKS_MAX) {
       open += 1;
-      // What the asker of the ill issuer is told is measured elsewhere; here it only has to ask.
-      request().catch(() => null).finally(() => void (open -= 1));
+      request().catch(() => null).finally(() => void (open -= 1)); // what it is told is measured elsewhere: here it only asks
     }
     await Promise.race([over, sleep(ASK_EVERY_MS)]);
   }

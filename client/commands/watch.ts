@@ -57,7 +57,7 @@ async function show(context: CommandContext, open: NonNullable<CommandContext['o
           wake = resolve;
         });
         screen.draw(drawBoard(board, screen.size(), now()));
-        await sleep(DRAW_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+        await sleep(DRAW_PAUSE_MS, undefined, { signal }).catch(() => undefined); // aborted: the loop ends
         await Promise.race([changed, sleep(TURN_MS - DRAW_PAUSE_MS, undefined, { signal }).catch(() => undefined)]); // aborted: the loop ends
       }
     })();
