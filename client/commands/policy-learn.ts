@@ -67,8 +67,10 @@ export function usesIn(lines: Iterable<string>): { readonly uses: readonly Use[]
   return { uses: [...uses.values()].toSorted((a, b) => b.times - a.times), unknown };
 }
 
-/** Patterns have no way to write a star that is only a star: such a name would let more in than was used. */
-const isPlain = ({ executable, script, unit, scopes, resources }: Use): boolean => ![executable, script ?? '', unit ?? '', ...scopes, ...resources].some((text) => text.includes('*'));
+/** Patterns have no way to write a star that is only a star: such a name would let more in than was used. And none fits a script behind `..`. */
+function isPlain({ executable, script, unit, scopes, resources }: Use): boolean {
+  return script?.includes('/../') !== true && ![executable, script ?? '', unit ?? '', ...scopes, ...resources].some((text) => text.includes('*'));
+}
 
 function ruleOf({ executable, script, kind, unit, flow, profile, scopes, resources, hasNoResource }: Use, index: number): Readonly<Record<string, unknown>> {
   const base = (script ?? executable).split('/').at(-1) ?? 'program';

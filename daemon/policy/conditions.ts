@@ -41,19 +41,27 @@ function flagCondition(key: string, wanted: boolean, read: (facts: Facts) => boo
   return { holds: (facts) => truth(read(facts) === wanted), says: (facts) => `${key} is ${String(read(facts))}, not ${String(wanted)}` };
 }
 
+/** `..` behind a name, which may be a link: where it leads is not known. */
+const isDevious = (path: string): boolean => path.includes('/../');
+
 /** Of which a script cannot be told apart from none: the executable is not known either. */
-const scriptOf = ({ program }: Origin): string | null | undefined => (program.script === null && program.executable === null ? undefined : program.script);
+function scriptOf({ program: { executable, script } }: Origin): string | null | undefined {
+  if (script === null) return executable === null ? undefined : null;
+  return isDevious(script) ? undefined : script;
+}
 
 function ancestorCondition(patterns: readonly string[]): Condition {
   const tests = patterns.map((pattern): ((ancestor: Ancestor) => boolean) => {
     const matches: Matcher = compilePatterns([pattern]);
     return pattern.includes('/')
-      ? ({ executable, script }) => (executable !== null && matches(executable)) || (script !== null && matches(script))
+      ? ({ executable, script }) => (executable !== null && matches(executable)) || (script !== null && !isDevious(script) && matches(script))
       : ({ name }) => matches(name);
   });
+  const namesPath = patterns.some((pattern) => pattern.includes('/'));
+  // An orphan's line is cut off: what stood above it may have been anything.
+  const isCertain = ({ lineage, isOrphan }: Origin): boolean => !isOrphan && !(namesPath && lineage.some(({ script }) => script !== null && isDevious(script)));
   return {
-    // An orphan's line is cut off: what stood above it may have been anything.
-    holds: ({ subject: { origin } }) => (origin.lineage.some((each) => tests.some((test) => test(each))) ? 'yes' : origin.isOrphan ? 'unknown' : 'no'),
+    holds: ({ subject: { origin } }) => (origin.lineage.some((each) => tests.some((test) => test(each))) ? 'yes' : isCertain(origin) ? 'no' : 'unknown'),
     says: ({ subject: { origin } }) => `no ancestor is ${patterns.join(' or ')}${origin.isOrphan ? ', as far as the line of an orphan can be seen' : ''}`,
   };
 }

@@ -1,7 +1,8 @@
 /** Which script runs, by its bytes: of real processes, with real files that are changed under them. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCallers } from '../../daemon/callers/callers.ts';
 import { digestOfScript } from '../../daemon/callers/script-bytes.ts';
@@ -58,6 +59,18 @@ describe.runIf(process.platform === 'linux')('the bytes of a script', () => {
     const caller = await running(path);
     change(path);
     expect(await digestOfScript(caller, clock)).toBeNull();
+  });
+
+  it('[IP-10] are those of the file that was opened, and not of the one that its path seems to lead to', async () => {
+    const path = await written('e.sh');
+    const folder = dirname(path);
+    mkdirSync(join(folder, 'elsewhere/inner'), { recursive: true });
+    writeFileSync(join(folder, 'elsewhere/e.sh'), `${TEXT}# other code\n`);
+    symlinkSync(join(folder, 'elsewhere/inner'), join(folder, 'link'));
+    await written('late.sh');
+    const caller = await callers.attest({ uid: UID, pid: await processes.startAbove('sh', [`${folder}/link/../e.sh`]) }, null);
+    expect(caller?.origin.program.script).toBe(`${folder}/link/../e.sh`);
+    expect(caller === null ? null : await digestOfScript(caller, clock)).toBe(sha256(`${TEXT}# other code\n`));
   });
 
   it('are others for the next program once the file is another', async () => {
