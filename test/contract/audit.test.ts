@@ -153,6 +153,19 @@ describe('verifyAudit', () => {
     }
   });
 
+  it('[AL-05] names a line with a byte in it that its hash would not show', async () => {
+    const file = readFileSync(path);
+    writeFileSync(path, Buffer.from(file.toString('latin1').replace('}\n', '}\r\n'), 'latin1'));
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'broken', line: 1 });
+    const audit = await open();
+    await audit.append({ ...event(6), facts: { reason: 'what is no text: \ufffd' } });
+    await audit.close();
+    writeFileSync(path, Buffer.from(readFileSync(path).toString('latin1').replace('\r\n', '\n'), 'latin1'));
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'intact', records: 6 });
+    writeFileSync(path, Buffer.from(readFileSync(path).toString('latin1').replace('\xef\xbf\xbd', '\xff'), 'latin1'));
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'broken', why: 'records 6 to 6 are missing at the end' });
+  });
+
   it('names an altered line also where its own hash was made to fit', async () => {
     const forged = lines().map((line, i) => {
       if (i !== 2) return line;
