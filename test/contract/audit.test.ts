@@ -124,6 +124,17 @@ describe('audit', () => {
   });
 });
 
+it('[AL-04] draws nothing on a terminal where the file is printed, and says what was there', async () => {
+  const odd = '/tmp/\u001b[31m\u009b31m\u202e\u200bx\u{e0041}\n{}';
+  const audit = await open();
+  await audit.append({ ...event(1), caller: someCaller({ executable: odd }), facts: { reason: odd } });
+  await audit.close();
+  const text = readFileSync(path, 'utf8');
+  expect(text.trimEnd()).toMatch(/^[^\p{Cc}\p{Cf}]*$/u);
+  expect(JSON.parse(text)).toMatchObject({ caller: { executable: odd }, facts: { reason: odd } });
+  expect(await verifyAudit(path)).toMatchObject({ kind: 'intact', records: 1 });
+});
+
 describe('verifyAudit', () => {
   beforeEach(() => write(5));
 
