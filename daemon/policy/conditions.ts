@@ -5,7 +5,7 @@
  */
 import type { Ancestor, Origin } from '../core/domain.ts';
 import { TIERS } from '../core/policy-rules.ts';
-import type { Tier, When } from '../core/policy-rules.ts';
+import type { Finding, Tier, When } from '../core/policy-rules.ts';
 import type { Facts } from './facts.ts';
 import { compilePatterns } from './pattern.ts';
 import type { Matcher } from './pattern.ts';
@@ -77,6 +77,13 @@ function scopesCondition({ any, all, none }: NonNullable<When['scopes']>): Condi
   };
 }
 
+function foundCondition(wanted: readonly Finding[]): Condition {
+  return {
+    holds: ({ request: { found } }) => truth(found.some((each) => wanted.includes(each))),
+    says: ({ request: { found } }) => `found within the last hour is ${found.join(' ') || 'nothing'}, not ${wanted.join(' or ')}`,
+  };
+}
+
 function ageCondition(limitS: number, over: boolean): Condition {
   return {
     holds: ({ request: { signedInS } }) => (signedInS === null ? 'unknown' : truth(over ? signedInS > limitS : signedInS <= limitS)),
@@ -104,6 +111,7 @@ export function compileWhen(when: When, denies: boolean | null): readonly Condit
     when.flow === null ? null : textCondition('flow', when.flow, ({ request }) => request.flow ?? undefined),
     when.signedInOverS === null ? null : ageCondition(when.signedInOverS, true),
     when.signedInUnderS === null ? null : ageCondition(when.signedInUnderS, false),
+    when.found === null ? null : foundCondition(when.found),
     when.digest === null ? null : textCondition('digest', when.digest, ({ subject }) => subject.origin.digest ?? undefined),
     when.unit === null ? null : textCondition('unit', when.unit, ({ subject }) => subject.origin.unit),
     when.agent === null ? null : textCondition('agent', when.agent, ({ subject }) => subject.origin.agent),
