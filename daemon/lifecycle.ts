@@ -227,7 +227,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       await load();
       await approvals.consents.tellTime(); // what was in memory has a vault now
       await lift(caller);
-      await note('unlocked', caller, { backend: vault.status().backend });
+      await note('unlocked', caller, { backend: vault.status().backend, ...(create ? { created: true } : {}) });
       events.emit('unlocked', null, null);
     }),
     async reload(caller): Promise<readonly ProfileName[]> {
