@@ -9,7 +9,7 @@ import { FINDINGS } from '../../../client/doctor/finding.ts';
 import type { Finding } from '../../../client/doctor/finding.ts';
 import { checkLauncher } from '../../../client/doctor/launcher.ts';
 import { findPlainText, PLAIN_TEXT_FILES } from '../../../client/doctor/plain-text-files.ts';
-import { wrap } from '../../../client/doctor/show.ts';
+import { wrap } from '../../../client/fold.ts';
 import { findSync } from '../../../client/doctor/synced-folders.ts';
 import { readUnits } from '../../../client/doctor/unit-files.ts';
 import { environmentAdvice } from '../../../client/environment-advice.ts';
