@@ -49,7 +49,8 @@ async function firstAnswer(agent: Agent, exchange: Exchange): Promise<IncomingMe
     return await whenAnswered(request);
   } catch (error) {
     if (!wasStale(request, error)) throw error;
-    return whenAnswered(send(agent, exchange, 'application/json, application/problem+json'));
+    // On a connection of its own: where the daemon was killed, all that were kept are as dead as this one.
+    return whenAnswered(send(false, exchange, 'application/json, application/problem+json'));
   }
 }
 

@@ -4,9 +4,22 @@ import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { openWorld } from './edges.ts';
 import type { World } from './edges.ts';
+import { sayWhy } from './ipc/last-words.ts';
+import { asBrokerError } from './ipc/problem.ts';
 
-/** Resolves when it has stopped. Throws BrokerError where it cannot start. */
-export async function run(claim: Claim, env: Environment): Promise<void> {
+/** Resolves when it has stopped. Throws BrokerError where it cannot start, once who waits was told for as long as `patience`. */
+export async function run(claim: Claim, env: Environment, patience: () => Promise<void>): Promise<void> {
+  try {
+    await serve(claim, env);
+  } catch (cause) {
+    const { listener } = claim.inherited;
+    // Where the daemon listened already its socket is closed, and nobody is told; what it ends with is on standard error.
+    if (listener !== null) await sayWhy(listener, asBrokerError(cause), patience()).catch(() => undefined);
+    throw cause;
+  }
+}
+
+async function serve(claim: Claim, env: Environment): Promise<void> {
   const world = await openWorld(claim, env);
   try {
     const daemon = await startDaemon(world.edges);
