@@ -182,7 +182,8 @@ describe('the program', () => {
 
   it('is the caller itself where that is no shell and no part of valetkey', async () => {
     const pid = await processes.startAbove('sh', ['-c', BELOW]);
-    expect((await attested(pid)).origin.program).toEqual({ executable: realpathSync('/bin/sleep'), script: null });
+    // Its number is told before it has become that program.
+    await expect.poll(async () => (await attested(pid)).origin.program).toEqual({ executable: realpathSync('/bin/sleep'), script: null });
   });
 
   it('of java is its source or jar', async ({ skip }) => {
