@@ -11,8 +11,10 @@ import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import type { KeychainTrial, Load } from './core/machine-port.ts';
+import type { Ending, Successors } from './core/successor-port.ts';
 import { instantOf } from './core/time.ts';
-import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Supervisor, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, Listeners, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Supervisor, Vault } from './core/ports.ts';
+import { drain } from './drain.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import type { Bytes } from './approvals/approvals.ts';
@@ -48,8 +50,8 @@ import { withAct } from './tokens/session.ts';
 import { TokenSource } from './tokens/token-source.ts';
 import { Screen } from './screen.ts';
 import { supervise } from './supervise.ts';
+import { Upgrades } from './upgrades.ts';
 import { watchTime } from './watch-time.ts';
-import { within } from './within.ts';
 import type { Assertions, WorkloadIssuer } from './core/workload.ts';
 import { WorkloadKeys } from './workloads/workload-keys.ts';
 import { WorkloadTokens } from './workloads/workload-tokens.ts';
@@ -66,6 +68,10 @@ export type Edges = {
   /** Makes or verifies the private directory of the socket. */
   readonly prepareRuntimeDir: () => void;
   readonly supervisor: Supervisor;
+  readonly listeners: Listeners | null;
+  readonly successors: Successors;
+  /** The vault was open in the daemon that this one takes over from: nobody is let in before it is open here. */
+  readonly mustOpen: boolean;
   readonly facts: Facts;
   readonly config: ConfigStore;
   readonly policyFiles: PolicyFiles;
@@ -93,18 +99,11 @@ export type Edges = {
 
 export type Daemon = {
   /** Drains: finishes and saves what is on the wire, then closes. May be called more than once. */
-  stop(reason: string): Promise<void>;
+  stop(reason: string): Promise<unknown>;
   /** Resolves when it has stopped. */
-  readonly stopped: Promise<void>;
+  readonly stopped: Promise<Ending>;
   reload(): Promise<void>;
 };
-
-/** The answer to a refresh that was sent is waited for for a minute. Where a grace allows a second try, the next start may make it. */
-const DRAIN_MS = 65_000;
-/** Connections that said nothing yet are cut by the door within five seconds. */
-const SOCKET_MS = 6_000;
-const CLOSE_STEP_MS = 20;
-const CLOSE_ROUNDS = 100;
 
 export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
@@ -169,12 +168,16 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
   });
 
-  let stopped: Promise<void> | null = null;
-  let hasStopped: () => void = () => undefined;
-  const whenStopped = new Promise<void>((resolve) => {
+  let stopped: Promise<Ending> | null = null;
+  let isFollowed = false;
+  let hasStopped: (ending: Promise<Ending>) => void = () => undefined;
+  const whenStopped = new Promise<Ending>((resolve) => {
     hasStopped = resolve;
   });
-  const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
+  const stop = (reason: string, to: Parameters<typeof end>[1] = null): Promise<Ending> => {
+    if (stopped === null) hasStopped((stopped = end(reason, to)));
+    return stopped;
+  };
   const approvals = new Approvals({
     ...edges, bytesOf: (asker) => bytesOf(edges, asker), store: vault.consents, isRunning: (process) => edges.callers.isRunning(process),
     kindOf: (name) => (config.current().profiles.has(name) ? 'profile' : config.current().workloads.has(name) ? 'workload' : null),
@@ -201,7 +204,18 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
   const endSessions = new EndSessions({ ...edges, loopback, signal });
-  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, counts, connections: () => app.connections };
+  const upgrades = new Upgrades({
+    ...edges, gate, book, signal,
+    doorway: () => doorway,
+    isPersonBusy: () => !logins.isIdle || approvals.pending().length > 0,
+    isWireBusy: () => app.busy > 0 || source.isFlying,
+    leaveTo: (successor, { fd, isHeld }) => {
+      logins.close(new BrokerError('shutting_down', 'another daemon takes over'));
+      void stop('upgrade', { successor, listener: fd, isHeld });
+    },
+    stop: (reason) => void stop(reason),
+  });
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, upgrades, counts, connections: () => app.connections };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -214,9 +228,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     take: (socket, peer, pin) => app.take(socket, peer, pin),
   });
-  const doorway = new Doorway({ makeDoor, path: edges.socket, listener: edges.supervisor.listener, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
+  const doorway = new Doorway({ makeDoor, path: edges.socket, ...edges.supervisor, listeners: edges.listeners, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await lifecycle.takeUp();
   await screen.follow();
+  if (edges.mustOpen) await lifecycle.ensureOpen();
   await doorway.open();
   // Not before: whose lock file was unlinked finds another daemon here, and its audit log is not to be written to.
   await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
@@ -230,29 +245,23 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     ahead.wake();
   } });
   void resume(lifecycle, log);
-  supervise({ ...edges, events, signal, stopped: whenStopped });
+  supervise({ ...edges, events, signal, stopped: whenStopped, isFollowed: () => isFollowed });
 
-  async function drain(reason: string): Promise<void> {
+  /** @param to - who takes over; null: nobody */
+  async function end(reason: string, to: Omit<Extract<Ending, { kind: 'followed' }>, 'kind' | 'mustOpen'> | null): Promise<Ending> {
     log.info('stopping', { why: reason });
-    events.emit('stopping', null, reason);
     const why = new BrokerError('shutting_down', 'the daemon is shutting down');
+    if (to !== null) {
+      doorway.rest();
+      await app.rest();
+    }
+    const { state, backend } = vault.status();
+    isFollowed = to !== null;
+    events.emit('stopping', null, reason);
     stopping.abort(why);
-    const closed = doorway.close();
-    // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
-    const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
-      ['dialogs', async () => dialogs.stop()],
-      ['logins', () => logins.stop(why)],
-      ['privileged access', async () => justInTime.end(null, 'stopped')],
-      ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],
-      ['grants', () => book.flush()],
-      ['consents', () => approvals.consents.tellTime()],
-      ['requests', () => closeApp(app, clock)],
-      ['the socket', () => within(clock, SOCKET_MS, closed)],
-      ['audit', () => audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } })],
-      ['audit', () => audit.close()],
-    ];
-    for (const [what, step] of steps) await step().catch((cause: unknown) => log.error('stop_step_failed', { what }, cause));
+    await drain({ ...edges, dialogs, logins, justInTime, source, revocations, book, approvals, app, closed: to === null ? doorway.close() : Promise.resolve() }, reason, why);
     await vault.end();
+    return to === null ? { kind: 'stopped' } : { kind: 'followed', ...to, mustOpen: state === 'open' && backend !== 'memory' };
   }
 
   return {
@@ -280,22 +289,4 @@ async function resume(lifecycle: Lifecycle, log: Log): Promise<void> {
     if (!(cause instanceof BrokerError)) throw cause;
     log.warn('vault_not_open', { code: cause.code, why: cause.message });
   }
-}
-
-/** What is on the wire is finished and saved; what takes longer than its time-outs allow is a mistake, and is left. */
-async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<void> {
-  let isDone = false;
-  await within(clock, DRAIN_MS, work.then(() => {
-    isDone = true;
-  }));
-  if (!isDone) log.error('drain_timed_out');
-}
-
-/** Requests in flight are answered; connections that only wait, streams among them, are ended. */
-async function closeApp(app: App, clock: Clock): Promise<void> {
-  const closed = app.close();
-  const never = new AbortController().signal;
-  for (let round = 0; round < CLOSE_ROUNDS && app.busy > 0; round += 1) await clock.sleep(CLOSE_STEP_MS, never);
-  app.end();
-  await closed;
 }

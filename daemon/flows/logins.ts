@@ -31,6 +31,7 @@ const BROWSER_START_MS = 20_000;
 export class Logins {
   readonly #deps: StartDeps;
   /** By profile and purpose. */
+  #closed: BrokerError | null = null;
   readonly #starting = new Map<string, { readonly profile: ProfileName; readonly login: Promise<Login>; readonly abort: AbortController }>();
   readonly #logins = new Map<LoginId, Login>();
 
@@ -40,6 +41,7 @@ export class Logins {
 
   /** Starts a sign-in, or joins the one in progress. Resolves when there is something to show. */
   async start(ask: LoginAsk, caller: Caller): Promise<LoginView> {
+    if (this.#closed !== null) throw this.#closed;
     if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const { name } = ask.profile;
     const purpose = purposeOf(ask);
@@ -95,6 +97,16 @@ export class Logins {
 
   list(): readonly Login[] {
     return [...this.#logins.values()].filter((login) => !login.isOver);
+  }
+
+  /** From now on none begins. */
+  close(reason: BrokerError): void {
+    this.#closed = reason;
+  }
+
+  /** No sign-in is pending or about to be. */
+  get isIdle(): boolean {
+    return this.#starting.size === 0 && this.list().length === 0;
   }
 
   /** Ends all before anything else happens. @returns how many there were */

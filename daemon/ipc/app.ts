@@ -24,6 +24,11 @@ export type AppDeps = AdmissionDeps & DispatchDeps & {
 const FIRST_BYTE_MS = 5_000;
 /** For a caller that does not read its last answer. */
 const LAST_WORDS_MS = 1_000;
+/** Connected, and silent since: one that has something to say says it at once. */
+const SILENT_MS = 1_000;
+/** An issuer that hangs is waited for for a minute. */
+const BUSY_MS = 65_000;
+const REST_STEP_MS = 5;
 const BRACE = 0x7b;
 
 export class App {
@@ -35,6 +40,7 @@ export class App {
   readonly #turn: Turn;
   #http: Http | null = null;
   #loading: Promise<Http> | null = null;
+  #isResting = false;
 
   constructor(deps: AppDeps) {
     this.#deps = deps;
@@ -60,7 +66,7 @@ export class App {
     };
     const data = (chunk: Buffer): void => {
       if (connection.speaker !== null) return this.#connections.isOne ? connection.speaker.data(chunk) : this.#turn.add(connection, chunk);
-      if (chunk[0] === BRACE) return new Conversation(this.#line, connection).start(chunk);
+      if (chunk[0] === BRACE) return this.#converse(connection, chunk);
       socket.off('data', data);
       socket.off('end', end);
       this.#speakHttp(connection, chunk);
@@ -78,6 +84,23 @@ export class App {
     return this.#connections.size;
   }
 
+  /**
+   * For a successor, which has the door by now: what was asked is answered as ever, and each connection ended at its
+   * next pause. Resolves when all have ended, or only those are left that have said nothing for a while.
+   */
+  async rest(): Promise<void> {
+    const { clock } = this.#deps;
+    this.#isResting = true;
+    for (const { speaker, socket, isStream } of this.#connections.all()) {
+      speaker?.rest();
+      if (isStream) socket.end(() => socket.destroy());
+    }
+    // Fastify answers what comes meanwhile, and says that it closes.
+    void this.close();
+    const never = new AbortController().signal;
+    for (let waited = 0; this.#connections.size > 0 && (waited < SILENT_MS || this.busy > 0) && waited < BUSY_MS; waited += REST_STEP_MS) await clock.sleep(REST_STEP_MS, never);
+  }
+
   /** Takes no more requests of HTTP; resolves when its connections have ended. */
   async close(): Promise<void> {
     // What never loaded has nothing to close; who asked for it was told.
@@ -91,6 +114,12 @@ export class App {
     void this.#deps.clock.sleep(LAST_WORDS_MS, signal).then(() => {
       for (const { socket } of this.#connections.all()) socket.destroy();
     });
+  }
+
+  #converse(connection: Connection, chunk: Buffer): void {
+    const conversation = new Conversation(this.#line, connection);
+    conversation.start(chunk);
+    if (this.#isResting) conversation.rest();
   }
 
   #speakHttp(connection: Connection, chunk: Buffer): void {

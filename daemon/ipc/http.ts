@@ -117,7 +117,11 @@ function noSchemas(): never {
 async function answer(dispatch: Dispatch, route: Route, { connection, id }: Call, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const result = await dispatch.run(route, {
     body: request.body, params: strings(request.params), query: strings(request.query),
-    caller: await connection.caller, gone: connection.gone, openStream: () => openStream(request, reply),
+    caller: await connection.caller, gone: connection.gone,
+    openStream: () => {
+      connection.isStream = true;
+      return openStream(request, reply);
+    },
   }, id);
   if (result === undefined) return reply;
   if (result instanceof PlainText) return reply.type(result.type).send(result.text);

@@ -54,6 +54,7 @@ export class Conversation implements Speaker {
   #isPaused = false;
   #isTimingFrame = false;
   #hasEnded = false;
+  #isResting = false;
   #isOver = false;
   #discarded = 0;
 
@@ -96,6 +97,12 @@ export class Conversation implements Speaker {
     this.#abandon();
   }
 
+  /** What was asked is answered; then, between two frames, the connection ends. */
+  rest(): void {
+    this.#isResting = true;
+    this.#leaveIfDone();
+  }
+
   late(): void {
     if (this.#isOver || !(this.#reader.isWithin || this.#hasEnded)) this.#socket.destroy();
     else if (this.#hasEnded) this.#leaveIfDone();
@@ -119,7 +126,7 @@ export class Conversation implements Speaker {
       else this.#outlet.whenRead(() => this.#go());
     }
     this.#setLimit();
-    if (this.#hasEnded) this.#leaveIfDone();
+    if (this.#hasEnded || this.#isResting) this.#leaveIfDone();
   }
 
   #setPaused(isPaused: boolean): void {
@@ -258,7 +265,9 @@ export class Conversation implements Speaker {
   }
 
   #leaveIfDone(): void {
-    if (this.#isOver || !this.#hasEnded || this.#hasChunk) return;
+    if (this.#isOver || !(this.#hasEnded || this.#isResting) || this.#hasChunk) return;
+    // A pause that we take ourselves: the rest of the frame will come, and answers leave by themselves.
+    if (!this.#hasEnded && (this.#reader.isWithin || this.#underWay.length > this.#streams)) return;
     if (this.#reader.isWithin) return this.#endWithFault('the last frame was not ended');
     if (this.#underWay.length > this.#streams) {
       // Whether it only stopped sending, or is gone, a write tells: of no byte, and again after a while.

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../shared/errors.ts';
 import type { EpochMs, ProfileName } from '../../../shared/names.ts';
-import type { BrokerEvent, StatusReply } from '../../../shared/schemas.ts';
+import type { BrokerEvent, StatusReply, UpgradeReply } from '../../../shared/schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Counts } from '../../core/counts.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
@@ -51,6 +51,14 @@ export type Broker = {
   /** Connections to the socket that are open. */
   readonly connections: () => number;
   readonly lifecycle: Lifecycle;
+  readonly upgrades: Upgrades;
+};
+
+/** Another daemon takes the place of this one. */
+export type Upgrades = {
+  readonly view: StatusReply['upgrade'];
+  /** Answers when the other one waits for its turn. Throws upgrade_failed. */
+  ask(): Promise<UpgradeReply>;
 };
 
 /** The user's own lock; everything was ended; the screen is locked, or nobody can tell, and policy asks for it. */
