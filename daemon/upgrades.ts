@@ -4,7 +4,7 @@
  * Only then the door is left to it. Where no program was recorded, this daemon ends at that moment, and whoever asks next
  * starts the new one.
  */
-import type { StatusReply, UpgradeReply } from '../shared/schemas.ts';
+import type { UpgradeReply, UpgradeView } from '../shared/upgrade-schemas.ts';
 import { BrokerError } from './core/errors.ts';
 import type { Clock, GrantBook, Log, Vault } from './core/ports.ts';
 import type { Successor, Successors } from './core/successor-port.ts';
@@ -47,7 +47,7 @@ export class Upgrades {
     this.#failed = deps.successors.failed;
   }
 
-  get view(): StatusReply['upgrade'] {
+  get view(): UpgradeView {
     if (this.#asked !== null) return { state: 'waiting', detail: 'for a moment in which nobody signs in or is asked, and no issuer has yet to answer' };
     return this.#failed === null ? null : { state: 'failed', detail: this.#failed };
   }

@@ -6,6 +6,7 @@
 import * as v from 'valibot';
 import { acrValues, challenge, claimed, epoch, loginId, profileName, resource, scopes, seconds, text, tokenParts } from './schema-parts.ts';
 import { standingView } from './standing-schemas.ts';
+import { upgradeView } from './upgrade-schemas.ts';
 
 /** What a client says of itself; stored apart and only ever shown as a claim. */
 
@@ -248,8 +249,7 @@ export const statusReply = v.object({
     issuer: v.string(), skew_s: v.nullable(v.number()), failing_since: v.nullable(epoch), cause: v.nullable(v.string()), retry_after_s: v.nullable(v.number()),
   })),
   warnings: v.array(v.string()),
-  /** Another daemon is to take over: it waits, or the last try failed, and why. Null: nobody asked for it. */
-  upgrade: v.nullable(v.object({ state: v.picklist(['waiting', 'failed']), detail: v.string() })),
+  upgrade: upgradeView,
   environment: v.record(v.string(), v.nullable(v.string())),
 });
 export type StatusReply = v.InferOutput<typeof statusReply>;
@@ -281,9 +281,6 @@ export type WhoamiReply = v.InferOutput<typeof whoamiReply>;
 
 export const reloadReply = v.object({ file: v.string(), profiles: v.number(), changed: v.array(v.string()) });
 export type ReloadReply = v.InferOutput<typeof reloadReply>;
-/** `take_over`: the program that the service recorded goes on in its place; `exit`: whoever asks next starts the new one. */
-export const upgradeReply = v.object({ how: v.picklist(['take_over', 'exit']), pid: v.nullable(v.number()), program: v.nullable(v.string()) });
-export type UpgradeReply = v.InferOutput<typeof upgradeReply>;
 export const okReply = v.object({ ok: v.literal(true) });
 export type OkReply = v.InferOutput<typeof okReply>;
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StatusReply, UpgradeReply } from '../../shared/schemas.ts';
+import type { StatusReply } from '../../shared/schemas.ts';
+import type { UpgradeReply } from '../../shared/upgrade-schemas.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { hasLeft, isRunning, isSocketHeld, livingDaemon } from '../daemon-process.ts';

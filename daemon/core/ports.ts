@@ -125,15 +125,6 @@ export type KeptKey = {
   drop(): void;
 };
 
-/** Listening sockets as descriptors, so that one can outlive the daemon that made it. */
-export type Listeners = {
-  /** One at a path where nothing is, for this user alone. Throws runtime_dir_untrusted. */
-  make(path: string): number;
-  /** Another descriptor of the same socket. */
-  copy(fd: number): number;
-  close(fd: number): void;
-};
-
 /** What started the daemon, and is told how it does. */
 export type Supervisor = {
   /** The listening socket that was made for the daemon, as a descriptor; null: the daemon makes its own. */

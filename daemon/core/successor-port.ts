@@ -1,5 +1,14 @@
 /** One daemon follows another without a moment in which nobody listens, or two own the same grants. */
 
+/** Listening sockets as descriptors, so that one can outlive the daemon that made it. */
+export type Listeners = {
+  /** One at a path where nothing is, for this user alone. Throws runtime_dir_untrusted. */
+  make(path: string): number;
+  /** Another descriptor of the same socket. */
+  copy(fd: number): number;
+  close(fd: number): void;
+};
+
 /** Descriptors for the successor. */
 export type HandOver = {
   readonly listener: number;

@@ -10,7 +10,8 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import type { Clock, Listeners, Log } from '../core/ports.ts';
+import type { Clock, Log } from '../core/ports.ts';
+import type { Listeners } from '../core/successor-port.ts';
 import { listenAt, listenOn, removeStale } from './listen.ts';
 
 export type DoorwayDeps = {

@@ -1,7 +1,7 @@
 /** Listening sockets that this process makes by itself, since Node removes the path of those that it made when it closes them. */
 import { getSystemErrorName } from 'node:util';
 import { BrokerError } from '../core/errors.ts';
-import type { Listeners } from '../core/ports.ts';
+import type { Listeners } from '../core/successor-port.ts';
 import type { Native } from './native.ts';
 import { closeFd, copyFd, listeningSocket } from './sockets.ts';
 

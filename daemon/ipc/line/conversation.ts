@@ -16,6 +16,7 @@ import { LEFT } from '../deadline.ts';
 import type { Dispatch, RequestId, Sink } from '../dispatch.ts';
 import { encodeReply } from '../encode.ts';
 import { asBrokerError } from '../problem.ts';
+import { DISCARD_BYTES, FRAME_MS, FRAMES_A_TURN, IDLE_MS, IN_LINE, LAST_WORDS_MS, PROBE_MS, UNDER_WAY } from './bounds.ts';
 import { FrameReader } from './frame-reader.ts';
 import { NO_HEAD, readFrame, writeFrame } from './frame.ts';
 import type { Asking, Frame, Head, Id } from './frame.ts';
@@ -23,18 +24,6 @@ import { Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 
 export type ConversationDeps = { readonly admission: Admission; readonly dispatch: Dispatch; readonly connections: Connections };
-
-const UNDER_WAY = 64;
-const IN_LINE = 128;
-const FRAMES_A_TURN = 64;
-const FRAME_MS = 5_000;
-const IDLE_MS = 60_000;
-const LAST_WORDS_MS = 1_000;
-const PROBE_MS = 1_000;
-const DISCARD_BYTES = 262_144;
-
-/** For its turn; `text` is the answer. */
-type Waiting = { readonly text: string | null };
 
 export class Conversation implements Speaker {
   readonly #deps: ConversationDeps;
@@ -48,7 +37,7 @@ export class Conversation implements Speaker {
   readonly #underWay: Pending[] = [];
   #streams = 0;
   /** Requests without id in order of asking, from the first that is not answered yet. */
-  readonly #line: Waiting[] = [];
+  readonly #line: { readonly text: string | null }[] = [];
   #hasChunk = true;
   #isTurn = false;
   #isPaused = false;

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../../shared/errors.ts';
 import type { EpochMs, ProfileName } from '../../../shared/names.ts';
-import type { BrokerEvent, StatusReply, UpgradeReply } from '../../../shared/schemas.ts';
+import type { BrokerEvent, StatusReply } from '../../../shared/schemas.ts';
+import type { UpgradeReply, UpgradeView } from '../../../shared/upgrade-schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Counts } from '../../core/counts.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
@@ -56,7 +57,7 @@ export type Broker = {
 
 /** Another daemon takes the place of this one. */
 export type Upgrades = {
-  readonly view: StatusReply['upgrade'];
+  readonly view: UpgradeView;
   /** Answers when the other one waits for its turn. Throws upgrade_failed. */
   ask(): Promise<UpgradeReply>;
 };

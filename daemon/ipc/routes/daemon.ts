@@ -1,6 +1,7 @@
 import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
-import type { OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, UpgradeReply, VaultView } from '../../../shared/schemas.ts';
+import type { OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
+import type { UpgradeReply } from '../../../shared/upgrade-schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Caller, Grant } from '../../core/domain.ts';
 import { missingScopes } from '../../core/grant.ts';
