@@ -62,6 +62,14 @@ function isAbsence(error: unknown): boolean {
   return errorCode(error) === 'ECONNREFUSED' || errorCode(error) === 'ENOENT';
 }
 
+/**
+ * The daemon closed without having read it: the write failed, or the kernel says of a Unix socket that something was
+ * left in its queue (unix(7)). One that was killed in the middle of its work ends the connection in another way.
+ */
+function wasUnread(error: unknown): boolean {
+  return errorCode(error) === 'EPIPE' || (errorCode(error) === 'ECONNRESET' && error instanceof Error && 'syscall' in error);
+}
+
 function errorCode(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
@@ -122,7 +130,7 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
       try {
         return await attempt();
       } catch (error) {
-        if (!mayRetry || !(error instanceof ValetkeyError) || error.code !== 'shutting_down' || signal.aborted) throw error;
+        if (!mayRetry || signal.aborted || !(wasUnread(error) || (error instanceof ValetkeyError && error.code === 'shutting_down'))) throw error;
         await sleep(LOOK_MS);
       }
     }

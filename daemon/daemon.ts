@@ -174,8 +174,9 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   const whenStopped = new Promise<Ending>((resolve) => {
     hasStopped = resolve;
   });
-  const stop = (reason: string, to: Parameters<typeof end>[1] = null): Promise<Ending> => {
-    if (stopped === null) hasStopped((stopped = end(reason, to)));
+  const stop = (reason: string): Promise<Ending> => leave(reason, false, null);
+  const leave = (...how: Parameters<typeof end>): Promise<Ending> => {
+    if (stopped === null) hasStopped((stopped = end(...how)));
     return stopped;
   };
   const approvals = new Approvals({
@@ -209,11 +210,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     doorway: () => doorway,
     isPersonBusy: () => !logins.isIdle || approvals.pending().length > 0,
     isWireBusy: () => app.busy > 0 || source.isFlying,
-    leaveTo: (successor, { fd, isHeld }) => {
+    leaveTo: (to) => {
       logins.close(new BrokerError('shutting_down', 'another daemon takes over'));
-      void stop('upgrade', { successor, listener: fd, isHeld });
+      void leave('upgrade', true, to === null ? null : { successor: to.successor, listener: to.fd, isHeld: to.isHeld });
     },
-    stop: (reason) => void stop(reason),
   });
   const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, upgrades, counts, connections: () => app.connections };
   const app = new App({
@@ -248,18 +248,19 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   supervise({ ...edges, events, signal, stopped: whenStopped, isFollowed: () => isFollowed });
 
   /** @param to - who takes over; null: nobody */
-  async function end(reason: string, to: Omit<Extract<Ending, { kind: 'followed' }>, 'kind' | 'mustOpen'> | null): Promise<Ending> {
+  async function end(reason: string, isUpgrade: boolean, to: Omit<Extract<Ending, { kind: 'followed' }>, 'kind' | 'mustOpen'> | null): Promise<Ending> {
     log.info('stopping', { why: reason });
     const why = new BrokerError('shutting_down', 'the daemon is shutting down');
-    if (to !== null) {
-      doorway.rest();
-      await app.rest();
-    }
+    let closed: Promise<unknown> = Promise.resolve();
+    if (to !== null) doorway.rest();
+    else closed = doorway.close();
+    // Nothing is under way that would take long: what comes in this moment is still served.
+    if (isUpgrade) await app.rest();
     const { state, backend } = vault.status();
     isFollowed = to !== null;
     events.emit('stopping', null, reason);
     stopping.abort(why);
-    await drain({ ...edges, dialogs, logins, justInTime, source, revocations, book, approvals, app, closed: to === null ? doorway.close() : Promise.resolve() }, reason, why);
+    await drain({ ...edges, dialogs, logins, justInTime, source, revocations, book, approvals, app, closed }, reason, why);
     await vault.end();
     return to === null ? { kind: 'stopped' } : { kind: 'followed', ...to, mustOpen: state === 'open' && backend !== 'memory' };
   }

@@ -11,6 +11,8 @@ import type { Successor, Successors } from './core/successor-port.ts';
 import type { Gate } from './gate.ts';
 import type { Doorway } from './ipc/doorway.ts';
 
+export type Child = { readonly successor: Successor; readonly fd: number; readonly isHeld: boolean; readonly key: number | null };
+
 export type UpgradesDeps = {
   readonly successors: Successors;
   readonly gate: Pick<Gate, 'isLocked'>;
@@ -25,8 +27,8 @@ export type UpgradesDeps = {
   readonly log: Log;
   /** The daemon stops anyhow. */
   readonly signal: AbortSignal;
-  readonly leaveTo: (successor: Successor, listener: { readonly fd: number; readonly isHeld: boolean }) => void;
-  readonly stop: (reason: string) => void;
+  /** Null: to whoever asks next. */
+  readonly leaveTo: (child: Child | null) => void;
 };
 
 /** A sign-in lives five minutes, and so does a question. */
@@ -34,8 +36,6 @@ const WAIT_MS = 330_000;
 const LOOK_MS = 50;
 /** Issuers that are always busy leave no pause: then requests wait at the door until what is on the wire has landed. */
 const WIRE_MS = 10_000;
-
-type Child = { readonly successor: Successor; readonly fd: number; readonly isHeld: boolean; readonly key: number | null };
 
 export class Upgrades {
   readonly #deps: UpgradesDeps;
@@ -97,14 +97,13 @@ export class Upgrades {
         if (waited > WAIT_MS) throw new BrokerError('upgrade_failed', gate.isLocked ? 'the broker was locked meanwhile' : 'somebody was signing in, or was asked, all the time');
         await clock.sleep(LOOK_MS, signal);
       }
-      if (child === null) return this.#deps.stop('upgrade');
       // A socket that was made anew, or a key that was given or taken back meanwhile, did not reach the child.
-      if (doorway().listener?.fd !== child.fd || successors.key !== child.key) {
+      if (child !== null && (doorway().listener?.fd !== child.fd || successors.key !== child.key)) {
         await child.successor.abandon();
         child = await this.#start();
         return await this.#whenQuiet(child);
       }
-      this.#deps.leaveTo(child.successor, child);
+      this.#deps.leaveTo(child);
     } catch (cause) {
       await child?.successor.abandon();
       if (!signal.aborted) throw cause;

@@ -40,6 +40,7 @@ export class Doorway {
   #kept: number | null = null;
   #isOurs = false;
   #inode = 0n;
+  #isOver = false;
   readonly #closed: Promise<void>[] = [];
 
   constructor(deps: DoorwayDeps) {
@@ -66,6 +67,7 @@ export class Doorway {
 
   /** Takes nobody in any more. The socket stays, and who connects waits. */
   rest(): void {
+    this.#isOver = true;
     const door = this.#door;
     this.#door = null;
     if (door !== null) this.#closed.push(new Promise((resolve) => door.close(() => resolve())));
@@ -88,6 +90,7 @@ export class Doorway {
       } catch {
         return; // the daemon stops
       }
+      if (this.#isOver) return;
       try {
         const found = this.#inodeNow();
         if (found === this.#inode) continue;
@@ -100,7 +103,7 @@ export class Doorway {
         this.#shut();
         prepareDir();
         await this.open();
-        if (signal.aborted) this.#shut();
+        if (signal.aborted || this.#isOver) this.#shut();
         else log.info('listening', { socket: path });
       } catch (cause) {
         log.error('socket_not_renewed', { socket: path }, cause); // looked at again in a while
@@ -110,6 +113,7 @@ export class Doorway {
 
   /** Takes no more connections; resolves when the last one has ended. */
   close(): Promise<unknown> {
+    this.#isOver = true;
     this.#shut();
     return Promise.all(this.#closed);
   }

@@ -1,5 +1,7 @@
 /** One daemon follows another under load, by the built program: nothing is lost, nobody is turned away, and no refresh token is sent twice. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +15,7 @@ import { FaultShim, Held } from '../support/fault-shim.ts';
 import { profileToml } from '../support/in-process.ts';
 import { Ledger } from '../support/ledger.ts';
 import { BROWSER, makeHome, needBuild, ROOT } from './built-cli.ts';
-import type { Home } from './built-cli.ts';
+import type { Finished, Home } from './built-cli.ts';
 
 const isLinux = process.platform === 'linux';
 if (!isLinux) console.warn('not run: a daemon is handed over on Linux alone');
@@ -217,6 +219,75 @@ describe.skipIf(!isLinux)('an upgrade', () => {
     expect(await home.valetkey(['daemon', 'upgrade'])).toMatchObject({ exit: 9, stderr: expect.stringContaining('service.json') as string });
     expect((await status()).pid).toBe(before.pid);
   });
+
+  it('without a recorded program ends at such a moment, and no request through the library or the CLI fails', async () => {
+    rmSync(at('state/valetkey/service.json'));
+    const before = await status();
+    const script = at('asks.mjs');
+    // It may start a daemon, as programs do: by the environment of this home, and not by a socket that it names.
+    writeFileSync(script, `import { connect } from ${JSON.stringify(join(ROOT, 'dist/client/index.js'))};
+      const errors = []; let asked = 0; let isOver = false;
+      process.stdin.on('data', () => undefined).on('end', () => { isOver = true; });
+      const ask = async (client) => { while (!isOver) { await client.status().catch((error) => errors.push(String(error))); asked += 1; } };
+      const clients = [1, 2, 3, 4].map(() => connect());
+      await Promise.all(clients.flatMap((client) => [ask(client), ask(client)]));
+      for (const client of clients) client.close();
+      process.stdout.write(JSON.stringify({ errors, asked }));`);
+    const program = spawn(process.execPath, [script], { env: { ...home.env }, stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    program.stdout.setEncoding('utf8').on('data', (text: string) => { said += text; });
+    const runs: Promise<Finished>[] = [];
+    const upgraded = home.valetkey(['daemon', 'upgrade', '--json']);
+    while (runs.length < 12) {
+      runs.push(home.valetkey(['profiles', '--json']));
+      await sleep(60);
+    }
+    expect(await upgraded).toMatchObject({ exit: 0, stdout: expect.stringContaining('"how": "exit"') as string });
+    for (const { exit, stderr } of await Promise.all(runs)) expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
+    const gone = once(program, 'close');
+    program.stdin.end();
+    await gone;
+    const { errors, asked } = JSON.parse(said) as { errors: readonly string[]; asked: number };
+    console.log(`without a record: ${asked} requests of the library`);
+    expect(errors).toEqual([]);
+    expect(asked).toBeGreaterThan(50);
+    expect((await status()).pid).not.toBe(before.pid);
+  }, 60_000);
+
+  it('and any other end is waited for by who asks meanwhile: until the refresh on the wire is saved, and the next daemon starts', async () => {
+    const ledger = new Ledger(issuer);
+    const before = await status();
+    const held = new Held();
+    shim.next('token', { kind: 'hold', held });
+    const refreshed = callApi(socket(), 'POST', '/v1/token', { profile: 'work', force: true });
+    await held.arrived;
+    const stopped = home.valetkey(['daemon', 'stop']);
+    await expect.poll(() => existsSync(socket())).toBe(false);
+    const asked = home.valetkey(['profiles', '--json']);
+    await sleep(6_000); // longer than a start is waited for
+    held.release();
+    expect((await refreshed).status).toBe(200);
+    expect(await stopped).toMatchObject({ exit: 0 });
+    expect(await asked).toMatchObject({ exit: 0, stderr: '' });
+    expect((await status()).pid).not.toBe(before.pid);
+    expect([ledger.reuses(), ledger.alarms()]).toEqual([0, 0]);
+  }, 60_000);
+
+  it('is refused where it would lose something: a vault in memory, or a lock that only this daemon knows of', async () => {
+    expect(await home.valetkey(['lock'])).toMatchObject({ exit: 0 });
+    expect(await home.valetkey(['daemon', 'upgrade'])).toMatchObject({ exit: 4, stderr: expect.stringContaining('the next daemon would not know') as string });
+    expect(await home.valetkey(['unlock', '--passphrase-stdin'], { stdin: `${PASSPHRASE}\n` })).toMatchObject({ exit: 0 });
+    const other = makeHome();
+    try {
+      mkdirSync(join(other.base, 'config/valetkey'), { mode: 0o700 });
+      writeFileSync(join(other.base, 'config/valetkey/config.toml'), `[vault]\nbackend = "memory"\n${profileToml('work', issuer.url, `browser = ${JSON.stringify([process.execPath, BROWSER, '{url}', '--login', 'ada'])}`)}`, { mode: 0o600 });
+      expect((await other.atTerminal(['login', 'work'])).stdout).toContain('Signed in as');
+      expect(await other.valetkey(['daemon', 'upgrade'])).toMatchObject({ exit: 9, stderr: expect.stringContaining('1 sign-in would end') as string });
+      expect(await other.valetkey(['token', 'work'])).toMatchObject({ exit: 0 });
+    } finally {
+      await other.leave();
+    }
+  }, 60_000);
 
   it('leaves one working daemon, or none and a start that works, whenever old or new is killed', async () => {
     const ledger = new Ledger(issuer);
