@@ -33,6 +33,8 @@ const DRAIN_MS = 65_000;
 const SOCKET_MS = 6_000;
 const CLOSE_STEP_MS = 20;
 const CLOSE_ROUNDS = 100;
+/** Who came in the last moment is told, so that he asks the next daemon. */
+const NEWCOMER_ROUNDS = 10;
 
 export async function drain({ dialogs, logins, justInTime, source, revocations, book, approvals, app, audit, clock, log, closed }: DrainDeps, reason: string, why: BrokerError): Promise<void> {
   // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
@@ -64,7 +66,7 @@ async function landed(work: Promise<unknown>, clock: Clock, log: Log): Promise<v
 async function closeApp(app: App, clock: Clock): Promise<void> {
   const closed = app.close();
   const never = new AbortController().signal;
-  for (let round = 0; round < CLOSE_ROUNDS && app.busy > 0; round += 1) await clock.sleep(CLOSE_STEP_MS, never);
+  for (let round = 0; round < CLOSE_ROUNDS && (app.busy > 0 || (round < NEWCOMER_ROUNDS && app.hasNewcomer)); round += 1) await clock.sleep(CLOSE_STEP_MS, never);
   app.end();
   await closed;
 }

@@ -80,6 +80,12 @@ export class App {
     return this.#dispatch.busy;
   }
 
+  /** Somebody has connected, and has not said yet what he wants. */
+  get hasNewcomer(): boolean {
+    for (const { speaker, until } of this.#connections.all()) if (speaker === null && until !== NEVER) return true;
+    return false;
+  }
+
   get connections(): number {
     return this.#connections.size;
   }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Successor } from '../../../daemon/core/successor-port.ts';
-import { BrokerError } from '../../../daemon/core/errors.ts';
+import type { BrokerError } from '../../../daemon/core/errors.ts';
 import { Upgrades } from '../../../daemon/upgrades.ts';
 import type { Child, UpgradesDeps } from '../../../daemon/upgrades.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
