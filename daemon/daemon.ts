@@ -254,6 +254,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     let closed: Promise<unknown> = Promise.resolve();
     if (to !== null) doorway.rest();
     else closed = doorway.close();
+    await doorway.emptied;
     // Nothing is under way that would take long: what comes in this moment is still served.
     if (isUpgrade) await app.rest();
     const { state, backend } = vault.status();

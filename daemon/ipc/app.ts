@@ -4,6 +4,7 @@
  * come meanwhile wait, and are closed where it cannot be loaded.
  */
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { later } from '../core/later.ts';
 import type { Peer, PinPeer } from '../core/ports.ts';
 import { Admission } from './admission.ts';
@@ -41,6 +42,8 @@ export class App {
   #http: Http | null = null;
   #loading: Promise<Http> | null = null;
   #isResting = false;
+  /** For HTTP to be loaded. */
+  #waiting = 0;
 
   constructor(deps: AppDeps) {
     this.#deps = deps;
@@ -77,7 +80,7 @@ export class App {
 
   /** Requests that are not answered yet; event streams do not count. */
   get busy(): number {
-    return this.#dispatch.busy;
+    return this.#dispatch.busy + this.#waiting;
   }
 
   /** Somebody has connected, and has not said yet what he wants. */
@@ -110,7 +113,10 @@ export class App {
   /** Takes no more requests of HTTP; resolves when its connections have ended. */
   async close(): Promise<void> {
     // What never loaded has nothing to close; who asked for it was told.
-    await (await this.#loading?.catch(() => null))?.close();
+    const http = await this.#loading?.catch(() => null);
+    // Who waited for it has spoken, but was not read yet, and would count as idle.
+    await setImmediate();
+    await http?.close();
   }
 
   /** Ends all connections. */
@@ -139,7 +145,10 @@ export class App {
       socket.resume();
       return;
     }
-    this.#loadHttp().then((loaded) => {
+    this.#waiting += 1;
+    this.#loadHttp().finally(() => {
+      this.#waiting -= 1;
+    }).then((loaded) => {
       if (socket.destroyed) return;
       loaded.take(connection);
       socket.resume();

@@ -31,6 +31,8 @@ export type DoorwayDeps = {
 };
 
 const LOOK_MS = 5_000;
+/** As long as it can be: see listen.ts. */
+const QUEUE = 4_096;
 
 export class Doorway {
   readonly #deps: DoorwayDeps;
@@ -42,6 +44,8 @@ export class Doorway {
   #inode = 0n;
   #isOver = false;
   readonly #closed: Promise<void>[] = [];
+  /** Who had come when it was closed is let in. */
+  emptied: Promise<void> = Promise.resolve();
 
   constructor(deps: DoorwayDeps) {
     this.#deps = deps;
@@ -143,11 +147,25 @@ export class Doorway {
       listeners.close(kept);
       door.close(() => resolve());
     });
-    // Who came before the path was gone is let in, and told: a socket that closes over them would only cut them off.
-    this.#closed.push(this.#isOurs ? setImmediate().then(() => setImmediate()).then(close) : close());
+    // Who came before the path was gone is let in: a socket that closes over them would only cut them off.
+    if (this.#isOurs) this.emptied = letIn(door);
+    this.#closed.push(this.emptied.then(close));
   }
 
   #inodeNow(): bigint | null {
     return lstatSync(this.#deps.path, { throwIfNoEntry: false, bigint: true })?.ino ?? null;
+  }
+}
+
+/** Those who wait in its queue: one is taken at each turn of the event loop. */
+async function letIn(door: Server): Promise<void> {
+  let came = 0;
+  door.on('connection', () => {
+    came += 1;
+  });
+  for (let before = -1, turns = 0; came !== before && turns < QUEUE; turns += 1) {
+    before = came;
+    await setImmediate();
+    await setImmediate();
   }
 }

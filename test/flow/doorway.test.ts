@@ -38,18 +38,3 @@ it.each(MAKERS)('a socket that somebody else put in the place of %s is left alon
     await vk.stop();
   }
 });
-
-it('our own is gone when the daemon has stopped, and who came before is answered', async () => {
-  const vk = await startInProcess({ config: '', edges: { listeners: createListeners(loadNative()) } });
-  try {
-    expect(statSync(vk.socket).mode & 0o777).toBe(0o600);
-    const asked = Array.from({ length: 20 }, () => callApi(vk.socket, 'GET', '/v1/status').then(({ status }) => status, (error: unknown) => String(error)));
-    const stopped = vk.daemon.stop('the test is over');
-    await stopped;
-    expect(existsSync(vk.socket)).toBe(false);
-    const answers = await Promise.all(asked);
-    expect(answers.filter((each) => each !== 200 && each !== 503)).toEqual([]);
-  } finally {
-    await vk.stop();
-  }
-});
