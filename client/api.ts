@@ -13,6 +13,7 @@ import type {
   EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
 import type { PromptReply } from '../shared/standing-schemas.ts';
+import type { UpgradeReply } from '../shared/upgrade-schemas.ts';
 import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -69,6 +70,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
     shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),
+    upgrade: (signal?: AbortSignal) => call<UpgradeReply>('POST', '/v1/upgrade', null, { signal, timeoutMs: 40_000, startDaemon: false }),
     audit: (signal?: AbortSignal) => call<AuditReply>('GET', '/v1/audit', null, { signal }),
     trace: (token: string, signal?: AbortSignal) => call<TraceReply>('POST', '/v1/audit/trace', { token }, { signal }),
     purge: (signal?: AbortSignal) => call<PurgeReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),

@@ -49,7 +49,8 @@ async function firstAnswer(agent: Agent, exchange: Exchange): Promise<IncomingMe
     return await whenAnswered(request);
   } catch (error) {
     if (!wasStale(request, error)) throw error;
-    return whenAnswered(send(agent, exchange, 'application/json, application/problem+json'));
+    // By a connection of its own: the others that were kept may have been closed in the same moment.
+    return whenAnswered(send(false, exchange, 'application/json, application/problem+json'));
   }
 }
 

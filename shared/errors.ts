@@ -122,6 +122,7 @@ export const ERRORS = {
   internal: row(500, EXIT.internal, false, 'The daemon made a mistake', 'Please report it, with the request id and the log line'),
   daemon_unreachable: row(503, EXIT.daemon, true, 'The daemon does not answer', 'Run: valetkey daemon start'),
   daemon_start_failed: row(503, EXIT.daemon, false, 'The daemon could not be started', 'Run: valetkeyd, and read what it says'),
+  upgrade_failed: row(503, EXIT.daemon, false, 'The daemon was not replaced', 'It goes on as before; run: valetkey doctor'),
   service_unavailable: row(503, EXIT.daemon, false, 'The service cannot be set up here', 'Run: valetkey daemon start'),
   service_foreign: row(409, EXIT.config, false, 'A file of the service is not one that we wrote', 'See what it is; if you do not need it, remove it and run the command again'),
   server_untrusted: row(403, EXIT.daemon, false, 'The socket is not this user\'s own', 'See who owns the path that is named; nothing was sent'),

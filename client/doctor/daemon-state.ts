@@ -29,7 +29,7 @@ export function checkFailure(error: ValetkeyError, paths: Paths): Finding {
 function checkVersion({ version, pid }: StatusReply): Finding {
   return version === BUILD_VERSION
     ? ok('version', `${version}, here and in the daemon`)
-    : warning('version', `the daemon, pid ${pid}, has version ${version}, and this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon stop');
+    : warning('version', `the daemon, pid ${pid}, has version ${version}, and this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon upgrade');
 }
 
 function checkVault({ vault, locked, locked_out_since: lockedOutSince, screen }: StatusReply, diagnosis: DiagnosisReply | null): Finding {

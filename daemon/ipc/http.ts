@@ -147,7 +147,11 @@ function answer(dispatch: Dispatch, route: Route, { connection, id, before }: Ca
   const { caller, gone } = connection;
   const run = (by: Caller): unknown => {
     const result = dispatch.run(route, {
-      body: request.body, params: strings(request.params), query: strings(request.query), caller: by, gone, openStream: () => openStream(request, reply),
+      body: request.body, params: strings(request.params), query: strings(request.query), caller: by, gone,
+      openStream: () => {
+        connection.isStream = true;
+        return openStream(request, reply);
+      },
     }, id);
     return result instanceof Promise ? result.then((value: unknown) => send(reply, value)) : send(reply, result);
   };
