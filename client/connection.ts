@@ -40,6 +40,8 @@ export type CallOptions = {
   readonly timeoutMs?: number;
   /** False: do not start the daemon for this call. */
   readonly startDaemon?: boolean;
+  /** True: also of a daemon that speaks another protocol; for what every protocol has. */
+  readonly anyProtocol?: boolean;
 };
 
 export type Connection = {
@@ -158,13 +160,13 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
   }
 
   return {
-    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS, startDaemon = true } = {}) {
+    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS, startDaemon = true, anyProtocol = false } = {}) {
       signal?.throwIfAborted();
       const deadline = AbortSignal.timeout(timeoutMs);
       const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
       try {
         const mayAsk = mayStart && startDaemon;
-        return await untilServed(() => reach(whoseFor(verb, path), (socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), both, mayAsk), both, mayAsk);
+        return await untilServed(() => reach(whoseFor(verb, path), (socket) => exchangeJson(agent, { socket, verb, path, body, signal: both, anyProtocol }), both, mayAsk), both, mayAsk);
       } catch (error) {
         throw translate(error, deadline, signal, timeoutMs);
       }
@@ -172,7 +174,7 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
     async stream(path, signal) {
       signal.throwIfAborted();
       try {
-        return await reach(whoseFor('GET', path), (socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal }), signal);
+        return await reach(whoseFor('GET', path), (socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal, anyProtocol: false }), signal);
       } catch (error) {
         throw translate(error, new AbortController().signal, signal, 0);
       }

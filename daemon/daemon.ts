@@ -267,11 +267,12 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     if (to !== null) doorway.rest();
     else closed = doorway.close();
     await doorway.emptied;
+    // Before their streams end.
+    events.emit('stopping', null, reason);
     // Nothing is under way that would take long: what comes in this moment is still served.
     if (isUpgrade) await app.rest();
     const { state, backend } = vault.status();
     isFollowed = to !== null;
-    events.emit('stopping', null, reason);
     stopping.abort(why);
     await drain({ ...edges, dialogs, logins, justInTime, source, revocations, book, approvals, app, closed }, reason, why);
     await vault.end();

@@ -43,7 +43,7 @@ export const ERRORS = {
   payload_too_large: row(413, EXIT.usage, false, 'The request is too large', 'Send at most 64 KiB'),
   too_many_requests: row(429, EXIT.busy, true, 'This process asks too often', 'Wait a second, and keep the token until it expires'),
   browser_refused: row(403, EXIT.denied, false, 'Requests of a web page are refused', 'Use the valetkey CLI or an HTTP client without Origin and Sec-Fetch-* headers'),
-  protocol_mismatch: row(400, EXIT.daemon, false, 'Client and daemon speak different protocol versions', 'Run: valetkey daemon stop, then the command again with the newer client'),
+  protocol_mismatch: row(400, EXIT.daemon, false, 'Client and daemon speak different protocol versions', 'Run: valetkey daemon upgrade, with the newer client'),
   deadline_exceeded: row(504, EXIT.deadline, true, 'The deadline of the request has passed', 'Ask again, with a longer wait'),
   cancelled: row(499, EXIT.cancelled, false, 'The request was cancelled', 'Run the command again'),
 

@@ -39,7 +39,7 @@ function readOwn(path: string, uid: number): string | null {
 
 function parse(text: string, path: string): RecordedProgram {
   const { v, node, flags, program, version } = parseObject(text);
-  if (typeof v === 'number' && v > 1) throw new BrokerError('file_too_new', `${path} has version ${v}; this build reads 1`);
+  if (typeof v === 'number' && v > 1) throw new BrokerError('file_too_new', `${path} has version ${v}; this build reads 1`, { hint: 'Run: valetkey daemon stop, and the next command starts the newer one' });
   const isWhole = v === 1 && typeof node === 'string' && typeof program === 'string' && Array.isArray(flags) && flags.every((flag) => typeof flag === 'string');
   if (!isWhole) throw refuse(`${path} is no record of the service`);
   // A flag could load code before the program has a say.
