@@ -2,6 +2,7 @@
  * The real world: every edge of the daemon for production, made in the order in which one needs the other.
  * Tests make their own.
  */
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../shared/version.ts';
@@ -93,6 +94,8 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
     for (const end of open.splice(0)) await end().catch((cause: unknown) => log.error('close_failed', {}, cause));
     log.flush();
   };
+  const [, script] = process.argv;
+  const running = script === undefined ? null : realpathSync(script);
   const keptKey = createKeptKey(inherited.keptKey, notify, native);
   try {
     const vault = await openVault({ stateDir: paths.stateDir, runtimeDir: paths.runtimeDir, bootId: readBootId(), backend, keptKey, clock, random, log });
@@ -131,7 +134,7 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
             return keptKey.descriptor;
           },
           start: async (listener) => {
-            const program = readRecordedProgram(paths.serviceFile, uid);
+            const program = readRecordedProgram(paths.serviceFile, uid, running);
             if (program === null) return null;
             return startSuccessor(program, { listener: listener.fd, isHeld: listener.isHeld, lock: lock.descriptor, key: keptKey.descriptor }, inherited, home);
           },

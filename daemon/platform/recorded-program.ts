@@ -2,7 +2,8 @@
  * The program that `valetkey service install` recorded: the only one that may take this daemon's place. No client
  * names it. Record, Node and program are looked at again at every upgrade, since what runs gets the sign-ins.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { BrokerError } from '../core/errors.ts';
 import { isHarmlessFlag } from './harden.ts';
 import { whyUntrusted } from './trusted-path.ts';
@@ -12,8 +13,11 @@ export type RecordedProgram = { readonly node: string; readonly flags: readonly 
 const BYTES_MAX = 65_536;
 const AGAIN = 'Run: valetkey service install';
 
-/** Null where nothing was recorded. Throws BrokerError upgrade_failed, or file_too_new. */
-export function readRecordedProgram(path: string, uid: number): RecordedProgram | null {
+/**
+ * Null where nothing was recorded. Throws BrokerError upgrade_failed, or file_too_new.
+ * @param running - the file that runs as the daemon; null: unknown
+ */
+export function readRecordedProgram(path: string, uid: number, running: string | null): RecordedProgram | null {
   const text = readOwn(path, uid);
   if (text === null) return null;
   const record = parse(text, path);
@@ -21,7 +25,20 @@ export function readRecordedProgram(path: string, uid: number): RecordedProgram 
     const why = whyUntrusted(file, uid);
     if (why !== null) throw refuse(why);
   }
+  if (uid !== 0 && running !== null && whyUntrusted(running, 0) === null) refuseWeaker(record, running, path);
   return record;
+}
+
+/**
+ * What root installed no program of the user can change, but it could write a record, and be given the key of the vault.
+ * So there only the same program may follow, by a Node of root's. What the user installed is as open as the record.
+ */
+function refuseWeaker({ node, program }: RecordedProgram, running: string, path: string): void {
+  const why = realpathSync(program) === running ? whyUntrusted(node, 0) : `${program} is another program`;
+  if (why === null && /^node(?:js)?[\d.-]*$/.test(basename(realpathSync(node)))) return;
+  throw new BrokerError('upgrade_failed', `the daemon that runs is root's, and ${path} names what is not: ${why ?? `${node} is no Node`}`, {
+    hint: 'Run: valetkey daemon stop, and the next command starts the other one',
+  });
 }
 
 function readOwn(path: string, uid: number): string | null {

@@ -78,11 +78,11 @@ describe('a trusted path', () => {
 
 describe('the recorded program', () => {
   it('is what service install wrote', () => {
-    expect(readRecordedProgram(record(), uid)).toEqual({ node: at('node'), flags: ['--max-semi-space-size=1'], program: at('valetkeyd.cjs'), version: '1.2.3' });
+    expect(readRecordedProgram(record(), uid, null)).toEqual({ node: at('node'), flags: ['--max-semi-space-size=1'], program: at('valetkeyd.cjs'), version: '1.2.3' });
   });
 
   it('is none where nothing was recorded', () => {
-    expect(readRecordedProgram(at('service.json'), uid)).toBeNull();
+    expect(readRecordedProgram(at('service.json'), uid, null)).toBeNull();
   });
 
   it.each<readonly [string, () => string, RegExp]>([
@@ -101,6 +101,28 @@ describe('the recorded program', () => {
     }, /service.json has mode 0666/],
     ['of a gigabyte', () => file('service.json', ' '.repeat(70_000)), /no record/],
   ])('is refused in a record %s', (_, path, why) => {
-    expect(() => readRecordedProgram(path(), uid)).toThrow(why);
+    expect(() => readRecordedProgram(path(), uid, null)).toThrow(why);
+  });
+
+  it.skipIf(!isRoot)('is the one that runs where that is root\'s: no other, and by no other program than Node', () => {
+    chmodSync(base, 0o755);
+    const program = file('valetkeyd.cjs', '', 0o755);
+    symlinkSync('valetkeyd.cjs', at('valetkeyd'));
+    const node = file('node', '', 0o755);
+    const shell = file('sh', '', 0o755);
+    const other = file('other.cjs', '', 0o755);
+    // A program of this user wrote the record, and one of its own.
+    const theirs = file('theirs.cjs', '', 0o755);
+    chownSync(theirs, STRANGER, STRANGER);
+    const read = (more: Readonly<Record<string, unknown>>, running: string | null): string | null => {
+      chownSync(record({ node, program, ...more }), STRANGER, STRANGER);
+      return readRecordedProgram(at('service.json'), STRANGER, running)?.program ?? null;
+    };
+    for (const same of [program, at('valetkeyd')]) expect(read({ program: same }, program)).toBe(same);
+    for (const [more, why] of [[{ program: theirs }, /another program/], [{ program: other }, /another program/], [{ node: shell }, /is no Node/], [{ node: theirs }, /owned by uid 54321/]] as const) {
+      expect(() => read(more, program)).toThrow(why);
+      // What the user installed the user's programs could have changed as well.
+      expect(read(more, theirs)).toBe('program' in more ? more.program : program);
+    }
   });
 });
