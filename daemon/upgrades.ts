@@ -94,7 +94,7 @@ export class Upgrades {
     let child = first;
     try {
       for (let waited = 0; gate.isLocked || isPersonBusy() || (waited < WIRE_MS && isWireBusy()); waited += LOOK_MS) {
-        if (waited > WAIT_MS) throw new BrokerError('upgrade_failed', gate.isLocked ? 'the broker was locked meanwhile' : 'somebody was signing in, or was asked, all the time');
+        if (waited > WAIT_MS) throw new BrokerError('upgrade_failed', gate.isLocked ? 'the broker was locked meanwhile' : 'somebody was signing in, or was asked, all the time (valetkey status, valetkey approvals)');
         await clock.sleep(LOOK_MS, signal);
       }
       // A socket that was made anew, or a key that was given or taken back meanwhile, did not reach the child.
