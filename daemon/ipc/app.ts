@@ -63,12 +63,16 @@ export class App {
       connection.leave();
     });
     const end = (): void => {
-      connection.takeUnread();
+      connection.take();
       if (connection.speaker === null) socket.destroy();
       else connection.speaker.end();
     };
     const data = (chunk: Buffer): void => {
-      if (connection.speaker !== null) return this.#connections.isOne ? connection.speaker.data(chunk) : this.#turn.add(connection, chunk);
+      if (connection.speaker !== null) {
+        if (this.#connections.isOne) connection.speaker.data(chunk);
+        else if (connection.keep(chunk)) this.#turn.add(connection);
+        return;
+      }
       if (chunk[0] === BRACE) return this.#converse(connection, chunk);
       socket.off('data', data);
       socket.off('end', end);
@@ -165,7 +169,7 @@ export class App {
   }
 
   async #load(): Promise<Http> {
-    const deps = { admission: this.#admission, dispatch: this.#dispatch, log: this.#deps.log };
+    const deps = { admission: this.#admission, dispatch: this.#dispatch, connections: this.#connections, turn: this.#turn, log: this.#deps.log };
     const http = await (this.#deps.loadHttp ?? loadFastify)(deps);
     this.#http = http;
     return http;

@@ -26,17 +26,17 @@ export type Speaker = {
 /** One open connection and its caller. */
 export class Connection {
   readonly socket: Socket;
-  /** A promise until the caller was looked at; it rejects where that could not be. */
-  readonly caller: Caller | Promise<Caller>;
+  /** A promise until the caller was looked at; it stays one, and rejects, where that could not be. */
+  caller: Caller | Promise<Caller>;
   /** The tick at which its time is over. */
   until: number;
   speaker: Speaker | null = null;
   /** It is a stream of events, and has no more to ask. */
   isStream = false;
-  /** What came in this turn of the event loop. */
-  unread: Buffer | null = null;
   previous: Connection | null = null;
   next: Connection | null = null;
+  /** What came in this turn of the event loop. */
+  #unread: Buffer | null = null;
   #gone: Ending | null = null;
   #hasLeft = false;
 
@@ -44,6 +44,11 @@ export class Connection {
     this.socket = socket;
     this.caller = caller;
     this.until = until;
+    if (caller instanceof Promise) {
+      caller.then((known) => {
+        this.caller = known;
+      }, () => undefined); // whoever asks by it is told
+    }
   }
 
   /** Ends when the caller leaves. It may have left already. */
@@ -55,9 +60,24 @@ export class Connection {
     return this.#gone;
   }
 
-  takeUnread(): void {
-    const chunk = this.unread;
-    this.unread = null;
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  /** Keeps what came for take(); false: something was kept already. */
+  keep(chunk: Buffer): boolean {
+    const before = this.#unread;
+    this.#unread = before === null ? chunk : Buffer.concat([before, chunk]);
+    return before === null;
+  }
+
+  get hasKept(): boolean {
+    return this.#unread !== null;
+  }
+
+  take(): void {
+    const chunk = this.#unread;
+    this.#unread = null;
     if (chunk !== null) this.speaker?.data(chunk);
   }
 

@@ -13,13 +13,21 @@ import type { Caller } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import type { Admission } from './admission.ts';
-import type { Connection } from './connections.ts';
+import type { Connection, Connections } from './connections.ts';
+import { LEFT } from './deadline.ts';
 import type { Dispatch, RequestId, Route, Sink } from './dispatch.ts';
 import { encodeReply, PlainText } from './encode.ts';
 import { answerParseFailure } from './parse-failure.ts';
 import { PROBLEM_TYPE } from './problem.ts';
+import type { Turn } from './turn.ts';
 
-export type HttpDeps = { readonly admission: Admission; readonly dispatch: Dispatch; readonly log: Log };
+export type HttpDeps = {
+  readonly admission: Admission;
+  readonly dispatch: Dispatch;
+  readonly connections: Pick<Connections, 'isOne'>;
+  readonly turn: Turn;
+  readonly log: Log;
+};
 
 export type Http = {
   /** The socket has been read up to here; what was read is put back before. */
@@ -37,10 +45,11 @@ const HEADERS = { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), [BUILD_HEADER]: B
 const JSON_TYPE = 'application/json; charset=utf-8';
 const NOTHING: Readonly<Record<string, string>> = {};
 
-/** What belongs to a request besides what fastify knows. `before`: the answer before its own on this connection; null: there was none. */
+/** What belongs to a request besides what fastify knows. `before`: the answer before its own on this connection, which has not left yet; null: there is none. */
 type Call = { readonly connection: Connection; readonly id: RequestId; readonly before: ServerResponse | null };
 
-export async function createHttp({ admission, dispatch, log }: HttpDeps): Promise<Http> {
+export async function createHttp(deps: HttpDeps): Promise<Http> {
+  const { admission, dispatch, log } = deps;
   const connections = new WeakMap<Socket, Connection>();
   const latest = new WeakMap<Connection, ServerResponse>();
   const calls = new WeakMap<FastifyRequest, Call>();
@@ -49,7 +58,9 @@ export async function createHttp({ admission, dispatch, log }: HttpDeps): Promis
     if (connection === undefined) throw new BrokerError('internal', 'a request came by no door');
     const known = calls.get(request);
     if (known !== undefined) return known;
-    const call = { connection, id: dispatch.newRequestId(), before: latest.get(connection) ?? null };
+    const before = latest.get(connection);
+    // One that has left is let go of: a chain of them would outlive every collection of the young.
+    const call = { connection, id: dispatch.newRequestId(), before: before === undefined || before.closed ? null : before };
     calls.set(request, call);
     return call;
   };
@@ -111,7 +122,7 @@ export async function createHttp({ admission, dispatch, log }: HttpDeps): Promis
     http.route({
       method: route.method.verb,
       url: route.method.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-      handler: (request, reply) => answer(dispatch, route, callOf(request), request, reply),
+      handler: (request, reply) => answer(deps, route, callOf(request), request, reply),
     });
   }
   await http.ready();
@@ -142,8 +153,8 @@ async function inTurn(connection: Connection, before: ServerResponse): Promise<v
   if (connection.gone.signal.aborted) throw connection.gone.signal.reason;
 }
 
-/** What has nothing to wait for is answered at once. */
-function answer(dispatch: Dispatch, route: Route, { connection, id, before }: Call, request: FastifyRequest, reply: FastifyReply): unknown {
+/** What has nothing to wait for is answered at once, or with what others ask in the same turn. */
+function answer({ dispatch, connections, turn }: HttpDeps, route: Route, { connection, id, before }: Call, request: FastifyRequest, reply: FastifyReply): unknown {
   const { caller, gone } = connection;
   const run = (by: Caller): unknown => {
     const result = dispatch.run(route, {
@@ -156,7 +167,20 @@ function answer(dispatch: Dispatch, route: Route, { connection, id, before }: Ca
     return result instanceof Promise ? result.then((value: unknown) => send(reply, value)) : send(reply, result);
   };
   if (before !== null && !before.closed) return inTurn(connection, before).then(() => caller).then(run);
-  return caller instanceof Promise ? caller.then(run) : run(caller);
+  if (caller instanceof Promise) return caller.then(run);
+  if (connections.isOne) return run(caller);
+  return new Promise((resolve, reject) => {
+    turn.add({
+      take() {
+        try {
+          if (connection.hasLeft) throw LEFT;
+          resolve(run(caller));
+        } catch (cause) {
+          reject(cause);
+        }
+      },
+    });
+  });
 }
 
 function send(reply: FastifyReply, result: unknown): FastifyReply {

@@ -41,12 +41,12 @@ async function measure(accessTokenS: number, ask: object): Promise<Measured> {
   return measured;
 }
 
-describe('access that ended at the issuer', () => {
+describe('[RV-04] access that ended at the issuer', () => {
   it.each([
     ['the caller that takes any token', 120, { min_ttl_s: 0 }],
     ['a caller as most are', 120, {}],
     ['tokens of five minutes', 300, { min_ttl_s: 0 }],
-  ])('[RV-04] [GV-03] is gone here within the life of an access token: %s', async (what, accessTokenS, ask) => {
+  ])('[GV-03] is gone here within the life of an access token: %s', async (what, accessTokenS, ask) => {
     await signedIn(accessTokenS);
     expect(await token()).toMatchObject({ source: 'cache' });
     const { lastSuccessS, lastExpiryS, after } = await measure(accessTokenS, ask);

@@ -24,8 +24,8 @@ const start = async (toml: string): Promise<void> => {
 const token = (profile: string, more: object = {}) => vk.api('POST', '/v1/workload-tokens', { profile, ...more });
 const assertions = (from = 0) => issuer.requests.slice(from).filter(({ params }) => params['client_assertion'] !== undefined).map(({ params }) => decodeAssertion(params['client_assertion']));
 
-describe('a workload', () => {
-  it.each(['ES256', 'PS256', 'RS256'])('[WL-02] gets a token by an assertion that its own %s key signed, and by nothing else', async (alg) => {
+describe('[WL-02] a workload', () => {
+  it.each(['ES256', 'PS256', 'RS256'])('gets a token by an assertion that its own %s key signed, and by nothing else', async (alg) => {
     await start(workloadToml('backup', issuer.url, 'scopes = ["read"]'));
     const from = issuer.requests.length;
     expect((await token('backup')).body).toMatchObject({ code: 'workload_key_required', hint: expect.stringContaining('valetkey workload init backup') });

@@ -255,8 +255,8 @@ export class Conversation implements Speaker {
 
   #leaveIfDone(): void {
     if (this.#isOver || !(this.#hasEnded || this.#isResting) || this.#hasChunk) return;
-    // A pause that we take ourselves: the rest of the frame will come, and answers leave by themselves.
-    if (!this.#hasEnded && (this.#reader.isWithin || this.#underWay.length > this.#streams)) return;
+    // A pause that we take ourselves: what was read is taken, the rest of the frame will come, and answers leave by themselves.
+    if (!this.#hasEnded && (this.#connection.hasKept || this.#reader.isWithin || this.#underWay.length > this.#streams)) return;
     if (this.#reader.isWithin) return this.#endWithFault('the last frame was not ended');
     if (this.#underWay.length > this.#streams) {
       // Whether it only stopped sending, or is gone, a write tells: of no byte, and again after a while.

@@ -5,7 +5,7 @@ import { readDocument, ROOT, rowsOf, sectionOf } from './markdown.ts';
 const TEXT = readDocument('SECURITY.md');
 const THREATS = rowsOf(sectionOf(TEXT, 'Threats'));
 
-describe('SECURITY.md', () => {
+describe('[GV-02] SECURITY.md', () => {
   it('has threats of every kind of attacker', () => {
     expect(THREATS.length).toBeGreaterThan(40);
     for (const who of ['A program of the same user', 'A caller that is not who it seems', 'Another user of the machine', 'Root', 'A hostile issuer, or somebody between', 'A hostile resource, or web page', 'A phisher']) {

@@ -20,41 +20,44 @@ function setUp() {
       inside = null;
     },
   });
+  const say = (connection: Connection, text: string): void => {
+    if (connection.keep(Buffer.from(text))) turn.add(connection);
+  };
   const open = (name: string): Connection => {
     const connection = new Connection(new EventEmitter() as Socket, someCaller(), NEVER);
     const speaker: Speaker = { data: (chunk) => { (inside ?? expect.unreachable('outside of a turn')).push(`${name}: ${chunk.toString()}`); }, end: () => undefined, close: () => undefined, rest: () => undefined, late: () => undefined };
     connection.speaker = speaker;
     return connection;
   };
-  return { works, turn, open };
+  return { works, say, open };
 }
 
 describe('a turn', () => {
   it('takes together, in their order, what all connections said in it', async () => {
-    const { works, turn, open } = setUp();
+    const { works, say, open } = setUp();
     const [a, b] = [open('a'), open('b')];
-    turn.add(a, Buffer.from('1'));
-    turn.add(b, Buffer.from('2'));
+    say(a, '1');
+    say(b, '2');
     expect(works).toEqual([]);
     await endOfTurn();
-    turn.add(a, Buffer.from('3'));
+    say(a, '3');
     await endOfTurn();
     expect(works).toEqual([['a: 1', 'b: 2'], ['a: 3']]);
   });
 
   it('loses nothing of a connection that said more than one thing', async () => {
-    const { works, turn, open } = setUp();
+    const { works, say, open } = setUp();
     const a = open('a');
-    for (const chunk of ['1', '2', '3']) turn.add(a, Buffer.from(chunk));
+    for (const chunk of ['1', '2', '3']) say(a, chunk);
     await endOfTurn();
     expect(works).toEqual([['a: 123']]);
   });
 
   it('asks nothing of a connection that has left, and nothing twice', async () => {
-    const { works, turn, open } = setUp();
+    const { works, say, open } = setUp();
     const [a, b] = [open('a'), open('b')];
-    turn.add(a, Buffer.from('1'));
-    turn.add(b, Buffer.from('2'));
+    say(a, '1');
+    say(b, '2');
     a.leave();
     await endOfTurn();
     await endOfTurn();
