@@ -7,6 +7,7 @@ import { ERRORS, EXIT } from '../shared/errors.ts';
 import { BUILD_VERSION } from '../shared/version.ts';
 import { examples } from './command.ts';
 import type { CommandContext, DaemonLink, Env, World } from './command.ts';
+import { HELP_LAYOUT } from './help-layout.ts';
 import { createTerminal } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 import { ValetkeyError, withHint } from './valetkey-error.ts';
@@ -33,7 +34,7 @@ function prepare(command: Command, world: Pick<World, 'stdout'>, writeErr: (text
       writeErr, // errors are thrown too, and shown like all others
       getOutHelpWidth: () => world.stdout.columns || 80,
     })
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp(HELP_LAYOUT)
     .showSuggestionAfterError(true);
 }
 

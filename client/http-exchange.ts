@@ -51,7 +51,7 @@ async function firstAnswer(agent: Agent, exchange: Exchange): Promise<IncomingMe
     return await whenAnswered(request);
   } catch (error) {
     if (!wasStale(request, error)) throw error;
-    // By a connection of its own: the others that were kept may have been closed in the same moment.
+    // On a connection of its own: where the daemon was killed, or is being replaced, all that were kept are as dead as this one.
     return whenAnswered(send(false, exchange, 'application/json, application/problem+json'));
   }
 }

@@ -14,6 +14,7 @@
  * 8. Words: profile, grant, token, login; sentences without exclamation marks; times as what is left.
  */
 import { cleanText, toTerminalJson } from './clean-text.ts';
+import { fold, foldFact } from './fold.ts';
 import type { ValetkeyError } from './valetkey-error.ts';
 
 export type Stream = {
@@ -26,6 +27,8 @@ export type Terminal = {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly stdoutIsTerminal: boolean;
+  /** Of standard output; null where it is no terminal, or one that does not say. */
+  readonly columns: number | null;
   /** Exactly these characters: the token, or a script for a shell. */
   raw(text: string): void;
   document(value: unknown): void;
@@ -63,6 +66,14 @@ export function takesColour(stream: Stream, env: TerminalOptions['env']): boolea
   return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 
+/** Null where nothing is to be folded. */
+function columnsOf(stream: Stream): number | null {
+  return stream.isTTY === true && (stream.columns ?? 0) > 0 ? (stream.columns ?? null) : null;
+}
+
+/** A hint that names a command is pasted whole. */
+const COMMAND = /^Run: /;
+
 /** Widths of the columns, in characters. */
 function widths(rows: readonly (readonly string[])[]): readonly number[] {
   return (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => [...(cells[column] ?? '')].length)));
@@ -81,11 +92,13 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
   const onErr = painter(stderr);
   const out = (text: string) => stdout.write(`${text}\n`);
   const err = (text: string) => stderr.write(`${text}\n`);
+  const onScreen = (text: string, indent: number) => fold(text, indent, columnsOf(stderr));
 
   return {
     json,
     quiet,
     stdoutIsTerminal: stdout.isTTY === true,
+    columns: columnsOf(stdout),
     raw: (text) => void stdout.write(text),
     document: (value) => void out(toTerminalJson(value)),
     line: (text) => void out(cleanText(text)),
@@ -94,7 +107,10 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
     facts(rows) {
       const cells = rows.map(([name, value]) => [cleanText(name), cleanText(value)] as const);
       const width = Math.max(0, ...cells.map(([name]) => name.length));
-      for (const [name, value] of cells) out(`${onOut('dim', name.padEnd(width))}  ${value}`);
+      for (const [name, value] of cells) {
+        const folded = foldFact(name, value, width, columnsOf(stdout));
+        out(`${onOut('dim', name)}${folded.gap}${folded.value}`);
+      }
     },
     table(header, rows) {
       const cells = rows.map((row) => row.map((cell) => cleanText(cell, 120)));
@@ -103,11 +119,11 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
       for (const row of cells) out(pad(row, columns));
     },
     note(text) {
-      if (!quiet && !json) err(onErr('dim', cleanText(text)));
+      if (!quiet && !json) err(onErr('dim', onScreen(cleanText(text), 0)));
     },
     tell: (text) => void err(cleanText(text)),
     warn(text) {
-      if (!json) err(`${onErr('yellow', 'warning:')} ${cleanText(text)}`);
+      if (!json) err(`${onErr('yellow', 'warning:')} ${onScreen(cleanText(text), 'warning: '.length)}`);
     },
     fail(error) {
       if (json) {
@@ -115,9 +131,10 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
         return;
       }
       err(`${onErr('red', 'error:')} ${cleanText(error.title)} ${onErr('dim', `(${cleanText(error.code)})`)}`);
-      err(`  ${cleanText(error.detail)}`);
+      err(`  ${onScreen(cleanText(error.detail), 2)}`);
       if (error.reason !== null) err(`  Reason: ${cleanText(error.reason)}`);
-      err(`  ${onErr('bold', cleanText(error.hint))}`);
+      const hint = cleanText(error.hint);
+      err(`  ${onErr('bold', COMMAND.test(hint) ? hint : onScreen(hint, 2))}`);
       if (error.requestId !== null) err(onErr('dim', `  Request: ${cleanText(error.requestId)}`));
     },
     waitFor(text) {

@@ -10,6 +10,7 @@ export type Verb = {
 export const VERBS: readonly Verb[] = [
   { name: 'login', summary: 'Sign in: opens the browser, or shows a code where policy allows the device flow', load: () => import('./commands/login.ts') },
   { name: 'token', summary: 'Print an access token', load: () => import('./commands/token.ts') },
+  { name: 'credential', summary: 'Give tools their token by their own protocol: git', load: () => import('./commands/credential.ts') },
   { name: 'logout', summary: 'Forget a grant, and revoke its tokens at the issuer', load: () => import('./commands/logout.ts') },
   { name: 'status', summary: 'Show who is signed in and until when, the daemon and its vault', load: () => import('./commands/status.ts') },
   { name: 'watch', summary: 'Watch sign-ins, tokens, refusals and questions as they happen', load: () => import('./commands/watch.ts') },

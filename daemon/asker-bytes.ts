@@ -1,6 +1,6 @@
 /**
  * Names what runs of a program that asks: its bytes, and those of its script. Where nobody can tell which code runs, it
- * is the process: a yes to it is a yes to no other.
+ * is the process: a yes to it is a yes to no other. So is one to a program that hides its file (PR_SET_DUMPABLE).
  */
 import type { Bytes } from './approvals/approvals.ts';
 import { bytesKey } from './approvals/consent-key.ts';
@@ -22,8 +22,8 @@ export async function bytesOf({ callers, isInterpreter, scriptDigestOf }: BytesD
     return { key: bytesKey(digest, bytes ?? processOf(asker)), isOfFiles: digest !== null && bytes !== null };
   }
   // Code behind an option (-c, -e, -m) or from a pipe is in no file that could be looked at again.
-  if (executable !== null && isInterpreter(executable)) return { key: bytesKey(digest, processOf(asker)), isOfFiles: false };
-  return { key: digest ?? '', isOfFiles: digest !== null };
+  if (digest === null || executable === null || isInterpreter(executable)) return { key: bytesKey(digest, processOf(asker)), isOfFiles: false };
+  return { key: digest, isOfFiles: true };
 }
 
 /** The program itself, and not what it asked by, which is another process each time. */

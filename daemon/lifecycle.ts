@@ -16,6 +16,7 @@ import { Panic } from './panic.ts';
 import type { Grants } from './tokens/grant-book.ts';
 import type { JustInTime } from './tokens/just-in-time.ts';
 import type { Revocations, Revoked } from './tokens/revocations.ts';
+import { takeUpSignOuts } from './tokens/take-up-sign-outs.ts';
 import { signOut } from './tokens/sign-out.ts';
 import type { TokenSource } from './tokens/token-source.ts';
 import { within } from './within.ts';
@@ -83,7 +84,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
     await book.load();
     if (!tombstonesLoaded) {
       tombstonesLoaded = true;
-      await revocations.load().catch((cause: unknown) => {
+      await takeUpSignOuts(deps).catch((cause: unknown) => {
         tombstonesLoaded = false;
         throw cause;
       });
@@ -226,7 +227,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       await load();
       await approvals.consents.tellTime(); // what was in memory has a vault now
       await lift(caller);
-      await note('unlocked', caller, { backend: vault.status().backend });
+      await note('unlocked', caller, { backend: vault.status().backend, ...(create ? { created: true } : {}) });
       events.emit('unlocked', null, null);
     }),
     async reload(caller): Promise<readonly ProfileName[]> {

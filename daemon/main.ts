@@ -31,7 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     // Loaded only by the one that stays, and after the process was hardened.
     const { run } = await import('./run.ts');
-    isFollowed = await run(claim, process.env) === 'followed';
+    isFollowed = await run(claim, process.env, () => new Promise((resolve) => { setTimeout(resolve, LAST_WORDS_MS); })) === 'followed';
   } catch (cause) {
     await claim.predecessor?.failed(asBrokerError(cause).message);
     throw cause;
@@ -41,6 +41,12 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   return EXIT.ok;
 }
+
+/**
+ * Under a supervisor a client waits for each start; so long does each failed one last, too, so that a program that asks
+ * in a loop does not use up the starts that systemd allows (StartLimitBurst= of the unit).
+ */
+const LAST_WORDS_MS = 1_000;
 
 // No await at the top: the bundle is one CommonJS file.
 void main(process.argv.slice(2)).catch(explain).then((status) => {

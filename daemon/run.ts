@@ -9,9 +9,14 @@ import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { checkWorld, openWorld } from './edges.ts';
 import type { World } from './edges.ts';
+import { sayWhy } from './ipc/last-words.ts';
+import { asBrokerError } from './ipc/problem.ts';
 
-/** Resolves when it has stopped, to whether the lock is another's now. Throws BrokerError where it cannot start. */
-export async function run(first: Claim, env: Environment): Promise<'stopped' | 'followed'> {
+/**
+ * Resolves when it has stopped, to whether the lock is another's now. Throws BrokerError where it cannot start, once who
+ * waits was told for as long as `patience`.
+ */
+export async function run(first: Claim, env: Environment, patience: () => Promise<void>): Promise<'stopped' | 'followed'> {
   let claim = first;
   let after = { mustOpen: false, failed: null as string | null };
   if (claim.predecessor !== null) {
@@ -20,8 +25,7 @@ export async function run(first: Claim, env: Environment): Promise<'stopped' | '
     claim.lock.claim();
   }
   for (;;) {
-    const world = await openWorld(claim, env, after);
-    const ending = await serve(claim, world);
+    const { world, ending } = await open(claim, env, after, patience);
     if (ending.kind === 'stopped') return 'stopped';
     const failed = await follow(ending, world);
     if (failed === null) return 'followed';
@@ -29,6 +33,19 @@ export async function run(first: Claim, env: Environment): Promise<'stopped' | '
     claim.lock.claim();
     claim = { ...claim, predecessor: null, inherited: { ...claim.inherited, listener: ending.listener, holdsListener: ending.isHeld, keptKey: world.keptKey() } };
     after = { mustOpen: false, failed };
+  }
+}
+
+async function open(claim: Claim, env: Environment, after: Parameters<typeof openWorld>[2], patience: () => Promise<void>): Promise<{ readonly world: World; readonly ending: Ending }> {
+  try {
+    const world = await openWorld(claim, env, after);
+    return { world, ending: await serve(claim, world) };
+  } catch (cause) {
+    const { predecessor, inherited: { listener } } = claim;
+    // What fails once the door is open leaves it open until the end: then some are answered as ever. Whose predecessor
+    // waits to go on leaves the door to it.
+    if (listener !== null && predecessor === null) await sayWhy(listener, asBrokerError(cause), patience()).catch(() => undefined);
+    throw cause;
   }
 }
 

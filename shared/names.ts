@@ -31,7 +31,10 @@ export function parseScopes(text: string): readonly Scope[] {
   return text.split(' ').flatMap((word) => parseScope(word) ?? []);
 }
 
-/** An absolute URI without fragment (RFC 8707, section 2), at most 2,048 characters. */
+/**
+ * An absolute URI without fragment (RFC 8707, section 2), at most 2,048 characters. Behind `//` stands a host and nothing
+ * else: what a `?`, `@` or `\` there makes of it is read in as many ways as there are readers, policy among them.
+ */
 export function isResourceUri(text: string): boolean {
-  return text.length <= 2048 && /^[a-z][a-z0-9+.-]*:[\x21\x24-\x7e]+$/i.test(text);
+  return text.length <= 2048 && /^[a-z][a-z0-9+.-]*:[\x21\x24-\x7e]+$/i.test(text) && !/^[^/]*\/\/[^/]*[?@\\]/.test(text);
 }

@@ -6,7 +6,6 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { auditFilesIn, readAuditLine } from '../../shared/audit-line.ts';
 import type { AuditRecord } from '../../shared/audit-line.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
@@ -21,24 +20,26 @@ export async function auditFiles(dir: string): Promise<readonly string[]> {
   }
 }
 
-/** Lines as bytes, a character each: a torn line may end inside a character. */
+/** Lines as bytes, a character each: a torn line may end inside a character. Only a line feed ends one: what else stands there was put in. */
 export async function* rawLines(path: string): AsyncGenerator<string, void, undefined> {
   const input = createReadStream(path, { encoding: 'latin1' });
-  // An error of the file would else be an event that nobody listens to.
-  const failed = new Promise<never>((_, reject) => input.once('error', (cause) => reject(unreadable(path, cause))));
-  failed.catch(() => undefined); // told by the race below
-  const lines = createInterface({ input, crlfDelay: Infinity });
+  let parts: string[] = [];
   try {
-    const each = lines[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await Promise.race([each.next(), failed]);
-      if (next.done === true) return;
-      yield next.value;
+    for await (const chunk of input) {
+      const [first = '', ...more] = String(chunk).split('\n');
+      parts.push(first);
+      for (const next of more) {
+        yield parts.join('');
+        parts = [next];
+      }
     }
+  } catch (cause) {
+    throw unreadable(path, cause);
   } finally {
-    lines.close();
     input.destroy();
   }
+  const rest = parts.join('');
+  if (rest !== '') yield rest;
 }
 
 export type Line = { readonly text: string; readonly record: AuditRecord };

@@ -4,10 +4,11 @@
  * the end; the signed checkpoints that nobody without the vault's key wrote it anew. What the vault remembers, and what
  * a running daemon has in memory, is compared where somebody can say it.
  */
+import { isUtf8 } from 'node:buffer';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { AUDIT_HEAD_FILE, AUDIT_VERSION, CHECKPOINT_TYPE, GENESIS, readAuditLine } from '../../shared/audit-line.ts';
+import { AUDIT_FILE, AUDIT_HEAD_FILE, AUDIT_VERSION, CHECKPOINT_TYPE, GENESIS, readAuditLine } from '../../shared/audit-line.ts';
 import type { AuditRecord, Head } from '../../shared/audit-line.ts';
 import { isJsonObject } from '../../shared/json-object.ts';
 import { auditFiles, rawLines } from './log-files.ts';
@@ -76,7 +77,7 @@ class Walk {
   readonly #kid: string | null;
   readonly #torn: number[] = [];
   readonly #kids = new Set<string>();
-  #file = '';
+  #file: string = AUDIT_FILE;
   #line = 0;
   #head: Head = { seq: 0, hash: GENESIS };
   #checkpoints = 0;
@@ -96,8 +97,9 @@ class Walk {
 
   take(bytes: string): Broken | null {
     this.#line += 1;
-    // Hashed as bytes: a torn line may end inside a character.
-    const read = readAuditLine(Buffer.from(bytes, 'latin1').toString());
+    // Hashed as bytes: a torn line may end inside a character. Bytes that are no character would all be read as the same one.
+    const line = Buffer.from(bytes, 'latin1');
+    const read = isUtf8(line) ? readAuditLine(line.toString()) : null;
     if (read === null) {
       this.#unread.push(bytes);
       return this.#unread.length > TORN_MAX ? this.#broken('it is no record', this.#line - TORN_MAX) : null;
@@ -108,6 +110,8 @@ class Walk {
   end(files: number): AuditVerdict {
     const missing = Math.max(0, ...this.#awaited.keys());
     if (missing > this.#head.seq) return this.#broken(`records ${this.#head.seq + 1} to ${missing} are missing at the end`, this.#line + 1);
+    // Who names a key expects it to have signed: without a signature anybody can have written the whole log anew.
+    if (this.#kid !== null && this.#signed === null) return this.#broken('nothing in the log is signed, and the key that you named should have signed it', Math.max(1, this.#line));
     this.#torn.push(...this.#unread.map((_, i) => this.#line - this.#unread.length + 1 + i));
     return { kind: 'intact', files, records: this.#head.seq, torn: this.#torn, checkpoints: this.#checkpoints, signed: this.#signed, kids: [...this.#kids] };
   }

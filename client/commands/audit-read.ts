@@ -10,6 +10,7 @@ import type { Line } from '../audit/log-files.ts';
 import { toOcsf } from '../audit/ocsf.ts';
 import { recordWords } from '../audit/record-words.ts';
 import { toSyslog } from '../audit/syslog.ts';
+import { toTerminalJsonLine } from '../clean-text.ts';
 import type { CommandContext } from '../command.ts';
 import { parseWhole } from '../parse-flags.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
@@ -58,7 +59,7 @@ function formatLine(format: ExportFormat, line: Line, host: string): string {
   switch (format) {
     // As it stands in the file, so that whoever has it can prove the chain.
     case 'jsonl': return line.text;
-    case 'ocsf': return JSON.stringify(toOcsf(line.record));
+    case 'ocsf': return toTerminalJsonLine(toOcsf(line.record));
     case 'syslog': return toSyslog(line.record, host);
   }
 }

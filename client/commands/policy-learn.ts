@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
+import { cleanText } from '../clean-text.ts';
 import type { CommandContext } from '../command.ts';
 import { readText } from '../read-text.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
@@ -67,8 +68,13 @@ export function usesIn(lines: Iterable<string>): { readonly uses: readonly Use[]
   return { uses: [...uses.values()].toSorted((a, b) => b.times - a.times), unknown };
 }
 
-/** Patterns have no way to write a star that is only a star: such a name would let more in than was used. */
-const isPlain = ({ executable, script, unit, scopes, resources }: Use): boolean => ![executable, script ?? '', unit ?? '', ...scopes, ...resources].some((text) => text.includes('*'));
+/**
+ * Patterns have no way to write a star that is only a star: such a name would let more in than was used. None fits a
+ * script behind `..`. And what cannot be seen (control and direction marks) nobody can read before they trust it.
+ */
+function isPlain({ executable, script, unit, scopes, resources }: Use): boolean {
+  return script?.includes('/../') !== true && ![executable, script ?? '', unit ?? '', ...scopes, ...resources].some((text) => text.includes('*') || cleanText(text, text.length + 1) !== text);
+}
 
 function ruleOf({ executable, script, kind, unit, flow, profile, scopes, resources, hasNoResource }: Use, index: number): Readonly<Record<string, unknown>> {
   const base = (script ?? executable).split('/').at(-1) ?? 'program';
@@ -96,5 +102,5 @@ export async function learnPolicy({ terminal, paths }: CommandContext): Promise<
   }
   terminal.raw(`# Proposed from what was used; read it before you trust it. What no rule fits goes on to the policy that ships;\n`
     + `# to refuse it, put at the end: [[rules]] name = "everything-else", decide = "deny"\n\n${stringify({ v: 1, rules })}`);
-  if (unknown > 0 || plain.length < uses.length) terminal.note(`Left out: ${unknown} releases to programs that could not be told, and ${uses.length - plain.length} programs or scopes with a * in their name.`);
+  if (unknown > 0 || plain.length < uses.length) terminal.note(`Left out: ${unknown} releases to programs that could not be told, and ${uses.length - plain.length} that no pattern can name (a *, .. or a control character in a path or scope).`);
 }

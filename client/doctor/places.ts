@@ -1,4 +1,4 @@
-/** Directories, socket and configuration file: whose they are, and who else could change them. */
+/** Directories, socket and the files of the configuration: whose they are, who else could change them, and whether they can be read. */
 import { lstatSync } from 'node:fs';
 import type { Paths } from '../../shared/paths.ts';
 import { SOCKET_PATH_MAX } from '../../shared/paths.ts';
@@ -16,7 +16,13 @@ export function readPlaces(paths: Paths): readonly Place[] {
     { id: 'state_directory', path: paths.stateDir, mode: 0o700, why: 'The sealed grants and the audit log are there' },
     { id: 'config_file', path: paths.configFile, mode: 0o644, why: 'Whoever can write it chooses the issuers' },
   ];
-  return expected.map((each) => ({ ...each, found: look(each.path) }));
+  const places = expected.map((each) => ({ ...each, found: look(each.path) }));
+  // Most people have neither, and nothing is to be said of a file that is not there.
+  const more = [
+    { id: 'config_file', path: paths.policyFile, mode: 0o644, why: 'Whoever can write it decides who gets tokens' },
+    { id: 'config_file', path: paths.hooksFile, mode: 0o644, why: 'Whoever can write it has the daemon run commands' },
+  ] as const;
+  return [...places, ...more.map((each) => ({ ...each, found: look(each.path) })).filter(({ found }) => found !== null)];
 }
 
 /** Null: it is not there. */
@@ -29,14 +35,21 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
 
+/** What is behind the link takes its place: sign-ins and the audit log are there. */
+export function inPlaceOf(link: string): string {
+  return `behind=$(readlink -e ${word(link)}) && rm ${word(link)} && mv "$behind" ${word(link)}`;
+}
+
 /** Fewer bits than expected are fine; more are not. */
 export function checkPlace({ id, path, mode, why, found }: Place, uid: number): Finding {
   if (found === null) return ok(id, `${path} is not there yet`);
   // Of a configuration that is a link, the file behind it is looked at by the daemon.
   if (found.isLink && id === 'config_file') return ok(id, `${path} is a link`);
-  if (found.isLink) return failure(id, `${path} is a symbolic link`, why, `rm ${word(path)}`);
+  if (found.isLink) return failure(id, `${path} is a symbolic link`, why, id === 'state_directory' ? inPlaceOf(path) : `rm ${word(path)}`);
   if (found.uid !== uid) return failure(id, `${path} belongs to user ${found.uid}`, why, `sudo chown -R ${uid} ${word(path)}`);
   if ((found.mode & ~mode) !== 0) return failure(id, `${path} has mode ${octal(found.mode)}`, why, `chmod ${octal(mode)} ${word(path)}`);
+  // The daemon that runs has read it before; the next one does not start.
+  if (id === 'config_file' && (found.mode & 0o400) === 0) return failure(id, `${path} cannot be read: its mode is ${octal(found.mode)}`, 'The daemon reads it at its next start, and at each reload', `chmod u+r ${word(path)}`);
   return ok(id, `${path} is private`);
 }
 

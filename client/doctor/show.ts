@@ -3,6 +3,7 @@
  * Lines are at most as wide as the terminal, but for commands, which have to be pasted whole.
  */
 import type { Terminal } from '../terminal.ts';
+import { wrap } from '../fold.ts';
 import { count } from '../time-words.ts';
 import { FINDINGS, GROUPS } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -10,22 +11,14 @@ import type { Finding } from './finding.ts';
 const MARKS = { ok: 'ok', warning: 'warning', error: 'error' } as const;
 const ID_WIDTH = 20;
 const LEVEL_WIDTH = 9;
-const WIDTH = 80;
+const WIDTH_MAX = 80;
 const LABEL_WIDTH = 5;
-
-/** Words are never cut: a path that is longer than a line is a line. */
-export function wrap(text: string, room: number): readonly string[] {
-  return text.split(' ').reduce<readonly string[]>((before, each) => {
-    const last = before.at(-1);
-    return last === undefined || last.length + 1 + each.length > room ? [...before, each] : [...before.slice(0, -1), `${last} ${each}`];
-  }, []);
-}
 
 /** A line for the configuration is pasted whole, as commands are. */
 const SETTING = /^\w+ = /;
 
-function indented(text: string, indent: number): readonly string[] {
-  return text.split('\n').flatMap((line) => (SETTING.test(line) ? [line] : wrap(line, WIDTH - indent))).map((line, at) => (at === 0 ? line : `${' '.repeat(indent)}${line}`));
+function indented(terminal: Terminal, text: string, indent: number): readonly string[] {
+  return text.split('\n').flatMap((line) => (SETTING.test(line) ? [line] : wrap(line, Math.min(terminal.columns ?? WIDTH_MAX, WIDTH_MAX) - indent))).map((line, at) => (at === 0 ? line : `${' '.repeat(indent)}${line}`));
 }
 
 function sentence(text: string): string {
@@ -38,7 +31,7 @@ function showWell(terminal: Terminal, well: readonly Finding[]): void {
     if (these.length === 0) continue;
     terminal.heading(group);
     for (const { id, what, advice } of these) {
-      const lines = [...indented(what, ID_WIDTH + 2), ...(advice === null ? [] : indented(advice, ID_WIDTH + 2).map((line, at) => (at === 0 ? `${' '.repeat(ID_WIDTH + 2)}${line}` : line)))];
+      const lines = [...indented(terminal, what, ID_WIDTH + 2), ...(advice === null ? [] : indented(terminal, advice, ID_WIDTH + 2).map((line, at) => (at === 0 ? `${' '.repeat(ID_WIDTH + 2)}${line}` : line)))];
       for (const [at, line] of lines.entries()) terminal.line(at === 0 ? `  ${id.padEnd(ID_WIDTH)}${line}` : line);
     }
     terminal.line('');
@@ -49,9 +42,9 @@ function showTrouble(terminal: Terminal, { level, id, what, why, command, advice
   terminal.mark(level, MARKS[level].padEnd(LEVEL_WIDTH), id);
   const indent = ' '.repeat(LEVEL_WIDTH);
   const part = (label: string, text: string): void => {
-    for (const [at, line] of indented(text, LEVEL_WIDTH + LABEL_WIDTH).entries()) terminal.line(at === 0 ? `${indent}${label.padEnd(LABEL_WIDTH)}${line}` : line);
+    for (const [at, line] of indented(terminal, text, LEVEL_WIDTH + LABEL_WIDTH).entries()) terminal.line(at === 0 ? `${indent}${label.padEnd(LABEL_WIDTH)}${line}` : line);
   };
-  for (const [at, line] of indented(sentence(what), LEVEL_WIDTH).entries()) terminal.line(at === 0 ? `${indent}${line}` : line);
+  for (const [at, line] of indented(terminal, sentence(what), LEVEL_WIDTH).entries()) terminal.line(at === 0 ? `${indent}${line}` : line);
   part('Why', sentence(why));
   if (advice !== null) part('Note', advice);
   if (command !== null) terminal.line(`${indent}${'Run'.padEnd(LABEL_WIDTH)}${command}`);

@@ -3,10 +3,11 @@
  * mark that the program leaves in it. A copy of the sealed grants is an old generation elsewhere: used, it signs the
  * person out here. Whoever can change a copy of the configuration chooses the issuers.
  */
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { ok, warning, word } from './finding.ts';
 import type { Finding } from './finding.ts';
+import { inPlaceOf } from './places.ts';
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^Dropbox(?: \(.*\))?$/i, 'Dropbox'], [/^OneDrive(?: - .*)?$/i, 'OneDrive'], [/^(?:iCloud Drive|Mobile Documents|iCloudDrive)$/i, 'iCloud'],
@@ -17,7 +18,8 @@ const MARKS: readonly (readonly [string, string])[] = [
   ['.stfolder', 'Syncthing'], ['.dropbox', 'Dropbox'], ['.dropbox.cache', 'Dropbox'], ['.nextcloudsync.log', 'Nextcloud'], ['.owncloudsync.log', 'ownCloud'],
 ];
 
-export type Synced = { readonly what: 'state' | 'config'; readonly path: string; readonly by: string; readonly root: string };
+/** `link`: a link of this name leads there, from the place where it belongs. */
+export type Synced = { readonly what: 'state' | 'config'; readonly path: string; readonly by: string; readonly root: string; readonly link: string | null };
 
 /** Behind links; the path itself where nothing is there yet. */
 function realOf(path: string): string {
@@ -30,10 +32,11 @@ function realOf(path: string): string {
 /** Null: nothing tells of a copy. */
 export function findSync(what: Synced['what'], path: string): Synced | null {
   const real = realOf(path);
+  const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? path : null;
   for (let folder = real; dirname(folder) !== folder; folder = dirname(folder)) {
     const by = NAMES.find(([name]) => name.test(basename(folder)))?.[1] ?? MARKS.find(([mark]) => existsSync(join(folder, mark)))?.[1];
-    if (by !== undefined) return { what, path: real, by, root: folder };
-    if (existsSync(join(folder, '.git')) && !isIgnored(folder, real)) return { what, path: real, by: 'a git repository', root: folder };
+    if (by !== undefined) return { what, path: real, by, root: folder, link };
+    if (existsSync(join(folder, '.git')) && !isIgnored(folder, real)) return { what, path: real, by: 'a git repository', root: folder, link };
   }
   return null;
 }
@@ -63,8 +66,8 @@ const HOMES = { state: 'export XDG_STATE_HOME=$HOME/.local/state', config: 'expo
 
 export function checkSynced(found: readonly Synced[]): readonly Finding[] {
   if (found.length === 0) return [ok('synced_folder', 'state and configuration are in no synced folder and no repository')];
-  return found.map(({ what, path, by, root }) => warning(
+  return found.map(({ what, path, by, root, link }) => warning(
     'synced_folder', `${path} is copied by ${by} (${root})`, WHY[what],
-    by === 'a git repository' ? `echo ${word(`/${relative(root, path)}/`)} >> ${word(join(root, '.gitignore'))}` : HOMES[what],
+    by === 'a git repository' ? `echo ${word(`/${relative(root, path)}/`)} >> ${word(join(root, '.gitignore'))}` : (link === null ? HOMES[what] : inPlaceOf(link)),
   ));
 }

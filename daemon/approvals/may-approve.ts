@@ -32,10 +32,17 @@ export function whyNotApprove(answerer: Caller, asker: Caller, askedAtMs: number
 
 /** Whoever asks: this is nobody's terminal at which a person could say something. Null: it is one. */
 export function whyNoPerson({ origin, terminal }: Caller): string | null {
-  if (origin.forwarded || origin.container) return 'comes from another machine or a container';
-  if (origin.class !== 'human') return origin.agent === null ? 'runs outside of a login session' : `was started by ${origin.agent}`;
+  const whyNot = whyNotOfPerson(origin);
+  if (whyNot !== null) return whyNot;
   if (terminal === null || !terminal.foreground) return 'is not in the foreground of a terminal';
   if (origin.isOrphan) return 'was left behind by the process that started it';
+  return null;
+}
+
+/** Null: a person may have started it, at a terminal or not. */
+export function whyNotOfPerson({ class: kind, agent, container, forwarded }: Caller['origin']): string | null {
+  if (forwarded || container) return 'comes from another machine or a container';
+  if (kind !== 'human') return agent === null ? 'runs outside of a login session' : `was started by ${agent}`;
   return null;
 }
 

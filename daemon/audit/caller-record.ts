@@ -3,7 +3,9 @@
  * person looks for, and a chain of paths would be most of the log. Paths are cut: a caller chooses its own.
  */
 import type { Caller } from '../core/domain.ts';
+import { plainJson } from '../core/text.ts';
 
+/** Bytes in the record: an odd character takes six, and four such paths would leave no room for what the record is about. */
 const PATH_MAX = 1_024;
 const NAMES_MAX = 32;
 
@@ -22,5 +24,10 @@ export function callerRecord({ origin, uid, pid, startTime, executable, script, 
 }
 
 function cut(path: string | null): string | null {
-  return path === null || path.length <= PATH_MAX ? path : `${path.slice(0, PATH_MAX - 1)}…`;
+  if (path === null || bytesOf(path) <= PATH_MAX) return path;
+  let kept = path.slice(0, PATH_MAX);
+  while (bytesOf(kept) >= PATH_MAX) kept = kept.slice(0, Math.floor(kept.length * 0.9));
+  return `${kept}…`;
 }
+
+const bytesOf = (path: string): number => Buffer.byteLength(plainJson([path]));

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { AUDIT_VERSION, GENESIS, readAuditLine } from '../../shared/audit-line.ts';
 import type { AuditRecord, Head } from '../../shared/audit-line.ts';
 import type { AuditEvent } from '../core/ports.ts';
+import { plainJson } from '../core/text.ts';
 import { callerRecord } from './caller-record.ts';
 
 /** A record is cut down to this; the end of the file is found by reading a few of them back. */
@@ -48,7 +49,8 @@ export function appendTo(head: Head, event: AuditEvent | OwnEvent, at: number): 
 }
 
 function body(head: Head, seq: number, at: number, { event, profile, caller, request, facts }: AuditEvent | OwnEvent): string {
-  return JSON.stringify({ v: AUDIT_VERSION, seq, at, event, profile, caller: caller === null ? null : callerRecord(caller), request, facts, prev: head.hash });
+  // Paths are told as they are, and a log is read by cat as well.
+  return plainJson({ v: AUDIT_VERSION, seq, at, event, profile, caller: caller === null ? null : callerRecord(caller), request, facts, prev: head.hash });
 }
 
 export type ParsedLine = AuditRecord & {

@@ -1,6 +1,6 @@
 /**
  * The detectors at work (AL-06): every record goes through each of them in order, and what one of them finds becomes
- * a record itself. They judge nothing else and stop nobody; a policy may look at what is active.
+ * a record itself. They judge nothing else and stop nobody; a rule of policy may ask for what is active.
  */
 import type { AuditRecord } from '../../shared/audit-line.ts';
 import type { EpochMs, ProfileName } from '../../shared/names.ts';
@@ -40,7 +40,7 @@ export class Detectors {
   }
 
   #raise(detector: string, what: string, facts: AuditEvent['facts'], { profile, caller, request }: AuditEvent | OwnEvent, at: EpochMs): void {
-    this.#active = [{ detector, at, profile, what } satisfies Detection & { readonly profile: ProfileName | null }, ...this.#active].slice(0, ACTIVE_MAX);
+    this.#active = [{ detector, at, profile, program: typeof facts['path'] === 'string' ? facts['path'] : null, what } satisfies Detection & { readonly profile: ProfileName | null }, ...this.#active].slice(0, ACTIVE_MAX);
     this.#deps.log.warn('detected', { detector, what });
     this.#deps.append({ event: 'detected', profile, caller, request, facts: { detector, what, ...facts } });
   }

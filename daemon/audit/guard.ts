@@ -29,7 +29,7 @@ export class Guard {
     const what = await tamperingWith(book, path);
     if (what === null) return null;
     log.error('audit_tampered', { path, what });
-    this.#last = { detector: 'audit_tampered', at: clock.now(), profile: null, what: `somebody ${what === 'moved' ? 'moved or replaced' : 'cut'} the audit log ${path} while it was written to` };
+    this.#last = { detector: 'audit_tampered', at: clock.now(), profile: null, program: null, what: `somebody ${what === 'moved' ? 'moved or replaced' : 'cut'} the audit log ${path} while it was written to` };
     if (what === 'moved') await makeAuditDir(dir);
     const file = what === 'moved' ? await openForAppend(path) : book.file;
     const { isUnfinished, head } = await readTail(file, path);

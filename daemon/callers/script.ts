@@ -3,7 +3,7 @@
  * behind the option that names one. The process may rewrite its command line, so this is evidence, not proof.
  * No path is looked up: a caller chose it.
  */
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 type Options = {
   /** Letters and words whose value is the rest of the cluster or the next word. */
@@ -48,6 +48,10 @@ const PHP: Options = {
   ...NONE, valued: 'cdtz', ends: 'rBRES', endWords: ['--run', '--process-begin', '--process-code', '--process-end', '--server'],
   valuedWords: ['--php-ini', '--define', '--docroot', '--zend-extension'], script: 'fF', scriptWords: ['--file', '--process-file'],
 };
+/** `dotnet app.dll`; its other verbs are programs of its own. */
+const DOTNET: Options = { ...NONE, valuedWords: ['--additionalprobingpath', '--additional-deps', '--depsfile', '--runtimeconfig', '--fx-version', '--roll-forward'], verbs: ['exec'], operand: /\.dll$/i };
+/** They run code of anybody, and which is not told: no word of theirs is a script. */
+const ANY_CODE: Options = { ...NONE, operand: /^\b$/ };
 /** Its words have one dash or two. The first operand names a class, unless it is a source file (JEP 330). */
 const JAVA: Options = {
   ...NONE,
@@ -61,13 +65,19 @@ const JAVA: Options = {
 const INTERPRETERS: readonly (readonly [RegExp, Options])[] = [
   [/^(node|nodejs)$/, NODE],
   [/^(bun|deno)$/, RUNNER],
-  [/^(python|pypy)[\d.]*$/, PYTHON],
+  // 3.13t: without the lock; 3.11d, 3.11-dbg: for debugging.
+  [/^(python|pypy)[\d.]*(t?d?|-dbg)$/, PYTHON],
   [/^(sh|bash|dash|ash|zsh|ksh|mksh|tcsh|csh)$/, SHELL],
   [/^fish$/, FISH],
   [/^ruby[\d.]*$/, RUBY],
   [/^perl[\d.]*$/, PERL],
   [/^php[\d.]*$/, PHP],
   [/^java$/, JAVA],
+  [/^dotnet$/, DOTNET],
+  // The loader runs any program that it is given (ld.so(8)), and so do emulators and debuggers.
+  [/^(ld(64|[-.].+)?|libc(\..+)?)\.so(\.\d+)?$/, ANY_CODE],
+  [/^(qemu-.+|box(64|86)|FEXInterpreter|wine(64)?(-preloader)?|gdb|lldb.*|busybox|toybox)$/, ANY_CODE],
+  [/^(lua(jit)?|tclsh|wish|expect|guile|R|julia|mono(-sgen)?|pwsh|nu|elvish|beam\.smp|ocaml(run)?|racket|sbcl|ghc|gjs(-console)?|qjs|electron|[gmn]?awk|emacs|n?vim|perf)(-?[\d.]+)?([.-][a-z]+)*$/, ANY_CODE],
 ];
 
 export function isInterpreter(executable: string): boolean {
@@ -93,8 +103,20 @@ export function scriptOf(executable: string, argv: readonly string[], cwd: strin
   const found = options === null ? NO_SCRIPT : findScript(argv.slice(1), options);
   // A descriptor names no file: `bash <(curl …)`.
   if (found.kind !== 'script' || /^\/(dev\/(fd\/|stdin$)|proc\/self\/fd\/)/.test(found.word)) return null;
-  if (found.word.startsWith('/')) return resolve(found.word);
-  return cwd?.startsWith('/') === true && !cwd.endsWith(' (deleted)') ? resolve(cwd, found.word) : null;
+  if (found.word.startsWith('/')) return pathOf('/', found.word);
+  return cwd?.startsWith('/') === true && !cwd.endsWith(' (deleted)') ? pathOf(cwd, found.word) : null;
+}
+
+/**
+ * What `..` behind a name leads to depends on whether that name is a link, which is not looked up: it stays, and so
+ * such a path is never taken for the one that it seems to be. The working directory is the kernel's, without links.
+ */
+function pathOf(cwd: string, word: string): string {
+  const names = word.split('/').filter((name) => name !== '' && name !== '.');
+  const first = names.findIndex((name) => name !== '..');
+  const rest = first < 0 ? [] : names.slice(first);
+  if (!rest.includes('..')) return resolve(cwd, word);
+  return join(resolve(cwd, ...names.slice(0, first)), '/') + rest.join('/');
 }
 
 type Found =

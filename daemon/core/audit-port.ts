@@ -40,6 +40,8 @@ export type Detection = {
   readonly detector: string;
   readonly at: EpochMs;
   readonly profile: ProfileName | null;
+  /** The program that it is about, by script or executable; null: it is about none. */
+  readonly program: string | null;
   /** For people, one sentence. */
   readonly what: string;
 };

@@ -16,6 +16,10 @@ export const AMR_VALUES = [
   'face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia',
 ] as const;
 
+/** What a rule may ask about the last hour (AL-06): the detectors, and a log that somebody changed while it was written. */
+export const FINDINGS = ['device_where_pkce_worked', 'new_digest', 'refresh_spike', 'repeated_denials', 'unusual_caller', 'audit_tampered'] as const;
+export type Finding = (typeof FINDINGS)[number];
+
 /** Where a rule comes from. The words of the answer, the log and the audit. */
 export type PolicySource = 'admin' | 'user' | 'shipped';
 
@@ -52,6 +56,8 @@ export type When = {
   /** Seconds since the person signed in: more, or at most. */
   readonly signedInOverS: number | null;
   readonly signedInUnderS: number | null;
+  /** One of them was found within the last hour, of this program or this profile. */
+  readonly found: readonly Finding[] | null;
   /** This tier or a higher one. */
   readonly tier: Tier | null;
 };
@@ -131,7 +137,7 @@ export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly 
 export const NO_CONDITIONS: When = {
   executable: null, script: null, digest: null, ancestor: null, unit: null, terminal: null, container: null, forwarded: null,
   remote: null, orphan: null, class: null, agent: null, profile: null, issuer: null, tenant: null, resource: null, scopes: null,
-  flow: null, signedInOverS: null, signedInUnderS: null, tier: null,
+  flow: null, signedInOverS: null, signedInUnderS: null, found: null, tier: null,
 };
 
 export const NO_CEILING: Ceiling = {

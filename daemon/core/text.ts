@@ -13,3 +13,8 @@ export function cleanText(text: string, max = 200): string {
   const clean = text.slice(0, max * 8).replace(ANSI, '').replace(UNSAFE, ' ').replace(/ {2,}/g, ' ').trim();
   return clean.length > max ? `${clean.slice(0, max - 1)}…` : clean;
 }
+
+/** As JSON in which all of that is written as an escape: the value is the same, and whoever prints the text prints text. */
+export function plainJson(value: object): string {
+  return JSON.stringify(value).replace(UNSAFE, (mark) => mark.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''));
+}

@@ -224,10 +224,16 @@ function unknownRoute(request: FastifyRequest): BrokerError {
     : new BrokerError('method_not_allowed', `this path takes ${known.map((m) => m.verb).join(', ')}`);
 }
 
-/** No page of a browser may reach the socket, by whatever bridge (Fetch Metadata; the Origin header of RFC 6454). */
-function refuseBrowsers(request: FastifyRequest): void {
-  const names = Object.keys(request.headers);
-  if (names.some((name) => name === 'origin' || name.startsWith('sec-fetch-'))) {
+/** Dots, and not only numbers between them. */
+const DNS_NAME = /^(?!\d+\.\d+\.\d+\.\d+(?::|$))[a-z0-9_-]+(?:\.[a-z0-9_-]+)+\.?(?::\d+)?$/i;
+
+/**
+ * No page of a browser may reach the socket, by whatever bridge (Fetch Metadata; the Origin header of RFC 6454). A GET of
+ * a page at http://name:port has neither header where that name was turned to this machine (DNS rebinding): but it has
+ * that name, and nobody who opens a socket by its path has one.
+ */
+function refuseBrowsers({ headers }: FastifyRequest): void {
+  if (DNS_NAME.test(headers.host ?? '') || Object.keys(headers).some((name) => name === 'origin' || name.startsWith('sec-fetch-'))) {
     throw new BrokerError('browser_refused', 'the request carries headers of a web page');
   }
 }

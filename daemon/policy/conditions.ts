@@ -5,7 +5,7 @@
  */
 import type { Ancestor, Origin } from '../core/domain.ts';
 import { TIERS } from '../core/policy-rules.ts';
-import type { Tier, When } from '../core/policy-rules.ts';
+import type { Finding, Tier, When } from '../core/policy-rules.ts';
 import type { Facts } from './facts.ts';
 import { compilePatterns } from './pattern.ts';
 import type { Matcher } from './pattern.ts';
@@ -41,19 +41,27 @@ function flagCondition(key: string, wanted: boolean, read: (facts: Facts) => boo
   return { holds: (facts) => truth(read(facts) === wanted), says: (facts) => `${key} is ${String(read(facts))}, not ${String(wanted)}` };
 }
 
+/** `..` behind a name, which may be a link: where it leads is not known. */
+const isDevious = (path: string): boolean => path.includes('/../');
+
 /** Of which a script cannot be told apart from none: the executable is not known either. */
-const scriptOf = ({ program }: Origin): string | null | undefined => (program.script === null && program.executable === null ? undefined : program.script);
+function scriptOf({ program: { executable, script } }: Origin): string | null | undefined {
+  if (script === null) return executable === null ? undefined : null;
+  return isDevious(script) ? undefined : script;
+}
 
 function ancestorCondition(patterns: readonly string[]): Condition {
   const tests = patterns.map((pattern): ((ancestor: Ancestor) => boolean) => {
     const matches: Matcher = compilePatterns([pattern]);
     return pattern.includes('/')
-      ? ({ executable, script }) => (executable !== null && matches(executable)) || (script !== null && matches(script))
+      ? ({ executable, script }) => (executable !== null && matches(executable)) || (script !== null && !isDevious(script) && matches(script))
       : ({ name }) => matches(name);
   });
+  const namesPath = patterns.some((pattern) => pattern.includes('/'));
+  // An orphan's line is cut off: what stood above it may have been anything.
+  const isCertain = ({ lineage, isOrphan }: Origin): boolean => !isOrphan && !(namesPath && lineage.some(({ script }) => script !== null && isDevious(script)));
   return {
-    // An orphan's line is cut off: what stood above it may have been anything.
-    holds: ({ subject: { origin } }) => (origin.lineage.some((each) => tests.some((test) => test(each))) ? 'yes' : origin.isOrphan ? 'unknown' : 'no'),
+    holds: ({ subject: { origin } }) => (origin.lineage.some((each) => tests.some((test) => test(each))) ? 'yes' : isCertain(origin) ? 'no' : 'unknown'),
     says: ({ subject: { origin } }) => `no ancestor is ${patterns.join(' or ')}${origin.isOrphan ? ', as far as the line of an orphan can be seen' : ''}`,
   };
 }
@@ -66,6 +74,13 @@ function scopesCondition({ any, all, none }: NonNullable<When['scopes']>): Condi
     // `all` of nothing is no reason to let anything out.
     holds: ({ request: { scopes } }) => truth((some === null || scopes.some(some)) && (every === null || (scopes.length > 0 && scopes.every(every))) && (not === null || !scopes.some(not))),
     says: ({ request: { scopes } }) => `scopes are ${scopes.join(' ') || 'none'}, not ${[...(any === null ? [] : [`any of ${any.join(' ')}`]), ...(all === null ? [] : [`all of ${all.join(' ')}`]), ...(none === null ? [] : [`none of ${none.join(' ')}`])].join(' and ')}`,
+  };
+}
+
+function foundCondition(wanted: readonly Finding[]): Condition {
+  return {
+    holds: ({ request: { found } }) => truth(found.some((each) => wanted.includes(each))),
+    says: ({ request: { found } }) => `found within the last hour is ${found.join(' ') || 'nothing'}, not ${wanted.join(' or ')}`,
   };
 }
 
@@ -96,6 +111,7 @@ export function compileWhen(when: When, denies: boolean | null): readonly Condit
     when.flow === null ? null : textCondition('flow', when.flow, ({ request }) => request.flow ?? undefined),
     when.signedInOverS === null ? null : ageCondition(when.signedInOverS, true),
     when.signedInUnderS === null ? null : ageCondition(when.signedInUnderS, false),
+    when.found === null ? null : foundCondition(when.found),
     when.digest === null ? null : textCondition('digest', when.digest, ({ subject }) => subject.origin.digest ?? undefined),
     when.unit === null ? null : textCondition('unit', when.unit, ({ subject }) => subject.origin.unit),
     when.agent === null ? null : textCondition('agent', when.agent, ({ subject }) => subject.origin.agent),

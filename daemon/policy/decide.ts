@@ -6,7 +6,7 @@
  *     user's rules say, under the ceilings of both: a user's rule never gives more than there was without it.
  * P3  Where a fact is not known the answer is at least as strict as for whatever the fact may be.
  */
-import type { Asking, PolicyDocuments, PolicySource, Tier } from '../core/policy-rules.ts';
+import type { Asking, PolicyDocuments, PolicySource, Tier, When } from '../core/policy-rules.ts';
 import { TIERS } from '../core/policy-rules.ts';
 import { proofsOf } from './assurance.ts';
 import { tierRank } from './conditions.ts';
@@ -28,6 +28,8 @@ export type Policy = {
   readonly userLifts: readonly CompiledLift[];
   /** Some rule asks for the digest of the executable, which takes time to read. */
   readonly asksDigest: boolean;
+  /** Some rule asks for what detectors found. */
+  readonly asksFound: boolean;
 };
 
 export type RuleName = { readonly rule: string; readonly source: PolicySource | 'built-in' };
@@ -48,6 +50,7 @@ export function compilePolicy(documents: PolicyDocuments): Policy {
   const { admin, user } = documents;
   const proofs = proofsOf(documents);
   const shipped = compileRules(SHIPPED, proofs);
+  const asks = (is: (when: When) => boolean): boolean => [admin, user].some((document) => document !== null && [...document.rules, ...document.lifts].some(({ when }) => is(when)));
   return {
     documents,
     base: [...(admin === null ? [] : compileRules(admin, proofs)), ...shipped],
@@ -55,7 +58,8 @@ export function compilePolicy(documents: PolicyDocuments): Policy {
     user: user === null ? [] : compileRules(user, proofs),
     baseLifts: compileLifts(admin?.lifts ?? []),
     userLifts: compileLifts(user?.lifts ?? []),
-    asksDigest: [admin, user].some((document) => document !== null && [...document.rules, ...document.lifts].some(({ when }) => when.digest !== null)),
+    asksDigest: asks((when) => when.digest !== null),
+    asksFound: asks((when) => when.found !== null),
   };
 }
 

@@ -1,7 +1,7 @@
 /** What rules look at. `null` in a fact that a rule asks for is never read as a yes; see conditions.ts. */
 import type { Caller } from '../core/domain.ts';
 import type { Callers } from '../core/ports.ts';
-import type { Tier, TokenFlow } from '../core/policy-rules.ts';
+import type { Finding, Tier, TokenFlow } from '../core/policy-rules.ts';
 
 /** Who asks, as the kernel tells. */
 export type Subject = Pick<Caller, 'uid' | 'terminal' | 'origin'>;
@@ -17,6 +17,8 @@ export type PolicyRequest = {
   readonly scopes: readonly string[];
   /** Of the sign-in that is there, or that of workloads; null: none. */
   readonly flow: TokenFlow | null;
+  /** What was found of this program or profile within the last hour; empty where no rule asks. */
+  readonly found: readonly Finding[];
   /** Seconds since a person signed in; null: not known. */
   readonly signedInS: number | null;
   /** As the profile says. */

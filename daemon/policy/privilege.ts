@@ -11,7 +11,7 @@ import type { PolicyRequest, Subject } from './facts.ts';
 /** A sign-in that is only wished for: it would be of now, and of a tenant that nobody knows yet. */
 export function signInRequest(profile: Profile, scopes: readonly string[]): PolicyRequest {
   return {
-    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, tier: profile.tier, isSignIn: true,
+    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, found: [], tier: profile.tier, isSignIn: true,
   };
 }
 

@@ -68,6 +68,11 @@ export class Revocations {
     return [...this.#pending.values()].filter(({ revocation }) => revocation.profile === profile).length;
   }
 
+  /** Whether this token still has to die. */
+  awaits(profile: ProfileName, token: Secret): boolean {
+    return [...this.#pending.values()].some(({ revocation }) => revocation.profile === profile && revocation.token.sameAs(token));
+  }
+
   /** Takes up what an earlier run could not send. */
   async load(): Promise<void> {
     for (const revocation of await this.#deps.vault.revocations()) if (!this.#pending.has(revocation.id)) this.#keep(revocation);

@@ -98,6 +98,15 @@ describe('checkpoints', () => {
     expect(await verifyAudit(path, { heads: [keys.last ?? { seq: 0, hash: '' }], kid: null })).toMatchObject({ kind: 'broken', why: 'records 6 to 6 are missing at the end' });
   });
 
+  it.each([
+    ['every signature was taken out', () => rechain((record) => (record['event'] === 'audit_checkpoint' ? null : { ...record, profile: 'other' }))],
+    ['all of it was deleted', () => rmSync(dir, { recursive: true })],
+  ])('[AL-05] are missed by whoever names the key, where %s', async (_what, forge) => {
+    await write(5);
+    forge();
+    expect(await verifyAudit(path, { heads: [], kid: keys.kid })).toMatchObject({ kind: 'broken', file: 'audit.jsonl', why: expect.stringContaining('nothing in the log is signed') });
+  });
+
   it('of another key are refused where the key is known', async () => {
     await write(3);
     const forger = new SealedAuditKeys({ seed: newSeed(), last: null }, null);

@@ -124,6 +124,17 @@ describe('audit', () => {
   });
 });
 
+it('[AL-04] draws nothing on a terminal where the file is printed, and says what was there', async () => {
+  const odd = '/tmp/\u001b[31m\u009b31m\u202e\u200bx\u{e0041}\n{}';
+  const audit = await open();
+  await audit.append({ ...event(1), caller: someCaller({ executable: odd }), facts: { reason: odd } });
+  await audit.close();
+  const text = readFileSync(path, 'utf8');
+  expect(text.trimEnd()).toMatch(/^[^\p{Cc}\p{Cf}]*$/u);
+  expect(JSON.parse(text)).toMatchObject({ caller: { executable: odd }, facts: { reason: odd } });
+  expect(await verifyAudit(path)).toMatchObject({ kind: 'intact', records: 1 });
+});
+
 describe('verifyAudit', () => {
   beforeEach(() => write(5));
 
@@ -151,6 +162,19 @@ describe('verifyAudit', () => {
       if (line === null) expect(await verifyAudit(path)).toMatchObject({ kind: 'intact', torn: [6] });
       else expect(await verifyAudit(path)).toMatchObject({ kind: 'broken', line });
     }
+  });
+
+  it('[AL-05] names a line with a byte in it that its hash would not show', async () => {
+    const file = readFileSync(path);
+    writeFileSync(path, Buffer.from(file.toString('latin1').replace('}\n', '}\r\n'), 'latin1'));
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'broken', line: 1 });
+    const audit = await open();
+    await audit.append({ ...event(6), facts: { reason: 'what is no text: \ufffd' } });
+    await audit.close();
+    writeFileSync(path, Buffer.from(readFileSync(path).toString('latin1').replace('\r\n', '\n'), 'latin1'));
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'intact', records: 6 });
+    writeFileSync(path, Buffer.from(readFileSync(path).toString('latin1').replace('\xef\xbf\xbd', '\xff'), 'latin1'));
+    expect(await verifyAudit(path)).toMatchObject({ kind: 'broken', why: 'records 6 to 6 are missing at the end' });
   });
 
   it('names an altered line also where its own hash was made to fit', async () => {

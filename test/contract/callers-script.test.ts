@@ -1,7 +1,8 @@
 /** Which script runs, by its bytes: of real processes, with real files that are changed under them. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCallers } from '../../daemon/callers/callers.ts';
 import { digestOfScript } from '../../daemon/callers/script-bytes.ts';
@@ -23,6 +24,15 @@ afterEach(async () => {
 });
 
 const TEXT = 'echo $$\nread line\n';
+/** Writes another command line over its own. */
+const OVERWRITE = `
+import ctypes, os, sys
+stat = open('/proc/self/stat').read().rsplit(')', 1)[1].split()
+start, end = int(stat[45]), int(stat[46])
+ctypes.memmove(start, (b'python3\\0' + sys.argv[1].encode() + b'\\0').ljust(end - start, b'\\0'), end - start)
+print(os.getpid(), flush=True)
+sys.stdin.read()
+`;
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 /** Start times are told in hundredths of a second. */
 async function written(name: string, text = TEXT): Promise<string> {
@@ -58,6 +68,40 @@ describe.runIf(process.platform === 'linux')('the bytes of a script', () => {
     const caller = await running(path);
     change(path);
     expect(await digestOfScript(caller, clock)).toBeNull();
+  });
+
+  it('[IP-10] are those of the file that was opened, and not of the one that its path seems to lead to', async () => {
+    const path = await written('e.sh');
+    const folder = dirname(path);
+    mkdirSync(join(folder, 'elsewhere/inner'), { recursive: true });
+    writeFileSync(join(folder, 'elsewhere/e.sh'), `${TEXT}# other code\n`);
+    symlinkSync(join(folder, 'elsewhere/inner'), join(folder, 'link'));
+    await written('late.sh');
+    const caller = await callers.attest({ uid: UID, pid: await processes.startAbove('sh', [`${folder}/link/../e.sh`]) }, null);
+    expect(caller?.origin.program.script).toBe(`${folder}/link/../e.sh`);
+    expect(caller === null ? null : await digestOfScript(caller, clock)).toBe(sha256(`${TEXT}# other code\n`));
+  });
+
+  it('can be made to look like those of another script, as SECURITY.md says (control)', async ({ skip }) => {
+    const path = await written('f.sh', 'true\n');
+    const folder = dirname(path);
+    const tools = join(folder, 'tools');
+    mkdirSync(tools);
+    renameSync(path, join(tools, 'f.sh'));
+    // Another folder in its place while a program starts.
+    renameSync(tools, join(folder, 'true-tools'));
+    mkdirSync(tools);
+    writeFileSync(join(tools, 'f.sh'), TEXT);
+    const { pid } = await running(join(tools, 'f.sh'));
+    renameSync(tools, join(folder, 'false-tools'));
+    renameSync(join(folder, 'true-tools'), tools);
+    const looks = async (of: number) => {
+      const caller = await callers.attest({ uid: UID, pid: of }, null);
+      return caller === null ? null : [caller.origin.program.script, await digestOfScript(caller, clock)];
+    };
+    expect(await looks(pid)).toEqual([join(tools, 'f.sh'), sha256('true\n')]);
+    if (spawnSync('python3', ['-c', 'import ctypes']).status !== 0) skip('python3 is not here');
+    expect(await looks(await processes.startAbove('python3', ['-c', OVERWRITE, join(tools, 'f.sh'), 'x'.repeat(200)]))).toEqual([join(tools, 'f.sh'), sha256('true\n')]);
   });
 
   it('are others for the next program once the file is another', async () => {

@@ -143,22 +143,17 @@ describe.skipIf(obstacle !== null)('valetkey service', () => {
     expect([exit, stderr]).toEqual([9, expect.stringMatching(/\(daemon_start_failed\)[^]*systemd did not start the daemon[^]*Run: valetkey service logs/)]);
   }, 60_000);
 
-  it('stops trying a daemon that cannot start, and goes on when it can', async () => {
+  it('tells whoever asks why the daemon cannot start, however often, and goes on when it can', async () => {
     await install();
     await manager.systemctl('stop', UNIT);
-    // A hundred failures in a minute are more than this machine may be able to.
-    mkdirSync(`${unitFile()}.d`);
-    writeAs(join(`${unitFile()}.d`, 'sooner.conf'), '[Unit]\nStartLimitBurst=10\n');
-    await manager.systemctl('daemon-reload');
     mkdirSync(join(manager.base, 'config/valetkey'), { recursive: true });
     writeAs(join(manager.base, 'config/valetkey/config.toml'), 'this is no configuration');
-    const asked = valetkey('status'); // wakes it by the socket
-    await expect.poll(() => manager.show('valetkeyd.socket', 'ActiveState'), { timeout: 60_000 }).toBe('failed');
-    expect((await asked).exit).not.toBe(0);
+    // More often than systemd's own limit of five starts in ten seconds, and than a program that asks in a loop can.
+    for (let round = 0; round < 7; round += 1) expect(await valetkey('status')).toMatchObject({ exit: 8, stderr: expect.stringContaining('(config_invalid)') as string });
+    expect(await manager.show('valetkeyd.socket', 'ActiveState')).toBe('active');
     rmSync(join(manager.base, 'config/valetkey'), { recursive: true });
-    rmSync(`${unitFile()}.d`, { recursive: true });
-    await manager.systemctl('daemon-reload');
-    await expect.poll(async () => (await valetkey('daemon', 'start')).exit, { timeout: 60_000, interval: 1_000 }).toBe(0);
+    // The last one that failed may still be saying so.
+    await expect.poll(async () => (await valetkey('status')).exit).toBe(0);
     expect(await json('daemon', 'status')).toMatchObject({ started_by: 'systemd' });
   }, 150_000);
 

@@ -2,12 +2,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, lstatSync, openSync, closeSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
 import { loadNative } from '../../daemon/platform/native.ts';
+import { ERRORS } from '../../shared/errors.ts';
 import { closeFd, receiveBytes } from '../../daemon/platform/sockets.ts';
 import { boundSocket, listeningSocket, StandInSystemd } from '../support/stand-in-systemd.ts';
 import { BROWSER, makeHome, needBuild, ROOT } from './built-cli.ts';
@@ -61,6 +63,34 @@ describe.skipIf(!isLinux)('a daemon under a supervisor', () => {
     await expect.poll(() => systemd.child?.exitCode).toBe(0);
     expect(await home.valetkey(['daemon', 'stop'])).toMatchObject({ exit: 0, stderr: expect.stringContaining('does not run') as string });
     expect(lstatSync(socket).ino).toBe(ino);
+    const next = home.valetkey(['daemon', 'status', '--json']);
+    await systemd.start();
+    expect(JSON.parse((await next).stdout)).toMatchObject({ pid: systemd.child?.pid });
+  });
+
+  it('says to all who wait, in their dialect, why it cannot start, and leaves the socket to the next one', async () => {
+    supervise();
+    mkdirSync(join(home.base, 'config/valetkey'), { mode: 0o700 });
+    const config = join(home.base, 'config/valetkey/config.toml');
+    writeFileSync(config, 'this is no configuration', { mode: 0o600 });
+    const asked = home.valetkey(['status', '--json']);
+    const lines = new Promise<string>((resolve, reject) => {
+      let text = '';
+      const connection = connect(socket, () => connection.end('{"type":"token","id":7,"data":{"profile":"work"}}\n')).setEncoding('utf8');
+      connection.on('data', (more: string) => { text += more; }).on('end', () => resolve(text)).on('error', reject);
+    });
+    const silent = connect(socket); // who says nothing holds nobody up
+    silent.on('error', () => undefined);
+    const child = systemd.launch();
+    const ended = once(child, 'close');
+    const { exit, stderr } = await asked;
+    expect(exit).toBe(8);
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'config_invalid', detail: expect.stringContaining('config.toml') as string });
+    expect(JSON.parse(await lines)).toMatchObject({ type: 'token', id: 7, status: ERRORS.config_invalid.status, data: { code: 'config_invalid' } });
+    await ended;
+    expect(child.exitCode).toBe(8);
+    silent.destroy();
+    rmSync(config);
     const next = home.valetkey(['daemon', 'status', '--json']);
     await systemd.start();
     expect(JSON.parse((await next).stdout)).toMatchObject({ pid: systemd.child?.pid });

@@ -48,8 +48,13 @@ describe('the socket', () => {
   it.each([
     ['Origin', { origin: 'https://evil.example' }], ['Origin: null', { origin: 'null' }],
     ['Sec-Fetch-Mode', { 'sec-fetch-mode': 'cors' }], ['Sec-Fetch-Site', { 'sec-fetch-site': 'none' }],
+    ['a name that was led to this machine', { host: 'evil.example:8080' }], ['the same with a dot at its end', { host: 'A.evil.EXAMPLE.' }],
   ])('refuses requests of web pages: %s', async (_name, headers) => {
     expect((await vk.api('GET', '/v1/status', undefined, headers)).body).toMatchObject({ code: 'browser_refused' });
+  });
+
+  it.each(['localhost', 'localhost:80', 'x', '127.0.0.1:8080', '[::1]', '%2Frun%2Fuser%2F1000%2Fa.b%2Fsocket', ''])('takes the hosts that clients of a socket name: %j', async (host) => {
+    expect((await vk.api('GET', '/v1/status', undefined, { host })).status).toBe(200);
   });
 
   it.each([

@@ -44,7 +44,7 @@ export const FORGES: readonly Finder[] = [
       path, format: 'urls', marks: [{ kind: 'password', at: '/*/password', issuer: '/*/host', account: '/*/user' }],
     })),
     fix: {
-      use: 'git config --global credential.https://HOST.helper \'!f() { echo username=oauth2; echo "password=$(valetkey token {profile})"; }; f\', with the host and user name of the forge',
+      use: 'git config --global credential.https://HOST.helper \'!valetkey credential git --profile {profile} --url https://HOST\', with the host of the forge',
       end: { by: 'hand' },
     },
     advice: 'To stop writing it: git config --global --unset credential.helper. To take one out: git credential reject',

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { SCOPE_TOKEN } from '../../../shared/names.ts';
-import { AMR_VALUES } from '../../core/policy-rules.ts';
+import { AMR_VALUES, FINDINGS } from '../../core/policy-rules.ts';
 
 /** The version that this build reads. */
 export const POLICY_VERSION = 1;
@@ -48,6 +48,7 @@ export const WHEN = v.strictObject({
   flow: v.optional(oneOrMore(flow)),
   signed_in_over: v.optional(duration),
   signed_in_under: v.optional(duration),
+  found: v.optional(oneOrMore(v.picklist(FINDINGS))),
   tier: v.optional(tier),
 });
 

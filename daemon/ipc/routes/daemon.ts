@@ -3,7 +3,9 @@ import type { unlockRequest } from '../../../shared/schemas.ts';
 import type { OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
 import type { UpgradeReply } from '../../../shared/upgrade-schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
+import { whyNotOfPerson } from '../../approvals/may-approve.ts';
 import type { Caller, Grant } from '../../core/domain.ts';
+import { BrokerError } from '../../core/errors.ts';
 import { missingScopes } from '../../core/grant.ts';
 import { scopesOfSignIn } from '../../policy/privilege.ts';
 import type { Ask } from '../dispatch.ts';
@@ -155,8 +157,15 @@ export async function lock(broker: Broker, ask: Ask): Promise<VaultView> {
 
 export async function unlock(broker: Broker, ask: Ask): Promise<VaultView> {
   const body = ask.body as v.InferOutput<typeof unlockRequest>; // parsed by this method's schema
+  if (body.create === true) demandMaker(broker, ask.caller);
   await broker.lifecycle.unlock(ask.caller, body.passphrase ?? null, body.create ?? false);
   return broker.vault.status();
+}
+
+/** Under a passphrase that a script chose, it could read what people's sign-ins leave on the disk. Where nobody signs in it may. */
+function demandMaker({ config }: Broker, { origin }: Caller): void {
+  const whyNot = config.current().profiles.size === 0 ? null : whyNotOfPerson(origin);
+  if (whyNot !== null) throw new BrokerError('approval_refused', `this process may not make a vault: it ${whyNot}`, { hint: 'Run it at a terminal of your own: valetkey unlock --create' });
 }
 
 function encodeEnded({ profile, issuer, revoked }: Panicked['workloads'][number]): PanicReply['workloads'][number] {

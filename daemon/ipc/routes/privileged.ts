@@ -11,6 +11,7 @@ import { isPrivileged } from '../../policy/privilege.ts';
 import { refuseUnrecorded } from '../../tokens/just-in-time.ts';
 import { privilegeRequired } from '../../tokens/login-required.ts';
 import type { Broker } from './broker.ts';
+import { foundOf } from './found.ts';
 import { policyRequestOf } from './ruling.ts';
 
 export type Ground = {
@@ -23,16 +24,17 @@ export type Ground = {
 };
 
 /** @param over - what the asker wants it to be, in the place of what is known of the grant */
-export function groundOf({ book, clock, justInTime }: Pick<Broker, 'book' | 'clock' | 'justInTime'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
+export function groundOf({ audit, book, clock, justInTime }: Pick<Broker, 'audit' | 'book' | 'clock' | 'justInTime'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
   const now = clock.now();
   const kept = book.get(profile.name);
-  const request = { ...policyRequestOf(profile, kept, asked, now), ...over };
+  const known = { found: foundOf(audit, policy, subject, profile.name), ...over };
+  const request = { ...policyRequestOf(profile, kept, asked, now), ...known };
   const check = (token: AccessToken): void => {
     if (isPrivileged(policy, subject, { ...request, scopes: token.scopes })) throw privilegeRequired(profile, null);
   };
   if (!isPrivileged(policy, subject, request)) return { grant: kept, isPrivileged: false, request, check };
   const grant = justInTime.find(profile, asked);
-  return { grant, isPrivileged: true, request: { ...policyRequestOf(profile, grant, asked, now), ...over }, check: () => undefined };
+  return { grant, isPrivileged: true, request: { ...policyRequestOf(profile, grant, asked, now), ...known }, check: () => undefined };
 }
 
 /** Throws what keeps a privileged request from going on, whatever the rules say. */

@@ -23,6 +23,7 @@ export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { 
     scopes: asked.scopes ?? grant?.scopes ?? profile.scopes,
     flow: grant?.flow ?? 'authorization_code',
     signedInS: grant === null ? 0 : (nowMs - signedInMs(grant)) / 1000,
+    found: [],
     tier: profile.tier,
     isSignIn: grant === null,
   };

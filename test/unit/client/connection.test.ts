@@ -189,6 +189,29 @@ describe('replies', () => {
   });
 });
 
+describe('a daemon that was killed', () => {
+  it('is asked again on a new connection, and not on another that died with the first', async () => {
+    // Each connection takes one request and then ends unanswered, as all that are kept do at once when the daemon is killed.
+    const answered = new WeakSet<object>();
+    const server = await serve((_, response) => {
+      const { socket } = response;
+      if (socket === null || answered.has(socket)) {
+        socket?.destroy();
+        return;
+      }
+      answered.add(socket);
+      // Both are under way together, so that two connections are kept.
+      setTimeout(() => reply(response, { ok: true }), 20);
+    });
+    const client = connect({ socket: server.socket });
+    await Promise.all([client.status(), client.status()]);
+    expect(server.connections()).toBe(2);
+    await client.status();
+    expect(server.connections()).toBe(3);
+    client.close();
+  });
+});
+
 describe('giving up', () => {
   it('rejects with the reason of the signal, before and during a request', async () => {
     let asked: () => void = () => undefined;

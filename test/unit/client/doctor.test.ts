@@ -1,4 +1,5 @@
 /** The doctor judged: a machine where all is well has no finding, and with each thing broken in turn it has that one. */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -9,7 +10,8 @@ import { FINDINGS } from '../../../client/doctor/finding.ts';
 import type { Finding } from '../../../client/doctor/finding.ts';
 import { checkLauncher } from '../../../client/doctor/launcher.ts';
 import { findPlainText, PLAIN_TEXT_FILES } from '../../../client/doctor/plain-text-files.ts';
-import { wrap } from '../../../client/doctor/show.ts';
+import { wrap } from '../../../client/fold.ts';
+import { checkPlace, readPlaces } from '../../../client/doctor/places.ts';
 import { findSync } from '../../../client/doctor/synced-folders.ts';
 import { readUnits } from '../../../client/doctor/unit-files.ts';
 import { environmentAdvice } from '../../../client/environment-advice.ts';
@@ -38,12 +40,14 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['a runtime directory that others may enter', place('runtime_directory', { mode: 0o755 }), 'runtime_directory', `chmod 0700 ${PATHS.runtimeDir}`],
   ['a socket that others may use', place('socket', { mode: 0o666 }), 'socket', `chmod 0600 ${PATHS.socket}`],
   ['a socket of another user', place('socket', { uid: 1001 }), 'socket', `sudo chown -R 1000 ${PATHS.socket}`],
-  ['a state directory that is a link', place('state_directory', { isLink: true }), 'state_directory', `rm ${PATHS.stateDir}`],
+  ['a state directory that is a link', place('state_directory', { isLink: true }), 'state_directory', `behind=$(readlink -e ${PATHS.stateDir}) && rm ${PATHS.stateDir} && mv "$behind" ${PATHS.stateDir}`],
+  ['a state that a link takes to Dropbox', onHost({ synced: [{ what: 'state', path: `${HOME}/Dropbox/s`, by: 'Dropbox', root: `${HOME}/Dropbox`, link: PATHS.stateDir }] }), 'synced_folder', `behind=$(readlink -e ${PATHS.stateDir}) && rm ${PATHS.stateDir} && mv "$behind" ${PATHS.stateDir}`],
+  ['a configuration that nobody may read', place('config_file', { mode: 0 }), 'config_file', `chmod u+r ${PATHS.configFile}`],
   ['a configuration that the group may write', place('config_file', { mode: 0o664 }), 'config_file', `chmod 0644 ${PATHS.configFile}`],
   ['a socket path that is too long', { ...healthy, paths: { ...PATHS, socket: `/${'x'.repeat(103)}` } }, 'socket_path', 'export XDG_RUNTIME_DIR=/run/user/$(id -u)'],
-  ['a state in Dropbox', onHost({ synced: [{ what: 'state', path: `${HOME}/Dropbox/s/valetkey`, by: 'Dropbox', root: `${HOME}/Dropbox` }] }), 'synced_folder', 'export XDG_STATE_HOME=$HOME/.local/state'],
-  ['a configuration in OneDrive', onHost({ synced: [{ what: 'config', path: `${HOME}/OneDrive/valetkey`, by: 'OneDrive', root: `${HOME}/OneDrive` }] }), 'synced_folder', 'export XDG_CONFIG_HOME=$HOME/.config'],
-  ['a state in a dotfile repository', onHost({ synced: [{ what: 'state', path: PATHS.stateDir, by: 'a git repository', root: HOME }] }), 'synced_folder', `echo /.local/state/valetkey/ >> ${HOME}/.gitignore`],
+  ['a state in Dropbox', onHost({ synced: [{ what: 'state', path: `${HOME}/Dropbox/s/valetkey`, by: 'Dropbox', root: `${HOME}/Dropbox`, link: null }] }), 'synced_folder', 'export XDG_STATE_HOME=$HOME/.local/state'],
+  ['a configuration in OneDrive', onHost({ synced: [{ what: 'config', path: `${HOME}/OneDrive/valetkey`, by: 'OneDrive', root: `${HOME}/OneDrive`, link: null }] }), 'synced_folder', 'export XDG_CONFIG_HOME=$HOME/.config'],
+  ['a state in a dotfile repository', onHost({ synced: [{ what: 'state', path: PATHS.stateDir, by: 'a git repository', root: HOME, link: null }] }), 'synced_folder', `echo /.local/state/valetkey/ >> ${HOME}/.gitignore`],
   ['a unit whose Node is gone', onHost({ units: [{ file: '/h/valetkeyd.service', missing: ['/opt/node20/bin/node'], isEmpty: false }] }), 'unit_file', 'systemctl --user edit --full valetkeyd.service'],
   ['a unit that starts nothing', onHost({ units: [{ file: '/h/valetkeyd.service', missing: [], isEmpty: true }] }), 'unit_file', 'systemctl --user edit --full valetkeyd.service'],
   ['a token of another tool', onHost({ plainText: [{ tool: 'codex', path: `${HOME}/.codex/auth.json` }] }), 'plain_text_tokens', `ls -l ${HOME}/.codex/auth.json`],
@@ -99,6 +103,26 @@ describe('doctor, with each thing broken in turn', () => {
   it('finds nothing where nothing is wrong', () => {
     expect(trouble(healthy)).toEqual([]);
     expect(diagnose(healthy).length).toBeGreaterThan(20);
+  });
+
+  it('looks at policy and hooks where they are, and moves back what a link led away', () => {
+    const base = privateDirectory();
+    const paths = { ...PATHS, policyFile: join(base, 'policy.toml'), hooksFile: join(base, 'hooks.toml'), stateDir: join(base, 'state') };
+    const uid = process.getuid?.() ?? 0;
+    expect(readPlaces(paths).map(({ path }) => path)).not.toContain(paths.policyFile);
+    for (const file of [paths.policyFile, paths.hooksFile]) {
+      writeFileSync(file, '');
+      chmodSync(file, 0o666);
+    }
+    mkdirSync(join(base, 'elsewhere'), { mode: 0o700 });
+    writeFileSync(join(base, 'elsewhere/grant'), 'sealed');
+    symlinkSync(join(base, 'elsewhere'), paths.stateDir);
+    const findings = () => readPlaces(paths).filter(({ path }) => path.startsWith(base)).map((each) => checkPlace(each, uid));
+    const wrong = findings();
+    expect(wrong.map(({ id, level }) => [id, level])).toEqual([['state_directory', 'error'], ['config_file', 'error'], ['config_file', 'error']]);
+    for (const { command } of wrong) expect(spawnSync('/bin/sh', ['-c', command ?? 'false']).status).toBe(0);
+    expect(findings().filter(({ level }) => level !== 'ok')).toEqual([]);
+    expect(readFileSync(join(paths.stateDir, 'grant'), 'utf8')).toBe('sealed');
   });
 
   it.each(BROKEN)('%s: that finding, with its command, and no other', (_, facts, id, command) => {

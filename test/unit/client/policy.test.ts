@@ -80,16 +80,16 @@ describe('valetkey policy test', () => {
 });
 
 describe('valetkey policy learn', () => {
-  const released = (executable: string | null, scopes: readonly string[], more: object = {}): AuditEvent => ({
+  const released = (executable: string | null, scopes: readonly string[], more: object = {}, script: string | null = null): AuditEvent => ({
     event: 'token_released', profile: profileName('work'), request: 'r', facts: { scopes, resource: null, ...more },
-    caller: Object.assign(someCaller({ executable: '/usr/bin/node' }), { origin: someOrigin({ class: 'agent', program: { executable, script: null } }) }),
+    caller: Object.assign(someCaller({ executable: '/usr/bin/node' }), { origin: someOrigin({ class: 'agent', program: { executable, script } }) }),
   });
 
   it('proposes rules that allow what was used, and nothing else', async () => {
     const audit = join(base, 's/valetkey/audit');
     mkdirSync(audit, { recursive: true });
     let head = START;
-    const lines = [released('/usr/bin/git', ['read']), released('/usr/bin/git', ['read', 'write'], { more_since_last: 4 }), released(null, ['read']), released('/opt/a*b', ['read']), { ...released('/usr/bin/gh', ['x']), event: 'token_refused' as const }].map((event) => {
+    const lines = [released('/usr/bin/git', ['read']), released('/usr/bin/git', ['read', 'write'], { more_since_last: 4 }), released(null, ['read']), released('/opt/a*b', ['read']), released('/opt/\u202eb\u009b', ['read']), released('/opt/b', ['read'], {}, '/tmp/link/../x.py'), { ...released('/usr/bin/gh', ['x']), event: 'token_refused' as const }].map((event) => {
       const made = appendTo(head, event, 1);
       head = made.head;
       return made.line;
@@ -97,7 +97,7 @@ describe('valetkey policy learn', () => {
     writeFileSync(join(audit, 'audit.jsonl'), `${lines.join('')}{"torn`);
     const { stdout, stderr, exit } = await run(['policy', 'learn'], { base });
     expect(exit).toBe(0);
-    expect(stderr).toContain('Left out: 1 releases to programs that could not be told, and 1 programs or scopes with a *');
+    expect(stderr).toContain('Left out: 1 releases to programs that could not be told, and 3 that no pattern can name');
     const policy = compilePolicy({ admin: parsePolicy(stdout, 'learned', 'admin'), user: null });
     const agent = (executable: string) => someSubject({ class: 'agent', program: { executable, script: null } });
     expect(decide(policy, agent('/usr/bin/git'), someRequest())).toMatchObject({ kind: 'allow', by: { source: 'admin' }, limits: { scopes: [{ patterns: ['read', 'write'] }] } });

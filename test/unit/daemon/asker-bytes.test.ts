@@ -21,12 +21,23 @@ describe('what a consent is given to', () => {
     expect(await nameOf(running(PYTHON, script, 1))).not.toBe(await nameOf(running(PYTHON, script, 2)));
   });
 
-  it.each([PYTHON, '/usr/bin/node', '/usr/bin/bash', '/usr/bin/perl'])('[IP-10] is the one process of %s where it runs code that is in no file', async (executable) => {
+  it.each([PYTHON, '/usr/bin/node', '/usr/bin/bash', '/usr/bin/perl', '/usr/bin/python3.13t', '/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2', '/bin/busybox', '/usr/bin/tclsh8.6', '/usr/bin/gdb'])('[IP-10] is the one process of %s where it runs code that is in no file', async (executable) => {
     const names = await Promise.all([running(executable, null, 1), running(executable, null, 2), running(executable, null, 1, '301')].map((asker) => nameOf(asker)));
     expect(new Set(names).size).toBe(3);
     expect(await nameOf(running(executable, null, 1))).toBe(names[0]);
     // So it is not kept beyond the daemon.
     expect((await bytes(running(executable, null, 1))).isOfFiles).toBe(false);
+  });
+
+  it.each([
+    ['hides its file, whatever it calls itself', null],
+    ['has a file that cannot be read to its end', '/opt/huge'],
+  ])('[IP-10] is the one process of a program that %s', async (_what, executable) => {
+    const nameless = (pid: number) => bytesOf({ callers: { digestOf: async () => null }, isInterpreter, scriptDigestOf: async () => null }, someAsker({ pid, executable }, { program: { executable, script: null } }));
+    const [one, other] = [await nameless(1), await nameless(2)];
+    expect(one.key).not.toBe(other.key);
+    expect((await nameless(1)).key).toBe(one.key);
+    expect(one.isOfFiles).toBe(false);
   });
 
   it('is the interpreter above the CLI that it asks by, and not that CLI, which is another process each time', async () => {

@@ -40,7 +40,7 @@ describe('each finder', () => {
       expect(advice, tool).not.toBe('');
       expect(places.length, tool).toBeGreaterThan(0);
       for (const { path } of places) expect(path, tool).toMatch(/^(~\/|\$\{)/);
-      if (fix !== null) expect(fix.use, tool).toMatch(/valetkey token \{profile\}|with \{profile\}/);
+      if (fix !== null) expect(fix.use, tool).toMatch(/valetkey token \{profile\}|--profile \{profile\}|with \{profile\}/);
     }
   });
 });
@@ -100,10 +100,10 @@ describe('what kubectl is told to run', () => {
 });
 
 describe('what git is told to run', () => {
-  it('is a helper that gives it user name and token', () => {
+  it('is the helper for it, for that host alone', () => {
     const use = FINDERS.find(({ tool }) => tool === 'git')?.fix?.use.replace('{profile}', 'forge') ?? '';
     const script = /helper '!(.*)',/.exec(use)?.[1] ?? '';
-    const { stdout } = spawnSync('sh', ['-c', `valetkey() { echo "at-$2-EXAMPLE"; }\n${script} get`], { encoding: 'utf8' });
-    expect(stdout).toBe('username=oauth2\npassword=at-forge-EXAMPLE\n');
+    const { stdout } = spawnSync('sh', ['-c', `valetkey() { echo "$@"; }\n${script} get`], { encoding: 'utf8' });
+    expect(stdout).toBe('credential git --profile forge --url https://HOST get\n');
   });
 });

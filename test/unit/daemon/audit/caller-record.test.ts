@@ -17,5 +17,5 @@ it('stays small whatever paths and parents a caller has', () => {
   const link = { pid: 1, startTime: '1', name: 'x'.repeat(15), executable: path, script: path };
   const lineage = Array.from({ length: 64 }, () => link);
   const record = callerRecord(someCaller({ executable: path, script: path, origin: someOrigin({ program: { executable: path, script: path }, lineage }) }));
-  expect(Buffer.byteLength(JSON.stringify(record))).toBeLessThan(28 * 1024);
+  expect(Buffer.byteLength(JSON.stringify(record))).toBeLessThan(8 * 1024);
 });

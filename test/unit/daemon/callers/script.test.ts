@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runsCommand, scriptOf } from '../../../../daemon/callers/script.ts';
+import { isInterpreter, runsCommand, scriptOf } from '../../../../daemon/callers/script.ts';
 
 describe('scriptOf', () => {
   it.each([
@@ -47,6 +47,18 @@ describe('scriptOf', () => {
     ['/usr/bin/git', ['git', 'fetch'], null],
     ['/usr/bin/nodejs-tool', ['nodejs-tool', 'x.js'], null],
     ['/usr/bin/node (deleted)', ['node', 'cli.js'], '/home/ada/cli.js'],
+    ['/usr/bin/python3.13t', ['python3', 'tool.py'], '/home/ada/tool.py'],
+    ['/usr/bin/dotnet', ['dotnet', '--roll-forward', 'Major', 'tool.dll', 'x'], '/home/ada/tool.dll'],
+    ['/usr/bin/dotnet', ['dotnet', 'exec', '--depsfile', 'x.json', '/opt/tool.dll'], '/opt/tool.dll'],
+    ['/usr/bin/dotnet', ['dotnet', 'build', 'tool.dll'], null],
+    ['/lib64/ld-linux-x86-64.so.2', ['ld.so', '/usr/bin/git'], null],
+    ['/usr/bin/tclsh8.6', ['tclsh', 'tool.tcl'], null],
+    // `..` behind a name that may be a link: as it was written.
+    ['/usr/bin/node', ['node', 'x/../cli.js'], '/home/ada/x/../cli.js'],
+    ['/usr/bin/node', ['node', '..//./x/../../cli.js'], '/home/x/../../cli.js'],
+    ['/usr/bin/node', ['node', '/opt/./x/../cli.js'], '/opt/x/../cli.js'],
+    ['/usr/bin/node', ['node', '/../cli.js'], '/cli.js'],
+    ['/usr/bin/node', ['node', '../..'], '/'],
   ])('%s %j -> %s', (executable, argv, script) => {
     expect(scriptOf(executable, argv, '/home/ada')).toBe(script);
   });
@@ -71,5 +83,18 @@ describe('runsCommand', () => {
     ['/usr/bin/git', ['git', '-c', 'x=y'], false],
   ])('%s %j: %s', (executable, argv, is) => {
     expect(runsCommand(executable, argv)).toBe(is);
+  });
+});
+
+describe('isInterpreter', () => {
+  it.each([
+    'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1', 'ld-2.31.so', 'ld-musl-x86_64.so.1', 'ld64.so.2', 'libc.musl-x86_64.so.1', 'qemu-aarch64-static', 'wine64-preloader', 'gdb', 'busybox',
+    'lua5.4', 'luajit-2.1.0', 'tclsh8.6', 'guile-3.0', 'R', 'pwsh', 'mawk', 'gawk', 'emacs-nox', 'emacs-28.2', 'vim.basic', 'nvim', 'beam.smp', 'dotnet', 'python3.11-dbg', 'python3.13td',
+  ])('is what runs code of anybody: %s', (name) => {
+    expect(isInterpreter(`/usr/bin/${name}`)).toBe(true);
+  });
+
+  it.each(['git', 'curl', 'ls', 'make', 'rg', 'ldd', 'ldapsearch', 'ruff', 'nurse', 'rsync', 'Rectangle', 'valetkey', 'gh', 'libc-tool', 'luacheck', 'vimdiff-tool1x', 'kubectl', 'awkward'])('is no program that runs its own: %s', (name) => {
+    expect(isInterpreter(`/usr/bin/${name}`)).toBe(false);
   });
 });

@@ -88,6 +88,21 @@ describe('decide', () => {
     }), { numRuns: 10_000 });
   });
 
+  it('takes a script behind `..`, which may lead through a link, for none that a rule names', () => {
+    const devious = '/tmp/link/../tools/deploy.py';
+    const asking = { program: { executable: '/usr/bin/python3', script: devious } };
+    const below = { lineage: [{ pid: 9, startTime: '1', name: 'python3', executable: '/usr/bin/python3', script: devious }] };
+    for (const pattern of ['/tmp/tools/deploy.py', devious, '/tmp/**', '**']) {
+      const kinds = (['allow', 'deny'] as const).map((kind) => {
+        const rules = [someRule({ verdict: { kind }, when: { script: [pattern] } }), someRule({ name: 'rest', verdict: { kind: kind === 'allow' ? 'deny' : 'allow' } })];
+        return decide(compilePolicy({ admin: someDocument('admin', rules), user: null }), someSubject(asking), someRequest()).kind;
+      });
+      expect(kinds).toEqual(['deny', 'deny']);
+      const above = someRule({ verdict: { kind: 'allow' }, when: { ancestor: [pattern.includes('/') ? pattern : '/**'] } });
+      expect(decide(compilePolicy({ admin: someDocument('admin', [above, someRule({ name: 'rest', verdict: { kind: 'deny' } })]), user: null }), someSubject({ ...below, lineage: below.lineage.map((each) => ({ ...each, executable: null })) }), someRequest()).kind).toBe('deny');
+    }
+  });
+
   it('orders verdicts totally: deny, each time, for a time, once, allow', () => {
     const each = (seconds: number): Verdict => ({ kind: 'confirm', ask: { kind: 'for', seconds } });
     const order: readonly Verdict[] = [{ kind: 'allow' }, { kind: 'confirm', ask: { kind: 'once' } }, each(2_592_000), each(3_600), each(1), { kind: 'confirm', ask: { kind: 'each' } }, { kind: 'deny' }];

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { ValetkeyError } from '../../../client/valetkey-error.ts';
+import type { TokenReply } from '../../../shared/schemas.ts';
+import { NOW, profile, run } from './fake-world.ts';
+import type { Fakes } from './fake-world.ts';
+
+const token: TokenReply = {
+  profile: 'work', access_token: 'at-EXAMPLE', token_type: 'bearer', expires_at: NOW + 600, scope: 'read', resource: null, source: 'cache', granted_beyond: [], rule: 'shipped/login-session',
+};
+const URL_FLAGS = ['--profile', 'work', '--url', 'https://git.example.com'];
+const git = (operation: string, lines: readonly string[], more: Partial<Fakes> = {}, flags: readonly string[] = URL_FLAGS): ReturnType<typeof run> =>
+  run(['credential', 'git', ...flags, operation], { api: { token: () => token }, stdin: [...lines, ''].join('\n'), ...more });
+const HERE = ['protocol=https', 'host=git.example.com'];
+const BASIC = `username=oauth2\npassword=at-EXAMPLE\npassword_expiry_utc=${NOW + 600}\n`;
+const BEARER = `capability[]=authtype\nauthtype=Bearer\ncredential=at-EXAMPLE\nephemeral=true\npassword_expiry_utc=${NOW + 600}\n`;
+
+describe('valetkey credential git', () => {
+  it.each([
+    ['a git that knows no schemes', HERE, BASIC],
+    ['one that does, of a server that offers none', [...HERE, 'capability[]=authtype'], BASIC],
+    ['a server that offers Bearer to a git that cannot send it', [...HERE, 'wwwauth[]=Bearer realm="x"'], BASIC],
+    ['a server that offers Bearer', [...HERE, 'capability[]=authtype', 'capability[]=state', 'wwwauth[]=Basic realm="a=b"', 'wwwauth[]=bearer realm="x"'], BEARER],
+    ['a capability that was taken back', [...HERE, 'capability[]=authtype', 'capability[]=', 'wwwauth[]=Bearer'], BASIC],
+    ['a name in the URL', [...HERE, 'username=ada'], BASIC.replace('oauth2', 'ada')],
+    ['a host in capitals, with the port of https', ['protocol=https', 'host=GIT.example.com:443'], BASIC],
+    ['whatever it says beside that', ['unknown=x', ...HERE, 'path=a/b=c.git', 'state[]=z'], BASIC],
+  ])('answers %s', async (_, lines, answer) => {
+    expect(await git('get', lines)).toMatchObject({ exit: 0, stdout: answer, stderr: '' });
+  });
+
+  it.each([
+    ['another host', ['protocol=https', 'host=evil.example.com']], ['another port', ['protocol=https', 'host=git.example.com:8443']],
+    ['no TLS', ['protocol=http', 'host=git.example.com']], ['another protocol', ['protocol=ssh', 'host=git.example.com']],
+    ['a name before the host', ['protocol=https', 'host=git.example.com@evil.example.com']], ['a path behind it', ['protocol=https', 'host=git.example.com/x']],
+    ['the host said twice', [...HERE, 'host=evil.example.com']], ['no host', ['protocol=https']], ['no protocol', ['host=git.example.com']], ['nothing', []],
+  ])('[MC-03] has nothing for %s, and does not ask for a token', async (_, lines) => {
+    const { exit, stdout, calls } = await git('get', lines);
+    expect({ exit, stdout, calls }).toEqual({ exit: 0, stdout: '', calls: [] });
+  });
+
+  it('takes the resource of the profile for the only server, where no other is named', async () => {
+    const api = { token: () => token, profiles: () => ({ profiles: [profile] }) };
+    expect((await git('get', ['protocol=https', 'host=api.example.com'], { api }, ['--profile', 'work'])).stdout).toBe(BASIC);
+    expect((await git('get', HERE, { api }, ['--profile', 'work'])).stdout).toBe('');
+    const none = await git('get', HERE, { api: { ...api, profiles: () => ({ profiles: [{ ...profile, resource: null }] }) } }, ['--profile', 'work']);
+    expect(none).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('--url https://git.example.com') as string });
+  });
+
+  it.each(['http://git.example.com', 'git.example.com', 'https://ada:x@git.example.com', 'ftp://git.example.com'])('takes no %s for a server', async (url) => {
+    expect(await git('get', HERE, {}, ['--profile', 'work', '--url', url])).toMatchObject({ exit: 2, stdout: '', calls: [] });
+  });
+
+  it('lets git ask nobody for a password where it has no token, and says what to do', async () => {
+    const refused = await git('get', HERE, { api: { token: () => { throw ValetkeyError.local('login_required', 'no grant', { reason: 'never_signed_in' }); } } });
+    expect(refused).toMatchObject({ exit: 3, stdout: 'quit=true\n', stderr: expect.stringContaining('login_required') as string });
+  });
+
+  it('gives no token that would be another line', async () => {
+    expect(await git('get', HERE, { api: { token: () => ({ ...token, access_token: 'a\nhost=evil.example.com' }) } })).toMatchObject({ exit: 7, stdout: 'quit=true\n' });
+  });
+
+  it.each([['password=at-EXAMPLE'], ['credential=at-EXAMPLE']])('has a token refreshed that a server refused: %s', async (used) => {
+    const { exit, stdout, calls } = await git('erase', [...HERE, used]);
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: '' });
+    expect(calls).toEqual([['token', { profile: 'work', interaction: 'never' }], ['token', { profile: 'work', interaction: 'never', force: true }]]);
+  });
+
+  it.each([['that is not the one of now', [...HERE, 'password=old']], ['of another server', ['protocol=https', 'host=evil.example.com', 'password=at-EXAMPLE']], ['that it does not tell', HERE]])('refreshes nothing for a token %s', async (_, lines) => {
+    const { exit, calls } = await git('erase', lines);
+    expect(exit).toBe(0);
+    expect(calls.filter(([, request]) => (request as { force?: true }).force === true)).toEqual([]);
+  });
+
+  it.each(['store', 'capability', 'whatever-comes'])('does nothing at %s', async (operation) => {
+    expect(await git(operation, [...HERE, 'password=at-EXAMPLE'])).toMatchObject({ exit: 0, stdout: '', calls: [] });
+  });
+
+  it('says that it is git\'s to call', async () => {
+    expect(await git('get', ['what is this'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('git help credentials') as string });
+  });
+});
