@@ -13,6 +13,7 @@ import type {
   EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
 } from '../shared/schemas.ts';
 import type { PromptReply } from '../shared/standing-schemas.ts';
+import type { UpgradeReply, UpgradeView } from '../shared/upgrade-schemas.ts';
 import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
@@ -22,6 +23,9 @@ const MARGIN_MS = 10_000;
 const DEFAULT_WAIT_S = 30;
 /** Of a request for a token that names no wait_s. */
 export const TOKEN_TIMEOUT_MS = DEFAULT_WAIT_S * 1000 + MARGIN_MS;
+
+/** What the status of a daemon of any protocol says, for who ends it or has it replaced (docs/protocol.md). */
+export type AnyStatus = Pick<StatusReply, 'pid' | 'version'> & { readonly upgrade?: UpgradeView; readonly vault?: { readonly state: string } };
 
 export type Api = ReturnType<typeof openApi>;
 
@@ -64,11 +68,13 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     unlock: (request: UnlockRequest, signal?: AbortSignal) => call<VaultView>('POST', '/v1/unlock', request, { signal }),
     panic: (signal?: AbortSignal) => call<PanicReply>('POST', '/v1/panic', null, { signal, timeoutMs: 25_000 }),
     status: (signal?: AbortSignal) => call<StatusReply>('GET', '/v1/status', null, { signal }),
+    anyStatus: (signal?: AbortSignal) => call<AnyStatus>('GET', '/v1/status', null, { signal, startDaemon: false, anyProtocol: true }),
     prompt: (profile: string | null, signal?: AbortSignal) => call<PromptReply>('POST', '/v1/prompt', profile === null ? {} : { profile }, { signal }),
     diagnosis: (signal?: AbortSignal) => call<DiagnosisReply>('POST', '/v1/diagnosis', null, { signal, timeoutMs: 20_000, startDaemon: false }),
     whoami: (signal?: AbortSignal) => call<WhoamiReply>('GET', '/v1/whoami', null, { signal, timeoutMs: 20_000 }),
     reload: (signal?: AbortSignal) => call<ReloadReply>('POST', '/v1/reload', null, { signal }),
-    shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal }),
+    shutdown: (signal?: AbortSignal) => call<OkReply>('POST', '/v1/shutdown', null, { signal, anyProtocol: true }),
+    upgrade: (signal?: AbortSignal) => call<UpgradeReply>('POST', '/v1/upgrade', null, { signal, timeoutMs: 40_000, startDaemon: false, anyProtocol: true }),
     audit: (signal?: AbortSignal) => call<AuditReply>('GET', '/v1/audit', null, { signal }),
     trace: (token: string, signal?: AbortSignal) => call<TraceReply>('POST', '/v1/audit/trace', { token }, { signal }),
     purge: (signal?: AbortSignal) => call<PurgeReply>('POST', '/v1/purge', null, { signal, timeoutMs: 70_000 }),

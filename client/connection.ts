@@ -3,10 +3,12 @@
  * starts the daemon where it does not run. Every request has a deadline, and nothing is sent to a socket
  * that was not checked in the same turn of the event loop.
  */
+import { existsSync } from 'node:fs';
 import { Agent } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Paths } from '../shared/paths.ts';
-import { socketGone } from './daemon-process.ts';
+import { livingDaemon, socketGone } from './daemon-process.ts';
 import { findLiveSocket, isOwnSocket, reachableSockets, socketCandidates } from './find-socket.ts';
 import { exchangeJson, exchangeStream } from './http-exchange.ts';
 import type { Verb } from './http-exchange.ts';
@@ -38,6 +40,8 @@ export type CallOptions = {
   readonly timeoutMs?: number;
   /** False: do not start the daemon for this call. */
   readonly startDaemon?: boolean;
+  /** True: also of a daemon that speaks another protocol; for what every protocol has. */
+  readonly anyProtocol?: boolean;
 };
 
 export type Connection = {
@@ -50,12 +54,22 @@ export type Connection = {
 };
 
 const CALL_TIMEOUT_MS = 15_000;
+/** Of a daemon that is on its way out. */
+const LOOK_MS = 25;
 // The daemon takes 64 connections of one process; the rest is for the process's other uses.
 const CONNECTIONS_MAX = 32;
 
 /** Nobody accepts there: nothing was sent, so another socket may be tried. */
 function isAbsence(error: unknown): boolean {
   return errorCode(error) === 'ECONNREFUSED' || errorCode(error) === 'ENOENT';
+}
+
+/**
+ * The daemon closed without having read it: the write failed, or the kernel says of a Unix socket that something was
+ * left in its queue (unix(7)). One that was killed in the middle of its work ends the connection in another way.
+ */
+function wasUnread(error: unknown): boolean {
+  return errorCode(error) === 'EPIPE' || (errorCode(error) === 'ECONNRESET' && error instanceof Error && 'syscall' in error);
 }
 
 function errorCode(error: unknown): string | null {
@@ -101,6 +115,29 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
     return socket;
   }
 
+  /** One that is ending has closed its door and finishes what is on the wire; only then another can start. */
+  async function whenGone(signal: AbortSignal | undefined): Promise<void> {
+    for (let daemon = livingDaemon(paths, owner.uid); daemon !== null && !existsSync(daemon.socket); daemon = livingDaemon(paths, owner.uid)) {
+      try {
+        await sleep(LOOK_MS, undefined, signal === undefined ? {} : { signal });
+      } catch {
+        throw socketGone(paths, owner.uid) ?? ValetkeyError.local('daemon_unreachable', 'the daemon ended too late'); // the time is over
+      }
+    }
+  }
+
+  /** A daemon that is being replaced has done nothing of what it was asked, so the next one is asked. */
+  async function untilServed<T>(attempt: () => Promise<T>, signal: AbortSignal, mayRetry: boolean): Promise<T> {
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!mayRetry || signal.aborted || !(wasUnread(error) || (error instanceof ValetkeyError && error.code === 'shutting_down'))) throw error;
+        await sleep(LOOK_MS);
+      }
+    }
+  }
+
   async function reach<T>(whose: Whose, attempt: (socket: string) => Promise<T>, signal: AbortSignal | undefined, startsHere = mayStart): Promise<T> {
     const first = await onFirstSocket(whose, attempt);
     if (first !== null) return first.reply;
@@ -108,6 +145,7 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
       throw (options.socket === undefined ? socketGone(paths, owner.uid) : null)
         ?? ValetkeyError.local('daemon_unreachable', `no daemon answers on ${options.socket ?? paths.socket}`);
     }
+    await whenGone(signal);
     const socket = await start(signal);
     if (!isOwnSocket(socket, owner.uid)) throw ValetkeyError.local('daemon_unreachable', 'the daemon ended right after its start');
     known[whose] = socket;
@@ -122,12 +160,13 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
   }
 
   return {
-    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS, startDaemon = true } = {}) {
+    async call(verb, path, body, { signal, timeoutMs = CALL_TIMEOUT_MS, startDaemon = true, anyProtocol = false } = {}) {
       signal?.throwIfAborted();
       const deadline = AbortSignal.timeout(timeoutMs);
       const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
       try {
-        return await reach(whoseFor(verb, path), (socket) => exchangeJson(agent, { socket, verb, path, body, signal: both }), signal, mayStart && startDaemon);
+        const mayAsk = mayStart && startDaemon;
+        return await untilServed(() => reach(whoseFor(verb, path), (socket) => exchangeJson(agent, { socket, verb, path, body, signal: both, anyProtocol }), both, mayAsk), both, mayAsk);
       } catch (error) {
         throw translate(error, deadline, signal, timeoutMs);
       }
@@ -135,7 +174,7 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
     async stream(path, signal) {
       signal.throwIfAborted();
       try {
-        return await reach(whoseFor('GET', path), (socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal }), signal);
+        return await reach(whoseFor('GET', path), (socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal, anyProtocol: false }), signal);
       } catch (error) {
         throw translate(error, new AbortController().signal, signal, 0);
       }

@@ -72,6 +72,8 @@ function tell(line: string | null, request: TokenRequest): TokenReply | null {
   const frame = line === null ? null : readFrameLine(line);
   if (line === null || frame === null) return null;
   const problem = frame.status >= 400 ? parseProblem(frame.data) : null;
+  // It was not asked for anything then; the next daemon is.
+  if (problem?.code === 'shutting_down') return null;
   if (problem !== null) throw new ValetkeyError(problem);
   return readTokenLine(line, request);
 }

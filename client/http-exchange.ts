@@ -16,6 +16,8 @@ export type Exchange = {
   /** JSON body; null sends none. */
   readonly body: object | null;
   readonly signal: AbortSignal;
+  /** Neither says which protocol is spoken here nor looks at the other's. */
+  readonly anyProtocol: boolean;
 };
 
 const REPLY_MAX = 4 * 1024 * 1024;
@@ -31,7 +33,7 @@ function send(agent: Agent | false, exchange: Exchange, accept: string): ClientR
     path: exchange.path,
     agent,
     signal: exchange.signal,
-    headers: { host: 'valetkey', accept, [PROTOCOL_HEADER]: PROTOCOL_VERSION, ...content },
+    headers: { host: 'valetkey', accept, ...(exchange.anyProtocol ? {} : { [PROTOCOL_HEADER]: PROTOCOL_VERSION }), ...content },
   });
   // Handed over in one piece, else headers and body go out as two packets.
   request.end(payload ?? undefined);
@@ -49,7 +51,7 @@ async function firstAnswer(agent: Agent, exchange: Exchange): Promise<IncomingMe
     return await whenAnswered(request);
   } catch (error) {
     if (!wasStale(request, error)) throw error;
-    // On a connection of its own: where the daemon was killed, all that were kept are as dead as this one.
+    // On a connection of its own: where the daemon was killed, or is being replaced, all that were kept are as dead as this one.
     return whenAnswered(send(false, exchange, 'application/json, application/problem+json'));
   }
 }
@@ -65,10 +67,12 @@ function checkProtocol(response: IncomingMessage): void {
   const spoken = response.headers[PROTOCOL_HEADER];
   if (spoken === String(PROTOCOL_VERSION)) return;
   response.destroy();
-  const build = response.headers[BUILD_HEADER];
-  throw ValetkeyError.local('protocol_mismatch', spoken === undefined
-    ? 'what answers on the socket does not name a protocol version'
-    : `client ${BUILD_VERSION} speaks protocol ${PROTOCOL_VERSION}, daemon ${String(build)} speaks ${String(spoken)}`);
+  if (spoken === undefined) throw ValetkeyError.local('protocol_mismatch', 'what answers on the socket does not name a protocol version');
+  const build = String(response.headers[BUILD_HEADER]);
+  const isOlder = Number(spoken) > PROTOCOL_VERSION;
+  throw ValetkeyError.local('protocol_mismatch', `client ${BUILD_VERSION} speaks protocol ${PROTOCOL_VERSION}, daemon ${build} speaks ${String(spoken)}`, {
+    hint: isOlder ? `This client is the older one: use, or install, that of ${build}` : 'Run: valetkey daemon upgrade',
+  });
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
@@ -91,7 +95,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
 /** @returns the decoded body of a reply with a 2xx status. */
 export async function exchangeJson(agent: Agent, exchange: Exchange): Promise<unknown> {
   const response = await firstAnswer(agent, exchange);
-  checkProtocol(response);
+  if (!exchange.anyProtocol) checkProtocol(response);
   return acceptedBody(response, await readJson(response));
 }
 

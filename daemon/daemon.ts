@@ -11,6 +11,7 @@ import { BrokerError } from './core/errors.ts';
 import { Fingerprints } from './core/fingerprints.ts';
 import type { Loopback } from './core/loopback-port.ts';
 import type { KeychainTrial, Load } from './core/machine-port.ts';
+import type { Ending, Listeners, Successors } from './core/successor-port.ts';
 import { instantOf } from './core/time.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Vault } from './core/ports.ts';
 import type { Supervisor } from './core/supervisor-port.ts';
@@ -18,7 +19,7 @@ import { bytesOf } from './asker-bytes.ts';
 import { Askers, attend } from './attend.ts';
 import type { AttendDeps } from './attend.ts';
 import { isInterpreter } from './callers/script.ts';
-import { closeApp, landed } from './ending.ts';
+import { drain } from './drain.ts';
 import { createEvents } from './events.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Dialogs } from './approvals/dialogs.ts';
@@ -53,8 +54,8 @@ import { TokenSource } from './tokens/token-source.ts';
 import { Screen } from './screen.ts';
 import { supervise } from './supervise.ts';
 import { tellReleases } from './tell-releases.ts';
+import { Upgrades } from './upgrades.ts';
 import { watchTime } from './watch-time.ts';
-import { within } from './within.ts';
 import type { Assertions, WorkloadIssuer } from './core/workload.ts';
 import { revokeOfWorkload, tombstonesOf } from './workloads/revoke-tokens.ts';
 import { WorkloadKeys } from './workloads/workload-keys.ts';
@@ -72,6 +73,10 @@ export type Edges = {
   /** Makes or verifies the private directory of the socket. */
   readonly prepareRuntimeDir: () => void;
   readonly supervisor: Supervisor;
+  readonly listeners: Listeners | null;
+  readonly successors: Successors;
+  /** The vault was open in the daemon that this one takes over from: nobody is let in before it is open here. */
+  readonly mustOpen: boolean;
   readonly facts: Facts;
   readonly config: ConfigStore;
   readonly policyFiles: PolicyFiles;
@@ -101,14 +106,11 @@ export type Edges = {
 
 export type Daemon = {
   /** Drains: finishes and saves what is on the wire, then closes. May be called more than once. */
-  stop(reason: string): Promise<void>;
+  stop(reason: string): Promise<unknown>;
   /** Resolves when it has stopped. */
-  readonly stopped: Promise<void>;
+  readonly stopped: Promise<Ending>;
   reload(): Promise<void>;
 };
-
-/** Connections that said nothing yet are cut by the door within five seconds. */
-const SOCKET_MS = 6_000;
 
 export async function startDaemon(outside: Edges): Promise<Daemon> {
   const stopping = new AbortController();
@@ -178,12 +180,17 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
   });
 
-  let stopped: Promise<void> | null = null;
-  let hasStopped: () => void = () => undefined;
-  const whenStopped = new Promise<void>((resolve) => {
+  let stopped: Promise<Ending> | null = null;
+  let isFollowed = false;
+  let hasStopped: (ending: Promise<Ending>) => void = () => undefined;
+  const whenStopped = new Promise<Ending>((resolve) => {
     hasStopped = resolve;
   });
-  const stop = (reason: string): Promise<void> => (stopped ??= drain(reason).finally(hasStopped));
+  const stop = (reason: string): Promise<Ending> => leave(reason, false, null);
+  const leave = (...how: Parameters<typeof end>): Promise<Ending> => {
+    if (stopped === null) hasStopped((stopped = end(...how)));
+    return stopped;
+  };
   const approvals = new Approvals({
     ...edges, bytesOf: (asker) => bytesOf({ ...edges, isInterpreter }, asker), store: vault.consents, isRunning: (process) => edges.callers.isRunning(process),
     kindOf: (name) => (config.current().profiles.has(name) ? 'profile' : config.current().workloads.has(name) ? 'workload' : null),
@@ -210,7 +217,17 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
   });
   const screen = new Screen({ ...edges, policies, gate, events, signal, lock: () => lifecycle.lock(null) });
   const endSessions = new EndSessions({ ...edges, loopback, signal });
-  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, counts, hooks, loginNeeded, connections: () => app.connections };
+  const upgrades = new Upgrades({
+    ...edges, gate, book, signal,
+    doorway: () => doorway,
+    isPersonBusy: () => !logins.isIdle || approvals.pending().length > 0,
+    isWireBusy: () => app.busy > 0 || source.isFlying,
+    leaveTo: (to) => {
+      logins.close(new BrokerError('shutting_down', 'another daemon takes over'));
+      void leave('upgrade', true, to === null ? null : { successor: to.successor, listener: to.fd, isHeld: to.isHeld });
+    },
+  });
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, upgrades, counts, hooks, loginNeeded, connections: () => app.connections };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,
@@ -223,9 +240,10 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     },
     take: (socket, peer, pin) => app.take(socket, peer, pin),
   });
-  const doorway = new Doorway({ makeDoor, path: edges.socket, listener: edges.supervisor.listener, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
+  const doorway = new Doorway({ makeDoor, path: edges.socket, ...edges.supervisor, listeners: edges.listeners, prepareDir: edges.prepareRuntimeDir, clock, log, signal });
   await lifecycle.takeUp();
   await screen.follow();
+  if (edges.mustOpen) await lifecycle.ensureOpen();
   await doorway.open();
   // Not before: whose lock file was unlinked finds another daemon here, and its audit log is not to be written to.
   await audit.append({ event: 'daemon_started', profile: null, caller: null, request: null, facts: { pid: edges.facts.pid, started_by: edges.facts.startedBy } });
@@ -239,29 +257,26 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
     ahead.wake();
   } });
   void resume(lifecycle, log);
-  supervise({ ...edges, events, signal, stopped: whenStopped });
+  supervise({ ...edges, events, signal, stopped: whenStopped, isFollowed: () => isFollowed });
 
-  async function drain(reason: string): Promise<void> {
+  /** @param to - who takes over; null: nobody */
+  async function end(reason: string, isUpgrade: boolean, to: Omit<Extract<Ending, { kind: 'followed' }>, 'kind' | 'mustOpen'> | null): Promise<Ending> {
     log.info('stopping', { why: reason });
-    events.emit('stopping', null, reason);
     const why = new BrokerError('shutting_down', 'the daemon is shutting down');
+    let closed: Promise<unknown> = Promise.resolve();
+    if (to !== null) doorway.rest();
+    else closed = doorway.close();
+    await doorway.emptied;
+    // Before their streams end.
+    events.emit('stopping', null, reason);
+    // Nothing is under way that would take long: what comes in this moment is still served.
+    if (isUpgrade) await app.rest();
+    const { state, backend } = vault.status();
+    isFollowed = to !== null;
     stopping.abort(why);
-    const closed = doorway.close();
-    // A step that fails must not keep the others from happening: above all the refresh on the wire is saved.
-    const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
-      ['dialogs', async () => dialogs.stop()],
-      ['logins', () => logins.stop(why)],
-      ['privileged access', async () => justInTime.end(null, 'stopped')],
-      ['the wire', () => landed(Promise.all([source.settle(why), revocations.idle()]), clock, log)],
-      ['grants', () => book.flush()],
-      ['consents', () => approvals.consents.tellTime()],
-      ['requests', () => closeApp(app, clock)],
-      ['the socket', () => within(clock, SOCKET_MS, closed)],
-      ['audit', () => audit.append({ event: 'daemon_stopped', profile: null, caller: null, request: null, facts: { reason } })],
-      ['audit', () => audit.close()],
-    ];
-    for (const [what, step] of steps) await step().catch((cause: unknown) => log.error('stop_step_failed', { what }, cause));
+    await drain({ ...edges, dialogs, logins, justInTime, source, revocations, book, approvals, app, closed }, reason, why);
     await vault.end();
+    return to === null ? { kind: 'stopped' } : { kind: 'followed', ...to, mustOpen: state === 'open' && backend !== 'memory' };
   }
 
   return {

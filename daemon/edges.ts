@@ -2,6 +2,7 @@
  * The real world: every edge of the daemon for production, made in the order in which one needs the other.
  * Tests make their own.
  */
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../shared/version.ts';
@@ -31,6 +32,7 @@ import { createClock } from './platform/clock.ts';
 import { collectGarbage } from './platform/collect.ts';
 import { isSocketAnswered } from './platform/forwarded-socket.ts';
 import { createKeptKey } from './platform/kept-key.ts';
+import { createListeners } from './platform/listeners.ts';
 import { createLoad } from './platform/load.ts';
 import { createLoginSessions, SYSTEM_BUS } from './platform/login-sessions.ts';
 import { loadNative } from './platform/native.ts';
@@ -38,6 +40,8 @@ import { createNotify } from './platform/notify.ts';
 import { peerOf, pinOf } from './platform/peer.ts';
 import { ensurePrivateDir } from './platform/private-dir.ts';
 import { createRandom } from './platform/random.ts';
+import { readRecordedProgram } from './platform/recorded-program.ts';
+import { startSuccessor } from './platform/successor.ts';
 import { createSupervisor } from './platform/supervisor.ts';
 import { ownerOf } from './platform/tcp-owner.ts';
 import { createKeychainTrial } from './vault/keychain-trial.ts';
@@ -47,6 +51,8 @@ import { openVault } from './vault/open-vault.ts';
 export type World = {
   readonly edges: Edges;
   readonly log: DaemonLog;
+  /** The data key's descriptor, which outlives this world. */
+  readonly keptKey: () => number | null;
   /** Lets go of everything but the lock; what a stopped daemon has closed already stays so. */
   readonly close: () => Promise<void>;
 };
@@ -62,7 +68,13 @@ const OWN_CLI = ['main.js', 'valetkey.cjs'].map((file) => fileURLToPath(new URL(
 /** A listener for sign-ins, with its pages and node:http. */
 const loopbackModule = later(() => import('./loopback/loopback.ts'));
 
-export async function openWorld({ paths, home, uid, warnings, lock, inherited }: Claim, env: Environment): Promise<World> {
+/** What has to be sound before the daemon before this one ends. Throws config_invalid and the like. */
+export async function checkWorld({ paths, home, uid }: Claim): Promise<void> {
+  await openConfigStore({ file: paths.configFile, home, uid, clock: createClock(), readFile: readTextFile, writeFile: writeConfigFile });
+}
+
+/** @param after - what became of an upgrade, where this process takes up its work again or takes over from another */
+export async function openWorld({ paths, home, uid, warnings, lock, inherited }: Claim, env: Environment, after: { readonly mustOpen: boolean; readonly failed: string | null }): Promise<World> {
   const clock = createClock();
   const random = createRandom();
   const startedAt = clock.now();
@@ -82,8 +94,11 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
     for (const end of open.splice(0)) await end().catch((cause: unknown) => log.error('close_failed', {}, cause));
     log.flush();
   };
+  const [, script] = process.argv;
+  const running = script === undefined ? null : realpathSync(script);
+  const keptKey = createKeptKey(inherited.keptKey, notify, native);
   try {
-    const vault = await openVault({ stateDir: paths.stateDir, runtimeDir: paths.runtimeDir, bootId: readBootId(), backend, keptKey: createKeptKey(inherited.keptKey, notify, native), clock, random, log });
+    const vault = await openVault({ stateDir: paths.stateDir, runtimeDir: paths.runtimeDir, bootId: readBootId(), backend, keptKey, clock, random, log });
     open.unshift(async () => {
       if (vault.status().state === 'open') await vault.end();
     });
@@ -94,6 +109,7 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
     lock.write({ v: 1, pid: process.pid, socket: paths.socket, version: BUILD_VERSION, protocol: PROTOCOL_VERSION, started_at: startedAt });
     return {
       log,
+      keptKey: () => keptKey.descriptor,
       edges: {
         clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, load: createLoad(clock), issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         scriptDigestOf: (caller) => digestOfScript(caller, clock),
@@ -110,6 +126,19 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
         socket: paths.socket,
         prepareRuntimeDir: () => ensurePrivateDir(paths.runtimeDir, uid),
         supervisor: createSupervisor(inherited, notify),
+        listeners: createListeners(native),
+        mustOpen: after.mustOpen,
+        successors: {
+          failed: after.failed,
+          get key() {
+            return keptKey.descriptor;
+          },
+          start: async (listener) => {
+            const program = readRecordedProgram(paths.serviceFile, uid, running);
+            if (program === null) return null;
+            return startSuccessor(program, { listener: listener.fd, isHeld: listener.isHeld, lock: lock.descriptor, key: keptKey.descriptor }, inherited, home);
+          },
+        },
         facts: {
           pid: process.pid, startedAtMs: startedAt, socket: paths.socket, stateDir: paths.stateDir, warnings,
           startedBy: cleanText(starter ?? inherited.by ?? 'a person or a supervisor', 64),

@@ -20,19 +20,24 @@ Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads the configuration again
 `;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...argv], options: { version: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({ args: [...argv], options: { version: { type: 'boolean' }, 'take-over': { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
   if (values.version === true || values.help === true) {
     process.stdout.on('error', () => undefined);
     process.stdout.write(values.help === true ? USAGE : `${BUILD_VERSION}\n`);
     return EXIT.ok;
   }
-  const claim = await claimDaemon(process.env, process.execArgv);
+  const claim = await claimDaemon(process.env, process.execArgv, values['take-over'] ?? null);
+  let isFollowed = false;
   try {
     // Loaded only by the one that stays, and after the process was hardened.
     const { run } = await import('./run.ts');
-    await run(claim, process.env, () => new Promise((resolve) => { setTimeout(resolve, LAST_WORDS_MS); }));
+    isFollowed = await run(claim, process.env, () => new Promise((resolve) => { setTimeout(resolve, LAST_WORDS_MS); })) === 'followed';
+  } catch (cause) {
+    await claim.predecessor?.failed(asBrokerError(cause).message);
+    throw cause;
   } finally {
-    claim.lock.release();
+    // The other's by now, or still: then the record is, too.
+    if (!isFollowed && claim.predecessor?.isOwner !== false) claim.lock.release();
   }
   return EXIT.ok;
 }

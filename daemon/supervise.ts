@@ -12,11 +12,13 @@ export type SuperviseDeps = {
   /** The daemon begins to stop. */
   readonly signal: AbortSignal;
   /** It has stopped. */
-  readonly stopped: Promise<void>;
+  readonly stopped: Promise<unknown>;
+  /** Another daemon goes on in its place, so nothing stops. */
+  readonly isFollowed: () => boolean;
 };
 
 /** Once it serves. */
-export function supervise({ supervisor, clock, events, socket, signal, stopped }: SuperviseDeps): void {
+export function supervise({ supervisor, clock, events, socket, signal, stopped, isFollowed }: SuperviseDeps): void {
   const serving = `Serving on ${socket}`;
   const lines: Readonly<Partial<Record<BrokerEvent['event'], string>>> = {
     locked: 'Locked: no tokens until valetkey unlock',
@@ -29,12 +31,12 @@ export function supervise({ supervisor, clock, events, socket, signal, stopped }
     const line = lines[event];
     if (line !== undefined) supervisor.status(line);
   }, signal);
-  signal.addEventListener('abort', () => supervisor.stopping(), { once: true });
+  signal.addEventListener('abort', () => (isFollowed() ? undefined : supervisor.stopping()), { once: true });
   if (supervisor.watchdogMs !== null) void beat(supervisor, supervisor.watchdogMs, clock, stopped);
 }
 
 /** Also while it drains, which takes longer than the watchdog waits. Twice as often as asked for, as sd_watchdog_enabled(3) advises. */
-async function beat(supervisor: Supervisor, everyMs: number, clock: Clock, stopped: Promise<void>): Promise<void> {
+async function beat(supervisor: Supervisor, everyMs: number, clock: Clock, stopped: Promise<unknown>): Promise<void> {
   const over = new AbortController();
   void stopped.then(() => over.abort());
   while (!over.signal.aborted) {

@@ -59,14 +59,15 @@ export async function buildDaemon(folder) {
   await bundle.close();
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder)) if (name === ENTRY || name.startsWith(LATER)) rmSync(join(folder, name));
-  for (const chunk of output) writeFileSync(join(folder, chunk.fileName), asciiOf(chunk.isEntry ? withoutHaste(chunk) : chunk.code));
+  const [run] = output.find(({ isEntry }) => isEntry).dynamicImports;
+  const others = output.flatMap(({ isEntry, fileName }) => (isEntry || fileName === run ? [] : [fileName]));
+  for (const chunk of output) writeFileSync(join(folder, chunk.fileName), asciiOf(chunk.isEntry ? withoutHaste(chunk, others) : chunk.code));
   const entry = join(realpathSync(folder), ENTRY);
   chmodSync(entry, 0o755);
   writeFileSync(join(folder, LICENCES), licencesOf(output.flatMap(({ moduleIds }) => moduleIds)));
-  const [run] = output.find(({ isEntry }) => isEntry).dynamicImports;
   const digests = await compileAhead(entry, join(realpathSync(folder), run));
   if (typeof digests === 'string') return digests;
-  writeFileSync(entry, readFileSync(entry, 'utf8').replace(loading(run, {}), loading(run, digests)));
+  writeFileSync(entry, readFileSync(entry, 'utf8').replace(loading(run, {}, others), loading(run, digests, others)));
   return null;
 }
 
@@ -80,16 +81,16 @@ const withoutUnused = {
 };
 
 /** rolldown may also require at the top, for nothing that is used there, what is to be loaded after the claim. */
-function withoutHaste({ code, dynamicImports }) {
+function withoutHaste({ code, dynamicImports }, others) {
   const [run] = dynamicImports;
   const patient = code.replace(`,require("./${run}");`, ';').split(`require("./${run}")`);
   if (dynamicImports.length !== 1 || patient.length !== 2) throw new Error(`${ENTRY} does not load the rest as it is expected to`);
-  return `${patient.join(loading(run, {}))}\n${requireCompiled}\n`;
+  return `${patient.join(loading(run, {}, others))}\n${requireCompiled}\n`;
 }
 
 /** What the entry does to load the rest. */
-function loading(file, digests) {
-  return `requireCompiled(require,module,${JSON.stringify(file)},${JSON.stringify(digests)})`;
+function loading(file, digests, others) {
+  return `requireCompiled(require,module,${[file, digests, others].map((value) => JSON.stringify(value)).join(',')})`;
 }
 
 /** Outside of strings, templates and regular expressions a minified file has ASCII only. */

@@ -43,7 +43,7 @@ export const ERRORS = {
   payload_too_large: row(413, EXIT.usage, false, 'The request is too large', 'Send at most 64 KiB'),
   too_many_requests: row(429, EXIT.busy, true, 'This process asks too often', 'Wait a second, and keep the token until it expires'),
   browser_refused: row(403, EXIT.denied, false, 'Requests of a web page are refused', 'Use the valetkey CLI or an HTTP client without Origin and Sec-Fetch-* headers'),
-  protocol_mismatch: row(400, EXIT.daemon, false, 'Client and daemon speak different protocol versions', 'Run: valetkey daemon stop, then the command again with the newer client'),
+  protocol_mismatch: row(400, EXIT.daemon, false, 'Client and daemon speak different protocol versions', 'Run: valetkey daemon upgrade, with the newer client'),
   deadline_exceeded: row(504, EXIT.deadline, true, 'The deadline of the request has passed', 'Ask again, with a longer wait'),
   cancelled: row(499, EXIT.cancelled, false, 'The request was cancelled', 'Run the command again'),
 
@@ -122,6 +122,7 @@ export const ERRORS = {
   internal: row(500, EXIT.internal, false, 'The daemon made a mistake', 'Please report it, with the request id and the log line'),
   daemon_unreachable: row(503, EXIT.daemon, true, 'The daemon does not answer', 'Run: valetkey daemon start'),
   daemon_start_failed: row(503, EXIT.daemon, false, 'The daemon could not be started', 'Run: valetkeyd, and read what it says'),
+  upgrade_failed: row(503, EXIT.daemon, false, 'The daemon was not replaced', 'It goes on as before; run: valetkey doctor'),
   service_unavailable: row(503, EXIT.daemon, false, 'The service cannot be set up here', 'Run: valetkey daemon start'),
   service_foreign: row(409, EXIT.config, false, 'A file of the service is not one that we wrote', 'See what it is; if you do not need it, remove it and run the command again'),
   server_untrusted: row(403, EXIT.daemon, false, 'The socket is not this user\'s own', 'See who owns the path that is named; nothing was sent'),

@@ -11,6 +11,7 @@ import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 import * as t from './standing-schemas.ts';
+import * as u from './upgrade-schemas.ts';
 import * as w from './workload-schemas.ts';
 
 export type Method = {
@@ -63,6 +64,7 @@ export const METHODS = {
   whoami: method('GET', '/v1/whoami', 'What the daemon sees of the process that asks', null, s.whoamiReply, 15_000),
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
+  upgrade: method('POST', '/v1/upgrade', 'Let the installed build take over, once nothing would be lost', null, u.upgradeReply, 30_000),
   purge: method('POST', '/v1/purge', 'Revoke and erase all grants, secrets and keys', null, s.purgeReply, 60_000),
   audit: method('GET', '/v1/audit', 'State of the audit log, and its public key', null, a.auditReply),
   trace: method('POST', '/v1/audit/trace', 'The name of a token in the audit log', a.traceRequest, a.traceReply),

@@ -6,8 +6,7 @@
 import * as v from 'valibot';
 import { acrValues, challenge, claimed, epoch, loginId, profileName, resource, scopes, seconds, text, tokenParts } from './schema-parts.ts';
 import { standingView } from './standing-schemas.ts';
-
-/** What a client says of itself; stored apart and only ever shown as a claim. */
+import { upgradeView } from './upgrade-schemas.ts';
 
 // ---- POST /v1/token
 export const tokenRequest = v.strictObject({
@@ -251,6 +250,7 @@ export const statusReply = v.object({
     issuer: v.string(), skew_s: v.nullable(v.number()), failing_since: v.nullable(epoch), cause: v.nullable(v.string()), retry_after_s: v.nullable(v.number()),
   })),
   warnings: v.array(v.string()),
+  upgrade: upgradeView,
   environment: v.record(v.string(), v.nullable(v.string())),
 });
 export type StatusReply = v.InferOutput<typeof statusReply>;

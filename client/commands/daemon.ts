@@ -1,17 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { UpgradeReply } from '../../shared/upgrade-schemas.ts';
+import { BUILD_VERSION } from '../../shared/version.ts';
+import type { AnyStatus } from '../api.ts';
+import { isOlder } from '../builds.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { hasLeft, isRunning, isSocketHeld, livingDaemon } from '../daemon-process.ts';
 import { count } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
-import { daemonFacts } from './status.ts';
+import { daemonFacts, warnOfGap } from './status.ts';
 
 // A refresh on the wire is finished and saved before the daemon ends: a minute, where the issuer hangs.
 const STOP_TIMEOUT_MS = 80_000;
 const STOP_LOOK_MS = 50;
+/** A sign-in in progress is waited for, five minutes at most, and an issuer that hangs for another. */
+const UPGRADE_MS = 420_000;
+const UPGRADE_LOOK_MS = 100;
+const UPGRADE_TELL_MS = 2_000;
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof ValetkeyError && (error.code === 'daemon_unreachable' || error.code === 'shutting_down');
+}
+
+/** It can be ended, and replaced, by a client of any. */
+function isOfAnotherProtocol(error: unknown): boolean {
+  return error instanceof ValetkeyError && error.code === 'protocol_mismatch';
 }
 
 async function start({ terminal, daemon, signal }: CommandContext): Promise<void> {
@@ -42,6 +55,7 @@ async function answers({ runningDaemon: { api }, signal }: CommandContext): Prom
     await api.status(signal);
     return true;
   } catch (error) {
+    if (isOfAnotherProtocol(error)) return true;
     if (!isUnreachable(error)) throw error;
     return error instanceof ValetkeyError && error.code === 'shutting_down';
   }
@@ -74,7 +88,8 @@ export async function warnOfMemory({ runningDaemon: { api }, terminal, paths, si
       terminal.warn(`The vault is in memory only: ${count(lost.length, 'sign-in')} will end with the daemon, without being revoked at the issuer: ${lost.join(', ')}`);
     }
   } catch (error) {
-    if (!isUnreachable(error)) throw error; // then there is nothing to lose that could still be told
+    // Then there is nothing to lose that could still be told.
+    if (!isUnreachable(error) && !isOfAnotherProtocol(error)) throw error;
   }
 }
 
@@ -92,10 +107,63 @@ async function reload({ terminal, runningDaemon, signal }: CommandContext): Prom
   else terminal.note(`${reply.file}: ${count(reply.profiles, 'profile')}, changed: ${reply.changed.join(', ') || 'none'}`);
 }
 
+/** The daemon that goes on after this one, or why it did not come to that. */
+async function replaced(context: CommandContext, before: AnyStatus, how: UpgradeReply['how']): Promise<AnyStatus> {
+  const { runningDaemon, paths, owner, signal, terminal } = context;
+  let hasToldWhy = false;
+  for (let waitedMs = 0; waitedMs < UPGRADE_MS; waitedMs += UPGRADE_LOOK_MS) {
+    await sleep(UPGRADE_LOOK_MS, undefined, { signal });
+    if (how === 'exit' && !isRunning(before.pid, owner.uid)) {
+      await context.daemon.ensureDaemon(signal);
+      return context.daemon.api.anyStatus(signal);
+    }
+    const now = await statusOf(runningDaemon.api, signal);
+    if (now === null) continue; // between two daemons
+    if (now.pid !== before.pid) return now;
+    if (now.upgrade?.state === 'failed') throw ValetkeyError.local('upgrade_failed', now.upgrade.detail);
+    if (!hasToldWhy && waitedMs >= UPGRADE_TELL_MS) terminal.note(`Waiting ${now.upgrade?.detail ?? 'for the daemon'}.`);
+    hasToldWhy ||= waitedMs >= UPGRADE_TELL_MS;
+  }
+  throw ValetkeyError.local('deadline_exceeded', `daemon ${before.pid} has not been replaced within ${UPGRADE_MS / 60_000} minutes`, { hint: `See what it waits for: valetkey daemon status${livingDaemon(paths, owner.uid) === null ? ', which does not run' : ''}` });
+}
+
+async function statusOf(api: CommandContext['daemon']['api'], signal: AbortSignal): Promise<AnyStatus | null> {
+  try {
+    return await api.anyStatus(signal);
+  } catch (error) {
+    if (isUnreachable(error)) return null;
+    throw error;
+  }
+}
+
+/** Throws upgrade_failed for a daemon of a build that cannot be replaced yet. */
+async function ask({ runningDaemon: { api }, signal }: CommandContext, { pid, version }: AnyStatus): Promise<UpgradeReply> {
+  try {
+    return await api.upgrade(signal);
+  } catch (error) {
+    if (!(error instanceof ValetkeyError) || error.code !== 'not_found') throw error;
+    throw ValetkeyError.local('upgrade_failed', `the daemon, pid ${pid}, version ${version}, is of a time before upgrades`, { hint: 'Run: valetkey daemon stop, and the next command starts the newer one' });
+  }
+}
+
+async function upgrade(context: CommandContext): Promise<void> {
+  const { runningDaemon: { api }, terminal, signal } = context;
+  const before = await api.anyStatus(signal);
+  const { how, program } = await ask(context, before);
+  const after = await replaced(context, before, how);
+  const from = { pid: before.pid, version: before.version };
+  if (terminal.json) return terminal.document({ how, program, from, to: { pid: after.pid, version: after.version } });
+  terminal.note(`Daemon ${after.pid}, ${after.version}, has taken the place of ${from.pid}, ${from.version}${program === null ? '' : `: ${program}`}.`);
+  if (program === null) terminal.note('No program is recorded, so it ended, and this client has started its own. To have it handed over: valetkey service install');
+  if (isOlder(after.version, BUILD_VERSION)) terminal.warn(`The recorded program is of ${after.version}, and this client of ${BUILD_VERSION}; to record the program beside this client, run: valetkey service install`);
+  if (after.vault?.state === 'locked') terminal.warn('The vault is locked; run: valetkey unlock');
+}
+
 async function status({ terminal, runningDaemon, signal, now }: CommandContext): Promise<void> {
   const reply = await runningDaemon.api.status(signal);
   if (terminal.json) terminal.document(reply);
   else terminal.facts(daemonFacts(reply, now()));
+  if (!terminal.json) warnOfGap(terminal, reply);
 }
 
 export const declare: Declare = (command, context) => {
@@ -106,6 +174,8 @@ export const declare: Declare = (command, context) => {
     .addHelpText('after', examples('valetkey daemon stop')).action(async () => stop(context));
   command.command('reload').description('Read configuration, policy and hooks again; a bad one changes nothing')
     .addHelpText('after', examples('valetkey daemon reload')).action(async () => reload(context));
+  command.command('upgrade').description('Let the installed build take over; no request fails, and nobody is asked')
+    .addHelpText('after', examples('valetkey daemon upgrade')).action(async () => upgrade(context));
   command.command('status').description('Show the daemon; does not start it')
     .addHelpText('after', examples('valetkey daemon status --json')).action(async () => status(context));
 };

@@ -1,5 +1,6 @@
 import type { StatusReply, VaultView } from '../../shared/schemas.ts';
 import { EXIT } from '../../shared/errors.ts';
+import { buildGap } from '../builds.ts';
 import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { checkProfileName } from '../profile-choice.ts';
@@ -18,6 +19,7 @@ function vaultWords({ backend, state, detail }: VaultView): string {
 export function daemonFacts(status: StatusReply, now: number): readonly (readonly [string, string])[] {
   return [
     ['Daemon', `${status.version}, protocol ${status.protocol}, pid ${status.pid}, started ${ago(status.started_at, now)} by ${status.started_by}`],
+    ...(status.upgrade === null ? [] : [['Upgrade', status.upgrade.state === 'waiting' ? `waiting ${status.upgrade.detail}` : `failed: ${status.upgrade.detail}`] as const]),
     ['Socket', status.socket],
     ['State', status.state_dir],
     ['Configuration', `${status.config.file}, ${count(status.config.profiles, 'profile')}, read ${ago(status.config.loaded_at, now)}`],
@@ -42,7 +44,14 @@ export function showStatus(terminal: Terminal, status: StatusReply, now: number)
     ...Object.entries(status.environment).map(([name, value]) => [name, value ?? '(not set)'] as const),
     ...status.logins.map((login) => ['Sign-in', `${login.profile}, ${login.flow}, pending ${remaining(login.expires_at, now)}`] as const),
   ]);
+  warnOfGap(terminal, status);
   for (const warning of status.warnings) terminal.warn(warning);
+}
+
+/** Where client and daemon are of different builds. */
+export function warnOfGap(terminal: Pick<Terminal, 'warn'>, status: StatusReply): void {
+  const gap = buildGap(status);
+  if (gap !== null) terminal.warn(`${gap.what}; run: ${gap.command}`);
 }
 
 /** A prompt is drawn again and again: where there is no daemon, nothing is said and none is started. */

@@ -2,7 +2,7 @@
 import type { DiagnosisReply } from '../../shared/diagnosis-schemas.ts';
 import type { Paths } from '../../shared/paths.ts';
 import type { StatusReply } from '../../shared/schemas.ts';
-import { BUILD_VERSION } from '../../shared/version.ts';
+import { buildGap } from '../builds.ts';
 import { count } from '../time-words.ts';
 import type { ValetkeyError } from '../valetkey-error.ts';
 import { edit, failure, ok, warning, word } from './finding.ts';
@@ -26,10 +26,12 @@ export function checkFailure(error: ValetkeyError, paths: Paths): Finding {
   return failure(id, `${error.detail} (${error.code})`, error.title, command, error.hint === `Run: ${command}` ? null : error.hint);
 }
 
-function checkVersion({ version, pid }: StatusReply): Finding {
-  return version === BUILD_VERSION
-    ? ok('version', `${version}, here and in the daemon`)
-    : warning('version', `the daemon, pid ${pid}, has version ${version}, and this client ${BUILD_VERSION}`, 'What was mended in the newer one is not in effect', 'valetkey daemon stop');
+function checkVersion(status: StatusReply): Finding {
+  const gap = buildGap(status);
+  if (gap !== null) return warning('version', gap.what, gap.why, gap.command);
+  return status.upgrade?.state === 'failed'
+    ? warning('version', `the daemon was to be replaced, and goes on as before: ${status.upgrade.detail}`, 'The program that is installed by now is not in effect', 'valetkey daemon upgrade')
+    : ok('version', `${status.version}, here and in the daemon`);
 }
 
 function checkVault({ vault, locked, locked_out_since: lockedOutSince, screen }: StatusReply, diagnosis: DiagnosisReply | null): Finding {

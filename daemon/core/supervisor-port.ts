@@ -11,8 +11,10 @@ export type KeptKey = {
 
 /** What started the daemon, and is told how it does. */
 export type Supervisor = {
-  /** The listening socket that it holds for the daemon, as a descriptor; null: the daemon makes its own. */
+  /** The listening socket that was made for the daemon, as a descriptor; null: the daemon makes its own. */
   readonly listener: number | null;
+  /** Somebody else holds that socket as well, and it stays when the daemon ends. */
+  readonly holdsListener: boolean;
   /** It ends a daemon that says nothing for so long; null: it does not. */
   readonly watchdogMs: number | null;
   ready(): void;
@@ -20,5 +22,7 @@ export type Supervisor = {
   status(line: string): void;
   reloading(): void;
   stopping(): void;
+  /** From now on that process is the daemon. */
+  followedBy(pid: number): void;
   alive(): void;
 };

@@ -29,6 +29,8 @@ const BROWSER_START_MS = 20_000;
 
 export class Logins {
   readonly #deps: StartDeps;
+  /** Why no more are taken. */
+  #closed: BrokerError | null = null;
   /** By profile and purpose. */
   readonly #starting = new Map<string, { readonly profile: ProfileName; readonly login: Promise<Login>; readonly abort: AbortController }>();
   readonly #logins = new Map<LoginId, Login>();
@@ -41,6 +43,7 @@ export class Logins {
   async start(ask: LoginAsk, caller: Caller): Promise<LoginView> {
     const { name } = ask.profile;
     const purpose = await purposeFor(this.#deps, ask, caller);
+    if (this.#closed !== null) throw this.#closed;
     if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const key = `${name} ${purpose}`;
     const pending = this.#pending(name, purpose);
@@ -95,6 +98,16 @@ export class Logins {
 
   list(): readonly Login[] {
     return [...this.#logins.values()].filter((login) => !login.isOver);
+  }
+
+  /** From now on none begins. */
+  close(reason: BrokerError): void {
+    this.#closed = reason;
+  }
+
+  /** No sign-in is pending or about to be. */
+  get isIdle(): boolean {
+    return this.#starting.size === 0 && this.list().length === 0;
   }
 
   /** Ends all before anything else happens. @returns how many there were */

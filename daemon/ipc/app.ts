@@ -4,6 +4,7 @@
  * come meanwhile wait, and are closed where it cannot be loaded.
  */
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { later } from '../core/later.ts';
 import type { Peer, PinPeer } from '../core/ports.ts';
 import { Admission } from './admission.ts';
@@ -24,6 +25,11 @@ export type AppDeps = AdmissionDeps & DispatchDeps & {
 const FIRST_BYTE_MS = 5_000;
 /** For a caller that does not read its last answer. */
 const LAST_WORDS_MS = 1_000;
+/** Connected, and silent since: one that has something to say says it at once. */
+const SILENT_MS = 1_000;
+/** An issuer that hangs is waited for for a minute. */
+const BUSY_MS = 65_000;
+const REST_STEP_MS = 5;
 const BRACE = 0x7b;
 
 export class App {
@@ -35,6 +41,9 @@ export class App {
   readonly #turn: Turn;
   #http: Http | null = null;
   #loading: Promise<Http> | null = null;
+  #isResting = false;
+  /** For HTTP to be loaded. */
+  #waiting = 0;
 
   constructor(deps: AppDeps) {
     this.#deps = deps;
@@ -64,7 +73,7 @@ export class App {
         else if (connection.keep(chunk)) this.#turn.add(connection);
         return;
       }
-      if (chunk[0] === BRACE) return new Conversation(this.#line, connection).start(chunk);
+      if (chunk[0] === BRACE) return this.#converse(connection, chunk);
       socket.off('data', data);
       socket.off('end', end);
       this.#speakHttp(connection, chunk);
@@ -75,17 +84,43 @@ export class App {
 
   /** Requests that are not answered yet; event streams do not count. */
   get busy(): number {
-    return this.#dispatch.busy;
+    return this.#dispatch.busy + this.#waiting;
+  }
+
+  /** Somebody has connected, and has not said yet what he wants. */
+  get hasNewcomer(): boolean {
+    for (const { speaker, until } of this.#connections.all()) if (speaker === null && until !== NEVER) return true;
+    return false;
   }
 
   get connections(): number {
     return this.#connections.size;
   }
 
+  /**
+   * For a successor, which has the door by now: what was asked is answered as ever, and each connection ended at its
+   * next pause. Resolves when all have ended, or only those are left that have said nothing for a while.
+   */
+  async rest(): Promise<void> {
+    const { clock } = this.#deps;
+    this.#isResting = true;
+    for (const { speaker, socket, isStream } of this.#connections.all()) {
+      speaker?.rest();
+      if (isStream) socket.end(() => socket.destroy());
+    }
+    // Fastify answers what comes meanwhile, and says that it closes.
+    void this.close();
+    const never = new AbortController().signal;
+    for (let waited = 0; this.#connections.size > 0 && (waited < SILENT_MS || this.busy > 0) && waited < BUSY_MS; waited += REST_STEP_MS) await clock.sleep(REST_STEP_MS, never);
+  }
+
   /** Takes no more requests of HTTP; resolves when its connections have ended. */
   async close(): Promise<void> {
     // What never loaded has nothing to close; who asked for it was told.
-    await (await this.#loading?.catch(() => null))?.close();
+    const http = await this.#loading?.catch(() => null);
+    // Who waited for it has spoken, but was not read yet, and would count as idle.
+    await setImmediate();
+    await http?.close();
   }
 
   /** Ends all connections. */
@@ -95,6 +130,12 @@ export class App {
     void this.#deps.clock.sleep(LAST_WORDS_MS, signal).then(() => {
       for (const { socket } of this.#connections.all()) socket.destroy();
     });
+  }
+
+  #converse(connection: Connection, chunk: Buffer): void {
+    const conversation = new Conversation(this.#line, connection);
+    conversation.start(chunk);
+    if (this.#isResting) conversation.rest();
   }
 
   #speakHttp(connection: Connection, chunk: Buffer): void {
@@ -108,7 +149,10 @@ export class App {
       socket.resume();
       return;
     }
-    this.#loadHttp().then((loaded) => {
+    this.#waiting += 1;
+    this.#loadHttp().finally(() => {
+      this.#waiting -= 1;
+    }).then((loaded) => {
       if (socket.destroyed) return;
       loaded.take(connection);
       socket.resume();

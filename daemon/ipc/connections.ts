@@ -17,6 +17,8 @@ export type Speaker = {
   /** The other side sends no more. */
   end(): void;
   close(): void;
+  /** The daemon takes no more: the connection is ended as soon as nothing is left to be answered. */
+  rest(): void;
   /** The time that was set is over. */
   late(): void;
 };
@@ -29,6 +31,8 @@ export class Connection {
   /** The tick at which its time is over. */
   until: number;
   speaker: Speaker | null = null;
+  /** It is a stream of events, and has no more to ask. */
+  isStream = false;
   previous: Connection | null = null;
   next: Connection | null = null;
   /** What came in this turn of the event loop. */
@@ -65,6 +69,10 @@ export class Connection {
     const before = this.#unread;
     this.#unread = before === null ? chunk : Buffer.concat([before, chunk]);
     return before === null;
+  }
+
+  get hasKept(): boolean {
+    return this.#unread !== null;
   }
 
   take(): void {

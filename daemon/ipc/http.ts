@@ -158,7 +158,11 @@ function answer({ dispatch, connections, turn }: HttpDeps, route: Route, { conne
   const { caller, gone } = connection;
   const run = (by: Caller): unknown => {
     const result = dispatch.run(route, {
-      body: request.body, params: strings(request.params), query: strings(request.query), caller: by, gone, openStream: () => openStream(request, reply),
+      body: request.body, params: strings(request.params), query: strings(request.query), caller: by, gone,
+      openStream: () => {
+        connection.isStream = true;
+        return openStream(request, reply);
+      },
     }, id);
     return result instanceof Promise ? result.then((value: unknown) => send(reply, value)) : send(reply, result);
   };

@@ -8,6 +8,9 @@ import { connect } from 'node:net';
 import type { Server } from 'node:net';
 import { BrokerError } from '../core/errors.ts';
 
+/** Who connects while one daemon follows another waits here; the system's own bound is the same or less (net.core.somaxconn). */
+const BACKLOG = 4_096;
+
 export async function listenOn(server: Server, path: string): Promise<void> {
   await removeStale(path);
   await new Promise<void>((resolve, reject) => {
@@ -27,14 +30,14 @@ export async function listenOn(server: Server, path: string): Promise<void> {
 export async function listenAt(server: Server, fd: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ fd }, () => {
+    server.listen({ fd, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });
   });
 }
 
-async function removeStale(path: string): Promise<void> {
+export async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw new BrokerError('runtime_dir_untrusted', `${path} is not a socket, and it is not removed`, { hint: `See what it is, then run: rm ${path}` });

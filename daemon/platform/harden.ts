@@ -32,6 +32,10 @@ const DEBUGGER_FLAG = /^--(inspect|debug)/;
 const HARMLESS_FLAGS =
   /^--(disable-sigusr1|no-warnings|disable-warning=.*|max-old-space-size=\d+|max-semi-space-size=\d+|jitless|frozen-intrinsics|disable-proto=(delete|throw)|secure-heap(-min)?=\d+|unhandled-rejections=strict)$/;
 
+export function isHarmlessFlag(flag: string): boolean {
+  return HARMLESS_FLAGS.test(flag);
+}
+
 /**
  * Throws BrokerError unsafe_environment or debugger_refused, which names variables and flags, never values.
  * @returns warnings, for the log and for status.
@@ -42,7 +46,7 @@ export function refuseUnsafeEnvironment(
   debuggerUrl: string | undefined = urlOfDebugger(),
 ): readonly string[] {
   if (debuggerUrl !== undefined) throw new BrokerError('debugger_refused', 'a debugger is open');
-  const flags = execArgv.filter((flag) => !HARMLESS_FLAGS.test(flag)).map((flag) => flag.replace(/=.*/s, ''));
+  const flags = execArgv.filter((flag) => !isHarmlessFlag(flag)).map((flag) => flag.replace(/=.*/s, ''));
   const debuggerFlag = flags.find((flag) => DEBUGGER_FLAG.test(flag.replaceAll('_', '-')));
   if (debuggerFlag !== undefined) throw new BrokerError('debugger_refused', `Node was started with ${debuggerFlag}`);
   if (flags[0] !== undefined) {

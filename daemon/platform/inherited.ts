@@ -16,6 +16,8 @@ export type Inherited = {
   /** Who starts and holds; null: a person, a client, or a supervisor that passes nothing on. */
   readonly by: 'systemd' | 'launchd' | null;
   readonly listener: number | null;
+  /** Whoever passed the socket on keeps it as well. */
+  readonly holdsListener: boolean;
   readonly keptKey: number | null;
   /** NOTIFY_SOCKET. */
   readonly notifySocket: string | null;
@@ -50,7 +52,7 @@ export function takeInherited(env: Variables, place: { readonly socket: string; 
   if (launched !== null) checkListener(launched, place, native);
   return {
     by: launched !== null ? 'launchd' : listener !== null || notifySocket !== null ? 'systemd' : null,
-    listener: listener ?? launched, keptKey: keptKey ?? null, notifySocket,
+    listener: listener ?? launched, holdsListener: (listener ?? launched) !== null, keptKey: keptKey ?? null, notifySocket,
     watchdogMs: watchdogUs > 0 ? watchdogUs / 1000 : null,
   };
 }
@@ -65,7 +67,8 @@ function count(text: string | null): number {
   return Number.isSafeInteger(value) && value > 0 ? value : 0;
 }
 
-function checkListener(fd: number, { socket, uid }: { readonly socket: string; readonly uid: number }, native: Native): void {
+/** Throws as takeInherited(). */
+export function checkListener(fd: number, { socket, uid }: { readonly socket: string; readonly uid: number }, native: Native): void {
   if (native.platform === 'linux') {
     const facts = socketFacts(fd, native);
     if (facts === null || !facts.isUnix || facts.type !== 'stream') throw refuse(`descriptor ${fd} is not a Unix stream socket`);

@@ -1,6 +1,6 @@
 /**
- * The data key of a vault with a passphrase, where systemd holds it over a crash or a restart of the daemon (its
- * file descriptor store), so that nobody is asked again.
+ * The data key of a vault with a passphrase, for the daemon that comes after this one, so that nobody is asked again:
+ * in the hands of systemd over a crash or a restart (its file descriptor store), in our own over an upgrade.
  *
  * It waits as an unread message in the queue of a Unix socket, and not in a memfd: every program of the user may
  * open /proc/PID/fd of the user's own systemd, and would read the key in a memfd there. A socket cannot be opened
@@ -17,7 +17,10 @@ export const KEPT_KEY_NAME = 'data-key-1';
 const KEY_BYTES = 32;
 
 /** @param fd - as systemd gave it back; null: it keeps none. */
-export function createKeptKey(fd: number | null, notify: Notify, native: Native): KeptKey {
+export function createKeptKey(fd: number | null, notify: Notify, native: Native): KeptKey & {
+  /** For a successor; null while nothing is kept. */
+  readonly descriptor: number | null;
+} {
   let held = fd;
   const peek = (into: Buffer): boolean => held !== null && receiveBytes(held, into, true, native) === KEY_BYTES;
   const drop = (): void => {
@@ -48,10 +51,15 @@ export function createKeptKey(fd: number | null, notify: Notify, native: Native)
       const [near, far] = pair;
       const isSent = sendBytes(near, key, native) === KEY_BYTES;
       closeFd(near, native);
+      if (!isSent) return closeFd(far, native);
+      // Where nobody keeps it, it is for the daemon that takes over from this one.
+      held = far;
       // Without its other end the socket would count as hung up, and systemd would drop it: FDPOLL=0.
-      if (isSent && notify(`FDSTORE=1\nFDNAME=${KEPT_KEY_NAME}\nFDPOLL=0`, far)) held = far;
-      else closeFd(far, native);
+      notify(`FDSTORE=1\nFDNAME=${KEPT_KEY_NAME}\nFDPOLL=0`, far);
     },
     drop,
+    get descriptor() {
+      return held;
+    },
   };
 }

@@ -19,9 +19,14 @@ export type Lock = {
   write(record: LockRecord): void;
   /** Empties the record and frees the lock. */
   release(): void;
+  /** For a successor, which then holds the same lock. */
+  readonly descriptor: number;
+  /** Where it came from another process, the kernel goes on to name that one as the holder; this says who it is now. */
+  claim(): void;
 };
 
 const FLOCK = 'int flock(int, int)';
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 /** A file that keeps being replaced under us is an attack or a loop, not a race. */
@@ -36,10 +41,18 @@ export function tryLock(path: string, native: Native = loadNative()): Lock | nul
       return null;
     }
     // Between open and flock the file may have been removed (a purge) and made anew by another daemon.
-    if (isSameFile(fstatSync(fd), lstatSync(path, { throwIfNoEntry: false }))) return lockOn(fd, path);
+    if (isSameFile(fstatSync(fd), lstatSync(path, { throwIfNoEntry: false }))) return lockOn(fd, path, native);
     closeSync(fd);
   }
   throw new BrokerError('runtime_dir_untrusted', `${path} is replaced again and again`);
+}
+
+/** The lock that the daemon before this one holds, and has left open for it. Throws runtime_dir_untrusted for another file, or one that is not locked by it. */
+export function inheritLock(fd: number, path: string, native: Native = loadNative()): Lock {
+  const file = fstatSync(fd);
+  // On the same open file a second flock changes nothing; on any other it would fail.
+  if (file.isFile() && isSameFile(file, lstatSync(path, { throwIfNoEntry: false })) && isLocked(fd, path, native)) return lockOn(fd, path, native);
+  throw new BrokerError('runtime_dir_untrusted', `descriptor ${fd} is not the lock ${path}`);
 }
 
 function openLockFile(path: string): number {
@@ -88,7 +101,7 @@ function isSameFile(a: Stats, b: Stats | undefined): boolean {
   return b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-function lockOn(fd: number, path: string): Lock {
+function lockOn(fd: number, path: string, native: Native): Lock {
   let held = true;
   const onDisk = (work: () => void): void => {
     try {
@@ -100,6 +113,11 @@ function lockOn(fd: number, path: string): Lock {
     }
   };
   return {
+    descriptor: fd,
+    claim() {
+      // By way of a shared lock, which keeps everybody else out as well: they all ask for an exclusive one.
+      for (const kind of [LOCK_SH, LOCK_EX]) native.call(FLOCK, fd, kind | LOCK_NB);
+    },
     write(record) {
       if (!held) throw new Error('the lock was released');
       onDisk(() => {

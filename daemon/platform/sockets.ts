@@ -2,9 +2,12 @@
  * The calls on Unix sockets that Node does not have: datagrams, descriptors that travel with them, pairs, and
  * questions about a socket that somebody else made. Linux; the numbers are those of asm-generic/socket.h.
  */
+import { constants as os } from 'node:os';
 import type { Native } from './native.ts';
 
 const SOCKET = 'int socket(int, int, int)';
+const BIND = 'int bind(int, const void *, unsigned int)';
+const LISTEN = 'int listen(int, int)';
 const SOCKETPAIR = 'int socketpair(int, int, int, void *)';
 const CLOSE = 'int close(int)';
 const SEND = 'long send(int, const void *, size_t, int)';
@@ -13,6 +16,8 @@ const SENDMSG = 'long sendmsg(int, const void *, int)';
 const GETSOCKOPT = 'int getsockopt(int, int, int, void *, void *)';
 const SETSOCKOPT = 'int setsockopt(int, int, int, const void *, unsigned int)';
 const GETSOCKNAME = 'int getsockname(int, void *, void *)';
+/** Variadic in C, and on macOS passed as such. */
+const FCNTL = 'int fcntl(int, int, ...)';
 /** Copies nothing and returns where the first argument is: so a structure can point to a buffer. */
 const ADDRESS = 'uintptr_t memcpy(void *, const void *, size_t)';
 
@@ -30,6 +35,9 @@ const SCM_RIGHTS = 1;
 const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const F_DUPFD_CLOEXEC = 1030;
+/** Until the daemon listens by itself, with a longer one. */
+const BACKLOG = 128;
 /** struct sockaddr_un: family, path. */
 const SUN_PATH = 2;
 const SUN_SIZE = 110;
@@ -41,6 +49,23 @@ const BODY = NAME + 112;
 
 export function closeFd(fd: number, native: Native): void {
   native.call(CLOSE, fd);
+}
+
+/** Another descriptor of the same thing, which no program that this process starts gets; minus errno. */
+export function copyFd(fd: number, native: Native): number {
+  return native.call(FCNTL, fd, F_DUPFD_CLOEXEC, 'int', 0);
+}
+
+/** A socket that listens at a path where nothing is, with the mode that the umask leaves; minus errno. */
+export function listeningSocket(path: string, native: Native): number {
+  const address = unixAddress(path);
+  if (address === null) return -os.errno.ENAMETOOLONG;
+  const fd = native.call(SOCKET, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  const result = native.call(BIND, fd, address, address.length);
+  const heard = result < 0 ? result : native.call(LISTEN, fd, BACKLOG);
+  if (heard < 0) closeFd(fd, native);
+  return heard < 0 ? heard : fd;
 }
 
 export type SocketFacts = { readonly isUnix: boolean; readonly type: 'stream' | 'seqpacket' | 'other'; readonly listens: boolean; readonly path: string | null };

@@ -147,6 +147,11 @@ export class TokenSource {
     return amended;
   }
 
+  /** A refresh is on the wire. */
+  get isFlying(): boolean {
+    return this.#flying > 0;
+  }
+
   /** Ends with this reason what still waits for its turn; resolves when no refresh is on the wire. */
   settle(reason: BrokerError): Promise<void> {
     for (const { flight } of this.#lines.values()) flight?.dismiss(reason);

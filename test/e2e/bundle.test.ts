@@ -116,6 +116,25 @@ describe('the bundled daemon', () => {
     }
   });
 
+  it('goes on by its own files where an installation puts others in their place while it runs', async () => {
+    const folder = join(place, 'dist/daemon');
+    const later = readdirSync(folder).filter((name) => /^valetkeyd-.*\.cjs$/.test(name));
+    expect(later.length).toBeGreaterThan(4);
+    const own = new Map(later.map((name) => [name, readFileSync(join(folder, name))]));
+    await start('passphrase');
+    try {
+      // As dpkg and npm do: a new file under the old name, or none.
+      for (const [i, name] of later.entries()) {
+        rmSync(join(folder, name));
+        if (i % 2 === 0) writeFileSync(join(folder, name), 'throw new Error("this is of another build");\n');
+      }
+      expect(await home.valetkey(['unlock', '--create', '--passphrase-stdin'], { stdin: 'bundle-passphrase-EXAMPLE\n' })).toMatchObject({ exit: 0 });
+      await signInAndStop();
+    } finally {
+      for (const [name, bytes] of own) writeFileSync(join(folder, name), bytes);
+    }
+  }, 60_000);
+
   it('has no fault points', () => {
     const bundle = readTree(join(place, 'dist/daemon'), /\.cjs$/);
     expect(bundle.size).toBeGreaterThan(4);

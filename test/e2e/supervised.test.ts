@@ -133,7 +133,7 @@ describe.skipIf(!isLinux)('a daemon under a supervisor', () => {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => { said += text; });
     await once(child, 'close');
     const { got, child: seen } = JSON.parse(said) as { got: unknown; child: string };
-    expect(got).toEqual({ by: 'systemd', listener: 3, keptKey: null, notifySocket: '@x', watchdogMs: 5000 });
+    expect(got).toEqual({ by: 'systemd', listener: 3, holdsListener: true, keptKey: null, notifySocket: '@x', watchdogMs: 5000 });
     expect(seen).toContain('XDG_RUNTIME_DIR');
     expect(seen).not.toMatch(/LISTEN_|NOTIFY_SOCKET|WATCHDOG|HAS-IT/);
   });

@@ -76,7 +76,7 @@ describe('[TK-01, AL-03] no secret leaves', () => {
 
     // The other dialect: every method once, and what no method knows.
     const line = new LineClient(vk.socket);
-    const asked = [...Object.keys(METHODS).filter((type) => !['shutdown', 'events', 'purge'].includes(type)), 'refresh_token', '__proto__'];
+    const asked = [...Object.keys(METHODS).filter((type) => !['shutdown', 'upgrade', 'events', 'purge'].includes(type)), 'refresh_token', '__proto__'];
     for (const [id, type] of asked.entries()) line.ask({ type, id, data: type === 'openapi' ? {} : { profile: 'work' } });
     await line.wait(asked.length);
     const framed = line.text;

@@ -2,11 +2,17 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
+import { createListeners } from '../../daemon/platform/listeners.ts';
+import { loadNative } from '../../daemon/platform/native.ts';
 import { callApi } from '../support/api.ts';
 import { startInProcess } from '../support/in-process.ts';
 
-it.concurrent.each([['the socket', (path: string) => path], ['its whole directory', dirname]])('%s is made anew when something removed it, as private as before', async (_name, what) => {
-  const vk = await startInProcess({ config: '' });
+/** As Node makes it, and as a descriptor of our own, which can be left to another daemon. */
+const MAKERS = [['Node\'s', () => null], ['our own', () => createListeners(loadNative())]] as const;
+const CASES = MAKERS.flatMap(([maker, listeners]) => ([['the socket', (path: string) => path], ['its whole directory', dirname]] as const).map(([name, what]) => [name, maker, what, listeners] as const));
+
+it.concurrent.each(CASES)('%s, %s, is made anew when something removed it, as private as before', async (_name, _maker, what, listeners) => {
+  const vk = await startInProcess({ config: '', edges: { listeners: listeners() } });
   try {
     rmSync(what(vk.socket), { recursive: true });
     await expect(callApi(vk.socket, 'GET', '/v1/status')).rejects.toThrow();
@@ -18,8 +24,8 @@ it.concurrent.each([['the socket', (path: string) => path], ['its whole director
   }
 });
 
-it('a socket that somebody else put there is left alone', async () => {
-  const vk = await startInProcess({ config: '' });
+it.each(MAKERS)('a socket that somebody else put in the place of %s is left alone', async (_, listeners) => {
+  const vk = await startInProcess({ config: '', edges: { listeners: listeners() } });
   const foreign = createServer((socket) => socket.end('foreign'));
   try {
     rmSync(vk.socket);

@@ -52,7 +52,7 @@ describe('the line dialect', () => {
     const replies = await client.wait(quiet.length);
     expect(replies.map(({ type }) => type).toSorted()).toEqual(quiet.toSorted());
     expect(replies.every(({ data }) => data.code !== 'not_found')).toBe(true);
-    expect(Object.keys(METHODS).filter((name) => !quiet.includes(name))).toEqual(['lock', 'panic', 'shutdown', 'purge', 'events']);
+    expect(Object.keys(METHODS).filter((name) => !quiet.includes(name))).toEqual(['lock', 'panic', 'shutdown', 'upgrade', 'purge', 'events']);
   });
 
   it('audits, logs and counts a request of either dialect alike', async () => {

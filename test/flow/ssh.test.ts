@@ -96,7 +96,7 @@ describe.skipIf(OBSTACLE !== null)('a socket that ssh forwards', () => {
     const { pending } = (await vk.api('GET', '/v1/approvals')).body;
     expect(pending.length).toBeGreaterThan(0);
     expect((await callApi(there, 'POST', `/v1/approvals/${pending[0].id}`, { allow: true })).body).toMatchObject({ code: 'approval_refused' });
-    for (const [method, path, body] of [['POST', '/v1/shutdown'], ['POST', '/v1/purge'], ['POST', '/v1/reload'], ['POST', '/v1/unlock', {}], ['DELETE', '/v1/profiles/work'], ['DELETE', `/v1/approvals/${pending[0].id}`]] as const) {
+    for (const [method, path, body] of [['POST', '/v1/shutdown'], ['POST', '/v1/upgrade'], ['POST', '/v1/purge'], ['POST', '/v1/reload'], ['POST', '/v1/unlock', {}], ['DELETE', '/v1/profiles/work'], ['DELETE', `/v1/approvals/${pending[0].id}`]] as const) {
       expect((await callApi(there, method, path, body)).body).toMatchObject({ code: 'policy_denied', reason: 'from-here-only' });
     }
     expect((await vk.api('GET', '/v1/profiles')).body.profiles).toHaveLength(2);

@@ -122,11 +122,12 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const config = await openConfigStore({ file: configFile, home: root, uid, clock, readFile: readTextFile, writeFile: writeConfigFile });
     const issuer = createIssuer({ clock, random, log }, options.issuerTimeoutMs === undefined ? undefined : { timeoutMs: options.issuerTimeoutMs, patienceMs: options.issuerTimeoutMs });
     return startDaemon({
-      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), supervisor: createSupervisor({ listener: null, watchdogMs: null }, () => false), config, callers, desktop: someDesktop(), hooks: { read: async () => [], run: async () => null }, peerOf, pinOf, issuer, scriptDigestOf: (caller) => digestOfScript(caller, clock), assertions: createAssertions({ clock, home: root, uid }), isBrokerForwarded: async () => false,
+      clock, random, log, uid, machine: 'test-machine', socket: self.socket, prepareRuntimeDir: () => ensurePrivateDir(join(root, 'run'), uid), supervisor: createSupervisor({ listener: null, holdsListener: false, watchdogMs: null }, () => false), config, callers, desktop: someDesktop(), hooks: { read: async () => [], run: async () => null }, peerOf, pinOf, issuer, scriptDigestOf: (caller) => digestOfScript(caller, clock), assertions: createAssertions({ clock, home: root, uid }), isBrokerForwarded: async () => false,
       policyFiles: createPolicyFiles({ userFile: join(root, 'user-policy.toml'), adminFile: join(root, 'admin-policy.toml'), uid, readFile: readTextFile, readAdmin: (path, read) => read(path) }),
       vault: await openVault({ stateDir, runtimeDir: join(root, 'run'), bootId: self.bootId, backend: options.backend ?? 'memory', keptKey: null, clock, random, log }),
       loginSessions: { watch: async () => undefined },
       collectGarbage: () => undefined,
+      listeners: null, mustOpen: false, successors: { failed: null, key: null, start: async () => null },
       load: () => ({ residentBytes: 1, cpuS: 0, loopDelay: null }),
       lockout: createLockoutMark({ stateDir, clock, random, log }),
       tryKeychain: async () => 'works',

@@ -74,7 +74,7 @@ describe('the unit files', () => {
   it('give the daemon the time that it takes to stop and to take over', () => {
     const { TimeoutStopSec, TimeoutStartSec, WatchdogSec } = Object.fromEntries(settings(SERVICE));
     const seconds = (file: string, name: string): number => Number(new RegExp(`${name} = (\\d+)_000;`).exec(readFileSync(`${ROOT}${file}`, 'utf8'))?.[1]);
-    expect(Number(TimeoutStopSec)).toBeGreaterThan(seconds('daemon/ending.ts', 'DRAIN_MS') + seconds('daemon/daemon.ts', 'SOCKET_MS') + 3);
+    expect(Number(TimeoutStopSec)).toBeGreaterThan(seconds('daemon/drain.ts', 'DRAIN_MS') + seconds('daemon/drain.ts', 'SOCKET_MS') + 3);
     expect(Number(TimeoutStartSec)).toBeGreaterThan(seconds('daemon/platform/take-over.ts', 'WAIT_MS') + 20);
     expect(Number(WatchdogSec)).toBeGreaterThanOrEqual(30);
   });

@@ -16,6 +16,7 @@ import { LEFT } from '../deadline.ts';
 import type { Dispatch, RequestId, Sink } from '../dispatch.ts';
 import { encodeReply } from '../encode.ts';
 import { asBrokerError } from '../problem.ts';
+import { DISCARD_BYTES, FRAME_MS, FRAMES_A_TURN, IDLE_MS, IN_LINE, LAST_WORDS_MS, PROBE_MS, UNDER_WAY } from './bounds.ts';
 import { FrameReader } from './frame-reader.ts';
 import { NO_HEAD, readFrame, writeFrame } from './frame.ts';
 import type { Asking, Frame, Head, Id } from './frame.ts';
@@ -23,18 +24,6 @@ import { Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 
 export type ConversationDeps = { readonly admission: Admission; readonly dispatch: Dispatch; readonly connections: Connections };
-
-const UNDER_WAY = 64;
-const IN_LINE = 128;
-const FRAMES_A_TURN = 64;
-const FRAME_MS = 5_000;
-const IDLE_MS = 60_000;
-const LAST_WORDS_MS = 1_000;
-const PROBE_MS = 1_000;
-const DISCARD_BYTES = 262_144;
-
-/** For its turn; `text` is the answer. */
-type Waiting = { readonly text: string | null };
 
 export class Conversation implements Speaker {
   readonly #deps: ConversationDeps;
@@ -48,12 +37,13 @@ export class Conversation implements Speaker {
   readonly #underWay: Pending[] = [];
   #streams = 0;
   /** Requests without id in order of asking, from the first that is not answered yet. */
-  readonly #line: Waiting[] = [];
+  readonly #line: { readonly text: string | null }[] = [];
   #hasChunk = true;
   #isTurn = false;
   #isPaused = false;
   #isTimingFrame = false;
   #hasEnded = false;
+  #isResting = false;
   #isOver = false;
   #discarded = 0;
 
@@ -96,6 +86,12 @@ export class Conversation implements Speaker {
     this.#abandon();
   }
 
+  /** What was asked is answered; then, between two frames, the connection ends. */
+  rest(): void {
+    this.#isResting = true;
+    this.#leaveIfDone();
+  }
+
   late(): void {
     if (this.#isOver || !(this.#reader.isWithin || this.#hasEnded)) this.#socket.destroy();
     else if (this.#hasEnded) this.#leaveIfDone();
@@ -119,7 +115,7 @@ export class Conversation implements Speaker {
       else this.#outlet.whenRead(() => this.#go());
     }
     this.#setLimit();
-    if (this.#hasEnded) this.#leaveIfDone();
+    if (this.#hasEnded || this.#isResting) this.#leaveIfDone();
   }
 
   #setPaused(isPaused: boolean): void {
@@ -258,7 +254,9 @@ export class Conversation implements Speaker {
   }
 
   #leaveIfDone(): void {
-    if (this.#isOver || !this.#hasEnded || this.#hasChunk) return;
+    if (this.#isOver || !(this.#hasEnded || this.#isResting) || this.#hasChunk) return;
+    // A pause that we take ourselves: what was read is taken, the rest of the frame will come, and answers leave by themselves.
+    if (!this.#hasEnded && (this.#connection.hasKept || this.#reader.isWithin || this.#underWay.length > this.#streams)) return;
     if (this.#reader.isWithin) return this.#endWithFault('the last frame was not ended');
     if (this.#underWay.length > this.#streams) {
       // Whether it only stopped sending, or is gone, a write tells: of no byte, and again after a while.

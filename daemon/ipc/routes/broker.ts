@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../../shared/errors.ts';
 import type { EpochMs, ProfileName } from '../../../shared/names.ts';
 import type { BrokerEvent, StatusReply } from '../../../shared/schemas.ts';
+import type { UpgradeReply, UpgradeView } from '../../../shared/upgrade-schemas.ts';
 import type { Caller } from '../../core/domain.ts';
 import type { Counts } from '../../core/counts.ts';
 import type { Fingerprints } from '../../core/fingerprints.ts';
@@ -56,6 +57,14 @@ export type Broker = {
   readonly loginNeeded: (profile: ProfileName, reason: string, caller: Caller) => void;
   /** What is wrong with hooks.toml, for people; null: nothing. */
   readonly hooks: { readonly trouble: string | null };
+  readonly upgrades: Upgrades;
+};
+
+/** Another daemon takes the place of this one. */
+export type Upgrades = {
+  readonly view: UpgradeView;
+  /** Answers when the other one waits for its turn. Throws upgrade_failed. */
+  ask(): Promise<UpgradeReply>;
 };
 
 /** The user's own lock; everything was ended; the screen is locked, or nobody can tell, and policy asks for it. */

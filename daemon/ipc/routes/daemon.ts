@@ -1,6 +1,7 @@
 import type * as v from 'valibot';
 import type { unlockRequest } from '../../../shared/schemas.ts';
 import type { OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, VaultView } from '../../../shared/schemas.ts';
+import type { UpgradeReply } from '../../../shared/upgrade-schemas.ts';
 import { BUILD_VERSION, PROTOCOL_VERSION } from '../../../shared/version.ts';
 import { whyNotOfPerson } from '../../approvals/may-approve.ts';
 import type { Caller, Grant } from '../../core/domain.ts';
@@ -43,6 +44,7 @@ export async function status(broker: Broker, { caller }: Ask): Promise<StatusRep
     pending_revocations: broker.revocations.count,
     issuers: issuerViews(broker),
     warnings: [...facts.warnings, ...config.warnings, ...policyWarnings(broker), ...hookWarnings(broker), ...unsavedWarnings(broker), ...broker.approvals.consents.warnings(), ...auditWarnings(broker), ...screenWarnings(broker), ...movedWarnings(broker), ...grantWarnings(broker, caller), ...privilegedWarnings(broker)],
+    upgrade: broker.upgrades.view,
     environment: facts.environment,
   };
 }
@@ -183,6 +185,10 @@ export async function panic(broker: Broker, ask: Ask): Promise<PanicReply> {
 export async function shutdown(broker: Broker): Promise<OkReply> {
   broker.lifecycle.shutdown('asked by a client');
   return { ok: true };
+}
+
+export async function upgrade(broker: Broker): Promise<UpgradeReply> {
+  return broker.upgrades.ask();
 }
 
 export async function purge(broker: Broker, ask: Ask): Promise<PurgeReply> {

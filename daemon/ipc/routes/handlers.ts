@@ -5,7 +5,7 @@ import type { Broker } from './broker.ts';
 import { audit, trace } from './audit.ts';
 import { counted } from './counted.ts';
 import { joinedDiagnosis } from './diagnosis.ts';
-import { lock, panic, purge, reload, shutdown, status, unlock } from './daemon.ts';
+import { lock, panic, purge, reload, shutdown, status, unlock, upgrade } from './daemon.ts';
 import { explainLogin } from './explain-login.ts';
 import { fromHereOnly } from './elsewhere.ts';
 import { events } from './events.ts';
@@ -35,7 +35,7 @@ export function createHandlers(broker: Broker): Handlers {
     revokeApprovals: here(revokeApprovals), setApprovalPin: here(setApprovalPin),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
     workloadToken: counted(broker, 'workloadTokens', on(workloadToken)), workloads: on(workloads), changeWorkloadKeys: here(changeWorkloadKeys), removeWorkload: here(removeWorkload),
-    lock: on(lock), unlock: here(unlock), panic: on(panic), status: on(status), prompt: on(prompt), diagnosis: here(joinedDiagnosis()), whoami: on(whoami), reload: here(reload), shutdown: here(shutdown), purge: here(purge),
+    lock: on(lock), unlock: here(unlock), panic: on(panic), status: on(status), prompt: on(prompt), diagnosis: here(joinedDiagnosis()), whoami: on(whoami), reload: here(reload), shutdown: here(shutdown), upgrade: here(upgrade), purge: here(purge),
     audit: on(audit), trace: on(trace),
     events: on(events), metrics: on(metrics),
     openapi: async () => (await openApiModule()).openApi(),

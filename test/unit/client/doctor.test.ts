@@ -58,7 +58,7 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['a configuration that others own', failing('config_untrusted', 'config.toml belongs to user 7'), 'config_file', `ls -ld ${PATHS.configDir} ${PATHS.configFile}`],
   ['a runtime directory that the daemon refuses', failing('runtime_dir_untrusted', 'it is a link'), 'runtime_directory', `ls -ld ${PATHS.runtimeDir} ${PATHS.stateDir}`],
   ['a socket that is somebody else\'s', failing('server_untrusted', 'user 7 listens'), 'socket', `ls -ld ${PATHS.runtimeDir} ${PATHS.socket}`],
-  ['an older daemon', inStatus({ version: '0.0.9' }), 'version', 'valetkey daemon stop'],
+  ['an older daemon', inStatus({ version: '0.0.9' }), 'version', 'valetkey daemon upgrade'],
   ['an old Node', onHost({ node: 'v18.20.4' }), 'node', 'node --version'],
   ['an old Node under the daemon', tried({ node: 'v20.9.0' }), 'node', 'node --version'],
   ['a configuration that was changed since', onHost({ configChangedAt: NOW - 10 }), 'config', 'valetkey daemon reload'],

@@ -26,7 +26,7 @@ export const status: StatusReply = {
   version: '0.1.0', protocol: 1, pid: 4242, started_at: NOW - 600, started_by: 'valetkey token', socket: '/r/socket', state_dir: '/s',
   config: { file: '/c/config.toml', loaded_at: NOW - 600, profiles: 1 }, vault: { backend: 'keychain', state: 'open', detail: '' }, locked: false, locked_out_since: null, screen: 'not_asked',
   standings: [{ profile: 'work', state: 'signed_in', reason: null, session_ends_at: null, idle_ends_at: null, token_ends_at: NOW + 1_800 }],
-  grants: [grant], logins: [], pending_revocations: 0, issuers: [], warnings: [], environment: {},
+  grants: [grant], logins: [], pending_revocations: 0, issuers: [], warnings: [], upgrade: null, environment: {},
 };
 
 export const noApprovals: ApprovalsReply = { pending: [], active: [], channels: { terminal: null, dialog: null, no_dialog_because: 'the screen is locked', notifications: false, pin: 'unknown' } };

@@ -45,3 +45,33 @@ it.each([
   server.close();
   rmSync(dir, { recursive: true });
 });
+
+it('a frame that was read, and waits for the others of its turn, is answered before its connection is left to a successor', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'vk-app-'));
+  const app = new App({
+    handlers: Object.fromEntries(Object.keys(METHODS).map((name) => [name, () => ({ ok: true })])) as unknown as Handlers,
+    callers: someCallers(),
+    limits: () => ({ requestsPerSecond: 10, burst: 10 }), clock: new FakeClock(), log: new LogSink(), random: fakeRandom(), isStopping: () => false,
+  });
+  let asked = 0;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    app.take(socket, { uid: 1000, pid: 1 }, () => null);
+    // After the application has heard the second frame, and before it takes it.
+    socket.on('data', () => {
+      asked += 1;
+      if (asked === 3) void app.rest();
+    });
+  });
+  await new Promise<void>((resolve) => { server.listen(join(dir, 'socket'), resolve); });
+  const clients = [1, 2].map(() => ({ socket: connect(join(dir, 'socket')), said: '' }));
+  for (const client of clients) {
+    client.socket.on('data', (chunk: Buffer) => { client.said += chunk.toString(); });
+    client.socket.write('{"type":"lock","id":1}\n');
+    await expect.poll(() => client.said).toContain('"id":1');
+  }
+  clients[0]?.socket.write('{"type":"lock","id":2}\n');
+  await expect.poll(() => clients.map(({ socket }) => socket.readyState)).toEqual(['closed', 'closed']);
+  expect(clients.map(({ said }) => said.includes('"id":2'))).toEqual([true, false]);
+  server.close();
+  rmSync(dir, { recursive: true });
+});

@@ -25,7 +25,7 @@ function setUp() {
   };
   const open = (name: string): Connection => {
     const connection = new Connection(new EventEmitter() as Socket, someCaller(), NEVER);
-    const speaker: Speaker = { data: (chunk) => { (inside ?? expect.unreachable('outside of a turn')).push(`${name}: ${chunk.toString()}`); }, end: () => undefined, close: () => undefined, late: () => undefined };
+    const speaker: Speaker = { data: (chunk) => { (inside ?? expect.unreachable('outside of a turn')).push(`${name}: ${chunk.toString()}`); }, end: () => undefined, close: () => undefined, rest: () => undefined, late: () => undefined };
     connection.speaker = speaker;
     return connection;
   };
