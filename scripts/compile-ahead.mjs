@@ -56,7 +56,8 @@ export async function compileAhead(entry, file) {
       await sleep(STEP_MS);
     }
     kill(child.pid, 'SIGTERM');
-    await Promise.race([ended, sleep(LIMIT_MS)]);
+    // The timer holds nobody back once the daemon has ended.
+    await Promise.race([ended, sleep(LIMIT_MS, undefined, { ref: false })]);
     if (child.exitCode !== 0 || !existsSync(`${file}.v8`)) return said.trim();
     chmodSync(`${file}.v8`, 0o644);
     const digest = createHash('sha256').update(readFileSync(file)).update(readFileSync(`${file}.v8`)).digest('hex');
