@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 import { whyNobody } from './test/support/whose-run.ts';
 
 /** Their daemons are processes of their own, which see who really asks. */
@@ -18,8 +19,11 @@ export default defineConfig({
     hookTimeout: 30_000,
     // What is waited for comes in its own time on a busy machine; only what never comes is a fault.
     expect: { poll: { timeout: 15_000 } },
-    // Real processes, sockets and a keyring on few cores: more workers only make them wait for each other.
-    maxWorkers: 2,
+    // Of three files one or two wait, for a time limit or a process, and two cores are enough; more would make them wait for each other.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
+    // No module keeps what a test could leave behind, and to load the daemon anew for each file costs as much as a quarter of all tests.
+    isolate: false,
     passWithNoTests: false,
   },
 });

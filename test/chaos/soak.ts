@@ -13,7 +13,8 @@ import { profileToml } from '../support/in-process.ts';
 import { during, must, seed } from './campaign.ts';
 import type { Figures } from './campaign.ts';
 
-const SAMPLE_MS = 200;
+/** Often, and with a count that is as fine: of a few samples the slope is chance. */
+const SAMPLE_MS = 50;
 const ILL_MS = 2_500;
 /** Before it the code is compiled and the heap grows to what it needs. */
 const WARM_UP = 1_500;

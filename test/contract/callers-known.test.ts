@@ -49,9 +49,18 @@ function shell(name: string, next: string): string {
   return path;
 }
 
+/** What tests of other files in this process left open. */
+const others = new Set(readdirSync('/proc/self/fd').filter((fd) => {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) !== '';
+  } catch {
+    return false; // the descriptor by which the folder is read
+  }
+}));
+
 /** Processes whose memory is held. */
 function held(): readonly number[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
+  return readdirSync('/proc/self/fd').filter((fd) => !others.has(fd)).flatMap((fd) => {
     try {
       return /^\/proc\/(\d+)\/environ$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? [];
     } catch {

@@ -29,7 +29,8 @@ type World = UnderTest & { readonly shim: HostileIssuer; readonly profile: Profi
 async function start(options: IssuerOptions = {}): Promise<World> {
   const shim = await startHostileIssuer(options);
   const under = makeIssuer();
-  closing.push(() => under.issuer.close(), () => shim.close());
+  // The server first: what hangs there would be waited for.
+  closing.push(() => shim.close(), () => under.issuer.close());
   const profile = profileAt(shim.url);
   const server = await discovered(under.issuer, profile);
   return { ...under, shim, profile, server, client: clientOf(profile, server) };

@@ -5,7 +5,8 @@
  */
 import type { Socket } from 'node:net';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { ExpectStatic } from 'vitest';
 import type { IssuerOutcome, Rejected, Transient } from '../../daemon/core/ports.ts';
 import { BrokerError } from '../../daemon/core/errors.ts';
 import { Secret } from '../../daemon/core/secret.ts';
@@ -19,8 +20,8 @@ import type { Serve, WireServer } from '../support/wire-server.ts';
 
 const TIMEOUT_MS = 1_000;
 const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close();
+afterAll(async () => {
+  for (const close of closing) await close();
 });
 
 type Expected = Partial<Transient> | Partial<Rejected> | { readonly kind: 'tokens'; readonly next: string | null };
@@ -77,6 +78,30 @@ const drip = (whole: Buffer, everyMs: number): Serve => (socket) => {
   const timer = setInterval(() => socket.write(whole.subarray(at, at += 1)), everyMs);
   socket.on('close', () => clearInterval(timer));
 };
+
+async function answered(serve: Serve, expected: Expected, expect: ExpectStatic): Promise<void> {
+  const server = await started(startWireServer({ serve }));
+  expectOutcome(await refreshAt({ tokenEndpoint: `http://127.0.0.1:${server.port}/token`, caPem: null, proxy: null }), expected);
+  expect([server.requests.length, server.connections]).toEqual([1, 1]);
+  await expect.poll(() => server.open).toBe(0);
+}
+
+async function notSentTo(starting: Promise<WireServer>, expected: Expected, expect: ExpectStatic): Promise<void> {
+  const server = await started(starting);
+  const caPem = [CERTIFICATE, EXPIRED, ELSEWHERE].join('');
+  expectOutcome(await refreshAt({ tokenEndpoint: `https://127.0.0.1:${server.port}/token`, caPem, proxy: null }), expected);
+  expect(server.requests).toEqual([]);
+  await expect.poll(() => server.open).toBe(0);
+}
+
+async function notSentBy(serve: Serve, secure: boolean, expected: Expected, expect: ExpectStatic): Promise<void> {
+  const proxy = await started(startWireServer({ serve, tls: secure ? { cert: CERTIFICATE } : null }));
+  const url = `${secure ? 'https' : 'http'}://127.0.0.1:${proxy.port}`;
+  expectOutcome(await refreshAt({ tokenEndpoint: 'https://issuer.example/token', caPem: CERTIFICATE, proxy: url }), expected);
+  expect(proxy.requests.map((request) => request.split('\r\n')[0])).toEqual(['CONNECT issuer.example:443 HTTP/1.1']);
+  expect(proxy.requests[0]).not.toContain('EXAMPLE');
+  await expect.poll(() => proxy.open).toBe(0);
+}
 
 describe('a refresh, by what the server answers', () => {
   it.each<[string, Serve, Expected]>([
@@ -137,18 +162,7 @@ describe('a refresh, by what the server answers', () => {
     ['a reset', (socket) => socket.resetAndDestroy(), broken('reset', true)],
     ['a hang-up', (socket) => socket.end(), broken('reset', true)],
     ['a hang-up within the headers', say('HTTP/1.1 200 OK\r\ncontent-'), broken('reset', true)],
-    ['nothing', () => {}, broken('timeout', true)],
-    ['headers, drop by drop', drip(json(200, NEXT), 50), broken('timeout', true)],
-    ['a body, drop by drop', (socket, ...rest) => {
-      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${NEXT.length}\r\n\r\n`);
-      drip(Buffer.from(NEXT), 50)(socket, ...rest);
-    }, unwell('timeout', null, { answerLost: true, timedOut: true })],
-  ])('[TK-05] %s', async (_does, serve, expected) => {
-    const server = await started(startWireServer({ serve }));
-    expectOutcome(await refreshAt({ tokenEndpoint: `http://127.0.0.1:${server.port}/token`, caPem: null, proxy: null }), expected);
-    expect([server.requests.length, server.connections]).toEqual([1, 1]);
-    await expect.poll(() => server.open).toBe(0);
-  });
+  ])('[TK-05] %s', (_does, serve, expected) => answered(serve, expected, expect));
 
   it('[TK-04] lets its intent be written when the connection stands and before a byte is sent, and not where there is no connection', async () => {
     const server = await started(startWireServer({ serve: say(json(200, NEXT)) }));
@@ -171,15 +185,6 @@ describe('a refresh, by what the server answers', () => {
     expect(called).toBe(false);
   });
 
-  it('is given far more time than any other request once it was sent, and not a moment more to reach the server', async () => {
-    const slow = await started(startWireServer({ serve: (socket) => void setTimeout(() => socket.end(json(200, NEXT)), 3 * TIMEOUT_MS) }));
-    expectOutcome(await refreshAt({ tokenEndpoint: `http://127.0.0.1:${slow.port}/token`, caPem: null, proxy: null }, undefined, { patienceMs: 20 * TIMEOUT_MS }), { kind: 'tokens', next: 'rt-2-EXAMPLE' });
-    const deaf = await started(startWireServer({ onAccept: () => undefined }));
-    const before = Date.now();
-    expectOutcome(await refreshAt({ tokenEndpoint: `https://127.0.0.1:${deaf.port}/token`, caPem: null, proxy: null }, undefined, { patienceMs: 60_000 }), broken('timeout', false));
-    expect(Date.now() - before).toBeLessThan(boundMs(20 * TIMEOUT_MS));
-  });
-
   it('is judged by an answer that comes before the request was read to its end', async () => {
     const server = await started(startWireServer({
       onAccept: (socket: Socket) => socket.once('data', () => {
@@ -189,6 +194,36 @@ describe('a refresh, by what the server answers', () => {
     }));
     const outcome = await refreshAt({ tokenEndpoint: `http://127.0.0.1:${server.port}/token`, caPem: null, proxy: null }, `${'x'.repeat(8_000_000)}EXAMPLE`);
     expectOutcome(outcome, { kind: 'rejected', oauthError: 'invalid_request', description: 'too large' });
+  });
+});
+
+describe('a refresh that is waited for in vain', () => {
+  it.concurrent.for<[string, Serve, Expected]>([
+    ['nothing', () => {}, broken('timeout', true)],
+    ['headers, drop by drop', drip(json(200, NEXT), 50), broken('timeout', true)],
+    ['a body, drop by drop', (socket, ...rest) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${NEXT.length}\r\n\r\n`);
+      drip(Buffer.from(NEXT), 50)(socket, ...rest);
+    }, unwell('timeout', null, { answerLost: true, timedOut: true })],
+  ])('[TK-05] the server answers %s', ([_does, serve, expected], { expect }) => answered(serve, expected, expect));
+
+  it.concurrent('is given far more time than any other request once it was sent, and not a moment more to reach the server', async () => {
+    const slow = await started(startWireServer({ serve: (socket) => void setTimeout(() => socket.end(json(200, NEXT)), 3 * TIMEOUT_MS) }));
+    const late = refreshAt({ tokenEndpoint: `http://127.0.0.1:${slow.port}/token`, caPem: null, proxy: null }, undefined, { patienceMs: 20 * TIMEOUT_MS });
+    const deaf = await started(startWireServer({ onAccept: () => undefined }));
+    const before = Date.now();
+    expectOutcome(await refreshAt({ tokenEndpoint: `https://127.0.0.1:${deaf.port}/token`, caPem: null, proxy: null }, undefined, { patienceMs: 60_000 }), broken('timeout', false));
+    expect(Date.now() - before).toBeLessThan(boundMs(20 * TIMEOUT_MS));
+    expectOutcome(await late, { kind: 'tokens', next: 'rt-2-EXAMPLE' });
+  });
+
+  it.concurrent('[TK-05] the server never answers in TLS, and nothing was sent', ({ expect }) => notSentTo(startWireServer({ onAccept: () => undefined }), broken('timeout', false), expect));
+
+  it.concurrent.for<[string, Serve]>([
+    ['never answers', () => {}],
+    ['opens a tunnel to nowhere', (socket) => { socket.write('HTTP/1.1 200 OK\r\n\r\n'); socket.removeAllListeners('data'); }],
+  ])('[TK-05] a proxy %s, by http and by https, and nothing was sent', async ([_does, serve], { expect }) => {
+    await Promise.all([false, true].map((secure) => notSentBy(serve, secure, broken('timeout', false), expect)));
   });
 });
 
@@ -221,17 +256,10 @@ describe('a refresh that was surely not sent', () => {
   it.each<[string, () => Promise<WireServer>, Expected]>([
     ['reset before TLS', () => accepting((socket) => socket.resetAndDestroy()), broken('reset', false)],
     ['hung up on before TLS', () => accepting((socket) => socket.end()), broken('reset', false)],
-    ['never answered in TLS', () => accepting(() => {}), broken('timeout', false)],
     ['answered in plain HTTP', () => accepting((socket) => socket.end(json(200, NEXT))), broken('tls', false)],
     ['shown a certificate that has expired', () => tls(EXPIRED), broken('tls', false)],
     ['shown a certificate of another host', () => tls(ELSEWHERE), broken('tls', false)],
-  ])('[TK-05] %s', async (_does, start, expected) => {
-    const server = await started(start());
-    const caPem = [CERTIFICATE, EXPIRED, ELSEWHERE].join('');
-    expectOutcome(await refreshAt({ tokenEndpoint: `https://127.0.0.1:${server.port}/token`, caPem, proxy: null }), expected);
-    expect(server.requests).toEqual([]);
-    await expect.poll(() => server.open).toBe(0);
-  });
+  ])('[TK-05] %s', (_does, start, expected) => notSentTo(start(), expected, expect));
 
   it('[TK-05] shown a certificate that nobody vouches for, which a CA file of the profile does', async () => {
     const server = await started(tls(CERTIFICATE));
@@ -259,17 +287,8 @@ describe('a refresh that was surely not sent', () => {
     ['speaks no HTTP', say('hello\r\n\r\n'), broken('proxy', false)],
     ['sends headers without end', flood('HTTP/1.1 200 OK\r\n', `x-flood: ${'y'.repeat(200)}\r\n`), broken('proxy', false)],
     ['speaks first in the tunnel', say('HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n'), broken('proxy', false)],
-    ['never answers', () => {}, broken('timeout', false)],
-    ['opens a tunnel to nowhere', (socket) => { socket.write('HTTP/1.1 200 OK\r\n\r\n'); socket.removeAllListeners('data'); }, broken('timeout', false)],
   ])('[TK-05] by a proxy that %s', async (_does, serve, expected) => {
-    for (const secure of [false, true]) {
-      const proxy = await started(startWireServer({ serve, tls: secure ? { cert: CERTIFICATE } : null }));
-      const url = `${secure ? 'https' : 'http'}://127.0.0.1:${proxy.port}`;
-      expectOutcome(await refreshAt({ tokenEndpoint: 'https://issuer.example/token', caPem: CERTIFICATE, proxy: url }), expected);
-      expect(proxy.requests.map((request) => request.split('\r\n')[0])).toEqual(['CONNECT issuer.example:443 HTTP/1.1']);
-      expect(proxy.requests[0]).not.toContain('EXAMPLE');
-      await expect.poll(() => proxy.open).toBe(0);
-    }
+    for (const secure of [false, true]) await notSentBy(serve, secure, expected, expect);
   });
 
   it('[TK-05] by a proxy that is dead, or whose certificate nobody vouches for', async () => {

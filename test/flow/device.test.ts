@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { approveDevice } from '../../demo/browser.ts';
 import { someFacts } from '../support/builders.ts';
 import { faults, startHostileIssuer } from '../support/hostile-issuer.ts';
 import type { HostileIssuer } from '../support/hostile-issuer.ts';
@@ -37,23 +36,6 @@ describe('a sign-in by device code', () => {
     expect(hostile.requestsTo('device')).toEqual([]);
   });
 
-  it('[DG-01, DG-05] shows host, code, expiry, tool, scopes and machine, polls every five seconds, and ends in a token', async () => {
-    const login = await confirmed();
-    expect(login).toMatchObject({
-      flow: 'device_code', reason: 'ssh_no_forward', machine: 'test-machine', scopes: ['openid', 'email', 'offline_access'], caller: expect.stringContaining(`pid ${process.pid}`),
-      expires_at: expect.any(Number), device: { user_code: expect.any(String), verification_uri: `${hostile.url}/device`, verification_host: new URL(hostile.url).host },
-    });
-    expect(hostile.requestsTo('device')[0]?.params).toMatchObject({ code_challenge_method: 'S256', code_challenge: expect.stringMatching(/^[\w-]{43}$/) });
-    await approveDevice(login.device.verification_uri, login.device.user_code, 'alice');
-    expect(await follow(login.id, 15)).toMatchObject({ state: 'complete', subject: { sub: 'alice' } });
-    const polls = hostile.requestsTo('token');
-    const started = hostile.requestsTo('device')[0]?.atMs ?? 0;
-    expect(polls[0]?.params['code_verifier']).toMatch(/^[\w-]{43}$/); // Keycloak may demand PKCE here too
-    expect((polls[0]?.atMs ?? 0) - started).toBeGreaterThanOrEqual(4_990);
-    expect((await vk.api('POST', '/v1/token', { profile: 'work' })).body).toMatchObject({ source: 'cache' });
-    expect((await vk.api('GET', '/v1/grants')).body.grants[0].flow).toBe('device_code');
-  });
-
   it('[DG-09] gives the user code only to the process that asked, and the device code to nobody', async () => {
     const login = await confirmed();
     const deviceCode = hostile.issuer.minted.find((m) => m.kind === 'device_code')?.value ?? 'none';
@@ -71,14 +53,6 @@ describe('a sign-in by device code', () => {
     expect(hostile.requestsTo('device')).toHaveLength(1);
   });
 
-  it('[DG-04] is over at once when cancelled, and asks no more', async () => {
-    const login = await confirmed();
-    await vk.api('DELETE', `/v1/logins/${login.id}`);
-    expect(await follow(login.id)).toMatchObject({ state: 'failed', error: { code: 'login_cancelled' } });
-    await new Promise((resolve) => setTimeout(resolve, 5_500));
-    expect(hostile.requestsTo('token')).toEqual([]);
-  });
-
   it('[DG-04] ends with its last process', async () => {
     vk.caller = { terminal, pid: 999_999_999, startTime: '1' };
     const login = await confirmed();
@@ -90,15 +64,6 @@ describe('a sign-in by device code', () => {
     const reply = await confirmed();
     expect(reply).toMatchObject({ code: 'verification_host_untrusted', detail: expect.stringContaining('login.evil.example') });
     expect(reply.device).toBeUndefined();
-  });
-
-  it('[DG-02] waits five seconds longer after slow_down', async () => {
-    hostile.fault('token', faults.slowDown());
-    const login = await confirmed();
-    await approveDevice(login.device.verification_uri, login.device.user_code, 'alice');
-    expect(await follow(login.id, 20)).toMatchObject({ state: 'complete' });
-    const [first, second] = hostile.requestsTo('token').map((r) => r.atMs);
-    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(9_990);
   });
 });
 

@@ -50,7 +50,7 @@ const heapNow = (): number => {
 };
 
 describe('[IP-11] a client that means harm', () => {
-  it('that writes slowly, stops within a frame, or never ends one is let go within seven seconds', async () => {
+  it.concurrent('that writes slowly, stops within a frame, or never ends one is let go within seven seconds', async () => {
     const silent = line();
     const stopped = line().send('{"type":"sta');
     const second = line().ask({ type: 'profiles', id: 1 });
@@ -65,6 +65,15 @@ describe('[IP-11] a client that means harm', () => {
     expect(texts[0]).toBe('');
     for (const text of texts.slice(1)) expect(text).toContain('the frame was not complete within 5 s');
   }, 15_000);
+
+  it.concurrent.for<readonly [string, string]>([
+    ['a number', '5\f'], ['an array', '[]\n'], ['a string', '"{"\n'], ['null', 'null\n'], ['nothing', '\n'], ['a form feed', '\f'], ['NUL', '\0\n'],
+  ])('whose first frame is %s speaks HTTP to the daemon, badly', { timeout: 12_000 }, async ([, bytes], { expect }) => {
+    const client = line().send(`${bytes}\r\n\r\n`);
+    await expect.poll(() => client.text + String(client.hasEnded)).toMatch(/^HTTP\/1\.1 400|true$/);
+    client.leave();
+    await otherCaller();
+  });
 
   it('that pours a gigabyte without an end is cut off after 64 KiB, and no memory grows', async () => {
     const before = heapNow();
@@ -106,15 +115,6 @@ describe('[IP-11] a client that means harm', () => {
     expect(times.toSorted((a, b) => a - b)[10]).toBeLessThan(250);
     for (const client of floods) client.leave();
   }, 20_000);
-
-  it.each([
-    ['a number', '5\f'], ['an array', '[]\n'], ['a string', '"{"\n'], ['null', 'null\n'], ['nothing', '\n'], ['a form feed', '\f'], ['NUL', '\0\n'],
-  ])('whose first frame is %s speaks HTTP to the daemon, badly', async (_, bytes) => {
-    const client = line().send(`${bytes}\r\n\r\n`);
-    await expect.poll(() => client.text + String(client.hasEnded)).toMatch(/^HTTP\/1\.1 400|true$/);
-    client.leave();
-    await otherCaller();
-  }, 12_000);
 
   it('that sends random frames never ends the daemon and is never told of a mistake of it', async () => {
     const anyMethod = fc.constantFrom(...Object.keys(METHODS).filter((name) => !['shutdown', 'upgrade', 'purge', 'lock', 'unlock'].includes(name)), 'cancel');

@@ -161,7 +161,8 @@ describe('GET /v1/events', () => {
       expect(of('login_started')).toMatchObject([{ profile: 'other' }]);
       expect(of('login_finished')).toMatchObject([{ profile: 'other', detail: 'complete' }]);
       expect(of('token_refreshed')).toMatchObject([{ profile: 'other' }]);
-      expect(of('token_released').slice(0, 1)).toMatchObject([{ profile: 'other', caller: expect.stringContaining(String(process.pid)) as string, count: 1, detail: expect.stringContaining('shipped/') as string }]);
+      // What was released before is told within a second, to whoever listens by then.
+      expect(of('token_released').filter(({ profile }) => profile === 'other').slice(0, 1)).toMatchObject([{ profile: 'other', caller: expect.stringContaining(String(process.pid)) as string, count: 1, detail: expect.stringContaining('shipped/') as string }]);
       expect(of('token_refused')).toMatchObject([{ profile: 'other', caller: expect.any(String) as string, detail: expect.stringContaining('user-lock') as string }]);
       expect(searchBytes('events', JSON.stringify(events), collectCanaries(issuer.minted))).toEqual([]);
     } finally {

@@ -102,7 +102,7 @@ describe('the socket', () => {
 });
 
 describe('[IP-11] clients that mean harm or nothing', () => {
-  it('one that says nothing, stops in the header, or stops in the body is let go', async () => {
+  it.concurrent('one that says nothing, stops in the header, or stops in the body is let go', async () => {
     const [silent, header, body] = await Promise.all([
       raw('', 9_000), raw('POST /v1/token HTTP/1.1\r\nHost: x\r\n', 9_000),
       raw('POST /v1/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{', 9_000),
@@ -111,14 +111,14 @@ describe('[IP-11] clients that mean harm or nothing', () => {
     for (const client of [silent, header, body]) expect(client.ms).toBeLessThan(boundMs(6_000));
   }, 15_000);
 
-  it.each([
+  it.concurrent.for<readonly [string, string, number, string]>([
     ['what is no HTTP', '\x16\x03\x01\x02\x00\r\n\r\n', 400, 'bad_request'],
     ['a line of nonsense', 'HELO x\r\n\r\n', 400, 'bad_request'],
     ['a header over 16 KiB', `GET /v1/status HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`, 413, 'payload_too_large'],
     ['two lengths', 'POST /v1/lock HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n', 400, 'bad_request'],
     ['a header that stops in the middle', 'GET /v1/status HTTP/1.1\r\nHost: x\r\n', 400, 'bad_request'],
     ['no Host', 'GET /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'bad_request'],
-  ])('%s is answered with a problem document', async (_name, bytes, status, code) => {
+  ])('%s is answered with a problem document', { timeout: 10_000 }, async ([, bytes, status, code]) => {
     const { text } = await raw(bytes);
     const [head = '', body = ''] = text.split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -126,7 +126,7 @@ describe('[IP-11] clients that mean harm or nothing', () => {
     expect(head).toMatch(/^valetkey-protocol: 1\r$/im);
     expect(head).toMatch(/^valetkey-build: \S+\r?$/im);
     expect(JSON.parse(body)).toMatchObject({ status, code });
-  }, 10_000);
+  });
 
   it('an answer that is under way is not mixed with one to the garbage behind it', async () => {
     const { text } = await raw('GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n\x00\x01\x02garbage\r\n\r\n', 1_500);
@@ -143,8 +143,10 @@ describe('[IP-11] clients that mean harm or nothing', () => {
   it('headers over 16 KiB, requests smuggled into one, upgrades and CONNECT do no harm', async () => {
     expect((await raw(http(`GET /v1/status HTTP/1.1\r\nX: ${'a'.repeat(20_000)}`))).text).toMatch(/^HTTP\/1\.1 4/);
     expect((await raw('POST /v1/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/status HTTP/1.1\r\n\r\n')).text).toMatch(/^HTTP\/1\.1 400/);
-    await raw(http('GET /v1/status HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade'), 1_000);
-    await raw('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n', 1_000);
+    await Promise.all([
+      raw(http('GET /v1/status HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade'), 1_000),
+      raw('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n', 1_000),
+    ]);
     expect(await isAlive()).toBe(true);
   });
 

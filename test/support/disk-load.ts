@@ -25,7 +25,7 @@ const fraction = () => { state = (Math.imul(state ^ (state >>> 15), 2246822507) 
 const kept = new Agent({ keepAlive: true, maxSockets: 4 });
 const tally = {};
 let done = 0;
-const count = (what) => { tally[what] = (tally[what] ?? 0) + 1; done += 1; if (done % 500 === 0) console.log(JSON.stringify({ done })); };
+const count = (what) => { tally[what] = (tally[what] ?? 0) + 1; done += 1; if (done % 50 === 0) console.log(JSON.stringify({ done })); };
 function http(what, method, path, body, { agent = kept, cut = false } = {}) {
   return new Promise((resolve) => {
     const payload = body === undefined ? null : JSON.stringify(body);

@@ -95,13 +95,16 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     policy: (source, toml) => writeFile(join(root, `${source}-policy.toml`), toml, { mode: 0o600 }),
     async restart() {
       await self.daemon.stop('restart');
+      forgetCallers();
       Object.assign(self, { daemon: await launch() });
     },
     async stop() {
       await self.daemon.stop('the test is over');
+      forgetCallers();
       await rm(root, { recursive: true, force: true });
     },
   };
+  let forgetCallers = (): void => undefined;
   await self.config(options.config);
 
   async function launch(): Promise<Daemon> {
@@ -109,6 +112,8 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     const clock: Clock = { ...real, bootId: self.bootId, now: () => (real.now() + self.skipMs + self.setMs) as EpochMs, boottimeMs: () => real.boottimeMs() + self.skipMs, sleep: (ms, signal) => real.sleep(ms, signal) };
     const random = createRandom();
     const kernel = createCallers({ loginctl: async () => null, ownCli: [] });
+    // In a process of its own its descriptors would end with it.
+    forgetCallers = () => kernel.close();
     const callers: Callers = {
       ...kernel,
       attest: async (peer, pin) => {

@@ -1,7 +1,7 @@
 /** The smallest client of the line dialect: sends bytes as they are, and keeps what comes. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 
 // oxlint-disable-next-line no-explicit-any -- a test reads whatever it expects of a reply
 export type Reply = Readonly<Record<string, any>>;
@@ -36,13 +36,14 @@ export class LineClient {
 
   /** Waits until so many frames have come, and gives them. */
   async wait(count: number, { terminator = '\n', timeoutMs = 8_000 } = {}): Promise<Reply[]> {
-    await expect.poll(() => this.replies(terminator).length, { timeout: timeoutMs, interval: 5 }).toBeGreaterThanOrEqual(count);
+    // expect.poll() would ask whose test this is, and several may run at once.
+    await vi.waitFor(() => expect(this.replies(terminator).length).toBeGreaterThanOrEqual(count), { timeout: timeoutMs, interval: 5 });
     return this.replies(terminator);
   }
 
   /** Waits until the daemon has closed, and gives all that came. */
   async closed(timeoutMs = 8_000): Promise<string> {
-    await expect.poll(() => this.hasEnded || this.isClosed, { timeout: timeoutMs, interval: 5 }).toBe(true);
+    await vi.waitFor(() => expect(this.hasEnded || this.isClosed).toBe(true), { timeout: timeoutMs, interval: 5 });
     return this.text;
   }
 

@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -257,7 +257,17 @@ export class PrivateBus {
 
   async start(): Promise<void> {
     this.#child = spawn('dbus-daemon', [`--config-file=${join(this.#dir, 'bus.conf')}`, '--nofork', '--nopidfile', '--nosyslog'], { env: { PATH: process.env['PATH'] }, stdio: 'ignore' });
-    for (let i = 0; i < 1_000 && !existsSync(this.socket); i += 1) await sleep(10);
+    // It is there a moment before somebody listens on it.
+    for (let i = 0; i < 1_000 && !await this.#answers(); i += 1) await sleep(10);
+  }
+
+  #answers(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.socket, () => {
+        socket.destroy();
+        resolve(true);
+      }).once('error', () => resolve(false));
+    });
   }
 
   async stop(): Promise<void> {
