@@ -18,17 +18,15 @@ const LIMIT_MS = 20_000;
 
 /** Starts the daemon, and writes at its end what V8 then has of one of its files. */
 const KEEPER = `
-  const { readFileSync, writeFileSync } = require('node:fs');
-  const { createRequire, wrap } = require('node:module');
-  const { dirname } = require('node:path');
-  const { Script } = require('node:vm');
+  const { writeFileSync } = require('node:fs');
+  const vm = require('node:vm');
   const [, entry, file] = process.argv.splice(1, 3);
   process.argv[1] = entry;
-  require.extensions['.cjs'] = (module, filename) => {
-    if (filename !== file) return require.extensions['.js'](module, filename);
-    const script = new Script(wrap(readFileSync(filename, 'latin1')), { filename });
-    process.on('exit', () => writeFileSync(file + '.v8', script.createCachedData()));
-    script.runInThisContext()(module.exports, createRequire(filename), module, filename, dirname(filename));
+  vm.Script = class extends vm.Script {
+    constructor(source, options) {
+      super(source, options);
+      if (options.filename === file) process.on('exit', () => writeFileSync(file + '.v8', this.createCachedData()));
+    }
   };
   require(entry);
 `;
