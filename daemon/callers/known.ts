@@ -86,9 +86,11 @@ export class KnownProcesses {
    */
   keep(hold: Hold, caller: Caller, proof: Proof): boolean {
     const stat = look(hold);
-    if (stat === null || caller.executable === null) {
+    // It may have been left behind while what stood above it was read: then that is no longer where it comes from.
+    const isProved = stat !== null && !hasMoved(stat, hold.first);
+    if (!isProved || caller.executable === null) {
       release(hold);
-      return stat !== null;
+      return isProved;
     }
     const before = this.#known.get(hold.pid);
     if (before !== undefined) this.#forget(before);
@@ -179,6 +181,6 @@ function isOf(known: Known, { startTime, executable }: Caller, proof: Proof): bo
 }
 
 /** It was left behind, or left its session: where it comes from has to be read again. */
-function hasMoved(now: ProcStat, before: ProcStat): boolean {
+export function hasMoved(now: ProcStat, before: ProcStat): boolean {
   return now.parent !== before.parent || now.session !== before.session;
 }

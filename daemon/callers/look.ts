@@ -1,10 +1,10 @@
 /**
  * One look at a process that asks: begun before anything of it is read, and concluded after all of it was. What
- * was read counts only where it was one process, one program and one user from the beginning to the end.
+ * was read counts only where it was one process, one program, one user and one parent from the beginning to the end.
  */
 import type { Caller } from '../core/domain.ts';
 import type { Peer, Pin } from '../core/ports.ts';
-import { release } from './known.ts';
+import { hasMoved, release } from './known.ts';
 import type { Hold, KnownProcesses, Proof } from './known.ts';
 import { isSameProgram } from './lineage.ts';
 import { readStat, readUid } from './proc.ts';
@@ -48,6 +48,6 @@ export class Look {
 
   #runsStill(): boolean {
     const now = readStat(this.#peer.pid);
-    return now !== null && isSameProgram(now, this.stat);
+    return now !== null && isSameProgram(now, this.stat) && !hasMoved(now, this.stat);
   }
 }

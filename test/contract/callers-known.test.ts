@@ -12,6 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCallers } from '../../daemon/callers/callers.ts';
+import { KnownProcesses } from '../../daemon/callers/known.ts';
+import { readStat } from '../../daemon/callers/proc.ts';
 import type { Caller } from '../../daemon/core/domain.ts';
 import { peerOf } from '../../daemon/platform/peer.ts';
 import { firstLine, kill } from '../support/built-platform.ts';
@@ -305,5 +307,25 @@ describe('one look for all that was asked before', () => {
     expect(look()).toBe(true);
     child.stdin?.write('\n');
     await expect.poll(look).toBe(false);
+  });
+});
+
+describe('one that is left behind while it is looked at', () => {
+  it('[IP-10] is not known by what stood above it before', async () => {
+    const shell = spawn('sh', ['-c', 'sleep 1000 & echo $!; wait'], { stdio: 'pipe' });
+    children.push(shell);
+    const pid = pidOf(await firstLine(shell));
+    const caller = await callers.attest({ uid, pid }, null) ?? expect.unreachable('it is gone');
+    const known = new KnownProcesses();
+    try {
+      const hold = known.hold(pid) ?? expect.unreachable('it cannot be held');
+      shell.kill('SIGKILL');
+      await expect.poll(() => readStat(pid)?.parent).not.toBe(shell.pid);
+      expect(known.keep(hold, caller, { image: hold.first.image })).toBe(false);
+      expect(known.find({ uid, pid }, () => null)).toBeNull();
+    } finally {
+      known.close();
+      process.kill(pid, 'SIGKILL');
+    }
   });
 });

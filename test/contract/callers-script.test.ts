@@ -37,8 +37,11 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 /** Start times are told in hundredths of a second. */
 async function written(name: string, text = TEXT): Promise<string> {
   const path = processes.file(name, text);
-  await expect.poll(() => Date.now() - statSync(path).ctimeMs, { interval: 5 }).toBeGreaterThan(40);
+  await longAgo(path);
   return path;
+}
+async function longAgo(path: string): Promise<void> {
+  await expect.poll(() => Date.now() - statSync(path).ctimeMs, { interval: 5 }).toBeGreaterThan(40);
 }
 async function running(script: string): Promise<Caller> {
   const caller = await callers.attest({ uid: UID, pid: await processes.startAbove('sh', [script]) }, null);
@@ -92,6 +95,8 @@ describe.runIf(process.platform === 'linux')('the bytes of a script', () => {
     renameSync(tools, join(folder, 'true-tools'));
     mkdirSync(tools);
     writeFileSync(join(tools, 'f.sh'), TEXT);
+    // To give a file another path is a change of it.
+    await longAgo(join(folder, 'true-tools/f.sh'));
     const { pid } = await running(join(tools, 'f.sh'));
     renameSync(tools, join(folder, 'false-tools'));
     renameSync(join(folder, 'true-tools'), tools);

@@ -163,7 +163,7 @@ describe('adopt --fix, where the tool has a sign-out of its own', () => {
     const { env } = tool(home, 'gcloud', 'true');
     const refused = await fix(home, ['gcloud-adc'], ['y', 'y'], { env, api: { ...api, profiles: () => ({ profiles: [google] }) } });
     expect(refused.exit).toBe(8);
-    expect(refused.stderr).toContain('could end the new sign-in as well');
+    expect(refused.stderr.replaceAll(/\s+/g, ' ')).toContain('could end the new sign-in as well');
     expect(ranIn(home)).toBe('');
     const own = await fix(home, ['gcloud-adc'], ['y', 'y'], { ...tool(home, 'gcloud', `rm ${home}/.config/gcloud/application_default_credentials.json`), api: { ...api, profiles: () => ({ profiles: [{ ...google, client_id: 'ours' }] }) } });
     expect(own).toMatchObject({ exit: 0, stderr: expect.not.stringContaining('not revoked') as string });
