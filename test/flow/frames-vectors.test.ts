@@ -35,17 +35,20 @@ const bytesOf = (parts: readonly Part[]): Buffer => Buffer.concat(parts.map((par
 const STANDS_FOR: Readonly<Record<string, string>> = { text: '[^"\\n\\f]*', number: '\\d+', build: BUILD_VERSION.replaceAll('.', '\\.'), json: '[^\\n\\f]*' };
 const patternOf = (parts: readonly Part[]): RegExp => new RegExp(`^${parts.map(textOf).join('').replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&').replaceAll(/<(text|number|build|json)>/g, (_, name: string) => STANDS_FOR[name] ?? '')}$`);
 
+/** That tokens of earlier vectors were released is told together, when it is: no vector is about that. */
+const ownWords = (text: string): string => text.replaceAll(/\{"type":"events"[^\n]*"event":"token_released"[^\n]*\n/g, '');
+
 describe.each(FILES)('test/vectors/%s', (file) => {
   const vectors = JSON.parse(readFileSync(DIR + file, 'utf8')) as readonly Vector[];
 
   /** On a connection of its own, of which the exchange before is over. */
   async function open({ after }: Vector): Promise<{ client: LineClient; since: () => string }> {
     const client = new LineClient(vk.socket);
-    if (after === undefined) return { client, since: () => client.text };
+    if (after === undefined) return { client, since: () => ownWords(client.text) };
     client.send(bytesOf(after.send));
     await expect.poll(() => client.text, { interval: 10 }).toMatch(patternOf(after.receive));
     const from = client.text.length;
-    return { client, since: () => client.text.slice(from) };
+    return { client, since: () => ownWords(client.text.slice(from)) };
   }
 
   it.each(vectors.map((vector) => [vector.title, vector] as const))('[IP-11] %s', async (_, vector) => {
