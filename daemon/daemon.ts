@@ -227,7 +227,7 @@ export async function startDaemon(outside: Edges): Promise<Daemon> {
       void leave('upgrade', true, to === null ? null : { successor: to.successor, listener: to.fd, isHeld: to.isHeld });
     },
   });
-  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, upgrades, counts, hooks, loginNeeded, connections: () => app.connections };
+  const broker: Broker = { ...edges, endSessions, fingerprints, policies, book, source, circuits, metadata, logins, justInTime, revocations, releases: new Releases({ ...edges, fingerprints, event: 'token_released' }), workloads: { ...edges, tokens, keys, releases: new Releases({ ...edges, fingerprints, event: 'workload_token_released' }) }, approvals, events, lifecycle, screen, upgrades, counts, hooks, loginNeeded, connections: () => app.connections };
   const app = new App({
     handlers: createHandlers(broker), callers: edges.callers, limits: () => config.current().limits,
     clock, random: edges.random, log, isStopping: () => signal.aborted,

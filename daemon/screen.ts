@@ -38,10 +38,15 @@ export class Screen {
     this.#deps = deps;
   }
 
+  get isLocked(): boolean | null {
+    return this.#isLocked;
+  }
+
   /** Does what policy says by now: listens, or stops. Resolves when it is known how it is, or after two seconds. */
   async follow(): Promise<void> {
     const { screenLock, locksOnSuspend } = this.#wishes();
-    if (screenLock === null && !locksOnSuspend) {
+    const isAskedFor = screenLock !== null || locksOnSuspend || this.#deps.policies.inForce()?.asksScreen === true;
+    if (!isAskedFor) {
       this.#listening?.abort();
       this.#listening = null;
       this.#isLocked = null;

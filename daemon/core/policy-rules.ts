@@ -58,6 +58,8 @@ export type When = {
   readonly signedInUnderS: number | null;
   /** One of them was found within the last hour, of this program or this profile. */
   readonly found: readonly Finding[] | null;
+  /** Whether the screen of the person is locked. */
+  readonly screenLocked: boolean | null;
   /** This tier or a higher one. */
   readonly tier: Tier | null;
 };
@@ -137,7 +139,7 @@ export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly 
 export const NO_CONDITIONS: When = {
   executable: null, script: null, digest: null, ancestor: null, unit: null, terminal: null, container: null, forwarded: null,
   remote: null, orphan: null, class: null, agent: null, profile: null, issuer: null, tenant: null, resource: null, scopes: null,
-  flow: null, signedInOverS: null, signedInUnderS: null, found: null, tier: null,
+  flow: null, signedInOverS: null, signedInUnderS: null, found: null, screenLocked: null, tier: null,
 };
 
 export const NO_CEILING: Ceiling = {

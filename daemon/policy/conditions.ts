@@ -84,6 +84,13 @@ function foundCondition(wanted: readonly Finding[]): Condition {
   };
 }
 
+function screenCondition(wanted: boolean): Condition {
+  return {
+    holds: ({ request: { screenLocked } }) => (screenLocked === null ? 'unknown' : truth(screenLocked === wanted)),
+    says: ({ request: { screenLocked } }) => (screenLocked === null ? 'nobody tells whether the screen is locked' : `the screen is ${screenLocked ? '' : 'not '}locked`),
+  };
+}
+
 function ageCondition(limitS: number, over: boolean): Condition {
   return {
     holds: ({ request: { signedInS } }) => (signedInS === null ? 'unknown' : truth(over ? signedInS > limitS : signedInS <= limitS)),
@@ -112,6 +119,7 @@ export function compileWhen(when: When, denies: boolean | null): readonly Condit
     when.signedInOverS === null ? null : ageCondition(when.signedInOverS, true),
     when.signedInUnderS === null ? null : ageCondition(when.signedInUnderS, false),
     when.found === null ? null : foundCondition(when.found),
+    when.screenLocked === null ? null : screenCondition(when.screenLocked),
     when.digest === null ? null : textCondition('digest', when.digest, ({ subject }) => subject.origin.digest ?? undefined),
     when.unit === null ? null : textCondition('unit', when.unit, ({ subject }) => subject.origin.unit),
     when.agent === null ? null : textCondition('agent', when.agent, ({ subject }) => subject.origin.agent),

@@ -30,6 +30,8 @@ export type Policy = {
   readonly asksDigest: boolean;
   /** Some rule asks for what detectors found. */
   readonly asksFound: boolean;
+  /** Some rule asks whether the screen is locked: it has to be listened for. */
+  readonly asksScreen: boolean;
 };
 
 export type RuleName = { readonly rule: string; readonly source: PolicySource | 'built-in' };
@@ -60,6 +62,7 @@ export function compilePolicy(documents: PolicyDocuments): Policy {
     userLifts: compileLifts(user?.lifts ?? []),
     asksDigest: asks((when) => when.digest !== null),
     asksFound: asks((when) => when.found !== null),
+    asksScreen: asks((when) => when.screenLocked !== null),
   };
 }
 

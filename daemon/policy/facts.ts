@@ -19,6 +19,8 @@ export type PolicyRequest = {
   readonly flow: TokenFlow | null;
   /** What was found of this program or profile within the last hour; empty where no rule asks. */
   readonly found: readonly Finding[];
+  /** As logind tells; null: nobody does, or no rule asks. */
+  readonly screenLocked: boolean | null;
   /** Seconds since a person signed in; null: not known. */
   readonly signedInS: number | null;
   /** As the profile says. */

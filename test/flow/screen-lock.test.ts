@@ -51,6 +51,22 @@ describe.skipIf(obstacle !== null)('a locked screen', () => {
     await issuer.close();
   });
 
+  it('[GV-01] is a fact for rules, which refuse some things and not others', async () => {
+    await policy('admin', 'v = 1\n[[rules]]\nname = "away"\ndecide = "deny"\nwhen = { screen_locked = true, scopes = { any = ["openid"] } }\n');
+    expect(await token()).toMatchObject({ source: 'cache' });
+    // Nothing is held for all: the status has nothing to say of it.
+    expect(await status()).toMatchObject({ screen: 'not_asked' });
+    logind.say('c1', 'Lock');
+    const away = { code: 'policy_denied', reason: 'admin/away' };
+    await expect.poll(token, { interval: 10 }).toMatchObject(away);
+    expect((await vk.api('POST', '/v1/policy/explain', { profile: 'work' })).body).toMatchObject({ decision: 'deny', rule: 'admin/away' });
+    logind.say('c1', 'Unlock');
+    await expect.poll(token, { interval: 10 }).toMatchObject({ source: 'cache' });
+    // What is not known counts against whoever asks.
+    logind.party.leave();
+    await expect.poll(token, { interval: 10 }).toMatchObject(away);
+  });
+
   it('[SU-04] lets no token out where policy asks for it, and lets them out again afterwards', async () => {
     await policy('admin', HOLD);
     expect(await status()).toMatchObject({ screen: 'unlocked' });

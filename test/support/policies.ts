@@ -20,7 +20,7 @@ export function someSubject(over: Partial<Subject['origin']> = {}): Subject {
 }
 
 export function someRequest(over: Partial<PolicyRequest> = {}): PolicyRequest {
-  return { profile: 'work', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'api'], flow: 'authorization_code', signedInS: 60, found: [], tier: 'normal', isSignIn: false, ...over };
+  return { profile: 'work', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'api'], flow: 'authorization_code', signedInS: 60, found: [], screenLocked: null, tier: 'normal', isSignIn: false, ...over };
 }
 
 // Few values, so that rules and requests meet.
@@ -59,7 +59,7 @@ export const subjects: fc.Arbitrary<Subject> = fc.record({
 
 export const requests: fc.Arbitrary<PolicyRequest> = fc.record({
   profile: fc.constantFrom('work', 'prod'), issuer: fc.constantFrom(...ISSUERS), tenant: nullable(fc.constantFrom('t1', 't2')), resource: nullable(fc.constantFrom(...RESOURCES)),
-  scopes: fc.subarray([...SCOPES]), flow: nullable(fc.constantFrom(...FLOWS)), signedInS: nullable(fc.constantFrom(10, 1_000, 100_000)), found: fc.subarray(['new_digest', 'unusual_caller'] as const), tier: fc.constantFrom(...TIERS), isSignIn: fc.constant(false),
+  scopes: fc.subarray([...SCOPES]), flow: nullable(fc.constantFrom(...FLOWS)), signedInS: nullable(fc.constantFrom(10, 1_000, 100_000)), found: fc.subarray(['new_digest', 'unusual_caller'] as const), screenLocked: nullable(fc.boolean()), tier: fc.constantFrom(...TIERS), isSignIn: fc.constant(false),
 });
 
 export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(
@@ -74,7 +74,7 @@ const whens = (lifting: boolean): fc.Arbitrary<When> => fc.record({
   class: fc.subarray(['human', 'agent', 'workload'] as const, { minLength: 1 }), agent: someOf(['claude', 'codex']), profile: someOf(['work', 'prod']),
   issuer: someOf(ISSUERS), tenant: someOf(['t1', 't2']), resource: someOf(RESOURCES),
   scopes: fc.record({ any: rarely(someOf(SCOPES)), all: rarely(someOf(SCOPES)), none: rarely(someOf(SCOPES)) }),
-  flow: fc.subarray([...FLOWS], { minLength: 1 }), signedInOverS: fc.constantFrom(5, 5_000), signedInUnderS: fc.constantFrom(5, 5_000), found: fc.subarray(['new_digest', 'unusual_caller'] as const, { minLength: 1 }),
+  flow: fc.subarray([...FLOWS], { minLength: 1 }), signedInOverS: fc.constantFrom(5, 5_000), signedInUnderS: fc.constantFrom(5, 5_000), found: fc.subarray(['new_digest', 'unusual_caller'] as const, { minLength: 1 }), screenLocked: fc.boolean(),
   tier: lifting ? fc.constant(null) : fc.constantFrom(...TIERS),
 }).chain((when) => fc.subarray(Object.keys(when) as (keyof When)[], { maxLength: 2 }).map((kept) => ({ ...NO_CONDITIONS, ...Object.fromEntries(kept.map((key) => [key, when[key]])) })));
 

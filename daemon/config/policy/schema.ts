@@ -49,6 +49,7 @@ export const WHEN = v.strictObject({
   signed_in_over: v.optional(duration),
   signed_in_under: v.optional(duration),
   found: v.optional(oneOrMore(v.picklist(FINDINGS))),
+  screen_locked: v.optional(v.boolean()),
   tier: v.optional(tier),
 });
 

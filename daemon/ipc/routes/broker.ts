@@ -53,6 +53,8 @@ export type Broker = {
   /** Connections to the socket that are open. */
   readonly connections: () => number;
   readonly lifecycle: Lifecycle;
+  /** As logind tells; null: nobody does, or policy does not ask. */
+  readonly screen: { readonly isLocked: boolean | null };
   /** A program was turned away for want of a sign-in that nobody makes yet. */
   readonly loginNeeded: (profile: ProfileName, reason: string, caller: Caller) => void;
   /** What is wrong with hooks.toml, for people; null: nothing. */

@@ -16,7 +16,7 @@ import { withinLimits } from '../../tokens/bounds.ts';
 import { refuseFlow } from '../../workloads/refusals.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';
-import { foundOf } from './found.ts';
+import { momentOf } from './moment.ts';
 import { pickProfile } from './pick-profile.ts';
 import { groundOf, refuseUnrecordedOf, refuseWithout } from './privileged.ts';
 import { builtInDenial, refusalOf } from './ruling.ts';
@@ -54,7 +54,7 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
   }
   const need = needOf({ scopes: body.scopes, resource: body.resource }, workload, 0);
   return explain(broker, policy, who, {
-    name: workload.name, request: { ...workloadRequestOf(workload, need), found: foundOf(broker.audit, policy, who.subject, workload.name), ...over },
+    name: workload.name, request: { ...workloadRequestOf(workload, need), ...momentOf(broker, policy, who.subject, workload.name), ...over },
     before: ({ tier }) => refuseUnrecordedOf(broker, tier),
     limit: (limits) => refuseFlow(workload.name, withinLimits(workload, null, need, limits).bounds),
   });

@@ -11,7 +11,7 @@ import { isPrivileged } from '../../policy/privilege.ts';
 import { refuseUnrecorded } from '../../tokens/just-in-time.ts';
 import { privilegeRequired } from '../../tokens/login-required.ts';
 import type { Broker } from './broker.ts';
-import { foundOf } from './found.ts';
+import { momentOf } from './moment.ts';
 import { policyRequestOf } from './ruling.ts';
 
 export type Ground = {
@@ -24,10 +24,11 @@ export type Ground = {
 };
 
 /** @param over - what the asker wants it to be, in the place of what is known of the grant */
-export function groundOf({ audit, book, clock, justInTime }: Pick<Broker, 'audit' | 'book' | 'clock' | 'justInTime'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
+export function groundOf(broker: Pick<Broker, 'audit' | 'book' | 'clock' | 'justInTime' | 'screen'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
+  const { book, clock, justInTime } = broker;
   const now = clock.now();
   const kept = book.get(profile.name);
-  const known = { found: foundOf(audit, policy, subject, profile.name), ...over };
+  const known = { ...momentOf(broker, policy, subject, profile.name), ...over };
   const request = { ...policyRequestOf(profile, kept, asked, now), ...known };
   const check = (token: AccessToken): void => {
     if (isPrivileged(policy, subject, { ...request, scopes: token.scopes })) throw privilegeRequired(profile, null);

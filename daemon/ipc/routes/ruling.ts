@@ -24,6 +24,7 @@ export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { 
     flow: grant?.flow ?? 'authorization_code',
     signedInS: grant === null ? 0 : (nowMs - signedInMs(grant)) / 1000,
     found: [],
+    screenLocked: null,
     tier: profile.tier,
     isSignIn: grant === null,
   };

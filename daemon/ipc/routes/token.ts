@@ -9,7 +9,6 @@ import { BrokerError } from '../../core/errors.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
 import { NO_STEP_UP } from '../../core/issuer-port.ts';
-import type { Detection } from '../../core/ports.ts';
 import { instantOf } from '../../core/time.ts';
 import type { LoginAsk } from '../../flows/login-ask.ts';
 import { ruleText } from '../../policy/decide.ts';
@@ -28,7 +27,8 @@ import type { Encoded } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
 import type { Claimed } from './claimed.ts';
-import { latestFound } from './found.ts';
+import { isSeenStill, seenNow } from './moment.ts';
+import type { Seen } from './moment.ts';
 import { pickProfile } from './pick-profile.ts';
 import { groundOf, refuseWithout } from './privileged.ts';
 import type { Ground } from './privileged.ts';
@@ -157,19 +157,19 @@ async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
   if (isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
-  const found = latestFound(broker.audit, broker.policies.inForce());
+  const seen = seenNow(broker, broker.policies.inForce());
   const recorded = broker.releases.record(profile, served, ask, claimed, rule);
-  return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, found, recorded);
+  return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, seen, recorded);
 }
 
-async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, found: Detection | null, recorded: Promise<void>): Promise<Encoded> {
+async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, seen: Seen, recorded: Promise<void>): Promise<Encoded> {
   const policy = broker.policies.inForce();
   await recorded;
   // A disk may take its time: a lock, a logout or another policy that came meanwhile is not outrun (GV-01).
   const denied = builtInDenial(broker, ask.caller);
   if (denied !== null) return refuse(broker, ask, profile, claimed, denied);
   const isHeld = broker.book.get(profile.name) === served.grant || broker.justInTime.holds(served.grant);
-  if (!isHeld || broker.policies.inForce() !== policy || latestFound(broker.audit, policy) !== found || isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
+  if (!isHeld || broker.policies.inForce() !== policy || !isSeenStill(broker, policy, seen) || isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
   return broker.callers.stillSame(ask.caller) ? encode(broker, profile, served, rule, ask) : refuseChanged(broker, ask, profile, claimed);
 }
 
@@ -193,6 +193,7 @@ function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Promise<Encoded> {
   // What was just decided by.
   const [policy, grant] = [broker.policies.inForce(), broker.book.get(profile.name)];
+  const seen = seenNow(broker, policy);
   const body = ask.body as Body; // parsed by this method's schema
   await broker.lifecycle.ensureOpen();
   let served: Served;
@@ -205,7 +206,7 @@ async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNee
     throw await withLogin(broker, cause, profile, body, ask);
   }
   // Policy that changed and a sign-in that came while this waited have not been asked (GV-01).
-  const isStale = grant === null || broker.lifecycle.shut !== null || broker.policies.inForce() !== policy;
+  const isStale = grant === null || broker.lifecycle.shut !== null || broker.policies.inForce() !== policy || !isSeenStill(broker, policy, seen);
   return isStale ? decided(broker, ask, profile, claimed) : releaseOrdinary(broker, ask, profile, served, claimed, ground, rule);
 }
 

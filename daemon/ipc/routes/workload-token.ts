@@ -20,7 +20,7 @@ import { encodeWorkloadToken } from '../encode.ts';
 import type { Encoded } from '../encode.ts';
 import type { Broker } from './broker.ts';
 import { claimedOf } from './claimed.ts';
-import { foundOf, latestFound } from './found.ts';
+import { isSeenStill, momentOf, seenNow } from './moment.ts';
 import { pickWorkload } from './pick-workload.ts';
 import { refuseUnrecordedOf } from './privileged.ts';
 import type { Allowed } from './releases.ts';
@@ -37,7 +37,7 @@ const ROUNDS = 4;
 export function workloadRequestOf(workload: Workload, { scopes, resource }: Pick<TokenNeed, 'scopes' | 'resource'>): PolicyRequest {
   return {
     profile: workload.name, issuer: workload.issuer, tenant: null, resource, scopes: scopes ?? workload.scopes,
-    flow: 'client_credentials', signedInS: 0, found: [], tier: workload.tier, isSignIn: false,
+    flow: 'client_credentials', signedInS: 0, found: [], screenLocked: null, tier: workload.tier, isSignIn: false,
   };
 }
 
@@ -81,7 +81,7 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     await broker.lifecycle.ensureOpen();
     const policy = broker.policies.current();
     const subject = await subjectFor(policy, ask.caller, broker.callers);
-    const decision = rulingOn(broker, policy, subject, { ...workloadRequestOf(workload, asked), found: foundOf(broker.audit, policy, subject, workload.name) });
+    const decision = rulingOn(broker, policy, subject, { ...workloadRequestOf(workload, asked), ...momentOf(broker, policy, subject, workload.name) });
     if (decision.kind === 'deny') return refuse(decision, workload);
     refuseUnrecordedOf(broker, decision.tier);
     const rule = ruleText(decision.by);
@@ -97,13 +97,13 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     if (broker.policies.inForce() !== policy || pickWorkload(broker.config.current(), body.profile) !== workload || isTakenBack(broker, consents, rule)) continue;
     const allowed: Allowed = { name: rule, approval: consents.get(rule) ?? null };
     stillSame(broker, ask, workload);
-    const found = latestFound(broker.audit, policy);
+    const seen = seenNow(broker, policy);
     await broker.workloads.releases.record(workload, { grant: null, ...served }, ask, claimedOf(body.claimed), allowed);
     stillSame(broker, ask, workload);
     // A disk may take its time: a lock, a panic or another policy that came meanwhile is not outrun.
     const late = builtInDenial(broker, ask.caller);
     if (late !== null) refuse(late, workload);
-    if (broker.policies.inForce() !== policy || latestFound(broker.audit, policy) !== found || isTakenBack(broker, consents, rule)) continue;
+    if (broker.policies.inForce() !== policy || !isSeenStill(broker, policy, seen) || isTakenBack(broker, consents, rule)) continue;
     broker.counts.workloadTokens[served.source] += 1;
     return encodeWorkloadToken(workload.name, served.token, served.source, rule, instantOf(broker.clock));
   }
