@@ -17,7 +17,9 @@ const INPUT_MAX = 65_536;
 /** Where the token may go: nowhere else, whoever asks. */
 async function originFor({ daemon, signal }: CommandContext, { profile, url }: Options): Promise<string> {
   if (url !== undefined) return parseOrigin(url);
-  const { resource = null } = (await daemon.api.profiles(signal)).profiles.find(({ name }) => name === profile) ?? {};
+  const found = (await daemon.api.profiles(signal)).profiles.find(({ name }) => name === profile);
+  if (found === undefined) throw ValetkeyError.local('unknown_profile', `there is no profile ${profile}`);
+  const { resource } = found;
   if (resource === null || !URL.canParse(resource)) throw ValetkeyError.local('bad_request', `the profile ${profile} names no resource, so nothing says where its token may go`, { hint: 'Name it: --url https://git.example.com' });
   return parseOrigin(resource);
 }

@@ -67,6 +67,17 @@ describe.skipIf(obstacle !== null)('a locked screen', () => {
     await expect.poll(token, { interval: 10 }).toMatchObject(away);
   });
 
+  it('[GV-01] is a fact that is asked for again where a token was waited for meanwhile', async () => {
+    await policy('admin', 'v = 1\n[[rules]]\nname = "away"\ndecide = "deny"\nwhen = { screen_locked = true }\n');
+    issuer.fault('token', faults.drip(64, 100));
+    const waiting = token({ force: true });
+    await expect.poll(() => issuer.issuer.minted.filter(({ kind }) => kind === 'refresh_token').length).toBe(2);
+    logind.hint('c1', true);
+    const away = { code: 'policy_denied', reason: 'admin/away' };
+    await expect.poll(token, { interval: 10 }).toMatchObject(away);
+    expect(await waiting).toMatchObject(away);
+  });
+
   it('[SU-04] lets no token out where policy asks for it, and lets them out again afterwards', async () => {
     await policy('admin', HOLD);
     expect(await status()).toMatchObject({ screen: 'unlocked' });

@@ -44,6 +44,8 @@ describe('valetkey credential git', () => {
     expect((await git('get', HERE, { api }, ['--profile', 'work'])).stdout).toBe('');
     const none = await git('get', HERE, { api: { ...api, profiles: () => ({ profiles: [{ ...profile, resource: null }] }) } }, ['--profile', 'work']);
     expect(none).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('--url https://git.example.com') as string });
+    const unknown = await git('get', HERE, { api: { ...api, profiles: () => ({ profiles: [] }) } }, ['--profile', 'work']);
+    expect(unknown).toMatchObject({ exit: 8, stdout: '', stderr: expect.stringContaining('there is no profile work') as string });
   });
 
   it.each(['http://git.example.com', 'git.example.com', 'https://ada:x@git.example.com', 'ftp://git.example.com'])('takes no %s for a server', async (url) => {
