@@ -128,6 +128,7 @@ export class Panic {
     const ofWorkloads = this.#deps.takeWorkloads();
     const loginsEnded = logins.abortAll(reason);
     const notDurable = await this.#mark(since);
+    // @fault panic.marked
     // What is on the wire ends by itself, finds its grant gone, and has what it brings revoked.
     for (const ending of [logins.stop(reason), source.settle(reason)]) ending.catch((cause: unknown) => log.error('panic_step_failed', {}, cause));
     const { notReached, swept } = await this.#reach(left(SWEEP_MS), wasSwept, ofWorkloads);

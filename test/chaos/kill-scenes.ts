@@ -103,6 +103,12 @@ export const SCENES: readonly Scene[] = [
     expect: () => 'sign_in',
   },
   {
+    name: 'panic', isWished: true, prepare: nothing,
+    act: ({ laptop }) => laptop.api('POST', '/v1/panic'),
+    // Before the mark it did not happen; from the mark on it did, whatever comes.
+    expect: (label) => (label === null || label === 'panic.marked' || label.startsWith('book.take.') ? 'sign_in' : 'either'),
+  },
+  {
     name: 'recovery of a lost answer',
     prepare: (stage) => diesAt(stage, 'refresh.answered', () => refresh(stage)),
     act: startAndLook,

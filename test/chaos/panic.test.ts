@@ -10,7 +10,7 @@ const stage = useStage();
 
 describe('kill -9 in a panic', () => {
   it.each([
-    ['when the block is on the disk and nothing else is done', 'vault.write.dir-synced', 1],
+    ['when the block is on the disk and nothing else is done', 'panic.marked', 1],
     ['before the first grant is ended', 'book.take.claimed', 1],
     ['between two grants', 'book.take.prepared', 2],
     ['when a grant is gone and nothing was sent', 'book.take.removed', 1],
