@@ -1,7 +1,7 @@
 /**
  * The daemon's methods, typed. Replies come from this user's own daemon, whose socket was verified and
  * whose protocol version was compared; they are not validated a second time, so that the library loads
- * no schema library. Paths and bodies are those of shared/methods.ts; a test compares them.
+ * no schema library, but for a token, which is put into headers. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
 import type { ActiveApproval, ApprovalAnswer, ApprovalAnswered, ApprovalGrant, ApprovalPinRequest, ApprovalsReply, RevokedApprovals } from '../shared/approval-schemas.ts';
 import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
@@ -17,6 +17,7 @@ import type { UpgradeReply, UpgradeView } from '../shared/upgrade-schemas.ts';
 import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';
+import { ValetkeyError } from './valetkey-error.ts';
 
 /** Milliseconds on top of the daemon's own limit, so that its answer wins over the client's deadline. */
 const MARGIN_MS = 10_000;
@@ -27,6 +28,13 @@ export const TOKEN_TIMEOUT_MS = DEFAULT_WAIT_S * 1000 + MARGIN_MS;
 /** What the status of a daemon of any protocol says, for who ends it or has it replaced (docs/protocol.md). */
 export type AnyStatus = Pick<StatusReply, 'pid' | 'version'> & { readonly upgrade?: UpgradeView; readonly vault?: { readonly state: string } };
 
+/** RFC 6749, appendix A.12. @throws ValetkeyError `protocol_mismatch` */
+function bearing<T extends { readonly access_token: string }>(reply: T): T {
+  const { access_token: token }: { readonly access_token?: unknown } = reply;
+  if (typeof token === 'string' && /^[\x20-\x7e]+$/.test(token)) return reply;
+  throw ValetkeyError.local('protocol_mismatch', 'the reply holds no token');
+}
+
 export type Api = ReturnType<typeof openApi>;
 
 export function openApi(connection: Pick<Connection, 'call'>) {
@@ -35,8 +43,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
   }
   const name = encodeURIComponent;
   return {
-    token: (request: TokenRequest, signal?: AbortSignal) =>
-      call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
+    token: async (request: TokenRequest, signal?: AbortSignal) =>
+      bearing(await call<TokenReply>('POST', '/v1/token', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS })),
     startLogin: (request: LoginRequest, signal?: AbortSignal) => call<LoginView>('POST', '/v1/logins', request, { signal, timeoutMs: 40_000 }),
     explainLogin: (request: LoginQuestion, signal?: AbortSignal) => call<LoginExplanation>('POST', '/v1/logins/explain', request, { signal, timeoutMs: 20_000 }),
     // A login ends with its daemon: another daemon is not started to be asked about it.
@@ -59,8 +67,8 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     setApprovalPin: (request: ApprovalPinRequest, signal?: AbortSignal) => call<OkReply>('POST', '/v1/approval-pin', request, { signal, timeoutMs: 40_000 }),
     checkPolicy: (request: PolicyCheckRequest, signal?: AbortSignal) => call<PolicyCheckReply>('POST', '/v1/policy/check', request, { signal }),
     explainPolicy: (request: PolicyExplainRequest, signal?: AbortSignal) => call<PolicyExplainReply>('POST', '/v1/policy/explain', request, { signal }),
-    workloadToken: (request: WorkloadTokenRequest, signal?: AbortSignal) =>
-      call<WorkloadTokenReply>('POST', '/v1/workload-tokens', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS }),
+    workloadToken: async (request: WorkloadTokenRequest, signal?: AbortSignal) =>
+      bearing(await call<WorkloadTokenReply>('POST', '/v1/workload-tokens', request, { signal, timeoutMs: request.wait_s === undefined ? TOKEN_TIMEOUT_MS : request.wait_s * 1000 + MARGIN_MS })),
     workloads: (signal?: AbortSignal) => call<WorkloadsReply>('GET', '/v1/workloads', null, { signal }),
     changeWorkloadKeys: (profile: string, request: WorkloadKeysRequest, signal?: AbortSignal) => call<WorkloadKeysReply>('POST', `/v1/workloads/${name(profile)}/keys`, request, { signal, timeoutMs: 50_000 }),
     removeWorkload: (profile: string, signal?: AbortSignal) => call<WorkloadRemoveReply>('DELETE', `/v1/workloads/${name(profile)}`, null, { signal, timeoutMs: 50_000 }),

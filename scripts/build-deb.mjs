@@ -81,6 +81,8 @@ function installPrograms(tree) {
   tree.write(`${HOME}/dist/client/main.js`, program(join(DIST, 'client/main.js')), 0o755);
   tree.copyAll(join(DIST, 'daemon'), `${HOME}/dist/daemon`, (file) => /^[^/]+\.cjs$/.test(file));
   tree.write(`${HOME}/dist/daemon/valetkeyd.cjs`, program(join(DIST, 'daemon/valetkeyd.cjs')), 0o755);
+  tree.copy(join(ROOT, 'client/python/valetkey.py'), 'usr/share/valetkey/valetkey.py');
+  tree.copy(join(ROOT, 'client/shell/valetkey.sh'), 'usr/share/valetkey/valetkey.sh');
   tree.link('../lib/valetkey/dist/launcher/valetkey', 'usr/bin/valetkey');
   tree.link('../lib/valetkey/dist/daemon/valetkeyd.cjs', 'usr/bin/valetkeyd');
 }

@@ -22,6 +22,8 @@ ssh|openssh-client|sign-ins and sockets over ssh
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports
+python3|python3|clients: the module in Python
+curl|curl|clients: the shell function
 strace|strace|files and children of the daemon
 openssl|openssl|issuer: certificates
 mkfifo|coreutils|logs: files that are none

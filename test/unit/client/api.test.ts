@@ -7,7 +7,7 @@ import { METHODS } from '../../../shared/methods.ts';
 
 it('calls each method of the protocol by its verb and path', async () => {
   const called: string[] = [];
-  const api = openApi({ call: async (verb, path) => { called.push(`${verb} ${path.replace(/\?.*$/, '')}`); return {}; } });
+  const api = openApi({ call: async (verb, path) => { called.push(`${verb} ${path.replace(/\?.*$/, '')}`); return { access_token: 't' }; } });
   await Promise.all([
     api.token({}), api.startLogin({}), api.explainLogin({}), api.login('{id}', 1), api.cancelLogin('{id}'), api.confirmLogin('{id}', true), api.profiles(),
     api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'),
