@@ -103,6 +103,30 @@ describe('the tarball for npm', () => {
     expect(readdirSync(join(ROOT, 'client/commands')).length).toBeLessThanOrEqual(files.filter((file) => /^dist\/client\/commands\/[\w-]+\.js$/.test(file)).length);
   });
 
+  it('is a library for programs in CommonJS and in ES modules, with types for both', async () => {
+    const project = join(workshop.path, 'consumer');
+    mkdirSync(join(project, 'node_modules'), { recursive: true });
+    symlinkSync(join(unpacked, 'package'), join(project, 'node_modules/valetkey'));
+    symlinkSync(join(ROOT, 'node_modules'), join(unpacked, 'package/node_modules'));
+    symlinkSync(join(ROOT, 'node_modules/@types'), join(project, 'node_modules/@types'));
+    const text = [
+      "import { connect, ValetkeyError } from 'valetkey/client';",
+      "const client = connect({ socket: '/nonexistent/valetkey' });",
+      'export const until = async (): Promise<number> => (await client.getToken({ profile: \'work\' })).expires_at;',
+      '// @ts-expect-error -- a number is no profile',
+      'export const wrong = async () => client.getToken(7);',
+      "until().then(String, (error) => (error instanceof ValetkeyError ? error.code : 'another')).then((told) => console.log(told));", '',
+    ].join('\n');
+    writeFileSync(join(project, 'package.json'), '{}');
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, module: 'nodenext', target: 'es2023', types: ['node'] }, include: ['program.*'] }));
+    for (const name of ['program.mts', 'program.cts']) writeFileSync(join(project, name), text);
+    const compiled = await runProgram([process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project], {});
+    expect(compiled).toEqual({ exit: 0, stdout: '', stderr: '' });
+    expect(readFileSync(join(project, 'program.cjs'), 'utf8')).toContain('require("valetkey/client")');
+    for (const name of ['program.mjs', 'program.cjs']) expect(await runProgram([process.execPath, join(project, name)], {})).toMatchObject({ exit: 0, stdout: 'daemon_unreachable\n' });
+    rmSync(join(unpacked, 'package/node_modules'));
+  });
+
   it('lists every manual page, so that npm puts them where man looks', () => {
     const { man } = readJson<Manifest>(join(unpacked, 'package/package.json'));
     expect(man?.toSorted()).toEqual(readdirSync(join(unpacked, 'package/dist/man')).map((page) => `dist/man/${page}`).toSorted());
