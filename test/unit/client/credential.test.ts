@@ -81,3 +81,41 @@ describe('valetkey credential git', () => {
     expect(await git('get', ['what is this'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('git help credentials') as string });
   });
 });
+
+type Asked = { readonly apiVersion?: string; readonly kind?: string; readonly spec?: object };
+const CLUSTER = { server: 'https://k8s.example.com:6443', 'certificate-authority-data': 'QQ==', config: null };
+const execInfo = ({ apiVersion = 'client.authentication.k8s.io/v1', kind = 'ExecCredential', spec = { interactive: false, cluster: CLUSTER } }: Asked = {}): string => JSON.stringify({ apiVersion, kind, spec });
+const kubectl = (info: string, more: Partial<Fakes> = {}, url = 'https://k8s.example.com:6443'): ReturnType<typeof run> =>
+  run(['credential', 'kubectl', '--profile', 'work', '--url', url], { api: { token: () => token }, env: info === '' ? {} : { KUBERNETES_EXEC_INFO: info }, ...more });
+
+describe('valetkey credential kubectl', () => {
+  it.each(['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'])('answers in the version that was asked in: %s', async (apiVersion) => {
+    const { exit, stdout, stderr, calls } = await kubectl(execInfo({ apiVersion }));
+    expect({ exit, stderr, calls }).toEqual({ exit: 0, stderr: '', calls: [['token', { profile: 'work', interaction: 'never' }]] });
+    expect(JSON.parse(stdout)).toEqual({ apiVersion, kind: 'ExecCredential', status: { token: 'at-EXAMPLE', expirationTimestamp: '2027-01-15T08:10:00Z' } });
+  });
+
+  it('asks nobody, also where kubectl would lend its terminal', async () => {
+    const { exit, questions, calls } = await kubectl(execInfo({ spec: { interactive: true, cluster: CLUSTER } }), { terminal: true, person: ['yes'] });
+    expect({ exit, questions, calls }).toEqual({ exit: 0, questions: [], calls: [['token', { profile: 'work', interaction: 'never' }]] });
+  });
+
+  it.each([
+    ['without a question', '', 'kubectl calls this by itself'], ['in what is no JSON', 'v1', 'apiVersion: client.authentication.k8s.io/v1'], ['in another kind', execInfo({ kind: 'Secret' }), 'ExecCredential'],
+    ['in a version that has no end of a token', execInfo({ apiVersion: 'client.authentication.k8s.io/v1alpha1' }), 'apiVersion: client.authentication.k8s.io/v1'],
+    ['where no cluster is named', execInfo({ spec: { interactive: false } }), 'provideClusterInfo: true'], ['where the server is no URL', execInfo({ spec: { cluster: { server: 'k8s' } } }), 'no server'],
+    ['for a server that goes unchecked', execInfo({ spec: { cluster: { ...CLUSTER, 'insecure-skip-tls-verify': true } } }), 'certificate-authority'],
+    ['for another server', execInfo({ spec: { cluster: { ...CLUSTER, server: 'https://evil.example.com:6443' } } }), 'https://evil.example.com:6443'],
+    ['for another port', execInfo({ spec: { cluster: { ...CLUSTER, server: 'https://k8s.example.com' } } }), 'is for https://k8s.example.com:6443'],
+    ['for the same without TLS', execInfo({ spec: { cluster: { ...CLUSTER, server: 'http://k8s.example.com:6443' } } }), 'is for https://k8s.example.com:6443'],
+  ])('[MC-03] has nothing %s, and does not ask for a token', async (_, info, says) => {
+    const { exit, stdout, stderr, calls } = await kubectl(info);
+    expect({ exit, stdout, calls }).toEqual({ exit: 2, stdout: '', calls: [] });
+    expect(stderr).toContain(says);
+  });
+
+  it('says what to do where it has no token', async () => {
+    const refused = await kubectl(execInfo(), { api: { token: () => { throw ValetkeyError.local('login_required', 'no grant', { reason: 'never_signed_in' }); } } });
+    expect(refused).toMatchObject({ exit: 3, stdout: '', stderr: expect.stringContaining('login_required') as string });
+  });
+});
