@@ -20,6 +20,7 @@ setpriv|util-linux|platform: protections against the same user
 /usr/sbin/sshd|openssh-server|sign-ins and sockets over ssh
 ssh|openssh-client|sign-ins and sockets over ssh
 kubectl|kubernetes-client|credential helpers: kubectl
+skopeo|skopeo|credential helpers: podman and skopeo
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports

@@ -119,3 +119,46 @@ describe('valetkey credential kubectl', () => {
     expect(refused).toMatchObject({ exit: 3, stdout: '', stderr: expect.stringContaining('login_required') as string });
   });
 });
+
+const docker = (operation: string, stdin: string, more: Partial<Fakes> = {}, flags: readonly string[] = []): ReturnType<typeof run> =>
+  run(['credential', 'docker', '--profile', 'work', '--url', 'https://registry.example.com', ...flags, operation], { api: { token: () => token }, stdin, ...more });
+
+describe('valetkey credential docker', () => {
+  it.each(['registry.example.com', 'registry.example.com\n', 'https://registry.example.com', 'https://registry.example.com/v1/', 'registry.example.com/team/project', 'REGISTRY.example.com', 'registry.example.com:443'])('answers for %j', async (named) => {
+    const { exit, stdout, stderr } = await docker('get', named);
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual({ ServerURL: named.trim(), Username: 'oauth2', Secret: 'at-EXAMPLE' });
+  });
+
+  it.each(['evil.example.com', 'registry.example.com:5000', 'http://registry.example.com', 'registry.example.com@evil.example.com', 'https://ada:x@registry.example.com', 'registry.example.com.evil.example.com', ''])('[MC-03] says of %j that it has nothing, and does not ask for a token', async (named) => {
+    const { exit, stdout, calls } = await docker('get', named);
+    expect({ exit, stdout, calls }).toEqual({ exit: 1, stdout: 'credentials not found in native keychain\n', calls: [] });
+  });
+
+  it('says where docker shows it what to do where it has no token, and does not let it go on without', async () => {
+    const refused = await docker('get', 'registry.example.com', { api: { token: () => { throw ValetkeyError.local('login_required', 'no \u001b[31mgrant', { reason: 'never_signed_in', hint: 'Run: valetkey login work' }); } } });
+    expect(refused).toMatchObject({ exit: 3, stderr: expect.stringContaining('login_required') as string });
+    expect(refused.stdout).toMatch(/^login_required: no [^\u001b]*grant\. Run: valetkey login work\n$/);
+  });
+
+  it('never says that a refresh token follows', async () => {
+    expect(await docker('get', 'registry.example.com', {}, ['--username', '<token>'])).toMatchObject({ exit: 2, stdout: '', calls: [] });
+  });
+
+  it('lists its registry, and takes back what docker got from it', async () => {
+    expect((await docker('list', '')).stdout).toBe('{"registry.example.com":"oauth2"}\n');
+    expect(await docker('store', JSON.stringify({ ServerURL: 'registry.example.com', Username: 'oauth2', Secret: 'at-EXAMPLE' }))).toMatchObject({ exit: 0, stdout: '', calls: [] });
+    expect(await docker('erase', 'registry.example.com')).toMatchObject({ exit: 0, stdout: '', calls: [], stderr: expect.stringContaining('valetkey logout work') as string });
+    expect(await docker('erase', 'evil.example.com')).toMatchObject({ exit: 0, stdout: '', calls: [], stderr: '' });
+  });
+
+  it.each([
+    ['a password', 'registry.example.com', 'bob'], ['what belongs to another registry', 'evil.example.com', 'oauth2'],
+  ])('does not let %s be lost unsaid', async (_, ServerURL, Username) => {
+    expect(await docker('store', JSON.stringify({ ServerURL, Username, Secret: 'x' }))).toMatchObject({ exit: 2, stdout: expect.stringContaining('nothing is kept here') as string });
+  });
+
+  it.each([['store', 'no JSON'], ['store', '{}'], ['forget', '']])('says that it is docker\'s to call: %s %s', async (operation, stdin) => {
+    expect(await docker(operation, stdin)).toMatchObject({ exit: 2, stdout: '', calls: [] });
+  });
+});
