@@ -21,6 +21,7 @@ setpriv|util-linux|platform: protections against the same user
 ssh|openssh-client|sign-ins and sockets over ssh
 kubectl|kubernetes-client|credential helpers: kubectl
 skopeo|skopeo|credential helpers: podman and skopeo
+aws|awscli|credential helpers: the AWS CLI
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports
