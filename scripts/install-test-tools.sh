@@ -22,6 +22,9 @@ ssh|openssh-client|sign-ins and sockets over ssh
 kubectl|kubernetes-client|credential helpers: kubectl
 skopeo|skopeo|credential helpers: podman and skopeo
 aws|awscli|credential helpers: the AWS CLI
+pip|python3-pip|credential helpers: pip
+cargo|cargo|credential helpers: cargo
+curl|curl|credential helpers: curl
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports
@@ -50,8 +53,18 @@ list_missing() {
   done
 }
 
+# uv is in PyPI alone, and in one version, so that a test means the same tomorrow.
+install_uv() {
+  command -v uv >/dev/null 2>&1 && return
+  [ "$(id -u)" = 0 ] && pip install --quiet --disable-pip-version-check --root-user-action=ignore uv==0.9.5 >/dev/null 2>&1 </dev/null
+  command -v uv >/dev/null 2>&1 || echo 'test tools: tests that cannot run here: credential helpers: no uv (PyPI package uv)'
+}
+
 missing=$(list_missing)
-[ -z "$missing" ] && exit 0
+if [ -z "$missing" ]; then
+  install_uv
+  exit 0
+fi
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   packages=$(echo "$missing" | cut -d'|' -f2 | sort -u | tr '\n' ' ')
@@ -64,6 +77,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   missing=$(list_missing)
 fi
 
+install_uv
 if [ -n "$missing" ]; then
   echo 'test tools: tests that cannot run here'
   echo "$missing" | while IFS='|' read -r command package tests; do

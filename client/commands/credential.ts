@@ -7,9 +7,10 @@ import type { Declare } from '../command.ts';
 import { declareAws } from './credential-aws.ts';
 import { declareDocker } from './credential-docker.ts';
 import { declareGit } from './credential-git.ts';
+import { declareKeyring } from './credential-keyring.ts';
 import { declareKubectl } from './credential-kubectl.ts';
 
 export const declare: Declare = (command, context) => {
   command.addHelpText('after', examples('valetkey credential git --help'));
-  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws]) kind(command, context);
+  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring]) kind(command, context);
 };

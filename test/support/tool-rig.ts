@@ -80,7 +80,7 @@ export async function makeToolRig(issuerOptions: IssuerOptions = {}, profileFlag
       const { exit, stdout } = await home.atTerminal(['login', 'work']);
       if (exit !== 0) throw new Error(`nobody could sign in: ${stdout}`);
     },
-    isGood: async (token) => (await issuer.introspect(token)).active,
+    isGood: async (token) => token !== '' && (await issuer.introspect(token)).active,
     async filesWithToken() {
       const { exit, stdout } = await home.valetkey(['token', 'work']);
       if (exit !== 0) throw new Error('there is no token to look for');

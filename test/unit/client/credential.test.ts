@@ -162,3 +162,26 @@ describe('valetkey credential docker', () => {
     expect(await docker(operation, stdin)).toMatchObject({ exit: 2, stdout: '', calls: [] });
   });
 });
+
+const keyring = (args: readonly string[], more: Partial<Fakes> = {}): ReturnType<typeof run> =>
+  run(['credential', 'keyring', '--profile', 'work', '--url', 'https://pypi.example.com', ...args], { api: { token: () => token }, ...more });
+
+describe('valetkey credential keyring', () => {
+  it.each(['https://pypi.example.com/simple', 'https://pypi.example.com/simple/', 'pypi.example.com', 'pypi.example.com:443', 'https://ada@pypi.example.com/simple'])('prints a password for %s', async (service) => {
+    expect(await keyring(['get', service, 'ada'])).toMatchObject({ exit: 0, stdout: 'at-EXAMPLE\n', stderr: '' });
+  });
+
+  it('prints a name too, where it is asked for one', async () => {
+    expect(await keyring(['get', 'https://pypi.example.com/simple', '--mode', 'creds'])).toMatchObject({ exit: 0, stdout: 'oauth2\nat-EXAMPLE\n' });
+    expect(await keyring(['get', 'https://pypi.example.com/simple', 'ada', '--mode', 'creds'])).toMatchObject({ exit: 0, stdout: 'ada\nat-EXAMPLE\n' });
+  });
+
+  it.each(['https://evil.example.com/simple', 'https://pypi.example.com:8443', 'http://pypi.example.com', 'pypi.example.com@evil.example.com', 'https://pypi.example.com.evil.example.com', 'uv:https://pypi.example.com', 'pypi', ''])('[MC-03] has nothing for %j, and does not ask for a token', async (service) => {
+    const { exit, stdout, calls } = await keyring(['get', service, 'oauth2']);
+    expect({ exit, stdout, calls }).toEqual({ exit: 1, stdout: '', calls: [] });
+  });
+
+  it.each(['set', 'del'])('keeps no password: %s', async (operation) => {
+    expect(await keyring([operation, 'pypi.example.com', 'ada'])).toMatchObject({ exit: 2, stdout: '', calls: [] });
+  });
+});
