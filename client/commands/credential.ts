@@ -5,6 +5,7 @@
 import { examples } from '../command.ts';
 import type { Declare } from '../command.ts';
 import { declareAws } from './credential-aws.ts';
+import { declareCargo } from './credential-cargo.ts';
 import { declareDocker } from './credential-docker.ts';
 import { declareGit } from './credential-git.ts';
 import { declareKeyring } from './credential-keyring.ts';
@@ -12,5 +13,5 @@ import { declareKubectl } from './credential-kubectl.ts';
 
 export const declare: Declare = (command, context) => {
   command.addHelpText('after', examples('valetkey credential git --help'));
-  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring]) kind(command, context);
+  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring, declareCargo]) kind(command, context);
 };

@@ -163,6 +163,38 @@ describe('valetkey credential docker', () => {
   });
 });
 
+const cargo = (lines: readonly object[], more: Partial<Fakes> = {}, flags: readonly string[] = []): ReturnType<typeof run> =>
+  run(['credential', 'cargo', '--profile', 'work', '--url', 'https://crates.example.com', ...flags], { api: { token: () => token }, stdin: lines.map((line) => JSON.stringify(line)).join('\n'), ...more });
+const INDEX = 'sparse+https://crates.example.com/index/';
+const read = (index = INDEX): object => ({ v: 1, kind: 'get', operation: 'read', registry: { 'index-url': index, name: 'work' }, args: [] });
+const HELLO = '{"v":[1]}\n';
+
+describe('valetkey credential cargo', () => {
+  it.each([[INDEX], ['https://crates.example.com/git/index']])('says hello, and answers for %s with a token that has an end', async (index) => {
+    const { exit, stdout, stderr } = await cargo([read(index)], {}, ['--cargo-plugin']);
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
+    expect(stdout).toBe(`${HELLO}{"Ok":{"kind":"get","token":"Bearer at-EXAMPLE","cache":"expires","expiration":${NOW + 600},"operation_independent":true}}\n`);
+    expect((await cargo([read(index)], {}, ['--bare'])).stdout).toContain('"token":"at-EXAMPLE"');
+  });
+
+  it.each(['sparse+https://evil.example.com/index/', 'sparse+http://crates.example.com/index/', 'sparse+https://crates.example.com:8443/', 'https://crates.example.com.evil.example.com/', 'registry+https://crates.example.com/', 'ssh://crates.example.com/index', 'crates'])('[MC-03] lets cargo ask others for %s, and does not ask for a token', async (index) => {
+    const { exit, stdout, calls } = await cargo([read(index)]);
+    expect({ exit, calls }).toEqual({ exit: 0, calls: [] });
+    expect(stdout).toMatch(/^\{"v":\[1\]\}\n\{"Err":\{"kind":"url-not-supported"/);
+  });
+
+  it('answers each line, also after one that failed', async () => {
+    const { stdout } = await cargo([{ v: 1, kind: 'login', token: 'x', registry: { 'index-url': INDEX } }, { v: 1, kind: 'logout', registry: { 'index-url': INDEX } }, { v: 1, kind: 'whoami', registry: { 'index-url': INDEX } }, { v: 1, kind: 'login', registry: { 'index-url': 'sparse+https://evil.example.com/' } }, { v: 2, kind: 'get', registry: {} }, { v: 1, kind: 'get', registry: {} }, read()]);
+    expect(stdout.trim().split('\n').slice(1).map((line) => /^\{"(\w+)":\{"kind":"([a-z-]+)"/.exec(line)?.slice(1)))
+      .toEqual([['Err', 'other'], ['Err', 'other'], ['Err', 'operation-not-supported'], ['Err', 'url-not-supported'], ['Err', 'other'], ['Err', 'other'], ['Ok', 'get']]);
+  });
+
+  it('says what to do where it has no token, in the form that cargo shows', async () => {
+    const { exit, stdout } = await cargo([read()], { api: { token: () => { throw ValetkeyError.local('login_required', 'no grant', { reason: 'never_signed_in', hint: 'Run: valetkey login work' }); } } });
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: `${HELLO}{"Err":{"kind":"other","message":"login_required: no grant","caused-by":["Run: valetkey login work"]}}\n` });
+  });
+});
+
 const keyring = (args: readonly string[], more: Partial<Fakes> = {}): ReturnType<typeof run> =>
   run(['credential', 'keyring', '--profile', 'work', '--url', 'https://pypi.example.com', ...args], { api: { token: () => token }, ...more });
 
