@@ -6,6 +6,7 @@ import { examples } from '../command.ts';
 import type { Declare } from '../command.ts';
 import { declareAws } from './credential-aws.ts';
 import { declareCargo } from './credential-cargo.ts';
+import { declareCurl } from './credential-curl.ts';
 import { declareDocker } from './credential-docker.ts';
 import { declareGit } from './credential-git.ts';
 import { declareKeyring } from './credential-keyring.ts';
@@ -13,5 +14,5 @@ import { declareKubectl } from './credential-kubectl.ts';
 
 export const declare: Declare = (command, context) => {
   command.addHelpText('after', examples('valetkey credential git --help'));
-  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring, declareCargo]) kind(command, context);
+  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring, declareCargo, declareCurl]) kind(command, context);
 };

@@ -195,6 +195,25 @@ describe('valetkey credential cargo', () => {
   });
 });
 
+const curl = (address: string, more: Partial<Fakes> = {}, url = 'https://api.example.com'): ReturnType<typeof run> =>
+  run(['credential', 'curl', '--profile', 'work', '--url', url, address], { api: { token: () => token }, ...more });
+
+describe('valetkey credential curl', () => {
+  it('prints the URL with its token, and lets curl speak nothing but https', async () => {
+    expect(await curl('https://api.example.com/a?b=[1-3]#c')).toMatchObject({ exit: 0, stderr: '', stdout: 'globoff\nurl = "https://api.example.com/a?b=[1-3]#c"\nproto = "=https"\noauth2-bearer = "at-EXAMPLE"\n' });
+    expect((await curl('http://127.0.0.1:8080/', {}, 'http://127.0.0.1:8080')).stdout).toContain('proto = "=http"');
+  });
+
+  it('keeps a token with quotes, and an address with line breaks, in their own lines', async () => {
+    const { stdout } = await curl('https://api.example.com/"\n--output /etc/x\\', { api: { token: () => ({ ...token, access_token: 'a"\\b' }) } });
+    expect(stdout).toBe('globoff\nurl = "https://api.example.com/%22--output%20/etc/x/"\nproto = "=https"\noauth2-bearer = "a\\"\\\\b"\n');
+  });
+
+  it.each(['https://evil.example.com/', 'https://api.example.com:8443/', 'http://api.example.com/', 'https://api.example.com@evil.example.com/', 'https://ada:x@api.example.com/', 'api.example.com', 'file:///etc/passwd'])('[MC-03] prints nothing for %s, and does not ask for a token', async (address) => {
+    expect(await curl(address)).toMatchObject({ exit: 2, stdout: '', calls: [] });
+  });
+});
+
 const keyring = (args: readonly string[], more: Partial<Fakes> = {}): ReturnType<typeof run> =>
   run(['credential', 'keyring', '--profile', 'work', '--url', 'https://pypi.example.com', ...args], { api: { token: () => token }, ...more });
 
