@@ -53,16 +53,21 @@ list_missing() {
   done
 }
 
-# uv is in PyPI alone, and in one version, so that a test means the same tomorrow.
-install_uv() {
-  command -v uv >/dev/null 2>&1 && return
-  [ "$(id -u)" = 0 ] && pip install --quiet --disable-pip-version-check --root-user-action=ignore uv==0.9.5 >/dev/null 2>&1 </dev/null
-  command -v uv >/dev/null 2>&1 || echo 'test tools: tests that cannot run here: credential helpers: no uv (PyPI package uv)'
+# What Debian does not have, each in one version, so that a test means the same tomorrow.
+install_others() {
+  if ! command -v uv >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] && pip install --quiet --disable-pip-version-check --root-user-action=ignore uv==0.9.5 >/dev/null 2>&1 </dev/null
+    command -v uv >/dev/null 2>&1 || echo 'test tools: tests that cannot run here: credential helpers: no uv (PyPI package uv)'
+  fi
+  if ! command -v pnpm >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] && npm install --global --silent --ignore-scripts pnpm@10.19.0 >/dev/null 2>&1 </dev/null
+    command -v pnpm >/dev/null 2>&1 || echo 'test tools: tests that cannot run here: credential helpers: no pnpm (npm package pnpm)'
+  fi
 }
 
 missing=$(list_missing)
 if [ -z "$missing" ]; then
-  install_uv
+  install_others
   exit 0
 fi
 
@@ -77,7 +82,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   missing=$(list_missing)
 fi
 
-install_uv
+install_others
 if [ -n "$missing" ]; then
   echo 'test tools: tests that cannot run here'
   echo "$missing" | while IFS='|' read -r command package tests; do

@@ -11,8 +11,9 @@ import { declareDocker } from './credential-docker.ts';
 import { declareGit } from './credential-git.ts';
 import { declareKeyring } from './credential-keyring.ts';
 import { declareKubectl } from './credential-kubectl.ts';
+import { declarePnpm } from './credential-pnpm.ts';
 
 export const declare: Declare = (command, context) => {
   command.addHelpText('after', examples('valetkey credential git --help'));
-  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring, declareCargo, declareCurl]) kind(command, context);
+  for (const kind of [declareGit, declareKubectl, declareDocker, declareAws, declareKeyring, declareCargo, declareCurl, declarePnpm]) kind(command, context);
 };

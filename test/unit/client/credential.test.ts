@@ -214,6 +214,13 @@ describe('valetkey credential curl', () => {
   });
 });
 
+describe('valetkey credential pnpm', () => {
+  it('prints the value of the header, or nothing', async () => {
+    expect(await run(['credential', 'pnpm', '--profile', 'work'], { api: { token: () => token } })).toMatchObject({ exit: 0, stdout: 'Bearer at-EXAMPLE\n', stderr: '', calls: [['token', { profile: 'work', interaction: 'never' }]] });
+    expect(await run(['credential', 'pnpm', '--profile', 'work'], { api: { token: () => ({ ...token, access_token: 'a\nb' }) } })).toMatchObject({ exit: 7, stdout: '' });
+  });
+});
+
 const keyring = (args: readonly string[], more: Partial<Fakes> = {}): ReturnType<typeof run> =>
   run(['credential', 'keyring', '--profile', 'work', '--url', 'https://pypi.example.com', ...args], { api: { token: () => token }, ...more });
 
