@@ -25,6 +25,7 @@ aws|awscli|credential helpers: the AWS CLI
 pip|python3-pip|credential helpers: pip
 cargo|cargo|credential helpers: cargo
 curl|curl|credential helpers: curl
+msmtp|msmtp|credential helpers: mail
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports
