@@ -1,6 +1,6 @@
 /** The installed kubectl with the built CLI as its credential plugin, at an API server that asks the issuer about each token. */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startKubeServer } from '../support/kube-server.ts';
@@ -59,6 +59,26 @@ describe.skipIf(OBSTACLE !== null)('kubectl with a plugin that holds no token', 
     }
     expect(new Set(server.seen).has(null)).toBe(false);
     expect(await rig.filesWithToken()).toEqual([]);
+  });
+
+  it('is who asks for policy and audit, and not the plugin between', async () => {
+    expect((await getPods()).exit).toBe(0);
+    const { stdout } = await rig.home.valetkey(['audit', 'search', '--event', 'token_released', '--since', '5m', '--json']);
+    const { records } = JSON.parse(stdout) as { readonly records: readonly { readonly caller: { readonly origin: { readonly program: { readonly executable: string } } } }[] };
+    expect(records.at(-1)?.caller.origin.program.executable).toMatch(/\/kubectl$/);
+
+    const policy = join(rig.home.env['XDG_CONFIG_HOME'] ?? '', 'valetkey/policy.toml');
+    writeFileSync(policy, 'v = 1\n[[rules]]\nname = "no-clusters-today"\ndecide = "deny"\nreason = "the clusters rest"\nwhen = { executable = "**/kubectl" }\n', { mode: 0o600 });
+    try {
+      expect(await rig.home.valetkey(['daemon', 'reload'])).toMatchObject({ exit: 0 });
+      const refused = await getPods();
+      expect(refused.exit).toBe(1);
+      expect(refused.stderr).toMatch(/policy_denied.*no-clusters-today/s);
+      expect((await rig.home.valetkey(['token', 'work'])).exit).toBe(0);
+    } finally {
+      rmSync(policy);
+      await rig.home.valetkey(['daemon', 'reload']);
+    }
   });
 
   it('fails at once, with the command to run, where nobody is signed in', async () => {

@@ -3,7 +3,7 @@
  * home directory for the tool, and `valetkey` on its PATH.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { startIssuer } from '../../demo/issuer.ts';
@@ -53,7 +53,9 @@ export async function makeToolRig(issuerOptions: IssuerOptions = {}, profileFlag
     writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     return join(bin, name);
   };
-  const valetkey = addProgram('valetkey', `exec '${process.execPath}' '${CLI}' "$@"`);
+  // By the name that it is installed under, since callers are told by their names.
+  symlinkSync(CLI, join(root, 'valetkey.cjs'));
+  const valetkey = addProgram('valetkey', `exec '${process.execPath}' '${join(root, 'valetkey.cjs')}' "$@"`);
   const added = await home.valetkey([
     'profile', 'add', 'work', '--issuer', issuer.url, '--client-id', 'valetkey', '--scope', 'openid', '--scope', 'offline_access', '--allow-loopback-http', '--redirect-path', '/callback',
     ...[process.execPath, BROWSER, '{url}', '--login', 'ada'].flatMap((each) => ['--browser', each]), ...profileFlags,
