@@ -5,8 +5,7 @@
  */
 import type { PrintedFacts } from '../format-token.ts';
 
-export const KEYRING_MODES = ['password', 'creds'] as const;
-export type KeyringMode = typeof KEYRING_MODES[number];
+export type KeyringMode = 'password' | 'creds';
 
 /** An index as pip and uv name it: its URL, of which the path says nothing, or a host with its port. */
 export function isIndex(service: string, origin: string): boolean {

@@ -1,12 +1,10 @@
 /** The AWS CLI and SDKs: a profile's token becomes keys of a role, at STS; the protocol itself is adapters/aws.ts. */
-import type { Command } from 'commander';
 import { answerAws, assumeRole, parseRole, readAwsError, readAwsKeys } from '../adapters/aws.ts';
-import { examples } from '../command.ts';
 import type { CommandContext } from '../command.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { parseOrigin, tokenFor } from './credential-token.ts';
 
-type Options = { readonly profile: string; readonly role: string; readonly url: string };
+export type AwsOptions = { readonly profile: string; readonly role: string; readonly url: string };
 
 /** SDKs give a credential_process a minute. */
 const STS_TIMEOUT_MS = 20_000;
@@ -31,7 +29,7 @@ async function askSts({ signal }: CommandContext, origin: string, body: URLSearc
   }
 }
 
-async function answer(context: CommandContext, { profile, role, url }: Options): Promise<void> {
+export async function run(context: CommandContext, { profile, role, url }: AwsOptions): Promise<void> {
   const [arn, origin] = [parseRole(role), parseOrigin(url)];
   const { access_token: token } = await tokenFor(context, profile);
   const { ok, status, text } = await askSts(context, origin, assumeRole(arn, profile, token));
@@ -42,14 +40,4 @@ async function answer(context: CommandContext, { profile, role, url }: Options):
     throw ValetkeyError.local('exchange_refused', `${origin}: ${why.replaceAll(token, '[token]')}`, { hint: 'See docs/credentials.md: the token has to be a JWT whose issuer and audience the role trusts' });
   }
   context.terminal.raw(answerAws(keys));
-}
-
-export function declareAws(command: Command, context: CommandContext): void {
-  command.command('aws')
-    .description('Be a credential_process of the AWS CLI and SDKs: keys of a role, by AssumeRoleWithWebIdentity')
-    .requiredOption('--profile <PROFILE>', 'whose token is given to STS')
-    .requiredOption('--role <ARN>', 'the role whose keys are asked for')
-    .option('--url <URL>', 'STS, the only server that is given the token', 'https://sts.amazonaws.com')
-    .addHelpText('after', examples('valetkey credential aws --profile aws --role arn:aws:iam::123456789012:role/developer --url https://sts.eu-central-1.amazonaws.com'))
-    .action((options: Options) => answer(context, options));
 }

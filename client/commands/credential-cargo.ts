@@ -1,16 +1,14 @@
 /** cargo, which speaks with its provider until it closes the pipe; the protocol itself is adapters/cargo.ts. */
-import type { Command } from 'commander';
 import { answerCargo, CARGO_HELLO, failCargo, isCargoIndex, readCargoAsk } from '../adapters/cargo.ts';
 import { cleanText } from '../clean-text.ts';
-import { examples } from '../command.ts';
 import type { CommandContext } from '../command.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { INPUT_MAX, originFor, tokenFor } from './credential-token.ts';
 import type { Bound } from './credential-token.ts';
 
-type Options = Bound & { readonly bare?: boolean };
+export type CargoOptions = Bound & { readonly bare?: boolean };
 
-async function answer(context: CommandContext, options: Options, line: string): Promise<string> {
+async function answer(context: CommandContext, options: CargoOptions, line: string): Promise<string> {
   const ask = readCargoAsk(line);
   if (ask.kind === 'unreadable') return failCargo('other', 'valetkey does not know what cargo asks', '');
   if (ask.kind === 'unsupported') return failCargo('operation-not-supported', 'valetkey does not know this action of cargo\'s', '');
@@ -24,18 +22,7 @@ async function answer(context: CommandContext, options: Options, line: string): 
   }
 }
 
-async function converse(context: CommandContext, options: Options): Promise<void> {
+export async function run(context: CommandContext, options: CargoOptions): Promise<void> {
   context.terminal.raw(CARGO_HELLO);
   for await (const line of context.stdinLines(INPUT_MAX)) context.terminal.raw(await answer(context, options, line));
-}
-
-export function declareCargo(command: Command, context: CommandContext): void {
-  command.command('cargo')
-    .description('Be a credential provider of cargo, which speaks with it on standard input and output')
-    .requiredOption('--profile <PROFILE>', 'whose token is given')
-    .option('--url <URL>', 'the only registry that is given one (default: the profile\'s resource)')
-    .option('--bare', 'without the word Bearer before it, as some registries want it')
-    .option('--cargo-plugin', 'what cargo always says; it changes nothing')
-    .addHelpText('after', examples('valetkey credential cargo --profile work --url https://crates.example.com'))
-    .action((options: Options) => converse(context, options));
 }

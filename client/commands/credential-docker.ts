@@ -1,16 +1,12 @@
 /** What docker and its kin ask for at each of their operations; the protocol itself is adapters/docker.ts. */
-import type { Command } from 'commander';
 import { answerDocker, DOCKER_OPERATIONS, isRegistry, listDocker, NOT_FOUND, readDockerStore } from '../adapters/docker.ts';
 import { cleanText } from '../clean-text.ts';
-import { examples } from '../command.ts';
 import type { CommandContext } from '../command.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { INPUT_MAX, originFor, tokenFor } from './credential-token.ts';
-import type { Bound } from './credential-token.ts';
+import type { Named } from './credential-token.ts';
 
-type Options = Bound & { readonly username: string };
-
-async function get(context: CommandContext, options: Options): Promise<void> {
+async function get(context: CommandContext, options: Named): Promise<void> {
   const named = await context.readStdin(INPUT_MAX);
   if (!isRegistry(named, await originFor(context, options))) {
     context.terminal.raw(NOT_FOUND);
@@ -27,7 +23,7 @@ async function get(context: CommandContext, options: Options): Promise<void> {
 }
 
 /** `docker login` stores what it got from here, which is well; a password would be lost, and nobody would know. */
-async function store(context: CommandContext, options: Options): Promise<void> {
+async function store(context: CommandContext, options: Named): Promise<void> {
   const { registry, username } = readDockerStore(await context.readStdin(INPUT_MAX));
   if (isRegistry(registry, await originFor(context, options)) && username === options.username) return;
   const why = `nothing is kept here but the token of the profile ${options.profile}`;
@@ -36,29 +32,20 @@ async function store(context: CommandContext, options: Options): Promise<void> {
 }
 
 /** `docker logout` forgets what it keeps, which is nothing; the grant is not docker's to end. */
-async function erase(context: CommandContext, options: Options): Promise<void> {
+async function erase(context: CommandContext, options: Named): Promise<void> {
   if (isRegistry(await context.readStdin(INPUT_MAX), await originFor(context, options))) {
     context.terminal.warn(`the profile ${options.profile} is still signed in. To sign out, run: valetkey logout ${options.profile}`);
   }
 }
 
-const STEPS: Readonly<Record<typeof DOCKER_OPERATIONS[number], (context: CommandContext, options: Options) => Promise<void>>> = {
+const STEPS: Readonly<Record<typeof DOCKER_OPERATIONS[number], (context: CommandContext, options: Named) => Promise<void>>> = {
   get, store, erase,
   list: async (context, options) => context.terminal.raw(listDocker(await originFor(context, options), options.username)),
 };
 
-export function declareDocker(command: Command, context: CommandContext): void {
-  command.command('docker')
-    .description('Be a credential helper of docker, podman and skopeo: they call it as docker-credential-NAME')
-    .argument('<OPERATION>', 'get, store, erase or list')
-    .requiredOption('--profile <PROFILE>', 'whose token is given')
-    .option('--url <URL>', 'the only registry that is given one (default: the profile\'s resource)')
-    .option('--username <NAME>', 'the name beside the token', 'oauth2')
-    .addHelpText('after', examples('echo registry.example.com | valetkey credential docker --profile work --url https://registry.example.com get'))
-    .action(async (operation: string, options: Options) => {
-      const step = DOCKER_OPERATIONS.find((known) => known === operation);
-      if (step === undefined) throw ValetkeyError.local('bad_request', `docker's helpers know no ${operation}`);
-      if (options.username === '<token>') throw ValetkeyError.local('bad_request', 'the name <token> says that a refresh token follows, and none is given to anybody');
-      await STEPS[step](context, options);
-    });
+export async function run(context: CommandContext, operation: string, options: Named): Promise<void> {
+  const step = DOCKER_OPERATIONS.find((known) => known === operation);
+  if (step === undefined) throw ValetkeyError.local('bad_request', `docker's helpers know no ${operation}`);
+  if (options.username === '<token>') throw ValetkeyError.local('bad_request', 'the name <token> says that a refresh token follows, and none is given to anybody');
+  await STEPS[step](context, options);
 }

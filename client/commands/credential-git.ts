@@ -1,14 +1,10 @@
 /** What git asks for at each of its operations; the protocol itself is adapters/git.ts. */
-import type { Command } from 'commander';
 import { answerGit, GIT_OPERATIONS, readGitAsk } from '../adapters/git.ts';
-import { examples } from '../command.ts';
 import type { CommandContext } from '../command.ts';
 import { INPUT_MAX, originFor, tokenFor } from './credential-token.ts';
-import type { Bound } from './credential-token.ts';
+import type { Named } from './credential-token.ts';
 
-type Options = Bound & { readonly username: string };
-
-async function get(context: CommandContext, options: Options): Promise<void> {
+async function get(context: CommandContext, options: Named): Promise<void> {
   const ask = readGitAsk(await context.readStdin(INPUT_MAX));
   // git asks every helper that it knows; this one has nothing for others.
   if (ask.origin !== await originFor(context, options)) return;
@@ -22,32 +18,20 @@ async function get(context: CommandContext, options: Options): Promise<void> {
 }
 
 /** The server refused it: unless another is there by now, it is refreshed before its time. */
-async function erase(context: CommandContext, options: Options): Promise<void> {
+async function erase(context: CommandContext, options: Named): Promise<void> {
   const { origin, used } = readGitAsk(await context.readStdin(INPUT_MAX));
   if (used === null || origin !== await originFor(context, options)) return;
   const { access_token: held } = await tokenFor(context, options.profile);
   if (held === used) await tokenFor(context, options.profile, true);
 }
 
-const STEPS: Readonly<Record<typeof GIT_OPERATIONS[number], (context: CommandContext, options: Options) => Promise<void>>> = {
+const STEPS: Readonly<Record<typeof GIT_OPERATIONS[number], (context: CommandContext, options: Named) => Promise<void>>> = {
   get, erase,
   // There is nothing to keep: the daemon has it.
   store: async (context) => void await context.readStdin(INPUT_MAX),
 };
 
-export function declareGit(command: Command, context: CommandContext): void {
-  command.command('git')
-    .description('Speak git\'s credential protocol: git calls this as a credential.helper')
-    .argument('<OPERATION>', 'get, store or erase; others are of no concern, as git wants it')
-    .requiredOption('--profile <PROFILE>', 'whose token is given')
-    .option('--url <URL>', 'the only server that is given one (default: the profile\'s resource)')
-    .option('--username <NAME>', 'the name beside the token, where git tells none and the server wants a password', 'oauth2')
-    .addHelpText('after', examples(
-      'git config credential.helper \'!valetkey credential git --profile work\'',
-      'echo url=https://git.example.com | git credential fill    # what git is told',
-    ))
-    .action(async (operation: string, options: Options) => {
-      const step = GIT_OPERATIONS.find((known) => known === operation);
-      if (step !== undefined) await STEPS[step](context, options);
-    });
+export async function run(context: CommandContext, operation: string, options: Named): Promise<void> {
+  const step = GIT_OPERATIONS.find((known) => known === operation);
+  if (step !== undefined) await STEPS[step](context, options);
 }

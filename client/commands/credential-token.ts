@@ -9,6 +9,8 @@ import { formatToken } from '../format-token.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
 export type Bound = { readonly profile: string; readonly url?: string };
+/** Where a server wants a name beside the token. */
+export type Named = Bound & { readonly username: string };
 
 /** What a tool writes is some hundred bytes, and a header of a server's. */
 export const INPUT_MAX = 65_536;
