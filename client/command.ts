@@ -41,6 +41,8 @@ export type World = {
   openBrowser(startUrl: string, command: readonly string[] | null, signal: AbortSignal): Promise<Opening>;
   /** All of standard input, at most `max` bytes. */
   readStdin(max: number): Promise<string>;
+  /** Standard input line by line, for whoever waits for an answer to each; a line has at most `max` characters. */
+  stdinLines(max: number): AsyncIterable<string>;
   /** Seconds since 1970-01-01 UTC. */
   now(): number;
 };

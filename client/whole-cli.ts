@@ -37,6 +37,17 @@ async function readStdin(max: number): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+async function* stdinLines(max: number): AsyncGenerator<string, void, undefined> {
+  let rest = '';
+  for await (const text of process.stdin.setEncoding('utf8') as AsyncIterable<string>) {
+    const lines = `${rest}${text}`.split('\n');
+    rest = lines.pop() ?? '';
+    if ([rest, ...lines].some((line) => line.length > max)) throw ValetkeyError.local('bad_request', `standard input has a line of more than ${max} characters`);
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
+}
+
 function workingDirectory(): string {
   try {
     return process.cwd();
@@ -71,6 +82,7 @@ async function realWorld(handed: HandedAnswer | null): Promise<World> {
       return openBrowser(startUrl, command, env, signal);
     },
     readStdin,
+    stdinLines,
     now: () => Math.floor(Date.now() / 1000),
   };
 }

@@ -19,6 +19,13 @@ unshare|util-linux|loopback and platform: second networks, mounts and containers
 setpriv|util-linux|platform: protections against the same user
 /usr/sbin/sshd|openssh-server|sign-ins and sockets over ssh
 ssh|openssh-client|sign-ins and sockets over ssh
+kubectl|kubernetes-client|credential helpers: kubectl
+skopeo|skopeo|credential helpers: podman and skopeo
+aws|awscli|credential helpers: the AWS CLI
+pip|python3-pip|credential helpers: pip
+cargo|cargo|credential helpers: cargo
+curl|curl|credential helpers: curl
+msmtp|msmtp|credential helpers: mail
 script|bsdutils|demo and client: a terminal where there is none
 ip|iproute2|loopback: a network without IPv4
 ss|iproute2|ipc and loopback: open ports
@@ -49,8 +56,23 @@ list_missing() {
   done
 }
 
+# What Debian does not have, each in one version, so that a test means the same tomorrow.
+install_others() {
+  if ! command -v uv >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] && pip install --quiet --disable-pip-version-check --root-user-action=ignore uv==0.9.5 >/dev/null 2>&1 </dev/null
+    command -v uv >/dev/null 2>&1 || echo 'test tools: tests that cannot run here: credential helpers: no uv (PyPI package uv)'
+  fi
+  if ! command -v pnpm >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] && npm install --global --silent --ignore-scripts pnpm@10.19.0 >/dev/null 2>&1 </dev/null
+    command -v pnpm >/dev/null 2>&1 || echo 'test tools: tests that cannot run here: credential helpers: no pnpm (npm package pnpm)'
+  fi
+}
+
 missing=$(list_missing)
-[ -z "$missing" ] && exit 0
+if [ -z "$missing" ]; then
+  install_others
+  exit 0
+fi
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   packages=$(echo "$missing" | cut -d'|' -f2 | sort -u | tr '\n' ' ')
@@ -63,6 +85,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   missing=$(list_missing)
 fi
 
+install_others
 if [ -n "$missing" ]; then
   echo 'test tools: tests that cannot run here'
   echo "$missing" | while IFS='|' read -r command package tests; do

@@ -96,6 +96,8 @@ export const ERRORS = {
   policy_denied: row(403, EXIT.denied, false, 'Policy does not allow this request', 'See the rule that is named'),
   device_unmanaged: row(403, EXIT.denied, false, 'Policy wants proof of a managed device', 'Ask whoever wrote the rule that is named: nothing on this machine can prove it'),
   stepup_unmet: row(403, EXIT.denied, false, 'The issuer did not sign in as strongly as was asked', 'Sign in with the factor that the resource demands'),
+  exchange_refused: row(502, EXIT.issuer, false, 'The service that takes the token for its own keys refused', 'See what the service said'),
+  exchange_unreachable: row(503, EXIT.unreachable, true, 'The service that takes the token for its own keys cannot be reached', 'Check the network, and run the command again'),
 
   // The issuer.
   issuer_unreachable: row(503, EXIT.unreachable, true, 'The issuer cannot be reached', 'Check network, proxy and CA of the profile; nothing is lost'),

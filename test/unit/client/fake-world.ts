@@ -116,6 +116,9 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
       return fakes.opening ?? { kind: 'opened' };
     },
     readStdin: async () => fakes.stdin ?? '',
+    async *stdinLines() {
+      yield* (fakes.stdin ?? '').split('\n').filter((line) => line !== '');
+    },
   };
   const exit = await runCli(argv, world);
   // Spinner frames are not text.
