@@ -39,7 +39,7 @@ export type LifecycleDeps = {
   readonly approvals: Pick<Approvals, 'forget' | 'consents'>;
   readonly book: Grants;
   readonly source: TokenSource;
-  readonly workloads: Pick<WorkloadTokens, 'forgetAll' | 'takeAll'>;
+  readonly workloads: Pick<WorkloadTokens, 'setAsideAll' | 'takeAll'>;
   readonly logins: Logins;
   readonly justInTime: Pick<JustInTime, 'end'>;
   readonly revocations: Revocations;
@@ -204,7 +204,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle & {
       vault.dropKept(); // a daemon that is killed while it settles is not opened again by its supervisor
       const forgotten = approvals.forget(null);
       justInTime.end(null, 'locked');
-      deps.workloads.forgetAll();
+      deps.workloads.setAsideAll();
       locksAsked += 1;
       // An issuer that hangs holds up the forgetting of the key, since its answer has to be sealed with it; not the caller.
       return within(clock, LOCK_ANSWER_MS, inTurn(async () => {

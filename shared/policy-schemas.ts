@@ -3,7 +3,9 @@ import * as v from 'valibot';
 import { profileName, resource, scopes, text } from './schema-parts.ts';
 
 const source = v.picklist(['admin', 'user']);
-const draft = v.strictObject({ source, text: text(57_344) });
+/** Of a draft, which goes over the wire in one piece; files in their places may be longer. */
+export const DRAFT_MAX = 57_344;
+const draft = v.strictObject({ source, text: text(DRAFT_MAX) });
 
 /** Without a text the files in their places are read; with it nothing is put anywhere. */
 export const policyCheckRequest = v.strictObject({ draft: v.optional(draft), name: v.optional(text(4096)) });

@@ -27,6 +27,8 @@ export type Intact = {
   readonly signed: (Head & { readonly at: number; readonly kid: string }) | null;
   /** Thumbprints of all keys that signed, the first one first. */
   readonly kids: readonly string[];
+  /** Where the daemon itself recorded that the log was tampered with, or cut: a chain that is whole by now says no more of it. */
+  readonly told: readonly (Pick<AuditRecord, 'seq' | 'at' | 'event'>)[];
 };
 export type Broken = { readonly kind: 'broken'; readonly file: string; readonly line: number; readonly why: string };
 export type AuditVerdict = Intact | Broken;
@@ -38,6 +40,9 @@ export type Expected = {
   /** The only key that may have signed; null: any. */
   readonly kid: string | null;
 };
+
+/** More are not listed. */
+const TOLD_MAX = 64;
 
 const NOTHING: Expected = { heads: [], kid: null };
 
@@ -77,6 +82,7 @@ class Walk {
   readonly #kid: string | null;
   readonly #torn: number[] = [];
   readonly #kids = new Set<string>();
+  readonly #told: Intact['told'][number][] = [];
   #file: string = AUDIT_FILE;
   #line = 0;
   #head: Head = { seq: 0, hash: GENESIS };
@@ -104,6 +110,8 @@ class Walk {
       this.#unread.push(bytes);
       return this.#unread.length > TORN_MAX ? this.#broken('it is no record', this.#line - TORN_MAX) : null;
     }
+    const { seq, at, event } = read.record;
+    if ((event === 'audit_tampered' || event === 'audit_truncated') && this.#told.length < TOLD_MAX) this.#told.push({ seq, at, event });
     return this.#closeTorn(read.record) ?? this.#follow(read.record, read.content) ?? this.#checkSignature(read.record);
   }
 
@@ -113,7 +121,7 @@ class Walk {
     // Who names a key expects it to have signed: without a signature anybody can have written the whole log anew.
     if (this.#kid !== null && this.#signed === null) return this.#broken('nothing in the log is signed, and the key that you named should have signed it', Math.max(1, this.#line));
     this.#torn.push(...this.#unread.map((_, i) => this.#line - this.#unread.length + 1 + i));
-    return { kind: 'intact', files, records: this.#head.seq, torn: this.#torn, checkpoints: this.#checkpoints, signed: this.#signed, kids: [...this.#kids] };
+    return { kind: 'intact', files, records: this.#head.seq, torn: this.#torn, checkpoints: this.#checkpoints, signed: this.#signed, kids: [...this.#kids], told: this.#told };
   }
 
   #closeTorn({ event, facts }: AuditRecord): Broken | null {

@@ -65,6 +65,7 @@ export async function auditVerify(context: CommandContext, options: VerifyOption
     ['Daemon', daemon === null ? 'none runs: records after the last signature could be missing at the end' : 'its own record of the end agrees'],
     ...(verdict.torn.length === 0 ? [] : [['Torn by crashes', `lines ${verdict.torn.join(', ')}, each closed by a record that says so`] as const]),
   ]);
+  for (const { seq, at, event } of verdict.told) terminal.tell(`Told by the log itself: ${event}, record ${seq}, ${timeWords(at)}. What stood there before may be gone.`);
   for (const { what } of daemon?.detections ?? []) terminal.tell(`Noticed in the last hour: ${what}`);
 }
 

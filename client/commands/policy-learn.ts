@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
+import { interpreterKind } from '../../shared/interpreters.ts';
 import { cleanText } from '../clean-text.ts';
 import type { CommandContext } from '../command.ts';
 import { readText } from '../read-text.ts';
@@ -76,6 +77,9 @@ function isPlain({ executable, script, unit, scopes, resources }: Use): boolean 
   return script?.includes('/../') !== true && ![executable, script ?? '', unit ?? '', ...scopes, ...resources].some((text) => text.includes('*') || cleanText(text, text.length + 1) !== text);
 }
 
+/** Its code was in no file (`python -c`, a pipe): a rule for the interpreter would be one for whatever it may run. */
+const isAnyCode = ({ executable, script }: Use): boolean => script === null && interpreterKind(executable) !== null;
+
 function ruleOf({ executable, script, kind, unit, flow, profile, scopes, resources, hasNoResource }: Use, index: number): Readonly<Record<string, unknown>> {
   const base = (script ?? executable).split('/').at(-1) ?? 'program';
   const name = `${base.toLowerCase().replaceAll(/[^a-z0-9._-]/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 30) || 'program'}-${profile.slice(0, 20)}-${index + 1}`;
@@ -93,7 +97,10 @@ export async function learnPolicy({ terminal, paths }: CommandContext): Promise<
   const lines: string[] = [];
   for (const file of files.filter((name) => /^audit.*\.jsonl$/.test(name)).toSorted()) lines.push(...(await readText(join(paths.auditDir, file))).split('\n'));
   const { uses, unknown } = usesIn(lines);
-  const plain = uses.filter(isPlain);
+  const told = uses.filter((use) => !isAnyCode(use));
+  const plain = told.filter(isPlain);
+  const anyCode = uses.filter(isAnyCode);
+  if (anyCode.length > 0) terminal.note(`Left out: ${anyCode.reduce((sum, { times }) => sum + times, 0)} releases to interpreters that ran no file (${[...new Set(anyCode.map(({ executable }) => cleanText(executable, 200)))].join(', ')}): a rule for one would let out whatever it runs. Give them a script.`);
   if (plain.length === 0) throw ValetkeyError.local('not_found', `no release of a token to a known program stands in ${paths.auditDir}`, { hint: 'Use tokens for some days, then run: valetkey policy learn' });
   const rules = plain.map(ruleOf);
   if (terminal.json) {
@@ -102,5 +109,5 @@ export async function learnPolicy({ terminal, paths }: CommandContext): Promise<
   }
   terminal.raw(`# Proposed from what was used; read it before you trust it. What no rule fits goes on to the policy that ships;\n`
     + `# to refuse it, put at the end: [[rules]] name = "everything-else", decide = "deny"\n\n${stringify({ v: 1, rules })}`);
-  if (unknown > 0 || plain.length < uses.length) terminal.note(`Left out: ${unknown} releases to programs that could not be told, and ${uses.length - plain.length} that no pattern can name (a *, .. or a control character in a path or scope).`);
+  if (unknown > 0 || plain.length < told.length) terminal.note(`Left out: ${unknown} releases to programs that could not be told, and ${told.length - plain.length} that no pattern can name (a *, .. or a control character in a path or scope).`);
 }

@@ -3,6 +3,7 @@ import { parse, TomlError } from 'smol-toml';
 import type { PolicyExplainReply, PolicyExplainRequest } from '../../shared/policy-schemas.ts';
 import { EXIT } from '../../shared/errors.ts';
 import type { CommandContext } from '../command.ts';
+import { readDraft } from '../policy-draft.ts';
 import { readText } from '../read-text.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 
@@ -56,7 +57,7 @@ function resultOf({ name, expect, rule }: Case, reply: PolicyExplainReply): Resu
 export async function testPolicy(context: CommandContext, file: string, { draft, admin }: { readonly draft?: string; readonly admin?: true }): Promise<void> {
   const { terminal, daemon, signal } = context;
   const cases = casesOf(file, await readText(file));
-  const instead = draft === undefined ? {} : { draft: { source: admin === true ? 'admin' as const : 'user' as const, text: await readText(draft) } };
+  const instead = draft === undefined ? {} : { draft: await readDraft(draft, admin) };
   const results: Result[] = [];
   for (const each of cases) results.push(resultOf(each, await daemon.api.explainPolicy({ ...each.request, ...instead }, signal)));
   const failed = results.filter(({ passed }) => !passed);

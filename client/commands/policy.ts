@@ -4,18 +4,15 @@ import type { CallerFacts, PolicyExplainReply, PolicyExplainRequest } from '../.
 import { choice, collect, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { parseResource, parseScopeFlags, parseWhole } from '../parse-flags.ts';
+import { readDraft } from '../policy-draft.ts';
 import { checkProfileName } from '../profile-choice.ts';
-import { readText } from '../read-text.ts';
 import { count } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { learnPolicy } from './policy-learn.ts';
 import { testPolicy } from './policy-test.ts';
 
-type Source = 'admin' | 'user';
-
 async function checkPolicy({ terminal, daemon, signal }: CommandContext, file: string | undefined, { admin }: { readonly admin?: true }): Promise<void> {
-  const source: Source = admin === true ? 'admin' : 'user';
-  const reply = await daemon.api.checkPolicy(file === undefined ? {} : { name: resolve(file), draft: { source, text: await readText(file) } }, signal);
+  const reply = await daemon.api.checkPolicy(file === undefined ? {} : { name: resolve(file), draft: await readDraft(file, admin) }, signal);
   if (terminal.json) terminal.document(reply);
   else if (reply.files.length === 0) terminal.line('There is no policy file; the policy that ships decides.');
   for (const each of terminal.json ? [] : reply.files) terminal.line(`${each.file}: in order, ${count(each.rules, 'rule')}${each.tiers === 0 ? '' : `, ${each.tiers} of tiers`} (${each.source}, SHA-256 ${each.digest.slice(0, 12)}…)`);
@@ -56,7 +53,7 @@ async function questionOf(options: ExplainOptions): Promise<PolicyExplainRequest
     ...(options.resource === undefined ? {} : { resource: parseResource(options.resource) }),
     ...(options.caller === undefined ? {} : { pid: parseWhole('--caller', options.caller, { unit: 'a pid', min: 1, max: 4_194_304 }) }),
     ...(facts === null ? {} : { caller: facts }),
-    ...(options.draft === undefined ? {} : { draft: { source: options.admin === true ? 'admin' as const : 'user' as const, text: await readText(options.draft) } }),
+    ...(options.draft === undefined ? {} : { draft: await readDraft(options.draft, options.admin) }),
   };
 }
 

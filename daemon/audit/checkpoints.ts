@@ -11,13 +11,24 @@ import type { OwnEvent } from './chain.ts';
 const RECORDS = 256;
 const EVERY_MS = 600_000;
 
-type CheckpointDeps = { readonly clock: Clock; readonly log: Log; readonly append: (event: OwnEvent) => void; readonly head: () => Head };
+type CheckpointDeps = {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly append: (event: OwnEvent) => void;
+  readonly head: () => Head;
+  /** Of a record that was there when this run began; null: there is none. */
+  readonly hashOf: (seq: number) => Promise<string | null>;
+  /** It is not what was signed: what somebody did to it while no daemon ran. */
+  readonly onForged: (did: string) => void;
+};
 
 export class Checkpoints {
   readonly #deps: CheckpointDeps;
   /** Where the log ended when this run began; null once it was compared. */
   #found: Head | null;
   #keys: AuditKeys | null = null;
+  /** Keys that are not used before the log was compared with what they remember. */
+  #coming: AuditKeys | null = null;
   #signed: Head | null = null;
   /** Records since the last signature, and when the first of them came. */
   #unsigned = 0;
@@ -41,12 +52,22 @@ export class Checkpoints {
     return { kid, publicKey, isLasting, last };
   }
 
-  useKeys(keys: AuditKeys | null): void {
-    if (keys === this.#keys) return;
+  async useKeys(keys: AuditKeys | null): Promise<void> {
+    if (keys === (this.#coming ?? this.#keys)) return;
     this.sign();
-    this.#keys = keys;
+    this.#keys = null;
+    this.#coming = keys;
     if (keys === null) return;
-    this.#compare(keys);
+    const [found, { last }] = [this.#found, keys];
+    if (found !== null && last !== null) {
+      const hash = found.seq === last.seq ? found.hash : found.seq < last.seq ? null : await this.#lookUp(last.seq);
+      // Locked meanwhile: it is compared at the next opening.
+      if (this.#coming !== keys) return;
+      this.#compare(last, found, hash);
+    }
+    this.#found = null;
+    this.#coming = null;
+    this.#keys = keys;
     // What earlier runs left unsigned is signed now, after it was compared.
     if (this.#deps.head().seq > 0) this.sign(true);
   }
@@ -94,18 +115,35 @@ export class Checkpoints {
     return this.#remembering;
   }
 
-  /** The vault's word against the file's: nobody can write the first one without the vault's key. */
-  #compare({ last }: AuditKeys): void {
-    const found = this.#found;
-    this.#found = null;
-    if (last === null || found === null || (found.seq === last.seq && found.hash === last.hash)) return;
-    if (found.seq > last.seq) {
-      // A crash leaves such records, and so does a daemon that ended locked; but so does who writes some of his own.
-      this.#deps.log.warn('audit_unsigned', { signed: last.seq, found: found.seq });
-      this.#deps.append(ownEvent('audit_unsigned', { from_seq: last.seq + 1, to_seq: found.seq }));
+  /** A disk that does not say is not taken for a yes. */
+  async #lookUp(seq: number): Promise<string | null> {
+    try {
+      return await this.#deps.hashOf(seq);
+    } catch (cause) {
+      this.#deps.log.error('audit_not_compared', { record: seq }, cause);
+      return null;
+    }
+  }
+
+  /** The vault's word against the file's: nobody can write the first one without the vault's key. @param hash - of what stands where the last signed record stood */
+  #compare(last: Head, found: Head, hash: string | null): void {
+    const { log, append, onForged } = this.#deps;
+    if (found.seq < last.seq) {
+      log.error('audit_truncated', { signed: last.seq, found: found.seq });
+      append(ownEvent('audit_truncated', { signed_seq: last.seq, signed_hash: last.hash, found_seq: found.seq }));
+      onForged('cut');
       return;
     }
-    this.#deps.log.error('audit_truncated', { signed: last.seq, found: found.seq });
-    this.#deps.append(ownEvent('audit_truncated', { signed_seq: last.seq, signed_hash: last.hash, found_seq: found.seq }));
+    if (hash !== last.hash) {
+      // Longer than it was, and yet not what was signed: somebody wrote it anew.
+      log.error('audit_tampered', { what: 'rewritten', signed: last.seq, found: found.seq });
+      append(ownEvent('audit_tampered', { what: 'rewritten', signed_seq: last.seq, signed_hash: last.hash }));
+      onForged('rewrote');
+      return;
+    }
+    if (found.seq === last.seq) return;
+    // A crash leaves such records, and so does a daemon that ended locked; but so does who writes some of his own.
+    log.warn('audit_unsigned', { signed: last.seq, found: found.seq });
+    append(ownEvent('audit_unsigned', { from_seq: last.seq + 1, to_seq: found.seq }));
   }
 }

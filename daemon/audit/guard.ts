@@ -25,17 +25,22 @@ export class Guard {
 
   /** Null: all is well. Rejects where the disk refuses, or what stands there may not be written to. */
   async look(book: Book, next: number): Promise<Found | null> {
-    const { dir, path, clock, log } = this.#deps;
+    const { dir, path, log } = this.#deps;
     const what = await tamperingWith(book, path);
     if (what === null) return null;
     log.error('audit_tampered', { path, what });
-    this.#last = { detector: 'audit_tampered', at: clock.now(), profile: null, program: null, what: `somebody ${what === 'moved' ? 'moved or replaced' : 'cut'} the audit log ${path} while it was written to` };
+    this.note(what === 'moved' ? 'moved or replaced' : 'cut', 'it was written to');
     if (what === 'moved') await makeAuditDir(dir);
     const file = what === 'moved' ? await openForAppend(path) : book.file;
     const { isUnfinished, head } = await readTail(file, path);
     const found = { what, isUnfinished, book: await openBook(file, head.seq === 0 ? next : null) };
     if (what === 'moved') await book.file.close();
     return found;
+  }
+
+  note(did: string, whileWhat: string): void {
+    const { clock, path } = this.#deps;
+    this.#last = { detector: 'audit_tampered', at: clock.now(), profile: null, program: null, what: `somebody ${did} the audit log ${path} while ${whileWhat}` };
   }
 
   seen(): readonly Detection[] {

@@ -22,6 +22,7 @@ import { appendTo, ownEvent, sha256 } from './chain.ts';
 import type { OwnEvent } from './chain.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Detectors } from './detectors.ts';
+import { hashOfRecord } from './find-record.ts';
 import { Guard } from './guard.ts';
 import { writeHead } from './head.ts';
 import { FULL_BYTES, isFull, openBook, turnPage } from './rotation.ts';
@@ -132,7 +133,7 @@ class AuditLog implements Audit {
     this.#written = head;
     this.#synced = head;
     const own = (event: OwnEvent): void => void this.add(event).catch((cause: unknown) => log.warn('audit_not_recorded', { event: event.event, why: String(cause) }));
-    this.#checkpoints = new Checkpoints({ clock, log, append: own, head: () => this.#head });
+    this.#checkpoints = new Checkpoints({ clock, log, append: own, head: () => this.#head, hashOf: (seq) => hashOfRecord(dir, seq), onForged: (did) => this.#guard.note(did, 'no daemon ran') });
     this.#detectors = new Detectors({ log, append: own }, past);
     this.#guard = new Guard({ clock, log, dir, path });
     this.#syncing = this.#syncEverySecond();
@@ -152,7 +153,7 @@ class AuditLog implements Audit {
   }
 
   async useKeys(keys: AuditKeys | null): Promise<void> {
-    this.#checkpoints.useKeys(keys);
+    await this.#checkpoints.useKeys(keys);
     if (keys !== null) return;
     await this.#writing;
     await this.#sync();

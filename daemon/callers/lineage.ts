@@ -151,7 +151,7 @@ export class Lineage {
       // Waited for only where it has to be read: most chains are there at once.
       const link = this.#find(child.parent) ?? await this.#readSteady(child.parent);
       // Below a /proc that hides other users' processes a chain ends where theirs begin.
-      if (link === null) return { links, isWhole: true };
+      if (link === null) return { links, isWhole: isStillBelow(links.at(-1) ?? null, child.parent) };
       if (link === 'unsteady' || links.length >= MAX_ANCESTORS || isYounger(link.stat, child)) return { links, isWhole: false };
       links.push(link);
       child = link.stat;
@@ -226,6 +226,16 @@ export class Lineage {
     this.#kept.delete(pid);
     kept.held.close();
   }
+}
+
+/**
+ * Whoever has ended is nobody's parent any more: its children were given another one before that. So where a parent is
+ * not to be found, and is the parent still, it is there and hidden. Of who asks (null) this is asked when all was read.
+ */
+function isStillBelow(child: Link | null, parent: number): boolean {
+  if (child === null) return true;
+  const now = readStat(child.ancestor.pid);
+  return now !== null && isSameProgram(now, child.stat) && now.parent === parent;
 }
 
 function isYounger(parent: ProcStat, child: ProcStat): boolean {

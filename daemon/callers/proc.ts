@@ -143,8 +143,8 @@ function readNow<T>(read: () => T): T | null {
   }
 }
 
-/** ESRCH, ENOENT: it is gone. EACCES, EPERM: it is not ours to read. ENOTDIR, EISDIR, ELOOP: not what it should be. */
-const TOLD = new Set(['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EINVAL', 'ENXIO']);
+/** ESRCH, ENOENT: it is gone. EACCES, EPERM: it is not ours to read. ENOTDIR, EISDIR, ELOOP: not what it should be. ENAMETOOLONG: a path that the kernel cannot tell. */
+const TOLD = new Set(['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EINVAL', 'ENXIO', 'ENAMETOOLONG']);
 
 export function isTold(error: unknown): boolean {
   return error instanceof Error && 'code' in error && TOLD.has(String(error.code));

@@ -3,7 +3,9 @@
  * behind the option that names one. The process may rewrite its command line, so this is evidence, not proof.
  * No path is looked up: a caller chose it.
  */
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { interpreterKind } from '../../shared/interpreters.ts';
+import type { InterpreterKind } from '../../shared/interpreters.ts';
 
 type Options = {
   /** Letters and words whose value is the rest of the cluster or the next word. */
@@ -62,31 +64,17 @@ const JAVA: Options = {
   endWords: ['-m', '--module'], scriptWords: ['-jar'], operand: /\.java$/,
 };
 
-const INTERPRETERS: readonly (readonly [RegExp, Options])[] = [
-  [/^(node|nodejs)$/, NODE],
-  [/^(bun|deno)$/, RUNNER],
-  // 3.13t: without the lock; 3.11d, 3.11-dbg: for debugging.
-  [/^(python|pypy)[\d.]*(t?d?|-dbg)$/, PYTHON],
-  [/^(sh|bash|dash|ash|zsh|ksh|mksh|tcsh|csh)$/, SHELL],
-  [/^fish$/, FISH],
-  [/^ruby[\d.]*$/, RUBY],
-  [/^perl[\d.]*$/, PERL],
-  [/^php[\d.]*$/, PHP],
-  [/^java$/, JAVA],
-  [/^dotnet$/, DOTNET],
-  // The loader runs any program that it is given (ld.so(8)), and so do emulators and debuggers.
-  [/^(ld(64|[-.].+)?|libc(\..+)?)\.so(\.\d+)?$/, ANY_CODE],
-  [/^(qemu-.+|box(64|86)|FEXInterpreter|wine(64)?(-preloader)?|gdb|lldb.*|busybox|toybox)$/, ANY_CODE],
-  [/^(lua(jit)?|tclsh|wish|expect|guile|R|julia|mono(-sgen)?|pwsh|nu|elvish|beam\.smp|ocaml(run)?|racket|sbcl|ghc|gjs(-console)?|qjs|electron|[gmn]?awk|emacs|n?vim|perf)(-?[\d.]+)?([.-][a-z]+)*$/, ANY_CODE],
-];
+const OPTIONS: Readonly<Record<InterpreterKind, Options>> = {
+  node: NODE, runner: RUNNER, python: PYTHON, shell: SHELL, fish: FISH, ruby: RUBY, perl: PERL, php: PHP, java: JAVA, dotnet: DOTNET, anyCode: ANY_CODE,
+};
 
 export function isInterpreter(executable: string): boolean {
-  return optionsOf(executable) !== null;
+  return interpreterKind(executable) !== null;
 }
 
 function optionsOf(executable: string): Options | null {
-  const name = basename(executable).replace(/ \(deleted\)$/, '');
-  return INTERPRETERS.find(([pattern]) => pattern.test(name))?.[1] ?? null;
+  const kind = interpreterKind(executable);
+  return kind === null ? null : OPTIONS[kind];
 }
 
 /** A shell that runs one command for somebody else: `sh -c`. */

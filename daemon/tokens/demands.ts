@@ -6,6 +6,7 @@ import type { AccessToken, Grant, IssuerTraits, Profile } from '../core/domain.t
 import type { BrokerError } from '../core/errors.ts';
 import { hasMethods, NO_PROOF, remainingMs, serves } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
+import { proofAgeS, signInAgeS } from '../core/sign-in-age.ts';
 import type { Instant } from '../core/time.ts';
 import { loginRequired } from './login-required.ts';
 
@@ -16,16 +17,16 @@ import { loginRequired } from './login-required.ts';
 const FRESH_S = 60;
 
 /** Why the grant's own sign-in will not do; null: it will. */
-export function shortfall(profile: Profile, { flow, identity, signedInAt }: Grant, need: TokenNeed, at: Instant): BrokerError | null {
+export function shortfall(profile: Profile, grant: Grant, need: TokenNeed, at: Instant): BrokerError | null {
+  const { flow, identity } = grant;
   const proof = identity ?? NO_PROOF;
   const { bounds, maxAgeS, acrValues } = need;
-  const ageS = (authTime: number): number => at.now / 1000 - authTime;
-  if (maxAgeS !== null && (proof.authTime === null || ageS(proof.authTime) > maxAgeS)) return loginRequired(profile, 'max_age');
+  if (maxAgeS !== null && (proof.authTime === null || signInAgeS(grant, at) > maxAgeS)) return loginRequired(profile, 'max_age');
   if (acrValues.length > 0 && !acrValues.includes(proof.acr ?? '')) return loginRequired(profile, 'acr');
   if (bounds === null) return null;
   if (bounds.flows !== null && !bounds.flows.includes(flow)) return loginRequired(profile, 'flow');
   // An issuer without ID tokens does not say when that was.
-  if (bounds.maxAgeS !== null && ageS(proof.authTime ?? signedInAt / 1000) > bounds.maxAgeS) return loginRequired(profile, 'max_age');
+  if (bounds.maxAgeS !== null && signInAgeS(grant, at) > bounds.maxAgeS) return loginRequired(profile, 'max_age');
   return hasMethods(proof, bounds.amr) ? null : loginRequired(profile, 'amr');
 }
 
@@ -38,7 +39,7 @@ export function findSteppedUp(grant: Grant, need: TokenNeed, aliases: IssuerTrai
 }
 
 function isMet(token: AccessToken, { maxAgeS, bounds }: TokenNeed, at: Instant): boolean {
-  const ageS = token.authTime === null ? Infinity : at.now / 1000 - token.authTime;
+  const ageS = proofAgeS(token, at);
   const isWithin = (limitS: number | null): boolean => limitS === null || ageS <= Math.max(limitS, FRESH_S);
   // A step-up goes by the browser, never by a code that is typed elsewhere.
   return isWithin(maxAgeS) && (bounds === null || (isWithin(bounds.maxAgeS) && (bounds.flows?.includes('authorization_code') ?? true) && hasMethods(token, bounds.amr)));

@@ -3,7 +3,8 @@ import { BrokerError, discardedAnswer, unreachable } from '../core/errors.ts';
 import type { AccessToken, Grant, Profile } from '../core/domain.ts';
 import { holdsScope, missingScopes, remainingMs } from '../core/grant.ts';
 import type { TokenBounds, TokenNeed } from '../core/grant.ts';
-import type { Instant } from '../core/time.ts';
+import { sinceMs } from '../core/time.ts';
+import type { Instant, Moment } from '../core/time.ts';
 import type { Transient } from '../core/ports.ts';
 import type { Outage } from './circuit.ts';
 import { loginRequired } from './login-required.ts';
@@ -85,9 +86,9 @@ const DEVICE_IDLE_MS = 28_800_000;
  * signed in to.
  * @param lastUsedMs - when a caller last got a token of it
  */
-export function refuseDeviceGrant(profile: Profile, lastUsedMs: number, at: Instant): void {
+export function refuseDeviceGrant(profile: Profile, lastUsed: Moment, at: Instant): void {
   if (profile.flow === 'pkce') throw loginRequired(profile, 'flow');
-  if (at.now - lastUsedMs > DEVICE_IDLE_MS) throw loginRequired(profile, 'session_limit');
+  if (sinceMs(lastUsed, at) > DEVICE_IDLE_MS) throw loginRequired(profile, 'session_limit');
 }
 
 /** An issuer that answers 500 was reached; the network is not to be searched. */

@@ -12,8 +12,8 @@ import { BrokerError } from '../core/errors.ts';
 import { findToken, remainingMs, servedAtBirth } from '../core/grant.ts';
 import type { TokenNeed } from '../core/grant.ts';
 import type { Random } from '../core/ports.ts';
-import { instantOf } from '../core/time.ts';
-import type { Instant } from '../core/time.ts';
+import { instantOf, momentOf, sinceMs } from '../core/time.ts';
+import type { Instant, Moment } from '../core/time.ts';
 import type { Admission } from './admission.ts';
 import { afterFailure, NO_BACK_OFF } from './back-off.ts';
 import { findSteppedUp, shortfall } from './demands.ts';
@@ -41,7 +41,7 @@ export class TokenSource {
   readonly #deps: SourceDeps;
   readonly #lines = new Map<ProfileName, Line>();
   /** Of device sign-ins: when a caller last got a token. What is refreshed while nobody asks is no use of it. */
-  readonly #deviceUses = new Map<ProfileName, number>();
+  readonly #deviceUses = new Map<ProfileName, Moment>();
   #flying = 0;
   readonly #landed: (() => void)[] = [];
 
@@ -176,15 +176,17 @@ export class TokenSource {
   }
 
   #noteServed(grant: Grant, profile: Profile, token: AccessToken, need: TokenNeed, at: Instant): void {
-    if (grant.flow === 'device_code') this.#deviceUses.set(grant.profile, at.now);
+    if (grant.flow === 'device_code') this.#deviceUses.set(grant.profile, momentOf(at));
     this.#deps.onServed(profile, token, need, at);
   }
 
   /** Before this run it is known by its refreshes only. */
-  #deviceUsedMs({ profile, signedInAt, refreshedAt }: Grant): number {
-    const usedMs = Math.max(signedInAt, this.#deviceUses.get(profile) ?? refreshedAt ?? 0);
-    this.#deviceUses.set(profile, usedMs);
-    return usedMs;
+  #deviceUsed({ profile, signedInAt, session, refreshedAt }: Grant, at: Instant): Moment {
+    const signedIn = session?.startedAt ?? { at: signedInAt, boot: null };
+    const used = this.#deviceUses.get(profile) ?? (refreshedAt === null ? signedIn : { at: refreshedAt, boot: null });
+    const last = sinceMs(used, at) < sinceMs(signedIn, at) ? used : signedIn;
+    this.#deviceUses.set(profile, last);
+    return last;
   }
 
   /** The grant, if a refresh can bring what is needed; else throws why not. */
@@ -202,7 +204,7 @@ export class TokenSource {
     const grant = signedIn(profile, book);
     const ended = endedSession(profile, grant, need.bounds, at);
     if (ended !== null) throw ended;
-    if (grant.flow === 'device_code') refuseDeviceGrant(profile, this.#deviceUsedMs(grant), at);
+    if (grant.flow === 'device_code') refuseDeviceGrant(profile, this.#deviceUsed(grant, at), at);
     refuseMissingScopes(profile, grant, need);
     refuseOtherResource(profile, grant, need.resource);
     return grant;

@@ -5,6 +5,8 @@
  *
  * W1  Between looking for a flight and claiming it there is no await, so a context of a workload has at most one.
  * W2  A token is kept under the workload as it was configured when it came: another issuer, client, CA or proxy has none.
+ * W3  A lock takes tokens out of use, and not out of reach: any program may lock, and a panic that comes after it still
+ *     has to end them.
  */
 import type { ProfileName } from '../../shared/names.ts';
 import type { AccessToken, AuthorizationServer } from '../core/domain.ts';
@@ -33,10 +35,14 @@ export type WorkloadServed = { readonly token: AccessToken; readonly source: 'ca
 
 /** More rounds than this mean that others keep winning the flight with other needs. */
 const ROUNDS = 8;
+/** Workloads times locks; the oldest go first. */
+const SET_ASIDE_MAX = 256;
 
 export class WorkloadTokens {
   readonly #deps: WorkloadDeps;
   readonly #slots = new Map<ProfileName, Slot>();
+  /** W3: of before the last locks. Never served. */
+  #setAside: readonly HeldTokens[] = [];
 
   constructor(deps: WorkloadDeps) {
     this.#deps = deps;
@@ -77,22 +83,35 @@ export class WorkloadTokens {
   /** Takes its tokens out of the cache. Those that live are returned: whoever wants them dead has to revoke them. */
   take(name: ProfileName): readonly AccessToken[] {
     const at = instantOf(this.#deps.clock);
-    const live = (this.#slots.get(name)?.tokens ?? []).filter((token) => remainingMs(token, at) > 0);
+    const held = this.#heldOf(name, at);
+    const before = this.#setAside.filter(({ workload }) => workload.name === name);
+    this.#setAside = this.#setAside.filter((each) => !before.includes(each));
     this.#forget(name);
-    return live;
+    return [...before, ...held].flatMap(({ tokens }) => tokens).filter((token) => remainingMs(token, at) > 0);
   }
 
   /** As take(), of every workload, at panic and purge. What is on its way is given to nobody, and discarded. */
   takeAll(): readonly HeldTokens[] {
-    return [...this.#slots].flatMap(([name, { workload, server }]) => {
-      const tokens = this.take(name);
-      return server === null || tokens.length === 0 ? [] : [{ workload, server, tokens }];
-    });
+    this.setAsideAll();
+    const held = this.#setAside;
+    this.#setAside = [];
+    return held;
   }
 
   /** At a lock, which ends nothing at the issuer. */
-  forgetAll(): void {
-    for (const name of [...this.#slots.keys()]) this.#forget(name);
+  setAsideAll(): void {
+    const at = instantOf(this.#deps.clock);
+    const names = [...this.#slots.keys()];
+    const all = [...this.#setAside, ...names.flatMap((name) => this.#heldOf(name, at))];
+    const live = all.map((each) => ({ ...each, tokens: each.tokens.filter((token) => remainingMs(token, at) > 0) }));
+    this.#setAside = live.filter(({ tokens }) => tokens.length > 0).slice(-SET_ASIDE_MAX);
+    for (const name of names) this.#forget(name);
+  }
+
+  #heldOf(name: ProfileName, at: Instant): readonly HeldTokens[] {
+    const slot = this.#slots.get(name);
+    if (slot === undefined || slot.server === null) return [];
+    return [{ workload: slot.workload, server: slot.server, tokens: slot.tokens.filter((token) => remainingMs(token, at) > 0) }];
   }
 
   #forget(name: ProfileName): void {

@@ -138,6 +138,59 @@ describe('checkpoints', () => {
     expect(await verifyAudit(path)).toMatchObject({ kind: 'intact' });
   });
 
+  it.each([
+    ['and a little longer', 3],
+    ['and longer than what is read at a start', 400],
+  ])('[AL-05] a log that was written anew while no daemon ran %s is told before it is signed, and for good', async (_how, more) => {
+    await write(5);
+    const signed = keys.last ?? expect.unreachable('nothing is signed');
+    rechain((record) => (record['event'] === 'audit_checkpoint' ? null : { ...record, profile: 'other' }));
+    const stranger = await open();
+    for (let n = 0; n < more; n += 1) await stranger.append(event(n));
+    await stranger.close();
+    const audit = await open();
+    await audit.useKeys(keys);
+    expect(audit.state().detections).toMatchObject([{ detector: 'audit_tampered', what: expect.stringContaining('rewrote the audit log') }]);
+    await audit.append(event(900));
+    await audit.close();
+    expect(log.lines).toContainEqual(expect.objectContaining({ event: 'audit_tampered' }));
+    const [told, ...others] = records().filter((r) => r.event === 'audit_tampered');
+    expect(told.facts).toEqual({ what: 'rewritten', signed_seq: signed.seq, signed_hash: signed.hash });
+    expect(others).toEqual([]);
+    expect(records().filter((r) => r.event === 'audit_unsigned')).toEqual([]);
+    await write(1, 901);
+    expect(records().filter((r) => r.event === 'audit_tampered')).toHaveLength(1);
+    // What stands there by then is whole, and signed; that is why it has to be told before.
+    expect(await verifyAudit(path, { heads: [], kid: keys.kid })).toMatchObject({ kind: 'intact', told: [{ seq: told.seq, event: 'audit_tampered' }] });
+  });
+
+  it('[AL-05] an older log of the same key in the place of this one, and some records of somebody\'s own behind it, is told', async () => {
+    await write(4);
+    const older = readFileSync(path);
+    rmSync(dir, { recursive: true }); // somebody put it away, and the log began anew
+    await write(12);
+    writeFileSync(path, older);
+    rmSync(join(dir, 'audit.head'));
+    const stranger = await open();
+    for (let n = 0; n < 20; n += 1) await stranger.append(event(n));
+    await stranger.close();
+    await write(1, 900);
+    expect(records().map((r) => r.event)).toContain('audit_tampered');
+  });
+
+  it('finds what was signed behind a turned page and a long time without keys, and says nothing', async () => {
+    const audit = await open(4_096);
+    await audit.useKeys(keys);
+    for (let n = 0; n < 4; n += 1) await audit.append(event(n));
+    await audit.useKeys(null);
+    for (let n = 0; n < 400; n += 1) await audit.append(event(n));
+    await audit.close();
+    expect(readdirSync(dir).length).toBeGreaterThan(4);
+    await write(1, 900);
+    expect(records().map((r) => r.event)).toContain('audit_unsigned');
+    expect(records().map((r) => r.event)).not.toContain('audit_tampered');
+  });
+
   it('what nobody had signed when the daemon came back is named before it is signed, once', async () => {
     await write(2);
     const signed = keys.last?.seq ?? 0;
@@ -165,7 +218,7 @@ describe('checkpoints', () => {
 
   it('are not remembered while only what came before them is on the disk', async () => {
     let head = { seq: 4, hash: 'a'.repeat(64) };
-    const checkpoints = new Checkpoints({ clock, log, append: () => { head = { seq: head.seq + 1, hash: 'b'.repeat(64) }; }, head: () => head });
+    const checkpoints = new Checkpoints({ clock, log, append: () => { head = { seq: head.seq + 1, hash: 'b'.repeat(64) }; }, head: () => head, hashOf: async () => null, onForged: () => undefined });
     checkpoints.useKeys(keys);
     checkpoints.synced({ seq: 4, hash: 'a'.repeat(64) });
     await checkpoints.settled();

@@ -230,8 +230,8 @@ describe('a caller that may not be dumped', () => {
   afterAll(() => { built.remove(); });
 
   it.for([
-    ['is only known by its pid', "import { hardenProcess } from './daemon/platform/harden.js'; hardenProcess();", { executable: null, script: null, automation: expect.toBeOneOf([null, 'workload']) as string | null, gui: 'none' }],
-    ['is known well without that (control)', '', { executable: realpathSync(process.execPath), script: expect.stringMatching(/child-\d+\.js$/), automation: 'CI', gui: 'none' }],
+    ['is only known by its pid, and counts as in a container', "import { hardenProcess } from './daemon/platform/harden.js'; hardenProcess();", { executable: null, script: null, container: true, automation: expect.toBeOneOf([null, 'workload']) as string | null, gui: 'none' }],
+    ['is known well without that (control)', '', { executable: realpathSync(process.execPath), script: expect.stringMatching(/child-\d+\.js$/), container: false, automation: 'CI', gui: 'none' }],
   ] as const)('%s', async ([, first, known], { skip }) => {
     if (built.obstacle !== null) skip(built.obstacle);
     const asker = built.start(`${first} console.log('ready'); setInterval(() => {}, 1000);`, { env: { CI: 'true' }, ...UNPRIVILEGED });
@@ -243,7 +243,7 @@ describe('a caller that may not be dumped', () => {
       const callers = createCallers({ loginctl: runLoginctl, ownCli: [] });
       const caller = await callers.attest({ uid: process.getuid(), pid: ${asker.pid} });
       const { automation, gui } = await callers.session(caller);
-      console.log(JSON.stringify({ executable: caller.executable, script: caller.script, label: caller.label, automation, gui, same: callers.stillSame(caller) }));
+      console.log(JSON.stringify({ executable: caller.executable, script: caller.script, container: caller.origin.container, label: caller.label, automation, gui, same: callers.stillSame(caller) }));
     `, { env: {}, ...UNPRIVILEGED });
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toEqual({ ...known, same: true, label: expect.stringMatching(new RegExp(`^(unknown program|child-\\d+\\.js) \\(pid ${asker.pid}\\)$`)) });

@@ -137,6 +137,21 @@ describe('panic', () => {
     expect(await isAlive(ill, value)).toBe(false);
   }, 120_000);
 
+  it('[RV-02] is not outrun by a lock, which any program may ask for', async () => {
+    await start(workloadToml('nightly', well.url, 'scopes = ["read"]'));
+    await initWorkload(vk, well.issuer, 'nightly');
+    const { access_token: first } = await token('nightly');
+    expect((await vk.api('POST', '/v1/lock')).status).toBe(200);
+    expect((await unlock()).status).toBe(200);
+    const second = await token('nightly');
+    expect(second).toMatchObject({ source: 'issuer' }); // what was set aside is not served
+    expect((await vk.api('POST', '/v1/lock')).status).toBe(200);
+    expect((await panic()).workloads).toMatchObject([{ profile: 'nightly', revoked: [{}, {}] }]);
+    // Its proof takes the vault's key.
+    expect((await unlock()).status).toBe(200);
+    await expect.poll(async () => [await isAlive(well, first), await isAlive(well, second.access_token)], { timeout: 60_000 }).toEqual([false, false]);
+  }, 90_000);
+
   it('says where an issuer cannot revoke', async () => {
     const issuer = await startHostileIssuer({ workloads: true, lifetimes: { accessTokenS: 600 }, editMetadata: ({ revocation_endpoint: _none, ...rest }) => rest });
     try {

@@ -97,7 +97,7 @@ class Counts {
     if (event === 'token_refreshed') this.#totals.refreshes += 1;
     if (event === 'login_decided') this.#decide(record);
     if (event === 'login_finished' || event === 'login_failed') this.#end(record);
-    if (event === 'detected' || event === 'audit_truncated' || event === 'grant_parked') this.#note(record);
+    if (event === 'detected' || event === 'audit_truncated' || event === 'audit_tampered' || event === 'grant_parked') this.#note(record);
   }
 
   end(): Summary {
@@ -186,6 +186,7 @@ function keyOf(view: CallerView): string {
 }
 
 function wordsFor(event: string, facts: AuditRecord['facts']): string {
+  if (event === 'audit_tampered') return (facts['what'] === 'rewritten' ? 'somebody rewrote the log while no daemon ran' : `somebody ${String(facts['what'])} the log while it was written to`);
   if (event === 'audit_truncated') return `the log ended before record ${String(facts['signed_seq'])}, which had been signed`;
   if (event === 'grant_parked') return `the sign-in ended: ${textOf(facts['reason']) ?? 'unknown'}`;
   return textOf(facts['what']) ?? '';

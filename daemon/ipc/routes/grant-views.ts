@@ -31,6 +31,6 @@ export function endsOf(broker: Broker, grant: Grant, caller: Caller): SessionEnd
 export function rulesFor(broker: Pick<Broker, 'clock'> & { readonly policies: Pick<Broker['policies'], 'inForce'> }, profile: Profile, grant: Grant, subject: Subject, asked: { readonly resource: string | null }): SessionLimits | null {
   const policy = broker.policies.inForce();
   if (policy === null) return null;
-  const decision = decide(policy, subject, policyRequestOf(profile, grant, { scopes: null, resource: asked.resource }, broker.clock.now()));
+  const decision = decide(policy, subject, policyRequestOf(profile, grant, { scopes: null, resource: asked.resource }, instantOf(broker.clock)));
   return decision.kind === 'deny' ? null : decision.limits;
 }

@@ -5,6 +5,7 @@
 import type { AccessToken, Grant, Profile } from '../../core/domain.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import type { Tier } from '../../core/policy-rules.ts';
+import { instantOf } from '../../core/time.ts';
 import type { Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { isPrivileged } from '../../policy/privilege.ts';
@@ -26,7 +27,7 @@ export type Ground = {
 /** @param over - what the asker wants it to be, in the place of what is known of the grant */
 export function groundOf(broker: Pick<Broker, 'audit' | 'book' | 'clock' | 'justInTime' | 'screen'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
   const { book, clock, justInTime } = broker;
-  const now = clock.now();
+  const now = instantOf(clock);
   const kept = book.get(profile.name);
   const known = { ...momentOf(broker, policy, subject, profile.name), ...over };
   const request = { ...policyRequestOf(profile, kept, asked, now), ...known };

@@ -8,13 +8,15 @@ import type { Caller, Grant, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { ErrorFacts } from '../../core/errors.ts';
 import type { Asking as Asked } from '../../core/policy-rules.ts';
+import { signInAgeS } from '../../core/sign-in-age.ts';
+import type { Instant } from '../../core/time.ts';
 import { decide, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import type { Broker, Shut } from './broker.ts';
 
 /** What is asked for, as rules see it: the grant tells what nobody named. Without one no token can leave, and what is asked is whether a sign-in would help. */
-export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { readonly scopes: readonly string[] | null; readonly resource: string | null }, nowMs: number): PolicyRequest {
+export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { readonly scopes: readonly string[] | null; readonly resource: string | null }, at: Instant): PolicyRequest {
   return {
     profile: profile.name,
     issuer: profile.issuer,
@@ -22,17 +24,12 @@ export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { 
     resource: asked.resource,
     scopes: asked.scopes ?? grant?.scopes ?? profile.scopes,
     flow: grant?.flow ?? 'authorization_code',
-    signedInS: grant === null ? 0 : (nowMs - signedInMs(grant)) / 1000,
+    signedInS: grant === null ? 0 : signInAgeS(grant, at),
     found: [],
     screenLocked: null,
     tier: profile.tier,
     isSignIn: grant === null,
   };
-}
-
-/** When the person signed in, as the issuer says; else when the answer came. */
-function signedInMs({ identity, signedInAt }: Grant): number {
-  return identity?.authTime === null || identity === null ? signedInAt : identity.authTime * 1000;
 }
 
 type Denied = Decision & { readonly kind: 'deny' };

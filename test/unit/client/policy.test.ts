@@ -36,6 +36,18 @@ describe('valetkey policy check', () => {
     expect(exit).toBe(0);
   });
 
+  it.each([
+    ['that is longer than a draft may be', `v = 1\n#${' '.repeat(57_344)}\n`],
+    ['that is so of quotes', `v = 1\n#${'"'.repeat(40_000)}\n`],
+  ])('sends no file %s, and says how long one may be and where a longer one is checked', async (_, text) => {
+    for (const args of [['policy', 'check', write('long.toml', text)], ['policy', 'explain', '--profile', 'work', '--draft', write('long.toml', text)]]) {
+      const { calls, exit, stderr } = await run(args, { api: { checkPolicy: () => ({ files: [] }), explainPolicy: () => reply } });
+      expect({ calls, exit }).toEqual({ calls: [], exit: 2 });
+      expect(stderr).toMatch(/long\.toml has \d+ bytes: a draft is checked up to 56 KiB/);
+      expect(stderr).toContain('put it in its place and run: valetkey policy check');
+    }
+  });
+
   it('looks at the files in their places without one, and names a file that cannot be read', async () => {
     expect((await run(['policy', 'check'], { api: { checkPolicy: () => ({ files: [] }) } })).stdout).toContain('the policy that ships decides');
     expect(await run(['policy', 'check', join(base, 'none.toml')])).toMatchObject({ exit: 2, stderr: expect.stringContaining('none.toml cannot be read (ENOENT)') });
@@ -130,6 +142,24 @@ describe('valetkey policy learn', () => {
     expect(ask('client_credentials')).toMatchObject({ kind: 'allow', by: { source: 'admin' }, limits: { scopes: [{ patterns: ['backup:write'] }] } });
     expect(ask('authorization_code')).toMatchObject({ by: { source: 'shipped' } });
     expect(ask('client_credentials', 'other')).toMatchObject({ by: { source: 'shipped' } });
+  });
+
+  it('proposes no rule for an interpreter that ran no file, since that would be one for all that it can run', async () => {
+    const audit = join(base, 's/valetkey/audit');
+    mkdirSync(audit, { recursive: true });
+    let head = START;
+    const lines = [released('/usr/bin/python3.11', ['read'], { more_since_last: 2 }), released('/memfd:node (deleted)', ['read']), released('/usr/bin/python3.11', ['read'], {}, '/srv/report.py')].map((event) => {
+      const made = appendTo(head, event, 1);
+      head = made.head;
+      return made.line;
+    });
+    writeFileSync(join(audit, 'audit.jsonl'), lines.join(''));
+    const { stdout, stderr } = await run(['policy', 'learn'], { base });
+    expect(stderr).toContain('Left out: 4 releases to interpreters that ran no file (/usr/bin/python3.11, /memfd:node (deleted))');
+    const policy = compilePolicy({ admin: parsePolicy(stdout, 'learned', 'admin'), user: null });
+    const python = (script: string | null) => decide(policy, someSubject({ class: 'agent', program: { executable: '/usr/bin/python3.11', script } }), someRequest());
+    expect(python('/srv/report.py')).toMatchObject({ kind: 'allow', by: { source: 'admin' } });
+    for (const script of [null, '/tmp/other.py']) expect(python(script)).toMatchObject({ by: { source: 'shipped' } });
   });
 
   it('says so where nothing was used', async () => {

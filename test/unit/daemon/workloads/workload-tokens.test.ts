@@ -143,7 +143,7 @@ describe('a workload', () => {
       await settle();
       if (end === 'lock') {
         gate.isLocked = true;
-        tokens.forgetAll();
+        tokens.setAsideAll();
       } else tokens.take(someWorkload().name);
       answer({ kind: 'tokens', tokens: tokenSet(1, { refreshToken: null }) });
       expect(await waiting).toBe('vault_locked');
