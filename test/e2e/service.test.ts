@@ -157,6 +157,24 @@ describe.skipIf(obstacle !== null)('valetkey service', () => {
     expect(await json('daemon', 'status')).toMatchObject({ started_by: 'systemd' });
   }, 150_000);
 
+  it('gives up after too many starts, and one command starts socket and daemon again', async () => {
+    await install();
+    // A hundred of them in a minute are more than a machine under tests comes to; what happens then is the same.
+    expect(readFileSync(unitFile(), 'utf8')).toMatch(/^StartLimitBurst=100$/m);
+    const settings = join(manager.base, 'config/systemd/user', `${UNIT}.d`);
+    await manager.run(['mkdir', settings]);
+    writeAs(join(settings, 'limit.conf'), '[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=3\n');
+    expect(await manager.systemctl('daemon-reload')).toMatchObject({ exit: 0 });
+    for (let starts = 0; starts < 10 && await manager.show(UNIT, 'ActiveState') !== 'failed'; starts += 1) {
+      await manager.run(['sh', '-c', `kill -9 ${await pid()}`]);
+      await expect.poll(async () => ['active', 'failed'].includes(await manager.show(UNIT, 'ActiveState')) && await manager.show(UNIT, 'SubState') !== 'auto-restart').toBe(true);
+    }
+    expect([await manager.show(UNIT, 'ActiveState'), await manager.show(UNIT, 'Result')]).toEqual(['failed', 'start-limit-hit']);
+    expect(await valetkey('daemon', 'start')).toMatchObject({ exit: 0 });
+    expect([await manager.show(UNIT, 'ActiveState'), await manager.show('valetkeyd.socket', 'ActiveState')]).toEqual(['active', 'active']);
+    expect(await json('daemon', 'status')).toMatchObject({ started_by: 'systemd' });
+  }, 120_000);
+
   it('is mended by the command that doctor names, whatever became of its units', async () => {
     await install();
     const findings = async (): Promise<readonly { readonly command: string | null; readonly what: string }[]> =>
