@@ -35,7 +35,7 @@ export type AttendDeps = {
 };
 
 export type Attending = {
-  readonly hooks: Pick<Hooks, 'reload' | 'trouble'>;
+  readonly hooks: Pick<Hooks, 'reload' | 'look' | 'trouble'>;
   /** A program was turned away, and nobody signs in yet. */
   readonly loginNeeded: (profile: ProfileName, reason: string, caller: Caller) => void;
 };

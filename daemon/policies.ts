@@ -39,6 +39,7 @@ export async function openPolicies({ policyFiles: files, log }: { readonly polic
       return state.policy;
     },
     reload,
+    look: async () => void await read(files),
   };
 }
 

@@ -21,10 +21,21 @@ const issuerTrial = v.object({
 });
 export type IssuerTrial = v.InferOutput<typeof issuerTrial>;
 
+/** A file that would not be read now as it was the last time. */
+const unreadFile = v.object({
+  file: v.picklist(['config', 'policy', 'hooks']),
+  /** `changed`: a reload would take it, and change something. `invalid`: a reload, and a new daemon, would refuse it. */
+  state: v.picklist(['changed', 'invalid']),
+  detail: v.nullable(v.string()),
+});
+export type UnreadFile = v.InferOutput<typeof unreadFile>;
+
 export const diagnosisReply = v.object({
   /** Version of Node that the daemon runs on. */
   node: v.string(),
   keychain: v.object({ state: keychainState, took_ms: v.number() }),
   issuers: v.array(issuerTrial),
+  /** Read just now, and not taken; an older daemon does not tell. */
+  unread: v.optional(v.array(unreadFile)),
 });
 export type DiagnosisReply = v.InferOutput<typeof diagnosisReply>;

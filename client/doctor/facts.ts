@@ -2,7 +2,7 @@
  * Everything that the doctor looks at, gathered before anything is judged: what the daemon tells, or why it does not,
  * and what this process can see for itself. Each part that cannot be had is null, and takes no other along.
  */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import type { ApprovalsReply } from '../../shared/approval-schemas.ts';
 import type { DiagnosisReply } from '../../shared/diagnosis-schemas.ts';
 import type { LoginExplanation } from '../../shared/explain-schemas.ts';
@@ -12,10 +12,14 @@ import type { StatusReply } from '../../shared/schemas.ts';
 import type { CommandContext } from '../command.ts';
 import { environmentAdvice } from '../environment-advice.ts';
 import type { Advice } from '../environment-advice.ts';
+import { fileStates, supervisorOf } from '../service/service.ts';
+import type { Site } from '../service/supervisor.ts';
 import { count } from '../time-words.ts';
 import { unitDirectories } from '../user-unit.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { VERBS } from '../verbs.ts';
+import { tryDisk } from './disk.ts';
+import type { DiskTrial } from './disk.ts';
 import { readProc } from './host.ts';
 import { launcherFacts } from './launcher.ts';
 import type { LauncherFacts } from './launcher.ts';
@@ -25,19 +29,26 @@ import { findPlainText } from './plain-text-files.ts';
 import type { PlainText } from './plain-text-files.ts';
 import { findSync } from './synced-folders.ts';
 import type { Synced } from './synced-folders.ts';
-import { readUnits } from './unit-files.ts';
-import type { Unit } from './unit-files.ts';
+import { missingOfRecord, readUnits } from './unit-files.ts';
+import type { ServiceFiles, Unit } from './unit-files.ts';
 
 export type Host = {
   readonly platform: string;
   readonly places: readonly Place[];
   readonly configChangedAt: number | null;
+  readonly disks: readonly DiskTrial[];
   readonly synced: readonly Synced[];
   readonly units: readonly Unit[];
+  /** Empty where the service is not this user's own. */
+  readonly service: ServiceFiles;
+  /** What an upgrade would start, of that what is not there. */
+  readonly recordMissing: readonly string[];
   readonly plainText: readonly PlainText[];
   readonly node: string;
   readonly launcher: LauncherFacts;
   readonly ptraceScope: string | null;
+  /** systemd runs this machine, and timedatectl can set its clock. */
+  readonly hasSystemd: boolean;
   /** /proc/PID/limits of the daemon. */
   readonly coreLimits: string | null;
   readonly canReadMemory: boolean;
@@ -65,11 +76,12 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   const done = terminal.waitFor(() => `${doing}${now() - started > 1 ? `, ${now() - started} s` : ''}`);
   try {
     const daemon = await askStatus(context);
-    const status = 'status' in daemon ? daemon.status : null;
-    const told = status === null ? NOTHING_TOLD : await askMore(context, (text) => { doing = text; });
+    const told = 'failure' in daemon ? NOTHING_TOLD : await askMore(context, (text) => { doing = text; });
+    // One that has just been started opens its vault meanwhile: what it said before is of no use.
+    const status = 'failure' in daemon ? null : await orNull(context.daemon.api.status(signal)) ?? daemon.status;
     return {
       now: now(), uid: owner.uid, paths, advice: environmentAdvice(env), noProxy: env['NO_PROXY'] ?? env['no_proxy'] ?? '', verbs: VERBS.map(({ name }) => name),
-      host: readHost(context, status?.pid ?? null), daemon, ...told,
+      host: readHost(context, status?.pid ?? null), daemon: status === null ? daemon : { status }, ...told,
     };
   } finally {
     done();
@@ -114,20 +126,32 @@ async function orNull<T>(answer: Promise<T>): Promise<T | null> {
 function readHost({ paths, owner, env }: CommandContext, pid: number | null): Host {
   const { own, shared } = unitDirectories(owner, env);
   const isLinux = process.platform === 'linux';
+  const units = isLinux ? readUnits([own, ...shared], owner.home) : [];
   const changedMs = statSync(paths.configFile, { throwIfNoEntry: false })?.mtimeMs;
   return {
     platform: process.platform,
     places: readPlaces(paths),
     configChangedAt: changedMs === undefined ? null : Math.floor(changedMs / 1000),
+    disks: [tryDisk(paths.stateDir), tryDisk(paths.runtimeDir)].filter((trial) => trial !== null),
     synced: [findSync('state', paths.stateDir), findSync('config', paths.configDir)].filter((found) => found !== null),
-    units: isLinux ? readUnits([own, ...shared], owner.home) : [],
+    units,
+    // What would be written now takes a start of Node to know.
+    service: units.length > 0 ? serviceFiles({ owner, paths, env, run: async () => ({ status: null, stdout: '', stderr: '' }) }) : [],
+    recordMissing: missingOfRecord(paths.serviceFile),
     plainText: findPlainText(owner.home),
     node: process.version,
     launcher: launcherFacts(),
     ptraceScope: readProc('/proc/sys/kernel/yama/ptrace_scope'),
+    hasSystemd: existsSync('/run/systemd/system'),
     coreLimits: pid === null ? null : readProc(`/proc/${pid}/limits`),
     canReadMemory: pid !== null && isReadable(`/proc/${pid}/environ`),
   };
+}
+
+/** Where not one of them is there, nobody wanted a service. */
+function serviceFiles(site: Site): ServiceFiles {
+  const files = fileStates(supervisorOf('linux', site));
+  return files.every(({ state }) => state === 'absent') ? [] : files;
 }
 
 /** By opening's own rules, which look at more than the mode (proc(5)). */

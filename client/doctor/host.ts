@@ -57,25 +57,32 @@ export function checkNode(client: string, daemon: string | null): Finding {
 const EARLIEST_NOW = Date.UTC(2026, 10, 1) / 1000;
 /** Beyond this, tokens look older or younger than they are; ID tokens are let pass within five minutes. */
 const SKEW_S = 60;
-const SET_CLOCK = 'sudo timedatectl set-ntp true';
+type Machine = { readonly platform: string; readonly hasSystemd: boolean };
 
-export function checkClock(now: number, startedAt: number | null, diagnosis: DiagnosisReply | null): Finding {
+/** @param by - an issuer whose clock is right, where nobody keeps that of this machine */
+function setClock({ platform, hasSystemd }: Machine, by: string | null): string {
+  if (platform === 'darwin') return 'sudo sntp -sS time.apple.com';
+  if (hasSystemd) return 'sudo timedatectl set-ntp true';
+  return by === null ? 'date' : `sudo date -s "$(curl -sI ${word(by)} | sed -n 's/^[Dd]ate: //p')"`;
+}
+
+export function checkClock(now: number, startedAt: number | null, diagnosis: DiagnosisReply | null, machine: Machine): Finding {
   const why = 'Tokens would be kept after their end, or thrown away before it';
-  if (now < EARLIEST_NOW) return failure('clock', `the clock says ${new Date(now * 1000).toISOString()}`, why, SET_CLOCK);
-  if (startedAt !== null && startedAt > now + 5) return warning('clock', 'the daemon was started in the future: the clock was set back', why, 'valetkey daemon stop');
   const known = (diagnosis?.issuers ?? []).filter(({ skew_s: skew }) => skew !== null);
+  if (now < EARLIEST_NOW) return failure('clock', `the clock says ${new Date(now * 1000).toISOString()}`, why, setClock(machine, known[0]?.issuer ?? null));
+  if (startedAt !== null && startedAt > now + 5) return warning('clock', 'the daemon was started in the future: the clock was set back', why, 'valetkey daemon stop');
   const off = known.filter(({ skew_s: skew }) => Math.abs(skew ?? 0) > SKEW_S);
   const [first] = off;
   return first === undefined
     ? ok('clock', known.length === 0 ? 'it is plausible; no issuer was there to compare it with' : `it agrees with ${known.length === 1 ? `${known[0]?.issuer} (${known[0]?.skew_s} s)` : `${known.length} issuers`}`)
-    : skewed(first, off.length < known.length);
+    : skewed(first, off.length < known.length, machine);
 }
 
 /** Where other issuers agree with this machine, it is that issuer's clock, and nothing here mends it. */
-function skewed({ issuer, skew_s: skew }: IssuerTrial, othersAgree: boolean): Finding {
+function skewed({ issuer, skew_s: skew }: IssuerTrial, othersAgree: boolean, machine: Machine): Finding {
   const what = `the clock of ${issuer} is ${Math.abs(skew ?? 0)} s ${(skew ?? 0) > 0 ? 'ahead of' : 'behind'} this machine's`;
   const why = 'Sign-ins may be refused as too old or not yet valid';
   return othersAgree
     ? warning('clock', `${what}, with which other issuers agree`, why, `curl -sI ${word(issuer)}`, 'Tell whoever runs that issuer')
-    : warning('clock', what, why, SET_CLOCK);
+    : warning('clock', what, why, setClock(machine, issuer));
 }

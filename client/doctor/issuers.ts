@@ -52,11 +52,11 @@ function lineFor({ proxy, ca_file: caFile }: IssuerTrial, id: FindingId, advice:
 }
 
 /** Shows more of what is wrong, by programs that everybody has. */
-function commandFor({ issuer, proxy }: IssuerTrial, id: FindingId): string {
+function commandFor({ issuer, proxy, ca_file: caFile }: IssuerTrial, id: FindingId): string {
   const { hostname, port, protocol } = new URL(issuer);
   const at = proxy === null ? hostname : new URL(proxy).hostname;
   if (id === 'issuer_dns') return `getent hosts ${word(at)}`;
-  if (id === 'issuer_ca') return `openssl s_client -connect ${word(`${hostname}:${port === '' ? 443 : port}`)} -servername ${word(hostname)} -showcerts </dev/null`;
+  if (id === 'issuer_ca') return `openssl s_client -connect ${word(`${hostname}:${port === '' ? 443 : port}`)} -servername ${word(hostname)} ${caFile === null ? '' : `-CAfile ${word(caFile)} `}-showcerts </dev/null`;
   const through = proxy === null ? '--noproxy \'*\'' : `--proxy ${word(proxy)}`;
   return `curl -sv --max-time 10 ${through} ${word(protocol === 'https:' || proxy === null ? issuer : `https://${hostname}`)}`;
 }

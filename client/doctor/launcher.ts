@@ -1,7 +1,7 @@
 /** Which program the shell finds as `valetkey`: the launcher, or Node doing the launcher's work thirty times slower. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ok, warning } from './finding.ts';
+import { ok, warning, word } from './finding.ts';
 import type { Finding } from './finding.ts';
 
 export type LauncherFacts = {
@@ -24,7 +24,7 @@ export function launcherFacts(): LauncherFacts {
 
 export function checkLauncher({ platform, calledAs, built, buildable }: LauncherFacts): Finding {
   if (calledAs === 'valetkey') return ok('launcher', 'the launcher prints cached tokens');
-  if (platform === 'linux' && built !== null) return warning('launcher', `Node prints cached tokens, and the launcher ${built} does not`, WHY, `ln -sf ${built} ~/.local/bin/valetkey`);
+  if (platform === 'linux' && built !== null) return warning('launcher', `Node prints cached tokens, and the launcher ${built} does not`, WHY, `mkdir -p ~/.local/bin && ln -sf ${word(built)} ~/.local/bin/valetkey`);
   if (platform === 'linux' && buildable) return warning('launcher', 'Node prints cached tokens, since no launcher was built', WHY, 'sudo apt-get install gcc libc6-dev musl-tools && npm run build');
   return ok('launcher', 'Node prints cached tokens: this package has no launcher');
 }

@@ -79,7 +79,7 @@ export async function uninstall(supervisor: Supervisor, serviceFile: string): Pr
 }
 
 export async function report(supervisor: Supervisor, machine?: Machine): Promise<ServiceReport> {
-  const files = supervisor.files(wantedProgram(supervisor, machine)).map((file) => ({ path: file.path, state: stateOf(file) }));
+  const files = fileStates(supervisor, machine);
   const installed = files.every(({ state }) => state !== 'absent');
   const starts = supervisor.packaged ?? (installed ? supervisor.startedBy() : null);
   return {
@@ -88,6 +88,11 @@ export async function report(supervisor: Supervisor, machine?: Machine): Promise
     missing: starts === null ? [] : [starts.node, starts.program].filter((path) => !existsSync(path)),
     state: await supervisor.state(),
   };
+}
+
+/** Of every file of the service: is it there, and is it what would be written now. */
+export function fileStates(supervisor: Supervisor, machine?: Machine): ServiceReport['files'] {
+  return supervisor.files(wantedProgram(supervisor, machine)).map((file) => ({ path: file.path, state: stateOf(file) }));
 }
 
 /** What would be written now, to tell an older file; where nothing can be, every file of ours counts as older. */

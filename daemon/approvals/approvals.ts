@@ -211,9 +211,9 @@ export class Approvals {
     for (const [key, untilMs] of this.#refused) if (untilMs <= now) this.#refused.delete(key);
   }
 
-  /** People type it behind a verb, where a dash would begin an option. */
+  /** People type it behind a verb, where a dash would begin an option; and shells complete names that begin as names do. */
   #newId(): string {
-    return this.#deps.random.token(6).replace(/^-/, 'A');
+    return this.#deps.random.token(6).replace(/^[-_]/, 'A');
   }
 
   #required({ id, rule, profile }: Pending): BrokerError {

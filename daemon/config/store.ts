@@ -58,6 +58,7 @@ export async function openConfigStore(deps: StoreDeps): Promise<ConfigStore> {
       config = await read();
       return { changed: changedProfiles(before, config) };
     }),
+    wouldChange: () => inTurn(async () => !isDeepStrictEqual({ ...await read(), loadedAt: 0 }, { ...config, loadedAt: 0 })),
     plan,
     add: (name, table) => inTurn(async () => {
       await plan(name, table);

@@ -104,6 +104,8 @@ export type ConfigStore = {
   current(): Config;
   /** Throws config_invalid, config_untrusted or file_too_new, and then the old one stays. */
   reload(): Promise<{ readonly changed: readonly ProfileName[] }>;
+  /** Reads the file as reload() does, and takes nothing of it: whether a reload would change anything. Throws as reload(). */
+  wouldChange(): Promise<boolean>;
   /** The profile that this table would make; nothing is written. */
   plan(name: ProfileName, table: ProfileTable): Promise<Profile>;
   /** Writes the profile to the file, keeping what else stands there, and reloads. */

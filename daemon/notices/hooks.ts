@@ -43,6 +43,11 @@ export class Hooks {
     }
   }
 
+  /** Reads the file, and takes nothing of it. Throws as reload(). */
+  async look(): Promise<void> {
+    await this.#deps.read();
+  }
+
   /** As reload(), for a start: a daemon without its hooks runs, and says so in status. */
   async open(): Promise<void> {
     await this.reload().catch((cause: unknown) => {

@@ -76,7 +76,7 @@ function fixedConfig(profiles: readonly Profile[]): ConfigStore {
     notifications: { desktop: false, sessionEndingS: 0 }, limits: { requestsPerSecond: 10_000, burst: 10_000, connectionsPerProcess: 1_000 }, warnings: [],
   };
   const never = (): never => { throw new Error('the configuration does not change in a day'); };
-  return { current: () => config, reload: async () => ({ changed: [] }), plan: never, add: never, remove: never, removeWorkload: never, redirectUris: () => [], caveats: () => [] };
+  return { current: () => config, reload: async () => ({ changed: [] }), wouldChange: async () => false, plan: never, add: never, remove: never, removeWorkload: never, redirectUris: () => [], caveats: () => [] };
 }
 
 let daemon: InProcess | null = null;

@@ -85,6 +85,28 @@ describe.skipIf(process.platform === 'win32').each([['by nice(1)', NICE], ['as i
     await expect.poll(() => isGone(Number(said('child')))).toBe(true);
   });
 
+  it.skipIf(spawnSync('setsid', ['true']).status !== 0)('is over when it ends, whatever has left its group by setsid, which goes on', async () => {
+    const path = script('escape', `setsid sh -c 'echo $$ > ${dir}/child; exec sleep 1000' &\nwhile [ ! -s ${dir}/child ]; do sleep 0.01; done`);
+    expect(await runner(nice)([path], {}, never)).toBeNull();
+    const pid = Number(said('child'));
+    try {
+      expect(isGone(pid)).toBe(false);
+      expect(clock.sleepers).toBe(0);
+    } finally {
+      process.kill(pid, 'SIGKILL');
+    }
+  });
+
+  it.skipIf(spawnSync('setsid', ['true']).status !== 0)('that hangs beside what has left its group is ended in time all the same', async () => {
+    const path = script('both', `setsid sh -c 'echo $$ > ${dir}/child; exec sleep 1000' &\necho $$ > ${dir}/own\nsleep 1000`);
+    const ended = runner(nice)([path], {}, never);
+    await expect.poll(() => said('child') !== '' && said('own') !== '').toBe(true);
+    await clock.advance(DEADLINE_MS);
+    expect(await ended).toBe('took longer than 10 s');
+    await expect.poll(() => isGone(Number(said('own')))).toBe(true);
+    process.kill(Number(said('child')), 'SIGKILL');
+  });
+
   it('that floods its output holds nobody up', async () => {
     const path = script('flood', 'head -c 200000000 /dev/zero; head -c 200000000 /dev/zero >&2');
     expect(await runner(nice)([path], {}, never)).toBeNull();

@@ -157,6 +157,55 @@ describe.skipIf(obstacle !== null)('valetkey service', () => {
     expect(await json('daemon', 'status')).toMatchObject({ started_by: 'systemd' });
   }, 150_000);
 
+  it('gives up after too many starts, and one command starts socket and daemon again', async () => {
+    await install();
+    // A hundred of them in a minute are more than a machine under tests comes to; what happens then is the same.
+    expect(readFileSync(unitFile(), 'utf8')).toMatch(/^StartLimitBurst=100$/m);
+    const settings = join(manager.base, 'config/systemd/user', `${UNIT}.d`);
+    await manager.run(['mkdir', settings]);
+    writeAs(join(settings, 'limit.conf'), '[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=3\n');
+    expect(await manager.systemctl('daemon-reload')).toMatchObject({ exit: 0 });
+    for (let starts = 0; starts < 10 && await manager.show(UNIT, 'ActiveState') !== 'failed'; starts += 1) {
+      await manager.run(['sh', '-c', `kill -9 ${await pid()}`]);
+      await expect.poll(async () => ['active', 'failed'].includes(await manager.show(UNIT, 'ActiveState')) && await manager.show(UNIT, 'SubState') !== 'auto-restart').toBe(true);
+    }
+    expect([await manager.show(UNIT, 'ActiveState'), await manager.show(UNIT, 'Result')]).toEqual(['failed', 'start-limit-hit']);
+    expect(await valetkey('daemon', 'start')).toMatchObject({ exit: 0 });
+    expect([await manager.show(UNIT, 'ActiveState'), await manager.show('valetkeyd.socket', 'ActiveState')]).toEqual(['active', 'active']);
+    expect(await json('daemon', 'status')).toMatchObject({ started_by: 'systemd' });
+  }, 120_000);
+
+  it('is mended by the command that doctor names, whatever became of its units', async () => {
+    await install();
+    const findings = async (): Promise<readonly { readonly command: string | null; readonly what: string }[]> =>
+      (await json('doctor') as { findings: { id: string; level: string; command: string; what: string }[] }).findings.filter(({ id, level }) => id === 'unit_file' && level !== 'ok');
+    /** The command as a shell finds it, with this build's `valetkey`. */
+    const mend = async (): Promise<void> => {
+      const [found] = await findings();
+      const bin = `valetkey() { ${process.execPath} ${join(manager.root, 'dist/client/main.js')} "$@"; };`;
+      expect(await manager.run(['sh', '-c', `${bin} ${found?.command ?? 'false'}`]), found?.what).toMatchObject({ exit: 0 });
+      expect(await findings()).toEqual([]);
+    };
+    const whole = readFileSync(unitFile(), 'utf8');
+    const record = join(manager.base, 'state/valetkey/service.json');
+    const rewrite = (path: string, text: string): void => writeFileSync(path, text); // its owner stays
+    expect(await findings()).toEqual([]);
+    rewrite(unitFile(), whole.replace(/^ExecStart=\S+/m, 'ExecStart=/opt/gone/bin/node'));
+    await mend();
+    expect(readFileSync(unitFile(), 'utf8')).toBe(whole);
+    rewrite(unitFile(), whole.replace('NoNewPrivileges=', '# NoNewPrivileges='));
+    await mend();
+    expect(readFileSync(unitFile(), 'utf8')).toBe(whole);
+    rmSync(unitFile('valetkeyd.socket'));
+    await mend();
+    rewrite(record, readFileSync(record, 'utf8').replace(/"node":"[^"]*"/, '"node":"/opt/gone/bin/node"'));
+    await mend();
+    await valetkey('service', 'uninstall');
+    rmSync(`${unitFile()}.mine`);
+    expect(await manager.systemctl('mask', UNIT)).toMatchObject({ exit: 0 });
+    await mend();
+  }, 120_000);
+
   it('touches no file that it did not write', async () => {
     await manager.run(['mkdir', '-p', dirname(unitFile())]);
     const mine = '[Service]\nExecStart=/bin/true\n';

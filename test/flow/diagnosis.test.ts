@@ -1,4 +1,5 @@
 /** POST /v1/diagnosis on a daemon in this process: issuers side by side, each within its time, and one look for all who ask. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -45,6 +46,21 @@ describe('POST /v1/diagnosis', () => {
     expect(slow).toMatchObject({ state: 'unreachable', cause: 'timeout', skew_s: null });
     expect(well?.took_ms).toBeLessThan(slow?.took_ms ?? 0);
     expect(issuer.count('discovery') - before).toBeLessThanOrEqual(2); // the metadata, and a sign of life
+  });
+
+  it('tells what a reload would make of the files, and takes nothing of them', async () => {
+    const unread = async () => ((await vk.api('POST', '/v1/diagnosis')).body as DiagnosisReply).unread;
+    const before = readFileSync(vk.configFile, 'utf8');
+    expect(await unread()).toEqual([]);
+    writeFileSync(vk.configFile, `# of no matter\n${before}`);
+    expect(await unread()).toEqual([]);
+    writeFileSync(vk.configFile, `${before}\n[limits]\nburst = 77\n`);
+    expect(await unread()).toEqual([{ file: 'config', state: 'changed', detail: null }]);
+    writeFileSync(vk.configFile, `${before}\n[nonsense\n`);
+    expect(await unread()).toMatchObject([{ file: 'config', state: 'invalid', detail: expect.stringMatching(/:\d+:\d+: /) as string }]);
+    expect((await vk.api('GET', '/v1/profiles')).body).toMatchObject({ profiles: { length: 3 } });
+    writeFileSync(vk.configFile, before);
+    expect(await unread()).toEqual([]);
   });
 
   it('those who ask at the same time share one look', async () => {

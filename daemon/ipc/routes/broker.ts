@@ -58,7 +58,7 @@ export type Broker = {
   /** A program was turned away for want of a sign-in that nobody makes yet. */
   readonly loginNeeded: (profile: ProfileName, reason: string, caller: Caller) => void;
   /** What is wrong with hooks.toml, for people; null: nothing. */
-  readonly hooks: { readonly trouble: string | null };
+  readonly hooks: { readonly trouble: string | null; look(): Promise<void> };
   readonly upgrades: Upgrades;
 };
 
@@ -91,6 +91,8 @@ export type Policies = {
   inForce(): Policy | null;
   /** Throws as current(), and then the old one stays, unless somebody else could have changed a file. */
   reload(): Promise<void>;
+  /** Reads the files, and takes nothing of them. Throws as reload(). */
+  look(): Promise<void>;
 };
 
 export type Events = {

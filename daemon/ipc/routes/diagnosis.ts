@@ -1,9 +1,9 @@
 /**
- * POST /v1/diagnosis: tries the keychain and every issuer, all at the same time and each within its own time, so
- * that one which hangs delays no other. Nothing secret is sent: metadata is fetched, and the token endpoint's
+ * POST /v1/diagnosis: tries the keychain, the files that it was told to work by, and every issuer, all at the same time
+ * and each within its own time, so that one which hangs delays no other. Nothing secret is sent: metadata is fetched, and the token endpoint's
  * server is asked for a document. Those who ask at the same time get the same answer.
  */
-import type { DiagnosisReply, IssuerTrial } from '../../../shared/diagnosis-schemas.ts';
+import type { DiagnosisReply, IssuerTrial, UnreadFile } from '../../../shared/diagnosis-schemas.ts';
 import type { Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { Rejected, Transient } from '../../core/ports.ts';
@@ -26,11 +26,37 @@ export function joinedDiagnosis(): (broker: Broker) => Promise<DiagnosisReply> {
 
 async function diagnose(broker: Broker): Promise<DiagnosisReply> {
   const { profiles, workloads } = broker.config.current();
-  const [keychain, issuers] = await Promise.all([
+  const [keychain, unread, issuers] = await Promise.all([
     tryKeychain(broker),
+    lookAtFiles(broker),
     Promise.all(byWay([...profiles.values(), ...workloads.values()]).map((alike) => tryIssuer(broker, alike))),
   ]);
-  return { node: process.version, keychain, issuers: issuers.flat() };
+  return { node: process.version, keychain, issuers: issuers.flat(), unread };
+}
+
+/** What a daemon that starts or reloads now would make of its files: the one that runs works by what it read before. */
+async function lookAtFiles({ config, policies, hooks }: Broker): Promise<UnreadFile[]> {
+  const looked = await Promise.all([
+    lookAt('config', () => config.wouldChange()),
+    lookAt('policy', async () => {
+      await policies.look();
+      return false;
+    }),
+    lookAt('hooks', async () => {
+      await hooks.look();
+      return false;
+    }),
+  ]);
+  return looked.filter((found) => found !== null);
+}
+
+async function lookAt(file: UnreadFile['file'], wouldChange: () => Promise<boolean>): Promise<UnreadFile | null> {
+  try {
+    return await wouldChange() ? { file, state: 'changed', detail: null } : null;
+  } catch (cause) {
+    if (cause instanceof BrokerError) return { file, state: 'invalid', detail: cause.message };
+    throw cause;
+  }
 }
 
 /** Profiles that reach an issuer in the same way share one look at it. */

@@ -1,10 +1,11 @@
 /** The doctor judged: a machine where all is well has no finding, and with each thing broken in turn it has that one. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { redact } from '../../../client/doctor/bundle.ts';
 import { diagnose } from '../../../client/doctor/diagnose.ts';
+import { tryDisk } from '../../../client/doctor/disk.ts';
 import type { DoctorFacts, Host } from '../../../client/doctor/facts.ts';
 import { FINDINGS } from '../../../client/doctor/finding.ts';
 import type { Finding } from '../../../client/doctor/finding.ts';
@@ -13,7 +14,7 @@ import { findPlainText, PLAIN_TEXT_FILES } from '../../../client/doctor/plain-te
 import { wrap } from '../../../client/fold.ts';
 import { checkPlace, readPlaces } from '../../../client/doctor/places.ts';
 import { findSync } from '../../../client/doctor/synced-folders.ts';
-import { readUnits } from '../../../client/doctor/unit-files.ts';
+import { missingOfRecord, readUnits } from '../../../client/doctor/unit-files.ts';
 import { environmentAdvice } from '../../../client/environment-advice.ts';
 import { ValetkeyError } from '../../../client/valetkey-error.ts';
 import type { DiagnosisReply, IssuerTrial } from '../../../shared/diagnosis-schemas.ts';
@@ -35,6 +36,8 @@ const place = (id: string, found: Partial<NonNullable<Host['places'][number]['fo
 const proxied = (facts: DoctorFacts): DoctorFacts => ({ ...facts, advice: environmentAdvice({ HTTPS_PROXY: 'http://proxy.corp:3128', NODE_EXTRA_CA_CERTS: '/etc/corp.pem' }) });
 const vault = (change: Partial<StatusReply['vault']>): DoctorFacts => inStatus({ vault: { backend: 'keychain', state: 'open', detail: '', ...change } });
 
+const UNIT = { file: '/h/valetkeyd.service', missing: [], isEmpty: false, isMasked: false, isDropIn: false };
+
 /** What is broken, the facts then, the one finding, and its command. */
 const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[] = [
   ['a runtime directory that others may enter', place('runtime_directory', { mode: 0o755 }), 'runtime_directory', `chmod 0700 ${PATHS.runtimeDir}`],
@@ -48,10 +51,23 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['a state in Dropbox', onHost({ synced: [{ what: 'state', path: `${HOME}/Dropbox/s/valetkey`, by: 'Dropbox', root: `${HOME}/Dropbox`, link: null }] }), 'synced_folder', 'export XDG_STATE_HOME=$HOME/.local/state'],
   ['a configuration in OneDrive', onHost({ synced: [{ what: 'config', path: `${HOME}/OneDrive/valetkey`, by: 'OneDrive', root: `${HOME}/OneDrive`, link: null }] }), 'synced_folder', 'export XDG_CONFIG_HOME=$HOME/.config'],
   ['a state in a dotfile repository', onHost({ synced: [{ what: 'state', path: PATHS.stateDir, by: 'a git repository', root: HOME, link: null }] }), 'synced_folder', `echo /.local/state/valetkey/ >> ${HOME}/.gitignore`],
-  ['a unit whose Node is gone', onHost({ units: [{ file: '/h/valetkeyd.service', missing: ['/opt/node20/bin/node'], isEmpty: false }] }), 'unit_file', 'systemctl --user edit --full valetkeyd.service'],
-  ['a unit that starts nothing', onHost({ units: [{ file: '/h/valetkeyd.service', missing: [], isEmpty: true }] }), 'unit_file', 'systemctl --user edit --full valetkeyd.service'],
+  ['a unit whose Node is gone', onHost({ units: [{ ...UNIT, missing: ['/opt/node20/bin/node'] }], service: [{ path: UNIT.file, state: 'ours' }] }), 'unit_file', 'valetkey service install'],
+  ['a unit that was changed by hand, and whose Node is gone', onHost({ units: [{ ...UNIT, missing: ['/opt/node20/bin/node'] }], service: [{ path: UNIT.file, state: 'edited' }] }), 'unit_file', `mv ${UNIT.file} ${UNIT.file}.mine && valetkey service install`],
+  ['a unit that somebody wrote, and that starts nothing', onHost({ units: [{ ...UNIT, isEmpty: true }], service: [{ path: UNIT.file, state: 'foreign' }] }), 'unit_file', `mv ${UNIT.file} ${UNIT.file}.mine && valetkey service install`],
+  ['settings beside the unit that start what is gone', onHost({ units: [{ ...UNIT, missing: ['/opt/gone'], isDropIn: true }], service: [{ path: UNIT.file, state: 'ours' }] }), 'unit_file', 'systemctl --user edit valetkeyd.service'],
+  ['a unit of a package whose program is gone', onHost({ units: [{ ...UNIT, file: '/usr/lib/systemd/user/valetkeyd.service', missing: ['/usr/lib/valetkey/valetkeyd.cjs'] }] }), 'unit_file', 'sudo apt-get install --reinstall valetkey'],
+  ['a unit that is masked', onHost({ units: [{ ...UNIT, isMasked: true }], service: [{ path: UNIT.file, state: 'foreign' }] }), 'unit_file', 'systemctl --user unmask valetkeyd.service'],
+  ['a unit of an earlier installation', onHost({ units: [UNIT], service: [{ path: UNIT.file, state: 'older' }] }), 'unit_file', 'valetkey service install'],
+  ['a unit that was changed by hand', onHost({ units: [UNIT], service: [{ path: UNIT.file, state: 'edited' }] }), 'unit_file', `mv ${UNIT.file} ${UNIT.file}.mine && valetkey service install`],
+  ['a service that is there in part', onHost({ units: [UNIT], service: [{ path: UNIT.file, state: 'ours' }, { path: '/h/valetkeyd.socket', state: 'absent' }] }), 'unit_file', 'valetkey service install'],
+  ['a record of a Node that has moved', onHost({ recordMissing: ['/opt/node20/bin/node'] }), 'unit_file', 'valetkey service install'],
+  ['a disk that is full', onHost({ disks: [{ path: PATHS.stateDir, code: 'ENOSPC' }] }), 'disk', `df -h ${PATHS.stateDir} && df -i ${PATHS.stateDir}`],
+  ['a disk that is read-only', onHost({ disks: [{ path: PATHS.stateDir, code: 'EROFS' }] }), 'disk', `findmnt -T ${PATHS.stateDir}`],
+  ['a state directory that may not be written', onHost({ disks: [{ path: PATHS.stateDir, code: 'EACCES' }] }), 'disk', `chmod u+rwx ${PATHS.stateDir}`],
+  ['a disk that fails', onHost({ disks: [{ path: PATHS.stateDir, code: 'EIO' }] }), 'disk', `df -h ${PATHS.stateDir}`],
   ['a token of another tool', onHost({ plainText: [{ tool: 'codex', path: `${HOME}/.codex/auth.json` }] }), 'plain_text_tokens', `ls -l ${HOME}/.codex/auth.json`],
   ['no daemon, and none that starts', failing('daemon_start_failed', 'it ended with status 9'), 'daemon', 'valetkeyd'],
+  ['a state that the daemon cannot write', failing('vault_unwritable', 'lock cannot be opened for writing: EROFS'), 'disk', `df -h ${PATHS.stateDir}`],
   ['a daemon that does not answer', failing('daemon_unreachable', 'no daemon answers'), 'daemon', 'valetkey daemon start'],
   ['a configuration with a mistake', failing('config_invalid', 'config.toml:3:1: unknown key'), 'config', `"\${EDITOR:-vi}" ${PATHS.configFile}`],
   ['a configuration of a newer version', failing('file_too_new', 'config.toml has version 9'), 'config', `"\${EDITOR:-vi}" ${PATHS.configFile}`],
@@ -62,6 +78,11 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['an old Node', onHost({ node: 'v18.20.4' }), 'node', 'node --version'],
   ['an old Node under the daemon', tried({ node: 'v20.9.0' }), 'node', 'node --version'],
   ['a configuration that was changed since', onHost({ configChangedAt: NOW - 10 }), 'config', 'valetkey daemon reload'],
+  ['a configuration that was broken under the daemon', tried({ unread: [{ file: 'config', state: 'invalid', detail: 'config.toml:4:1: invalid value' }] }), 'config', `"\${EDITOR:-vi}" ${status.config.file}`],
+  ['a configuration that a reload would change', tried({ unread: [{ file: 'config', state: 'changed', detail: null }] }), 'config', 'valetkey daemon reload'],
+  ['a policy that was broken under the daemon', tried({ unread: [{ file: 'policy', state: 'invalid', detail: 'policy.toml:4: unknown key' }] }), 'policy', 'valetkey policy check'],
+  ['hooks that were broken under the daemon', tried({ unread: [{ file: 'hooks', state: 'invalid', detail: 'hooks.toml:4: unknown key' }] }), 'hooks', `"\${EDITOR:-vi}" ${PATHS.hooksFile}`],
+  ['hooks that the daemon could not read', inStatus({ warnings: ['hooks: hooks.toml:4: unknown key; no hook runs'] }), 'hooks', `"\${EDITOR:-vi}" ${PATHS.hooksFile}`],
   ['a policy that nothing can be decided by', inStatus({ warnings: ['policy: policy.toml:4: unknown key'] }), 'policy', 'valetkey policy check'],
   ['a vault that the user locked', inStatus({ locked: true }), 'vault', 'valetkey unlock'],
   ['a lockout', inStatus({ locked_out_since: NOW - 5 }), 'vault', 'valetkey unlock'],
@@ -69,9 +90,9 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['a vault without its key', { ...vault({ state: 'unavailable', detail: 'the keychain does not hold the key.' }) }, 'vault', 'valetkey unlock'],
   ['a vault in memory, for want of a keychain', { ...vault({ backend: 'memory', detail: 'no keychain answers.' }), diagnosis: { node: 'v20.20.2', keychain: { state: 'absent', took_ms: 9 }, issuers: [well] } }, 'vault', 'valetkey unlock --create'],
   ['a vault in memory, as nobody asked for', { ...vault({ backend: 'memory', detail: 'no keychain answered.' }) }, 'vault', 'valetkey unlock --create'],
-  ['a keychain that went away', tried({ keychain: { state: 'absent', took_ms: 3 } }), 'keychain', 'busctl --user status org.freedesktop.secrets'],
-  ['a keychain that hangs', tried({ keychain: { state: 'frozen', took_ms: 2_500 } }), 'keychain', 'busctl --user --timeout=2 status org.freedesktop.secrets'],
-  ['a keychain that takes nothing', tried({ keychain: { state: 'refused', took_ms: 3_000 } }), 'keychain', 'secret-tool store --label=valetkey-doctor valetkey doctor'],
+  ['a keychain that went away', tried({ keychain: { state: 'absent', took_ms: 3 } }), 'keychain', 'busctl --user --timeout=2 call org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.DBus.Peer Ping'],
+  ['a keychain that hangs', tried({ keychain: { state: 'frozen', took_ms: 2_500 } }), 'keychain', 'busctl --user --timeout=2 call org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.DBus.Peer Ping'],
+  ['a keychain that takes nothing', tried({ keychain: { state: 'refused', took_ms: 3_000 } }), 'keychain', 'busctl --user --timeout=2 get-property org.freedesktop.secrets /org/freedesktop/secrets/aliases/default org.freedesktop.Secret.Collection Locked'],
   ['a keychain library that does not load', tried({ keychain: { state: 'unloadable', took_ms: 3 } }), 'keychain', 'npm i -g valetkey --include=optional'],
   ['a warning of the daemon', inStatus({ warnings: ['work: the sign-in ends in 5 minutes, whatever is refreshed; run: valetkey login work'] }), 'daemon_warning', 'valetkey login work'],
   ['a detector\'s finding', inStatus({ warnings: ['noticed: ten refusals in a minute (valetkey audit search --event detected)'] }), 'daemon_warning', 'valetkey audit search --event detected'],
@@ -91,12 +112,15 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['a clock of long ago', { ...healthy, now: 1_000_000 }, 'clock', 'sudo timedatectl set-ntp true'],
   ['a clock that was set back', inStatus({ started_at: NOW + 900 }), 'clock', 'valetkey daemon stop'],
   ['a clock that is behind that of the issuer', issuer({ skew_s: 312 }), 'clock', 'sudo timedatectl set-ntp true'],
+  ['a clock that nobody keeps', { ...issuer({ skew_s: 312 }), host: { ...healthy.host, hasSystemd: false } }, 'clock', 'sudo date -s "$(curl -sI https://login.example.com | sed -n \'s/^[Dd]ate: //p\')"'],
+  ['a vault whose keychain hangs', { ...vault({ state: 'unavailable', detail: 'the keychain does not answer.' }), diagnosis: { node: 'v20.20.2', keychain: { state: 'frozen', took_ms: 2_500 }, issuers: [well] } }, 'vault', 'busctl --user --timeout=2 call org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.DBus.Peer Ping'],
+  ['a certificate that the CA of the profile did not sign', issuer({ state: 'unreachable', cause: 'tls', ca_file: '/etc/corp.pem' }), 'issuer_ca', 'openssl s_client -connect login.example.com:443 -servername login.example.com -CAfile /etc/corp.pem -showcerts </dev/null'],
   ['the clock of one issuer of two', tried({ issuers: [well, { ...well, issuer: 'https://other.example.com', skew_s: -90 }] }), 'clock', 'curl -sI https://other.example.com'],
   ['Yama switched off', onHost({ ptraceScope: '0\n' }), 'ptrace', 'sudo sysctl kernel.yama.ptrace_scope=1'],
   ['a daemon whose memory can be read', onHost({ canReadMemory: true }), 'memory_access', 'valetkey daemon stop && valetkey daemon start'],
   ['core dumps', onHost({ coreLimits: 'Max core file size        0                    unlimited            bytes     \n' }), 'core_dumps', 'valetkey daemon stop && valetkey daemon start'],
   ['core limits that cannot be seen', onHost({ coreLimits: null }), 'core_dumps', 'cat /proc/4242/limits'],
-  ['a launcher that is not used', onHost({ launcher: { ...healthy.host.launcher, calledAs: 'node' } }), 'launcher', 'ln -sf /x/valetkey ~/.local/bin/valetkey'],
+  ['a launcher that is not used', onHost({ launcher: { ...healthy.host.launcher, calledAs: 'node' } }), 'launcher', 'mkdir -p ~/.local/bin && ln -sf /x/valetkey ~/.local/bin/valetkey'],
 ];
 
 describe('doctor, with each thing broken in turn', () => {
@@ -147,7 +171,7 @@ describe('doctor, with each thing broken in turn', () => {
 
   it('leaves to the verbs of a later build what they do', () => {
     const verbs = ['doctor', 'adopt', 'service'];
-    const facts = { ...onHost({ plainText: [{ tool: 'codex', path: '/a' }, { tool: 'gh', path: '/b' }], units: [{ file: '/u/valetkeyd.service', missing: ['/x'], isEmpty: false }] }), verbs };
+    const facts = { ...onHost({ plainText: [{ tool: 'codex', path: '/a' }, { tool: 'gh', path: '/b' }], units: [{ ...UNIT, missing: ['/x'] }] }), verbs };
     expect(trouble(facts).map(({ command }) => command)).toEqual(['valetkey service install', 'valetkey adopt']);
     expect(trouble(facts).at(-1)?.what).toBe('2 files hold tokens of codex, gh in plain text');
   });
@@ -221,6 +245,31 @@ describe('what the doctor reads of this machine', () => {
     expect(unit(`ExecStart=-@"${node}" \\\n  %h/valetkeyd.cjs`)).toMatchObject({ missing: [], isEmpty: false });
     expect(unit('Type=notify')).toMatchObject({ missing: [], isEmpty: true });
     expect(readUnits([join(base, 'nowhere')], base)).toEqual([]);
+    mkdirSync(join(base, 'valetkeyd.service.d'));
+    writeFileSync(join(base, 'valetkeyd.service.d/override.conf'), `[Service]\nExecStart=\nExecStart=/opt/gone/node ${script}\n`);
+    expect(unit(`ExecStart=${node} ${script}`)).toMatchObject({ missing: ['/opt/gone/node'], isDropIn: true });
+    rmSync(join(base, 'valetkeyd.service.d'), { recursive: true });
+    rmSync(join(base, 'valetkeyd.service'));
+    symlinkSync('/dev/null', join(base, 'valetkeyd.service'));
+    expect(readUnits([base], base)).toEqual([{ file: join(base, 'valetkeyd.service'), missing: [], isEmpty: false, isMasked: true, isDropIn: false }]);
+  });
+
+  it('the record of the service: what an upgrade would start', () => {
+    const base = privateDirectory();
+    const file = join(base, 'service.json');
+    expect(missingOfRecord(file)).toEqual([]);
+    writeFileSync(file, JSON.stringify({ v: 1, node: process.execPath, program: join(base, 'gone.cjs') }));
+    expect(missingOfRecord(file)).toEqual([join(base, 'gone.cjs')]);
+    writeFileSync(file, 'nonsense');
+    expect(missingOfRecord(file)).toEqual([]);
+  });
+
+  it('a disk, by writing to it and leaving nothing', () => {
+    const base = privateDirectory();
+    expect(tryDisk(base)).toEqual({ path: base, code: null });
+    expect(readdirSync(base)).toEqual([]);
+    expect(tryDisk(join(base, 'nowhere'))).toBeNull();
+    expect(tryDisk('/proc/self')?.code).toMatch(/^E/);
   });
 
   it('files of other tools: by their place and, where they may be harmless, by a word in them', () => {
@@ -239,7 +288,7 @@ describe('what the doctor reads of this machine', () => {
 
   it.each([
     [{ calledAs: 'valetkey' }, 'ok', null],
-    [{ calledAs: '/usr/bin/node' }, 'warning', 'ln -sf /x/valetkey ~/.local/bin/valetkey'],
+    [{ calledAs: '/usr/bin/node' }, 'warning', 'mkdir -p ~/.local/bin && ln -sf /x/valetkey ~/.local/bin/valetkey'],
     [{ built: null }, 'warning', 'sudo apt-get install gcc libc6-dev musl-tools && npm run build'],
     [{ built: null, buildable: false }, 'ok', null],
     [{ platform: 'darwin' }, 'ok', null],
