@@ -6,6 +6,7 @@ import type { Api } from './api.ts';
 import type { Opening } from './browser.ts';
 import type { Owner } from './local-paths.ts';
 import type { BrokerEvent } from '../shared/schemas.ts';
+import type { Started } from './run-child.ts';
 import type { Stream, Terminal } from './terminal.ts';
 import type { Person } from './tty.ts';
 import type { LiveScreen, ScreenEvents } from './watch/live-screen.ts';
@@ -39,6 +40,8 @@ export type World = {
   readonly openScreen: ((events: ScreenEvents) => LiveScreen) | null;
   /** Settles when the opener has failed, or has had the time to; at once when the signal says that nobody waits. */
   openBrowser(startUrl: string, command: readonly string[] | null, signal: AbortSignal): Promise<Opening>;
+  /** In this terminal and process group, with these streams. @returns its exit status, as shells count. @throws ValetkeyError command_not_found, command_not_executable */
+  runProgram(program: Started): Promise<number>;
   /** All of standard input, at most `max` bytes. */
   readStdin(max: number): Promise<string>;
   /** Seconds since 1970-01-01 UTC. */

@@ -70,6 +70,10 @@ async function realWorld(handed: HandedAnswer | null): Promise<World> {
       const { openBrowser } = await import('./browser.ts');
       return openBrowser(startUrl, command, env, signal);
     },
+    async runProgram(program) {
+      const { runChild, statusOf } = await import('./run-child.ts');
+      return statusOf(await runChild(program), (signal) => process.kill(process.pid, signal));
+    },
     readStdin,
     now: () => Math.floor(Date.now() / 1000),
   };

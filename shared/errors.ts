@@ -86,6 +86,8 @@ export const ERRORS = {
   loopback_exhausted: row(503, EXIT.busy, true, 'No loopback port could be bound', 'Free one of the ports of redirect_ports, or leave that key out'),
   verification_host_untrusted: row(502, EXIT.issuer, false, 'The device page is on a host that is not the issuer\'s', 'If the host is right, list it in device_verification_hosts of the profile'),
   adopt_incomplete: row(409, EXIT.config, true, 'The old token of the tool is not ended', 'Do what is named, then run: valetkey adopt'),
+  command_not_found: row(400, 127, false, 'The program to run is not there', 'Check its name, and PATH'),
+  command_not_executable: row(400, 126, false, 'The program may not be run', 'Check its permissions, and what its first line names'),
   browser_failed: row(500, EXIT.denied, false, 'The browser could not be started', 'Run: valetkey login PROFILE --no-browser'),
 
   // Tokens.

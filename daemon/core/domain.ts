@@ -251,6 +251,8 @@ export type Origin = {
   readonly agentProcess: { readonly pid: number; readonly startTime: string } | null;
   /** Whom people think of: shells and Valetkey's own programs are looked through (`git fetch` is git). */
   readonly program: Program;
+  /** What `valetkey run` starts with a token in its environment, as its command line says: a use of its own, for consents and records. Null: it is none. */
+  readonly run: string | null;
   /**
    * SHA-256 of the executable of `program`, hex; null where it cannot be read, and until it was asked for:
    * who needs it asks Callers.digestOf(), and later requests of the same file have it at once.

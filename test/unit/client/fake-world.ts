@@ -48,6 +48,8 @@ export type Fakes = {
   /** What a person types at /dev/tty, line by line; undefined: there is no terminal to ask at. */
   readonly person?: readonly string[];
   readonly stdin?: string;
+  /** What `valetkey run` started ended with. */
+  readonly programStatus?: number;
   readonly opening?: Opening;
   readonly signal?: AbortSignal;
   readonly base?: string;
@@ -114,6 +116,10 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
     openBrowser: async (url, command) => {
       opened.push({ url, command });
       return fakes.opening ?? { kind: 'opened' };
+    },
+    runProgram: async (program) => {
+      calls.push(['runProgram', program.file, program.argv, program.env]);
+      return fakes.programStatus ?? 0;
     },
     readStdin: async () => fakes.stdin ?? '',
   };
