@@ -1,6 +1,8 @@
 /** What a command of the CLI is given, and how it is declared. Tests give it another world. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import type { IncomingMessage } from 'node:http';
+import type { FetchRequest } from '../shared/fetch-schemas.ts';
 import type { Paths } from '../shared/paths.ts';
 import type { Api } from './api.ts';
 import type { Opening } from './browser.ts';
@@ -19,6 +21,8 @@ export type DaemonLink = {
   ensureDaemon(signal: AbortSignal): Promise<boolean>;
   /** What happens from now on, until the signal or the daemon ends. Resolves when it is listened. */
   events(signal: AbortSignal): Promise<AsyncIterable<BrokerEvent>>;
+  /** An API's answer to a request that the daemon sends with the token. */
+  fetch(request: FetchRequest, signal: AbortSignal): Promise<IncomingMessage>;
   close(): void;
 };
 
@@ -44,6 +48,8 @@ export type World = {
   runProgram(program: Started): Promise<number>;
   /** All of standard input, at most `max` bytes. */
   readStdin(max: number): Promise<string>;
+  /** To standard output, as it is and as fast as that is read. Throws what the stream throws; ends quietly where nobody reads any more. */
+  writeAll(bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Seconds since 1970-01-01 UTC. */
   now(): number;
 };

@@ -10,6 +10,7 @@ export type Verb = {
 export const VERBS: readonly Verb[] = [
   { name: 'login', summary: 'Sign in: opens the browser, or shows a code where policy allows the device flow', load: () => import('./commands/login.ts') },
   { name: 'token', summary: 'Print an access token', load: () => import('./commands/token.ts') },
+  { name: 'fetch', summary: 'Ask an API with a token that stays in the daemon', load: () => import('./commands/fetch.ts') },
   { name: 'run', summary: 'Run a program with access tokens in its environment', load: () => import('./commands/run.ts') },
   { name: 'credential', summary: 'Give tools their token by their own protocol: git', load: () => import('./commands/credential.ts') },
   { name: 'logout', summary: 'Forget a grant, and revoke its tokens at the issuer', load: () => import('./commands/logout.ts') },

@@ -97,6 +97,9 @@ export const ERRORS = {
   as_token_too_long: row(502, EXIT.issuer, false, 'The issuer\'s tokens live longer than the profile allows', 'Let whoever runs the issuer shorten them, or raise max_token_life_s in the profile'),
   policy_denied: row(403, EXIT.denied, false, 'Policy does not allow this request', 'See the rule that is named'),
   device_unmanaged: row(403, EXIT.denied, false, 'Policy wants proof of a managed device', 'Ask whoever wrote the rule that is named: nothing on this machine can prove it'),
+  fetch_refused: row(403, EXIT.denied, false, 'The daemon does not send this request', 'See the reason, and fetch_* of the profile in docs/configuration.md'),
+  resource_unreachable: row(502, EXIT.unreachable, true, 'The API cannot be reached', 'Check the address, network, proxy and CA of the profile'),
+  resource_answer_refused: row(502, EXIT.issuer, false, 'The API\'s answer is not passed on', 'See the reason; tell whoever runs the API'),
   stepup_unmet: row(403, EXIT.denied, false, 'The issuer did not sign in as strongly as was asked', 'Sign in with the factor that the resource demands'),
 
   // The issuer.

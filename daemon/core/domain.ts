@@ -63,6 +63,15 @@ export type WrittenEndpoints = {
   readonly deviceAuthorization: string | null;
 };
 
+export type FetchTerms = {
+  /** As URL.origin spells them; none: nothing is fetched. */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  /** Besides those of fetch-headers.ts; lower case. */
+  readonly headers: readonly string[];
+  readonly allowPrivate: boolean;
+};
+
 export type Profile = {
   readonly name: ProfileName;
   readonly preset: string;
@@ -86,6 +95,8 @@ export type Profile = {
   readonly maxTokenLifeS: number | null;
   /** How much harm a token of it can do, as the person says who wrote it; policy may lift it. */
   readonly tier: Tier;
+  /** Where and how the daemon uses a token for those who do not get it (POST /v1/fetch). */
+  readonly fetch: FetchTerms;
   /** The redirect URI's path: that of the traits, else one of its own for each issuer. */
   readonly redirectPath: string;
   readonly endpoints: WrittenEndpoints | null;

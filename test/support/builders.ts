@@ -27,7 +27,7 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
   return {
     name: profileName('work'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', clientAuth: 'none',
     scopes: scopes('openid api'), resource: null, flow: 'auto', browser: null, caFile: null, caPem: null, proxy: null,
-    allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, tier: 'normal', redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
+    allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, tier: 'normal', fetch: { origins: [], methods: ['GET', 'HEAD'], headers: [], allowPrivate: false }, redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
   };
 }
 

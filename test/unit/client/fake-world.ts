@@ -19,7 +19,7 @@ export const grant: GrantView = {
 
 export const profile: ProfileView = {
   name: 'work', issuer: 'https://login.example.com', client_id: 'cli', preset: 'oidc', scopes: ['openid', 'read'], resource: 'https://api.example.com', flow: 'auto', tier: 'normal',
-  browser: null, ca_file: null, proxy: null, confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
+  browser: null, ca_file: null, proxy: null, fetch_origins: ['https://api.example.com'], confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
 };
 
 export const status: StatusReply = {
@@ -50,6 +50,7 @@ export type Fakes = {
   readonly stdin?: string;
   /** What `valetkey run` started ended with. */
   readonly programStatus?: number;
+  readonly fetch?: World['link'] extends (options: never) => infer L ? L extends { fetch: infer F } ? F : never : never;
   readonly opening?: Opening;
   readonly signal?: AbortSignal;
   readonly base?: string;
@@ -102,7 +103,7 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
     signal: fakes.signal ?? new AbortController().signal,
     link: ({ startDaemon }) => {
       mayStart.push(startDaemon);
-      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, events: fakes.events ?? (async () => { throw new Error('the fake daemon has no events'); }), close: () => undefined };
+      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, events: fakes.events ?? (async () => { throw new Error('the fake daemon has no events'); }), fetch: fakes.fetch ?? (async () => { throw new Error('the fake daemon fetches nothing'); }), close: () => undefined };
     },
     meetPerson: () => (fakes.person === undefined ? null : {
       show: (lines) => void shown.push(...lines),
@@ -120,6 +121,9 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
     runProgram: async (program) => {
       calls.push(['runProgram', program.file, program.argv, program.env]);
       return fakes.programStatus ?? 0;
+    },
+    writeAll: async (bytes) => {
+      for await (const chunk of bytes) out.stdout += Buffer.from(chunk).toString('utf8');
     },
     readStdin: async () => fakes.stdin ?? '',
   };
