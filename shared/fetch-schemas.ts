@@ -20,7 +20,7 @@ export const fetchRequest = v.strictObject({
   /** How long the token is waited for; default 30. */
   wait_s: v.optional(seconds(300)),
   /** How long the whole answer may take; default 60. */
-  timeout_s: v.optional(v.pipe(seconds(300), v.minValue(1))),
+  timeout_s: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(300))),
   /** How large its body may be; default 32 MiB. */
   max_bytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_073_741_824))),
   claimed: v.optional(claimed),

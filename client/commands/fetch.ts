@@ -119,7 +119,7 @@ export const declare: Declare = (command, context) => {
     .option('--reason <TEXT>', 'why it is needed: shown to whoever is asked, recorded, and required for privileged access')
     .addHelpText('after', examples(
       'valetkey fetch https://api.example.com/me | jq .name',
-      'valetkey fetch https://api.example.com/jobs -H "content-type: application/json" -d @job.json',
+      'valetkey fetch https://api.example.com/jobs -H "content-type: text/csv" -d @jobs',
       'valetkey fetch -i --profile work https://api.example.com/me',
     ))
     .action(async (url: string, options: Options) => fetchUrl(context, url, options));

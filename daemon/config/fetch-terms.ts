@@ -3,7 +3,7 @@
  * reading alone, unless more is written.
  */
 import type { ProfileTable } from '../../shared/profile-schemas.ts';
-import type { FetchTerms } from '../core/domain.ts';
+import type { FetchTerms } from '../core/resource-port.ts';
 import type { Fault } from './fault.ts';
 import { endpointProblem } from './urls.ts';
 

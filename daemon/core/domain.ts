@@ -6,6 +6,7 @@ import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { AccessToken } from './access-token.ts';
 import type { Tier } from './policy-rules.ts';
+import type { FetchTerms } from './resource-port.ts';
 import type { Secret } from './secret.ts';
 import type { Moment } from './time.ts';
 import type { Workload } from './workload.ts';
@@ -61,15 +62,6 @@ export type WrittenEndpoints = {
   readonly token: string;
   readonly revocation: string | null;
   readonly deviceAuthorization: string | null;
-};
-
-export type FetchTerms = {
-  /** As URL.origin spells them; none: nothing is fetched. */
-  readonly origins: readonly string[];
-  readonly methods: readonly string[];
-  /** Besides those of fetch-headers.ts; lower case. */
-  readonly headers: readonly string[];
-  readonly allowPrivate: boolean;
 };
 
 export type Profile = {

@@ -2,6 +2,16 @@
 import type { IssuerConnection } from './domain.ts';
 import type { Secret } from './secret.ts';
 
+/** What of a profile says where and how its token may be used for others. */
+export type FetchTerms = {
+  /** As URL.origin spells them; none: nothing is fetched. */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  /** Besides those that always may be sent; lower case. */
+  readonly headers: readonly string[];
+  readonly allowPrivate: boolean;
+};
+
 export type ResourceRequest = {
   /** Of an origin that the profile names; checked by whoever asks. */
   readonly url: URL;
