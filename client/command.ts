@@ -1,11 +1,14 @@
 /** What a command of the CLI is given, and how it is declared. Tests give it another world. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import type { IncomingMessage } from 'node:http';
+import type { FetchRequest } from '../shared/fetch-schemas.ts';
 import type { Paths } from '../shared/paths.ts';
 import type { Api } from './api.ts';
 import type { Opening } from './browser.ts';
 import type { Owner } from './local-paths.ts';
 import type { BrokerEvent } from '../shared/schemas.ts';
+import type { Started } from './run-child.ts';
 import type { Stream, Terminal } from './terminal.ts';
 import type { Person } from './tty.ts';
 import type { LiveScreen, ScreenEvents } from './watch/live-screen.ts';
@@ -18,6 +21,8 @@ export type DaemonLink = {
   ensureDaemon(signal: AbortSignal): Promise<boolean>;
   /** What happens from now on, until the signal or the daemon ends. Resolves when it is listened. */
   events(signal: AbortSignal): Promise<AsyncIterable<BrokerEvent>>;
+  /** An API's answer to a request that the daemon sends with the token. */
+  fetch(request: FetchRequest, signal: AbortSignal): Promise<IncomingMessage>;
   close(): void;
 };
 
@@ -39,10 +44,14 @@ export type World = {
   readonly openScreen: ((events: ScreenEvents) => LiveScreen) | null;
   /** Settles when the opener has failed, or has had the time to; at once when the signal says that nobody waits. */
   openBrowser(startUrl: string, command: readonly string[] | null, signal: AbortSignal): Promise<Opening>;
+  /** In this terminal and process group, with these streams. @returns its exit status, as shells count. @throws ValetkeyError command_not_found, command_not_executable */
+  runProgram(program: Started): Promise<number>;
   /** All of standard input, at most `max` bytes. */
   readStdin(max: number): Promise<string>;
   /** Standard input line by line, for whoever waits for an answer to each; a line has at most `max` characters. */
   stdinLines(max: number): AsyncIterable<string>;
+  /** To standard output, as it is and as fast as that is read. Throws what the stream throws; ends quietly where nobody reads any more. */
+  writeAll(bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Seconds since 1970-01-01 UTC. */
   now(): number;
 };

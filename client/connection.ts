@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Paths } from '../shared/paths.ts';
 import { livingDaemon, socketGone } from './daemon-process.ts';
 import { findLiveSocket, isOwnSocket, reachableSockets, socketCandidates } from './find-socket.ts';
-import { exchangeJson, exchangeStream } from './http-exchange.ts';
+import { exchangeFetch, exchangeJson, exchangeStream } from './http-exchange.ts';
 import type { Verb } from './http-exchange.ts';
 import { localOwner, localPaths } from './local-paths.ts';
 import type { Owner } from './local-paths.ts';
@@ -32,7 +32,7 @@ type Whose = 'own' | 'any';
  * What a broker of another machine is asked for: tokens, sign-ins, and what it knows of them. Passphrases, PINs and client
  * secrets are of this machine, as are lock and panic: whoever put a socket into that place hears nothing of them.
  */
-const ANYBODYS = /^(?:POST \/v1\/token|(?:GET|POST|DELETE) \/v1\/logins|(?:GET|DELETE|POST) \/v1\/grants|GET \/v1\/(?:profiles|whoami|status|events))(?:[/?]|$)/;
+const ANYBODYS = /^(?:POST \/v1\/(?:token|fetch)|(?:GET|POST|DELETE) \/v1\/logins|(?:GET|DELETE|POST) \/v1\/grants|GET \/v1\/(?:profiles|whoami|status|events))(?:[/?]|$)/;
 
 export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
@@ -48,6 +48,8 @@ export type Connection = {
   /** Sends one request, and starts the daemon first if it does not run. */
   call(verb: Verb, path: string, body: object | null, options?: CallOptions): Promise<unknown>;
   stream(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+  /** An API's answer, by the daemon. Sent once: nobody knows what a second time would do there. */
+  fetch(body: object, signal: AbortSignal): Promise<IncomingMessage>;
   /** Starts the daemon if it does not run; false if it ran. */
   ensureDaemon(signal?: AbortSignal): Promise<boolean>;
   close(): void;
@@ -175,6 +177,14 @@ export function openConnection(options: ConnectionOptions = {}): Connection {
       signal.throwIfAborted();
       try {
         return await reach(whoseFor('GET', path), (socket) => exchangeStream({ socket, verb: 'GET', path, body: null, signal, anyProtocol: false }), signal);
+      } catch (error) {
+        throw translate(error, new AbortController().signal, signal, 0);
+      }
+    },
+    async fetch(body, signal) {
+      signal.throwIfAborted();
+      try {
+        return await reach(whoseFor('POST', '/v1/fetch'), (socket) => exchangeFetch({ socket, verb: 'POST', path: '/v1/fetch', body, signal, anyProtocol: false }), signal);
       } catch (error) {
         throw translate(error, new AbortController().signal, signal, 0);
       }

@@ -5,6 +5,7 @@
 import { request as httpRequest } from 'node:http';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION, BUILD_HEADER, BUILD_VERSION } from '../shared/version.ts';
+import { ANSWERED_BY } from '../shared/answered-by.ts';
 import { parseProblem, ValetkeyError } from './valetkey-error.ts';
 
 export type Verb = 'GET' | 'POST' | 'DELETE';
@@ -106,6 +107,14 @@ function acceptedBody(response: IncomingMessage, body: unknown): unknown {
   throw problem === null
     ? ValetkeyError.local('protocol_mismatch', `HTTP status ${status} without a problem document`)
     : new ValetkeyError(problem);
+}
+
+/** The answer of an API, whatever its status: the caller reads it and destroys it. What the daemon itself answers is thrown. */
+export async function exchangeFetch(exchange: Exchange): Promise<IncomingMessage> {
+  const response = await whenAnswered(send(false, exchange, '*/*'));
+  checkProtocol(response);
+  if (response.headers[ANSWERED_BY] === undefined) acceptedBody(response, await readJson(response));
+  return response;
 }
 
 /** A reply that goes on: the caller reads it and destroys it. It has a connection of its own. */

@@ -1,10 +1,12 @@
 /** The whole CLI: the real world, signals, and the exit status. main.ts and entry.ts run it. */
+import { once } from 'node:events';
+import { fstatSync } from 'node:fs';
 import { runCli } from './cli.ts';
 import type { Env, World } from './command.ts';
 import { answeredOnce } from './handed-answer.ts';
 import type { HandedAnswer } from './handed-answer.ts';
 import { localOwner, localPaths } from './local-paths.ts';
-import { openStandardOutput } from './standard-output.ts';
+import { loseOutput, openStandardOutput, writeNow } from './standard-output.ts';
 import { createTerminal } from './terminal.ts';
 import { ValetkeyError } from './valetkey-error.ts';
 
@@ -48,6 +50,19 @@ async function* stdinLines(max: number): AsyncGenerator<string, void, undefined>
   if (rest !== '') yield rest;
 }
 
+async function writeAll(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  // Node would not tell of a file that took half of it.
+  const isFile = fstatSync(1).isFile();
+  for await (const chunk of bytes) {
+    if (isFile) {
+      const { error } = writeNow(chunk);
+      if (error !== null) loseOutput(error);
+    } else if (!process.stdout.write(chunk)) {
+      await once(process.stdout, 'drain');
+    }
+  }
+}
+
 function workingDirectory(): string {
   try {
     return process.cwd();
@@ -73,7 +88,7 @@ async function realWorld(handed: HandedAnswer | null): Promise<World> {
     link(options) {
       const connection = openConnection(options);
       const api = openApi(connection);
-      return { events: async (signal) => readEvents((await connection.stream('/v1/events', signal)).setEncoding('utf8')), api: handed === null ? api : { ...api, token: answeredOnce(handed, api.token) }, ensureDaemon: connection.ensureDaemon, close: connection.close };
+      return { events: async (signal) => readEvents((await connection.stream('/v1/events', signal)).setEncoding('utf8')), api: handed === null ? api : { ...api, token: answeredOnce(handed, api.token) }, ensureDaemon: connection.ensureDaemon, fetch: connection.fetch, close: connection.close };
     },
     meetPerson,
     openScreen: screenOpener(env),
@@ -81,8 +96,13 @@ async function realWorld(handed: HandedAnswer | null): Promise<World> {
       const { openBrowser } = await import('./browser.ts');
       return openBrowser(startUrl, command, env, signal);
     },
+    async runProgram(program) {
+      const { runChild, statusOf } = await import('./run-child.ts');
+      return statusOf(await runChild(program), (signal) => process.kill(process.pid, signal));
+    },
     readStdin,
     stdinLines,
+    writeAll,
     now: () => Math.floor(Date.now() / 1000),
   };
 }

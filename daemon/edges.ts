@@ -111,7 +111,7 @@ export async function openWorld({ paths, home, uid, warnings, lock, inherited }:
       log,
       keptKey: () => keptKey.descriptor,
       edges: {
-        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, load: createLoad(clock), issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
+        clock, random, log, uid, config, policyFiles, vault, collectGarbage, audit, load: createLoad(clock), issuer, resources: issuer, assertions: createAssertions({ clock, home, uid }), callers, peerOf, pinOf,
         scriptDigestOf: (caller) => digestOfScript(caller, clock),
         lockout: createLockoutMark({ stateDir: paths.stateDir, clock, random, log }),
         tryKeychain: createKeychainTrial({ clock, random, account: `doctor-${process.pid}` }),

@@ -7,7 +7,7 @@ import type { Policies } from './ipc/routes/broker.ts';
 
 /** What is decided, done or refused for somebody; the rest is about the daemon itself. */
 const OF_DECISIONS: ReadonlySet<AuditEvent['event']> = new Set([
-  'login_decided', 'login_finished', 'login_failed', 'token_released', 'token_refused', 'token_refreshed', 'refresh_failed', 'grant_parked', 'grant_removed',
+  'login_decided', 'login_finished', 'login_failed', 'token_released', 'token_refused', 'fetch_started', 'fetch_ended', 'token_refreshed', 'refresh_failed', 'grant_parked', 'grant_removed',
   'token_revoked', 'jit_granted', 'jit_ended', 'approval_given', 'approval_denied', 'approval_revoked', 'pin_changed', 'pin_refused',
   'locked', 'unlocked', 'panic', 'lockout_lifted', 'browser_signed_out', 'config_reloaded',
   'workload_token_obtained', 'workload_token_released', 'workload_token_refused', 'workload_token_revoked', 'workload_key_changed', 'workload_removed',

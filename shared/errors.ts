@@ -86,6 +86,8 @@ export const ERRORS = {
   loopback_exhausted: row(503, EXIT.busy, true, 'No loopback port could be bound', 'Free one of the ports of redirect_ports, or leave that key out'),
   verification_host_untrusted: row(502, EXIT.issuer, false, 'The device page is on a host that is not the issuer\'s', 'If the host is right, list it in device_verification_hosts of the profile'),
   adopt_incomplete: row(409, EXIT.config, true, 'The old token of the tool is not ended', 'Do what is named, then run: valetkey adopt'),
+  command_not_found: row(400, 127, false, 'The program to run is not there', 'Check its name, and PATH'),
+  command_not_executable: row(400, 126, false, 'The program may not be run', 'Check its permissions, and what its first line names'),
   browser_failed: row(500, EXIT.denied, false, 'The browser could not be started', 'Run: valetkey login PROFILE --no-browser'),
 
   // Tokens.
@@ -95,6 +97,9 @@ export const ERRORS = {
   as_token_too_long: row(502, EXIT.issuer, false, 'The issuer\'s tokens live longer than the profile allows', 'Let whoever runs the issuer shorten them, or raise max_token_life_s in the profile'),
   policy_denied: row(403, EXIT.denied, false, 'Policy does not allow this request', 'See the rule that is named'),
   device_unmanaged: row(403, EXIT.denied, false, 'Policy wants proof of a managed device', 'Ask whoever wrote the rule that is named: nothing on this machine can prove it'),
+  fetch_refused: row(403, EXIT.denied, false, 'The daemon does not send this request', 'See the reason, and fetch_* of the profile in docs/configuration.md'),
+  resource_unreachable: row(502, EXIT.unreachable, true, 'The API cannot be reached', 'Check the address, network, proxy and CA of the profile'),
+  resource_answer_refused: row(502, EXIT.issuer, false, 'The API\'s answer is not passed on', 'See the reason; tell whoever runs the API'),
   stepup_unmet: row(403, EXIT.denied, false, 'The issuer did not sign in as strongly as was asked', 'Sign in with the factor that the resource demands'),
   exchange_refused: row(502, EXIT.issuer, false, 'The service that takes the token for its own keys refused', 'See what the service said'),
   exchange_unreachable: row(503, EXIT.unreachable, true, 'The service that takes the token for its own keys cannot be reached', 'Check the network, and run the command again'),

@@ -14,6 +14,8 @@ export const profileView = v.object({
   browser: v.nullable(v.array(v.string())),
   ca_file: v.nullable(v.string()),
   proxy: v.nullable(v.string()),
+  /** Where the daemon may use its tokens for programs that do not get them. */
+  fetch_origins: v.array(v.string()),
   confidential: v.boolean(),
   /** Register these, to the letter, at the issuer. `{port}` stands for any port. */
   redirect_uris: v.array(v.string()),
@@ -49,6 +51,10 @@ export const profileTable = v.strictObject({
   max_token_life_s: v.optional(v.pipe(seconds(86_400), v.minValue(60))),
   keep_alive_s: v.optional(seconds(2_592_000)),
   tier: v.optional(v.picklist(['low', 'normal', 'high', 'privileged'])),
+  fetch_origins: v.optional(v.pipe(v.array(text(512)), v.maxLength(16))),
+  fetch_methods: v.optional(v.pipe(v.array(v.picklist(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])), v.minLength(1), v.maxLength(6))),
+  fetch_headers: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,63}$/, 'a header name in lower case'))), v.maxLength(32))),
+  fetch_private: v.optional(v.boolean()),
   device_verification_hosts: v.optional(v.pipe(v.array(text(253)), v.maxLength(16))),
   authorization_endpoint: v.optional(text(2048)),
   token_endpoint: v.optional(text(2048)),

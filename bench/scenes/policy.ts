@@ -35,7 +35,7 @@ const SUBJECT: Subject = {
   uid: 1000,
   terminal: { device: 34_816, foreground: true },
   origin: {
-    class: 'human', agent: null, agentProcess: null, program: { executable: '/opt/tool-x/bin/deploy', script: null }, digest: null,
+    class: 'human', agent: null, agentProcess: null, program: { executable: '/opt/tool-x/bin/deploy', script: null }, run: null, digest: null,
     lineage: ['zsh', 'gnome-terminal-', 'systemd'].map((name, i) => ({ pid: i + 1, startTime: '1', name, executable: `/usr/bin/${name}`, script: null })),
     sessionLeader: null, isOrphan: false, unit: null, container: false, remote: false, forwarded: false,
   },

@@ -37,6 +37,8 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   login_failed: row(AUTHENTICATION, 1, 'Logon', FAILURE),
   token_released: row(AUTHENTICATION, OTHER, 'Token Release'),
   token_refused: row(AUTHENTICATION, OTHER, 'Token Release', FAILURE),
+  fetch_started: row(AUTHENTICATION, OTHER, 'Token Use'),
+  fetch_ended: row(AUTHENTICATION, OTHER, 'Token Use'),
   token_refreshed: row(AUTHENTICATION, OTHER, 'Token Refresh'),
   refresh_failed: row(AUTHENTICATION, OTHER, 'Token Refresh', FAILURE),
   grant_parked: row(AUTHENTICATION, OTHER, 'Grant Parked', FAILURE),

@@ -13,6 +13,7 @@ const TELLING: Readonly<Record<string, readonly string[]>> = {
   daemon_started: ['started_by'], daemon_stopped: ['reason'], config_reloaded: ['changed'],
   login_decided: ['outcome', 'reason', 'failed_probes'], login_finished: ['flow', 'acr'], login_failed: ['flow', 'code'],
   token_released: ['source', 'scopes', 'resource', 'rule', 'more_since_last'], token_refused: ['rule', 'reason'],
+  fetch_started: ['method', 'origin', 'rule'], fetch_ended: ['origin', 'status', 'bytes', 'why'],
   token_refreshed: ['generation', 'scopes'], refresh_failed: ['why'], grant_parked: ['reason', 'why'], token_revoked: ['token_kind', 'outcome'],
   workload_token_obtained: ['auth', 'kid', 'scopes', 'resource'], workload_token_released: ['source', 'scopes', 'resource', 'rule', 'more_since_last'], workload_token_refused: ['rule', 'reason'],
   workload_token_revoked: ['outcome'], workload_key_changed: ['step', 'keys'],

@@ -33,7 +33,7 @@ function chooseFormat(format: Format | undefined, json: boolean): Format {
   return format ?? (json ? 'json' : 'raw');
 }
 
-async function askForToken(context: CommandContext, request: TokenRequest, interactive: boolean): Promise<TokenReply> {
+export async function askForToken(context: CommandContext, request: TokenRequest, interactive: boolean): Promise<TokenReply> {
   const { daemon: { api }, signal } = context;
   const { profile, scopes, challenge, claimed, force: _force, ...rest } = request;
   const common = { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }), ...(challenge === undefined ? {} : { challenge }) };

@@ -47,7 +47,7 @@ const SLOTS: readonly (readonly [where: RegExp, slot: Slot])[] = [
   [/^approvals pin WHICH$/, { kind: 'words', words: ['set', 'change', 'remove'] }],
   [/--(?:agent|ancestor) NAME$/, TEXT],
   [/(?:^| )(?:PROFILE|NAME)$/, namesOf('profiles')],
-  [/ (?:FILE|PATH|POLICY)$/, FILES],
+  [/ (?:FILE|PATH|POLICY|COMMAND)$/, FILES],
 ];
 
 function slotOf(where: string, choices: readonly string[] | undefined): Slot {

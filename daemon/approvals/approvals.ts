@@ -88,9 +88,9 @@ export class Approvals {
   async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
     const { origin } = question.asker;
     const bytes = await this.#deps.bytesOf(question.asker);
-    const program = programKey(origin.program, origin.agent, bytes.key);
+    const program = programKey(origin.program, origin.agent, bytes.key, origin.run);
     // Whatever bytes it has by now: a no would else hold until the next edit of a script, or the next process.
-    const name = programKey(origin.program, origin.agent, null);
+    const name = programKey(origin.program, origin.agent, null, origin.run);
     this.#sweep();
     const given = this.consents.find(program, question);
     if (given !== null) return given;
@@ -142,7 +142,7 @@ export class Approvals {
   grant({ executable, script, digest }: Program & { readonly digest: string }, wish: Wish, givenBy: string, ms: number | null): { readonly given: Given; readonly kept: Promise<Outlasts> } {
     const lifeMs = Math.min(ms ?? STANDING_MS, STANDING_MS);
     const given = {
-      ...wish, id: this.#newId(), label: [executable, script].filter((path) => path !== null).join(' '), program: programKey({ executable, script }, null, digest),
+      ...wish, id: this.#newId(), label: [executable, script].filter((path) => path !== null).join(' '), program: programKey({ executable, script }, null, digest, null),
       binding: 'program', holder: null, rule: ANY_RULE, tier: 'normal', isStanding: true, isOnce: false, isOfBytes: true, givenBy, lifeMs,
     } as const;
     return { given, kept: this.consents.add(given) };

@@ -16,9 +16,9 @@ export type Wish = {
   readonly scopes: readonly Scope[] | null;
 };
 
-/** Names the program by what it is; with its bytes where they could be read. */
-export function programKey({ executable, script }: Program, agent: string | null, digest: string | null): string {
-  return join([executable ?? '', digest ?? '', script ?? '', agent ?? '']);
+/** Names the program by what it is; with its bytes where they could be read. What `valetkey run` starts is asked about apart (`run`). */
+export function programKey({ executable, script }: Program, agent: string | null, digest: string | null, run: string | null): string {
+  return join([executable ?? '', digest ?? '', script ?? '', agent ?? '', ...(run === null ? [] : ['run', run])]);
 }
 
 /** What runs: the bytes of a program, and of the script that it interprets. */
@@ -27,10 +27,11 @@ export function bytesKey(executable: string | null, script: string): string {
 }
 
 /** For people: the program that they think of, and not what it asked by. Of a script its folder as well, since many are called cli.js. */
-export function programLabel({ origin: { program }, label, pid }: Caller): string {
+export function programLabel({ origin: { program, run }, label, pid }: Caller): string {
   const { executable, script } = program;
   const path = script?.split('/').slice(-2).join('/') ?? executable?.slice(executable.lastIndexOf('/') + 1) ?? '';
-  return path === '' ? label : `${cleanText(path, 60)} (pid ${pid})`;
+  const name = path === '' ? label : `${cleanText(path, 60)} (pid ${pid})`;
+  return run === null ? name : `${cleanText(run, 60)}, by valetkey run of ${name},`;
 }
 
 export function wishKey({ profile, resource, scopes }: Wish): string {

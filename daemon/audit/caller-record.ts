@@ -12,11 +12,11 @@ const NAMES_MAX = 32;
 export type CallerRecord = Readonly<Record<string, unknown>>;
 
 export function callerRecord({ origin, uid, pid, startTime, executable, script, terminal, label }: Caller): CallerRecord {
-  const { class: kind, agent, program, digest, lineage, sessionLeader, isOrphan, unit, container, remote, forwarded } = origin;
+  const { class: kind, agent, program, run, digest, lineage, sessionLeader, isOrphan, unit, container, remote, forwarded } = origin;
   return {
     uid, pid, startTime, executable: cut(executable), script: cut(script), terminal, label,
     origin: {
-      class: kind, agent, program: { executable: cut(program.executable), script: cut(program.script) }, digest,
+      class: kind, agent, program: { executable: cut(program.executable), script: cut(program.script) }, run: cut(run), digest,
       lineage: lineage.slice(0, NAMES_MAX).map((above) => ({ name: above.name, pid: above.pid })), sessionLeader: sessionLeader?.pid ?? null,
       isOrphan, unit, container, remote, forwarded,
     },

@@ -25,6 +25,8 @@ export type Link = {
   readonly name: string;
   readonly roles: Roles;
   readonly cgroup: Cgroup;
+  /** The command behind `run … --` of its words: of Valetkey's own, what gets a token in its environment. */
+  readonly run: string | null;
   /** Of a unit of the desktop: it is its first process. Asked only of leaders of a session. */
   readonly isUnitMain: boolean;
 };
@@ -52,6 +54,8 @@ const KEPT = 64;
 const MAX_COMMAND_BYTES = 65_536;
 /** A command line lies in the memory of its process, which may be stuck on a disk that is gone. */
 const COMMAND_MS = 500;
+const RUN_MAX = 256;
+const UNKNOWN_COMMAND = '?';
 
 /** Null where the pid is another process or program by the time that all is read. */
 export async function readLink(pid: number, stat: ProcStat): Promise<Link | null> {
@@ -73,7 +77,7 @@ export function readLinkAtOnce(pid: number, stat: ProcStat): Link | null {
   return plain === null ? null : linkOf(pid, stat, executable, null, plain);
 }
 
-function linkOf(pid: number, stat: ProcStat, executable: string | null, script: string | null, { comm, name, roles, agent }: Names): Link {
+function linkOf(pid: number, stat: ProcStat, executable: string | null, script: string | null, { comm, name, roles, agent, run }: Names): Link {
   const cgroup = parseCgroup(readSmall(`/proc/${pid}/cgroup`) ?? '');
   return {
     ancestor: { pid, startTime: stat.startTime, name: comm, executable, script },
@@ -81,13 +85,14 @@ function linkOf(pid: number, stat: ProcStat, executable: string | null, script: 
     name,
     roles,
     agent,
+    run,
     cgroup,
     isUnitMain: stat.session === pid && DESKTOP_SERVICE.test(cgroup.unit ?? '') && isOldestIn(cgroup, stat.startTime),
   };
 }
 
 /** What the names of a program tell. */
-type Names = Pick<Link, 'name' | 'roles' | 'agent'> & { readonly comm: string };
+type Names = Pick<Link, 'name' | 'roles' | 'agent' | 'run'> & { readonly comm: string };
 
 const PLAIN_MAX = 256;
 /** The same programs come again and again; two hundred patterns would be tried at each of them. */
@@ -110,7 +115,18 @@ function namesOf(pid: number, stat: ProcStat, executable: string | null, script:
   const ancestor = { pid, startTime: stat.startTime, name: comm, executable, script };
   const name = nameOf(ancestor);
   const isCommand = executable !== null && argv !== null && runsCommand(executable, argv);
-  return { comm, name, roles: rolesOf(ancestor, name, isCommand), agent: agentOf({ executable, script }) };
+  return { comm, name, roles: rolesOf(ancestor, name, isCommand), agent: agentOf({ executable, script }), run: argv === null ? null : runOf(argv, script) };
+}
+
+/** `node main.js [--json] run --profile work -- terraform plan`. Without `--` it is a use of that kind all the same, of a command that is not known. */
+function runOf(argv: readonly string[], script: string | null): string | null {
+  if (script === null) return null;
+  const file = script.slice(script.lastIndexOf('/') + 1);
+  const own = argv.findIndex((word, index) => index > 0 && (word === file || word.endsWith(`/${file}`)));
+  const words = argv.slice(own + 1);
+  if (own < 0 || words.find((word) => !word.startsWith('-')) !== 'run') return null;
+  const at = words.indexOf('--');
+  return cleanText(at < 0 ? UNKNOWN_COMMAND : words[at + 1] ?? UNKNOWN_COMMAND, RUN_MAX);
 }
 
 function nameOf({ executable, script, name }: Ancestor): string {

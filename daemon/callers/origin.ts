@@ -9,7 +9,7 @@
  */
 import type { CallerClass, Origin } from '../core/domain.ts';
 import type { Link } from './lineage.ts';
-import { DESKTOP_SERVICE } from './programs.ts';
+import { DESKTOP_SERVICE, OWN_PROGRAMS } from './programs.ts';
 
 export type OriginFacts = {
   readonly self: Link;
@@ -44,6 +44,7 @@ export function judgeOrigin(facts: OriginFacts): { readonly origin: Origin; read
       agent,
       agentProcess: agentLink === null ? null : { pid: agentLink.ancestor.pid, startTime: agentLink.ancestor.startTime },
       program: { executable: program.ancestor.executable, script: program.ancestor.script },
+      run: isOwn(self, facts.ownScripts) ? self.run : null,
       digest: null,
       lineage: above.map(({ ancestor }) => ancestor),
       sessionLeader: facts.sessionLeader,
@@ -87,10 +88,18 @@ function classOf(facts: OriginFacts, { agent, isOrphan }: { readonly agent: stri
 function programIn({ self, above, ownScripts }: OriginFacts): Link {
   let found = self;
   for (const link of [self, ...above]) {
-    const { roles: { isInit, isHome, isLoginLeader, isPart }, ancestor: { script } } = link;
+    const { roles: { isInit, isHome, isLoginLeader, isPart } } = link;
     if (link !== self && (isInit || isHome || isLoginLeader)) return found;
     found = link;
-    if (!isPart && (script === null || !ownScripts.includes(script))) return found;
+    if (!isPart && !isOwnScript(link, ownScripts)) return found;
   }
   return found;
+}
+
+function isOwn(link: Link, ownScripts: readonly string[]): boolean {
+  return OWN_PROGRAMS.has(link.name) || isOwnScript(link, ownScripts);
+}
+
+function isOwnScript({ ancestor: { script } }: Link, ownScripts: readonly string[]): boolean {
+  return script !== null && ownScripts.includes(script);
 }

@@ -12,6 +12,7 @@ import type { Fault } from './fault.ts';
 import { didYouMean } from './did-you-mean.ts';
 import { DEFAULT_PRESET, PRESETS } from './presets/index.ts';
 import type { Preset } from './preset.ts';
+import { fetchFault, fetchTerms } from './fetch-terms.ts';
 import { programProblem } from './program.ts';
 import { endpointProblem, hostProblem, issuerProblem, proxyProblem } from './urls.ts';
 
@@ -29,7 +30,7 @@ function profileFault(table: ProfileTable): Fault | null {
     const names = [...PRESETS.keys()];
     return fault('preset', `is not the name of a preset${didYouMean(table.preset ?? '', names)} Presets: ${names.join(', ')}`);
   }
-  return issuerFault(table, preset) ?? endpointFault(table, preset) ?? clientFault(table) ?? loginFault(table);
+  return issuerFault(table, preset) ?? endpointFault(table, preset) ?? clientFault(table) ?? loginFault(table) ?? fetchFault(table);
 }
 
 const fault = (key: string, problem: string): Fault => ({ path: [key], problem });
@@ -121,6 +122,7 @@ export function makeProfile(name: ProfileName, table: ProfileTable, caPem: strin
     keepAliveS: table.keep_alive_s ?? null,
     maxTokenLifeS: table.max_token_life_s ?? null,
     tier: table.tier ?? 'normal',
+    fetch: fetchTerms(table),
     redirectPath: table.redirect_path ?? ownRedirectPath(issuer),
     traits: traitsOf(table, preset, clientAuth),
     digest: bindingDigest(binding),

@@ -6,6 +6,7 @@ import type { LoginReason } from '../../shared/errors.ts';
 import type { EpochMs, ProfileName, Scope } from '../../shared/names.ts';
 import type { AccessToken } from './access-token.ts';
 import type { Tier } from './policy-rules.ts';
+import type { FetchTerms } from './resource-port.ts';
 import type { Secret } from './secret.ts';
 import type { Moment } from './time.ts';
 import type { Workload } from './workload.ts';
@@ -86,6 +87,8 @@ export type Profile = {
   readonly maxTokenLifeS: number | null;
   /** How much harm a token of it can do, as the person says who wrote it; policy may lift it. */
   readonly tier: Tier;
+  /** Where and how the daemon uses a token for those who do not get it (POST /v1/fetch). */
+  readonly fetch: FetchTerms;
   /** The redirect URI's path: that of the traits, else one of its own for each issuer. */
   readonly redirectPath: string;
   readonly endpoints: WrittenEndpoints | null;
@@ -251,6 +254,8 @@ export type Origin = {
   readonly agentProcess: { readonly pid: number; readonly startTime: string } | null;
   /** Whom people think of: shells and Valetkey's own programs are looked through (`git fetch` is git). */
   readonly program: Program;
+  /** What `valetkey run` starts with a token in its environment, as its command line says: a use of its own, for consents and records. Null: it is none. */
+  readonly run: string | null;
   /**
    * SHA-256 of the executable of `program`, hex; null where it cannot be read, and until it was asked for:
    * who needs it asks Callers.digestOf(), and later requests of the same file have it at once.

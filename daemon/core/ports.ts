@@ -41,6 +41,7 @@ export type Log = {
 // ---- issuer
 
 export type * from './issuer-port.ts';
+export type * from './resource-port.ts';
 
 // ---- vault
 

@@ -8,12 +8,25 @@ import type { Method, MethodName } from '../../shared/methods.ts';
 import type { BrokerEvent, Problem } from '../../shared/schemas.ts';
 import type { Caller } from '../core/domain.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
+import type { Served } from '../tokens/token-source.ts';
 import { Ending, untilDeadline } from './deadline.ts';
 import { parseBody } from './parse.ts';
 import { asBrokerError, problemOf } from './problem.ts';
 
 /** Where events go, in the words of the connection's dialect. A reader that does not read is cut off. */
 export type Sink = { send(event: BrokerEvent): void };
+
+/** What an answer of bytes begins with. */
+export type BytesHead = { readonly status: number; readonly headers: Readonly<Record<string, string | readonly string[]>> };
+
+/** Where bytes go that are not of the daemon's making. */
+export type BytesSink = {
+  /** Resolves when more may come: a reader that does not read holds up its own answer, and nothing else. Rejects where it left. */
+  write(bytes: Uint8Array): Promise<void>;
+  end(): void;
+  /** In the middle: nobody can take what came for the whole. */
+  cut(): void;
+};
 
 /** What a dialect knows of a request. */
 export type Asked = {
@@ -25,20 +38,38 @@ export type Asked = {
   readonly gone: Ending;
   /** Answers with a stream, which `gone` ends. */
   readonly openStream: () => Sink;
+  /** Answers with bytes; null: the dialect has no place for them. */
+  readonly openBytes: ((head: BytesHead) => BytesSink) | null;
+};
+
+/** A token that is used here, and does not leave. */
+export type Use = {
+  /** Resolves when it is on record that it is about to be used. */
+  note(served: Served, rule: { readonly name: string; readonly approval: string | null }): Promise<void>;
 };
 
 /** One request, as a handler sees it. What few handlers look at is made when they do. */
 export class Ask {
   /** Valid by the method's schema; null where it has none. */
   readonly body: unknown;
+  /** Null: the token is for the caller. */
+  readonly use: Use | null;
   readonly #asked: Asked;
   readonly #request: RequestId;
   #own: Ending | null = null;
 
-  constructor(asked: Asked, body: unknown, request: RequestId) {
+  constructor(asked: Asked, body: unknown, request: RequestId, use: Use | null = null) {
     this.#asked = asked;
     this.body = body;
+    this.use = use;
     this.#request = request;
+  }
+
+  /** The request for the token that this one needs. */
+  forToken(body: unknown, use: Use): Ask {
+    const inner = new Ask(this.#asked, body, this.#request, use);
+    inner.#own = this.own;
+    return inner;
   }
 
   get params(): Asked['params'] {
@@ -78,6 +109,11 @@ export class Ask {
   /** The handler returns `undefined` then. */
   openStream(): Sink {
     return this.#asked.openStream();
+  }
+
+  /** As openStream(). Null: the dialect has no place for bytes. */
+  get openBytes(): Asked['openBytes'] {
+    return this.#asked.openBytes;
   }
 }
 

@@ -17,6 +17,7 @@ import type { Connection, Connections } from './connections.ts';
 import { LEFT } from './deadline.ts';
 import type { Dispatch, RequestId, Route, Sink } from './dispatch.ts';
 import { encodeReply, PlainText } from './encode.ts';
+import { openBytes } from './open-bytes.ts';
 import { answerParseFailure } from './parse-failure.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import type { Turn } from './turn.ts';
@@ -162,6 +163,10 @@ function answer({ dispatch, connections, turn }: HttpDeps, route: Route, { conne
       openStream: () => {
         connection.isStream = true;
         return openStream(request, reply);
+      },
+      openBytes: (head) => {
+        connection.isStream = true;
+        return openBytes(reply, head, gone);
       },
     }, id);
     return result instanceof Promise ? result.then((value: unknown) => send(reply, value)) : send(reply, result);

@@ -25,7 +25,7 @@ export function openApi(): Readonly<Record<string, unknown>> {
 }
 
 /** Of replies that are no JSON. */
-const MEDIA: Readonly<Record<string, string>> = { '/v1/events': 'text/event-stream', '/v1/metrics': 'text/plain' };
+const MEDIA: Readonly<Record<string, string>> = { '/v1/events': 'text/event-stream', '/v1/metrics': 'text/plain', '/v1/fetch': '*/*' };
 
 function operation(name: string, method: Method): Record<string, unknown> {
   const parameters = [

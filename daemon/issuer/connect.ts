@@ -5,7 +5,7 @@
  */
 import { request } from 'node:http';
 import { connect, isIP } from 'node:net';
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { BrokerError } from '../core/errors.ts';
@@ -15,17 +15,19 @@ import { WireFault } from './failures.ts';
 const NEXT_ADDRESS_AFTER_MS = 500;
 const MAX_PROXY_HEADER_BYTES = 16_384;
 
-export type Way = { readonly proxy: string | null; readonly trust: () => SecureContext; readonly keep: (socket: Socket) => void };
+/** `lookup`: the addresses of the host are known already; else its name is looked up. */
+export type Way = { readonly proxy: string | null; readonly trust: () => SecureContext; readonly keep: (socket: Socket) => void; readonly lookup?: LookupFunction };
 
-export async function openConnection(url: URL, { proxy, trust, keep }: Way): Promise<Socket> {
-  const socket = proxy === null ? await openTcp(url, keep) : await passProxy(proxyUrl(proxy), url, trust, keep);
+export async function openConnection(url: URL, { proxy, trust, keep, lookup }: Way): Promise<Socket> {
+  const socket = proxy === null ? await openTcp(url, keep, lookup) : await passProxy(proxyUrl(proxy), url, trust, keep);
   return url.protocol === 'https:' ? openTls(socket, url, trust, keep) : socket;
 }
 
-function openTcp(url: URL, keep: Way['keep']): Promise<Socket> {
+function openTcp(url: URL, keep: Way['keep'], lookup?: LookupFunction): Promise<Socket> {
   return opened('connect', keep, connect({
     host: hostOf(url), port: portOf(url), noDelay: true,
     autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER_MS,
+    ...(lookup === undefined ? {} : { lookup }),
   }));
 }
 

@@ -44,6 +44,8 @@ export type SendingTerms = {
 export type Http = {
   /** Throws WireError; AnswerRefused where the URL may not be used. */
   send(connection: IssuerConnection, url: string, request: HttpRequest, signal: AbortSignal | null, terms?: SendingTerms): Promise<HttpAnswer>;
+  /** Of the system's store and these certificates. */
+  trust(caPem: string | null): SecureContext;
   /** Waits for what is under way, which may be a refresh. */
   close(): Promise<void>;
 };
@@ -105,6 +107,7 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
         underWay.delete(running);
       }
     },
+    trust: trustOf,
     async close() {
       await Promise.allSettled(underWay);
     },

@@ -4,6 +4,7 @@
  */
 import { later } from '../core/later.ts';
 import type { AuthorizationRequest, Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
+import type { Resources } from '../core/resource-port.ts';
 import { Secret } from '../core/secret.ts';
 import type { WorkloadIssuer } from '../core/workload.ts';
 import { Skews } from './skew.ts';
@@ -18,7 +19,7 @@ const NOT_SENT: Transient = { kind: 'transient', answerLost: false, retryAfterMs
 
 type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
-export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & WorkloadIssuer & { close(): Promise<void> } {
+export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & WorkloadIssuer & Resources & { close(): Promise<void> } {
   const skews = new Skews(clock);
   const fresh = (): Secret => new Secret(random.token(RANDOM_BYTES));
   /** Requests whose code was offered (AZ-13). */
@@ -57,6 +58,7 @@ export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLim
     makeClientKey: async (alg) => (await load()).makeClientKey(alg),
     clientCredentials: (...args) => call((issuer) => issuer.clientCredentials(...args)),
     revokeWorkloadToken: (...args) => call((issuer) => issuer.revokeWorkloadToken(...args)),
+    fetchResource: async (...args) => (await load()).fetchResource(...args),
     skews: () => skews.list(),
     async close() {
       await wired?.close();

@@ -4,6 +4,7 @@
  */
 import type { Profile } from '../core/domain.ts';
 import type { ClientAt, Clock, DeviceOutcome, Discoverable, Issuer, Log, Random, ServerOutcome, Want } from '../core/ports.ts';
+import type { Resources } from '../core/resource-port.ts';
 import type { Secret } from '../core/secret.ts';
 import type { WorkloadIssuer } from '../core/workload.ts';
 import { makeAuthorizationUrl } from './authorize.ts';
@@ -18,6 +19,7 @@ import { SigningKeys } from './keys.ts';
 import { probeServer } from './probe.ts';
 import { redeemCode } from './redeem.ts';
 import { refreshTokens } from './refresh.ts';
+import { createResources } from './resource.ts';
 import { revokeToken } from './revoke.ts';
 import type { Skews } from './skew.ts';
 
@@ -28,7 +30,7 @@ export type TimeLimits = {
   readonly patienceMs: number;
 };
 
-export type WiredIssuer = Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & WorkloadIssuer & {
+export type WiredIssuer = Resources & Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & WorkloadIssuer & {
   discover(profile: Discoverable, isFresh: boolean): Promise<ServerOutcome>;
   startDevice(client: ClientAt, profile: Profile, want: Want, verifier: Secret): Promise<DeviceOutcome>;
   close(): Promise<void>;
@@ -49,6 +51,7 @@ export function wireIssuer({ clock, random, log, skews }: { readonly clock: Cloc
     refresh: (client, profile, refreshToken, want, previous, onConnected) => refreshTokens({ ...deps, patienceMs, onConnected }, client, profile, refreshToken, want, previous),
     revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
     probe: (server, connection) => probeServer(deps, server, connection),
+    ...createResources({ log, trust: http.trust }),
     makeClientKey,
     clientCredentials: (client, workload, want) => clientCredentials(deps, client, workload, want),
     revokeWorkloadToken: (client, token) => revokeWorkloadToken(deps, client, token),

@@ -66,7 +66,7 @@ function callerOf(actor: Actor, pid: number): AuditEvent['caller'] {
   const caller = {
     ...someCaller({ ...program, pid, label: `${(actor.script ?? actor.executable).split('/').at(-1) ?? ''} (pid ${pid})` }),
     origin: {
-      class: actor.kind, agent: actor.agent, program, digest: (actor.script === null ? actor.executable : '/node').split('').map((c) => (c.charCodeAt(0) % 16).toString(16)).join('').padEnd(64, '7').slice(0, 64),
+      class: actor.kind, agent: actor.agent, program, run: null, digest: (actor.script === null ? actor.executable : '/node').split('').map((c) => (c.charCodeAt(0) % 16).toString(16)).join('').padEnd(64, '7').slice(0, 64),
       lineage: [{ executable: actor.agent === null ? '/usr/bin/zsh' : '/usr/bin/node', script: null, pid: pid - 1, startTime: '90', name: 'zsh' }],
       agentProcess: null, sessionLeader: null, isOrphan: false, unit: actor.unit, container: actor.container === true, remote: actor.remote === true, forwarded: false,
     },

@@ -27,7 +27,7 @@ export function someProfile(over: Partial<Profile> = {}): Profile {
   return {
     name: profileName('work'), preset: 'oidc', issuer: 'https://issuer.example', clientId: 'client-EXAMPLE', clientAuth: 'none',
     scopes: scopes('openid api'), resource: null, flow: 'auto', browser: null, caFile: null, caPem: null, proxy: null,
-    allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, tier: 'normal', redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
+    allowLoopbackHttp: false, keepAliveS: null, maxTokenLifeS: null, tier: 'normal', fetch: { origins: [], methods: ['GET', 'HEAD'], headers: [], allowPrivate: false }, redirectPath: '/cb/0123456789ab', endpoints: null, traits: someTraits(), digest: 'digest-1', ...over,
   };
 }
 
@@ -71,7 +71,7 @@ export function someGrant(over: Partial<Grant> = {}): Grant {
 /** A program of a person at a terminal. */
 export function someOrigin(over: Partial<Origin> = {}): Origin {
   return {
-    class: 'human', agent: null, agentProcess: null, program: { executable: '/usr/bin/git', script: null }, digest: null,
+    class: 'human', agent: null, agentProcess: null, program: { executable: '/usr/bin/git', script: null }, run: null, digest: null,
     lineage: [{ pid: 4700, startTime: '90', name: 'bash', executable: '/usr/bin/bash', script: null }],
     sessionLeader: { pid: 4700, startTime: '90' }, isOrphan: false, unit: 'session-3.scope', container: false, remote: false, forwarded: false, ...over,
   };

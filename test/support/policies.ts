@@ -48,6 +48,7 @@ export const subjects: fc.Arbitrary<Subject> = fc.record({
     class: fc.constantFrom('human', 'agent', 'workload'),
     agent: nullable(fc.constantFrom('claude', 'codex')),
     program: fc.record({ executable: nullable(fc.constantFrom(...EXECUTABLES)), script: nullable(fc.constantFrom(...SCRIPTS)) }),
+    run: fc.constant(null),
     digest: nullable(fc.constantFrom(...DIGESTS)),
     lineage: fc.array(ancestor, { maxLength: 2 }),
     agentProcess: fc.constant(null), sessionLeader: fc.constant(null),

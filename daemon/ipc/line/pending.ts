@@ -11,6 +11,8 @@ export class Pending implements Asked {
   readonly query: Asked['query'];
   readonly caller: Caller;
   readonly openStream: () => Sink;
+  /** A frame holds JSON, and 64 KiB. */
+  readonly openBytes = null;
   isStream = false;
   /** The answer, while it waits for those before it. */
   text: string | null = null;

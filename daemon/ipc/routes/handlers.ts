@@ -8,6 +8,7 @@ import { joinedDiagnosis } from './diagnosis.ts';
 import { lock, panic, purge, reload, shutdown, status, unlock, upgrade } from './daemon.ts';
 import { explainLogin } from './explain-login.ts';
 import { fromHereOnly } from './elsewhere.ts';
+import { Fetches, fetchResource } from './fetch.ts';
 import { events } from './events.ts';
 import { endSession, grants, logout } from './grants.ts';
 import { cancelLogin, confirmLogin, login, startLogin } from './logins.ts';
@@ -26,8 +27,10 @@ const openApiModule = later(() => import('../openapi.ts'));
 export function createHandlers(broker: Broker): Handlers {
   const on = (handler: (broker: Broker, ask: Parameters<Handler>[0]) => unknown): Handler => (ask) => handler(broker, ask);
   const here = (handler: Parameters<typeof on>[0]): Handler => fromHereOnly(on(handler));
+  const fetches = new Fetches();
   return {
     token: counted(broker, 'tokens', on(token)),
+    fetch: (ask) => fetchResource(fetches, broker, ask),
     startLogin: on(startLogin), explainLogin: on(explainLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
     profiles: on(profiles), addProfile: here(addProfile), removeProfile: here(removeProfile),
     grants: on(grants), logout: on(logout), endSession: on(endSession),

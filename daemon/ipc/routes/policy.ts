@@ -134,6 +134,7 @@ function originFrom(facts: CallerFacts): Origin {
     class: facts.class ?? 'human',
     agent: facts.agent ?? null,
     agentProcess: null,
+    run: null,
     program: { executable: facts.executable ?? null, script: facts.script ?? null },
     digest: facts.digest ?? null,
     lineage: (facts.ancestors ?? []).map((each, i) => ({

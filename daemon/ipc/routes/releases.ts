@@ -125,7 +125,8 @@ export class Releases {
   }
 }
 
-function identityOf({ origin: { program, sessionLeader }, pid, startTime }: Caller, digest: string | null): string {
+function identityOf({ origin: { program, sessionLeader, run }, pid, startTime }: Caller, digest: string | null): string {
   const session = sessionLeader === null ? '' : `${sessionLeader.pid}:${sessionLeader.startTime}`;
-  return digest === null ? `${pid}:${startTime}` : `${digest}/${session}/${program.script ?? ''}`;
+  // With what `valetkey run` starts: of a use of that kind there is a record of its own.
+  return digest === null ? `${pid}:${startTime}` : `${digest}/${session}/${program.script ?? ''}${run === null ? '' : `/run ${run}`}`;
 }

@@ -6,6 +6,7 @@ import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
 import type { Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
+import { Unprinted } from '../../core/secret.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
 import { NO_STEP_UP } from '../../core/issuer-port.ts';
@@ -38,12 +39,31 @@ import { needOf } from './token-need.ts';
 
 type Body = v.InferOutput<typeof tokenRequest>;
 
+/** `Used`: the token stays here, for the request that asked for it. */
+type Answer = Encoded | Used;
+
 type Confirmed = Decision & { readonly kind: 'confirm' };
 type Allowing = Decision & { readonly kind: 'allow' | 'confirm' };
 
 const DEFAULT_WAIT_S = 30;
 
-export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
+/** A token that may be used for a caller, and not given to it. */
+export class Used extends Unprinted {
+  readonly #served: Served;
+  readonly rule: Allowed;
+
+  constructor(served: Served, rule: Allowed) {
+    super();
+    this.#served = served;
+    this.rule = rule;
+  }
+
+  static servedOf(used: Used): Served {
+    return used.#served;
+  }
+}
+
+export function token(broker: Broker, ask: Ask): Answer | Promise<Answer> {
   const body = ask.body as Body; // parsed by this method's schema
   const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
   const claimed = claimedOf(body.claimed);
@@ -54,7 +74,7 @@ export function token(broker: Broker, ask: Ask): Encoded | Promise<Encoded> {
 }
 
 /** Policy is asked at every request (GV-01), and what it leaves of the need is what the engine serves. */
-function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Encoded | Promise<Encoded> {
+function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null): Answer | Promise<Answer> {
   let policy: Policy;
   try {
     policy = broker.policies.current();
@@ -65,7 +85,7 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
   return subject instanceof Promise ? subject.then((read) => ruled(broker, ask, profile, claimed, broker.policies.current(), read)) : ruled(broker, ask, profile, claimed, policy, subject);
 }
 
-function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Encoded | Promise<Encoded> {
+function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Answer | Promise<Answer> {
   const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
   const ground = groundOf(broker, policy, subject, profile, asked);
   const decision = rulingOn(broker, policy, subject, ground.request);
@@ -92,7 +112,7 @@ function refuseLacking(broker: Broker, profile: Profile, asked: TokenNeed, { lim
 }
 
 /** A person's yes is to what they were shown; what policy says by then holds as well. */
-async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, decision: Confirmed): Promise<Encoded> {
+async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, decision: Confirmed): Promise<Answer> {
   const waitMs = ((ask.body as Body).wait_s ?? DEFAULT_WAIT_S) * 1000; // parsed by this method's schema
   const { caller: asker } = ask;
   const rule = ruleText(decision.by);
@@ -113,7 +133,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   return serve(broker, ask, profile, claimed, asked, ground, now, { name: ruleText(now.by), approval });
 }
 
-function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, ground: Ground, { limits }: Allowing, rule: Allowed): Encoded | Promise<Encoded> {
+function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, asked: TokenNeed, ground: Ground, { limits }: Allowing, rule: Allowed): Answer | Promise<Answer> {
   const { grant } = ground;
   let need: TokenNeed;
   try {
@@ -126,7 +146,7 @@ function serve(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   return cached === null ? obtain(broker, ask, profile, need, claimed, ground, rule) : releaseOrdinary(broker, ask, profile, cached, claimed, ground, rule);
 }
 
-function releaseOrdinary(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, ground: Ground, rule: Allowed): Encoded | Promise<Encoded> {
+function releaseOrdinary(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, ground: Ground, rule: Allowed): Answer | Promise<Answer> {
   try {
     ground.check(served.token);
   } catch (cause) {
@@ -136,7 +156,7 @@ function releaseOrdinary(broker: Broker, ask: Ask, profile: Profile, served: Ser
 }
 
 /** Nothing is refreshed: what is there is given, or a person signs in again. */
-function serveInTime(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Encoded | Promise<Encoded> {
+function serveInTime(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Answer | Promise<Answer> {
   let served: Served;
   try {
     refuseWithout(broker, ground, profile, need); // since somebody was asked
@@ -154,15 +174,15 @@ async function stopped(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
 }
 
 /** On record before it leaves (AL-01), and only to the program that was looked at: once more after whatever was waited for (IP-07). */
-function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Encoded | Promise<Encoded> {
+function release(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed): Answer | Promise<Answer> {
   if (!broker.callers.stillSame(ask.caller)) return refuseChanged(broker, ask, profile, claimed);
   if (isTakenBack(broker, rule)) return decided(broker, ask, profile, claimed);
   const seen = seenNow(broker, broker.policies.inForce());
-  const recorded = broker.releases.record(profile, served, ask, claimed, rule);
+  const recorded = ask.use === null ? broker.releases.record(profile, served, ask, claimed, rule) : ask.use.note(served, rule);
   return recorded === null ? encode(broker, profile, served, rule, ask) : releaseRecorded(broker, ask, profile, served, claimed, rule, seen, recorded);
 }
 
-async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, seen: Seen, recorded: Promise<void>): Promise<Encoded> {
+async function releaseRecorded(broker: Broker, ask: Ask, profile: Profile, served: Served, claimed: Claimed | null, rule: Allowed, seen: Seen, recorded: Promise<void>): Promise<Answer> {
   const policy = broker.policies.inForce();
   await recorded;
   // A disk may take its time: a lock, a logout or another policy that came meanwhile is not outrun (GV-01).
@@ -178,7 +198,9 @@ function isTakenBack({ approvals }: Broker, { approval }: Allowed): boolean {
   return approval !== null && approvals.consents.wasTakenBack(approval);
 }
 
-function encode({ clock, counts }: Broker, profile: Profile, { token: released, source }: Served, { name }: Allowed, { body }: Ask): Encoded {
+function encode({ clock, counts }: Broker, profile: Profile, served: Served, rule: Allowed, { body, use }: Ask): Answer {
+  if (use !== null) return new Used(served, rule);
+  const [{ token: released, source }, { name }] = [served, rule];
   counts.tokens[source] += 1;
   const { challenge, acr_values: acr, max_age_s: maxAge } = body as Body; // parsed by this method's schema
   const wantsProof = challenge !== undefined || acr !== undefined || maxAge !== undefined;
@@ -190,7 +212,7 @@ function refuseChanged(broker: Broker, ask: Ask, profile: Profile, claimed: Clai
   return refuse(broker, ask, profile, claimed, builtIn('caller-changed', 'the asking process has ended or become another program'));
 }
 
-async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Promise<Encoded> {
+async function obtain(broker: Broker, ask: Ask, profile: Profile, need: TokenNeed, claimed: Claimed | null, ground: Ground, rule: Allowed): Promise<Answer> {
   // What was just decided by.
   const [policy, grant] = [broker.policies.inForce(), broker.book.get(profile.name)];
   const seen = seenNow(broker, policy);

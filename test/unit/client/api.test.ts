@@ -15,7 +15,7 @@ it('calls each method of the protocol by its verb and path', async () => {
     api.unlock({}), api.status(), api.prompt(null), api.diagnosis(), api.whoami(), api.reload(), api.shutdown(), api.upgrade(), api.purge(), api.audit(), api.trace('t'), api.panic(), api.endSession('{profile}', {}),
     api.workloadToken({ profile: 'a' }), api.workloads(), api.changeWorkloadKeys('{profile}', { step: 'init' }), api.removeWorkload('{profile}'),
   ]);
-  const expected = Object.entries(METHODS).filter(([name]) => name !== 'events' && name !== 'metrics' && name !== 'openapi').map(([, { verb, path }]) => `${verb} ${path}`);
+  const expected = Object.entries(METHODS).filter(([name]) => name !== 'events' && name !== 'metrics' && name !== 'openapi' && name !== 'fetch').map(([, { verb, path }]) => `${verb} ${path}`);
   expect(called.map((line) => decodeURIComponent(line)).sort()).toEqual(expected.sort());
 });
 
@@ -48,6 +48,6 @@ function propertyPaths(schema: unknown, at = ''): readonly string[] {
 it('[AZ-11] no method of the protocol takes an authorization code or a redirect URL', () => {
   const taken = Object.values(METHODS).flatMap(({ path, request }) => (request === null ? [] : propertyPaths(toJsonSchema(request, { errorMode: 'ignore' })).map((name) => `${path} ${name}`)));
   expect(taken).toContain('/v1/token profile');
-  // The code of `consent` is the one that the daemon shows at the terminal before a device login.
-  expect(taken.filter((name) => /code|redirect_uri$|callback|url$/i.test(name))).toEqual(['/v1/logins consent.code']);
+  // The URL of a fetch is an API's, of an origin that the profile names. The code of `consent` is the one that the daemon shows at the terminal before a device login.
+  expect(taken.filter((name) => /code|redirect_uri$|callback|url$/i.test(name))).toEqual(['/v1/fetch url', '/v1/logins consent.code']);
 });

@@ -35,7 +35,7 @@ function casesOf(program: Command): readonly Case[] {
     const below = [...command.commands.map((sub) => sub.name()), ...(words.length === 0 ? ['help'] : []), ...(first?.argChoices ?? []), ...namesFor(words.join(' '), first?.name() ?? '')];
     const flags = [...withGlobals(command).flatMap(({ options }) => options).filter(({ hidden }) => !hidden).map(({ long }) => long ?? ''), '--help'];
     return [
-      ...(['FILE', 'PATH'].includes(first?.name() ?? '') ? [] : [{ line: `${typed} `, expected: below }]),
+      ...(['FILE', 'PATH', 'COMMAND'].includes(first?.name() ?? '') ? [] : [{ line: `${typed} `, expected: below }]),
       { line: `${typed} -`, expected: flags },
       ...command.options.filter(({ argChoices }) => argChoices !== undefined).map(({ long, argChoices }) => ({ line: `${typed} ${long} `, expected: argChoices ?? [] })),
     ];

@@ -19,7 +19,7 @@ export const grant: GrantView = {
 
 export const profile: ProfileView = {
   name: 'work', issuer: 'https://login.example.com', client_id: 'cli', preset: 'oidc', scopes: ['openid', 'read'], resource: 'https://api.example.com', flow: 'auto', tier: 'normal',
-  browser: null, ca_file: null, proxy: null, confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
+  browser: null, ca_file: null, proxy: null, fetch_origins: ['https://api.example.com'], confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
 };
 
 export const status: StatusReply = {
@@ -48,6 +48,9 @@ export type Fakes = {
   /** What a person types at /dev/tty, line by line; undefined: there is no terminal to ask at. */
   readonly person?: readonly string[];
   readonly stdin?: string;
+  /** What `valetkey run` started ended with. */
+  readonly programStatus?: number;
+  readonly fetch?: World['link'] extends (options: never) => infer L ? L extends { fetch: infer F } ? F : never : never;
   readonly opening?: Opening;
   readonly signal?: AbortSignal;
   readonly base?: string;
@@ -100,7 +103,7 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
     signal: fakes.signal ?? new AbortController().signal,
     link: ({ startDaemon }) => {
       mayStart.push(startDaemon);
-      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, events: fakes.events ?? (async () => { throw new Error('the fake daemon has no events'); }), close: () => undefined };
+      return { api, ensureDaemon: async () => fakes.ensureDaemon?.() ?? startDaemon, events: fakes.events ?? (async () => { throw new Error('the fake daemon has no events'); }), fetch: fakes.fetch ?? (async () => { throw new Error('the fake daemon fetches nothing'); }), close: () => undefined };
     },
     meetPerson: () => (fakes.person === undefined ? null : {
       show: (lines) => void shown.push(...lines),
@@ -114,6 +117,13 @@ export async function run(argv: readonly string[], fakes: Fakes = {}): Promise<R
     openBrowser: async (url, command) => {
       opened.push({ url, command });
       return fakes.opening ?? { kind: 'opened' };
+    },
+    runProgram: async (program) => {
+      calls.push(['runProgram', program.file, program.argv, program.env]);
+      return fakes.programStatus ?? 0;
+    },
+    writeAll: async (bytes) => {
+      for await (const chunk of bytes) out.stdout += Buffer.from(chunk).toString('utf8');
     },
     readStdin: async () => fakes.stdin ?? '',
     async *stdinLines() {

@@ -51,7 +51,7 @@ describe('the page of a verb', () => {
       for (const { description, name } of command.registeredArguments.map((each) => ({ description: each.description, name: each.name() }))) expect(text).toMatch(description === '' ? new RegExp(`^valetkey ${words.join(' ')}.* \\[?${name}\\]?$`, 'm') : new RegExp(`^${name}$`, 'm'));
       for (const { short, long, description, argChoices } of command.options.filter(({ hidden }) => !hidden)) {
         const flag = [short, long].flatMap((each) => each ?? []).join(', ');
-        expect(text).toMatch(new RegExp(`^${flag}(?: \\[?[\\w-]+\\]?)?$`, 'm'));
+        expect(text).toMatch(new RegExp(`^${flag}(?: \\[?[\\w=-]+\\]?)?$`, 'm'));
         expect(flat(text).toLowerCase()).toContain(flat(description).toLowerCase());
         if (argChoices !== undefined) expect(flat(text)).toContain(`One of ${argChoices.join(', ')}.`);
         counted += 1;

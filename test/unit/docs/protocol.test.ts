@@ -37,7 +37,7 @@ describe('docs/protocol.md', () => {
     expect(stated).toEqual(schemaRows(method.request));
   });
 
-  it.each(methods.filter(({ path }) => path !== '/v1/openapi.json' && path !== '/v1/metrics').map((method) => [titleOf(method), method] as const))('has each key of the reply of %s', (_, method) => {
+  it.each(methods.filter(({ path }) => path !== '/v1/openapi.json' && path !== '/v1/metrics' && path !== '/v1/fetch').map((method) => [titleOf(method), method] as const))('has each key of the reply of %s', (_, method) => {
     const name = NAMED.get(method.reply);
     if (name !== undefined) return expect(parts(method).reply).toContain(`Reply: a [${name}](#${name.toLowerCase()}).`);
     const stated = keyRows(parts(method).reply).slice(0, schemaRows(method.reply).length).map(([key, type]) => ({ key: codeOf(key), type }));

@@ -23,7 +23,7 @@ function chainOf(lines: readonly string[], cgroup = '0::/'): readonly Link[] {
         comm: '', isDead: false, parent: at === lines.length - 1 ? 0 : at === lines.length - 2 ? 1 : pid - 1, group: pid, session: session === undefined ? pid : Number(session),
         terminal: 0, foregroundGroup: -1, startTime: String(pid), image: null,
       },
-      agent: isAgent ? 'Claude Code' : null,
+      agent: isAgent ? 'Claude Code' : null, run: null,
       cgroup: parseCgroup(cgroup), isUnitMain: text.endsWith('/kate'),
     };
   });
