@@ -10,7 +10,7 @@ import type { Finished } from './built-cli.ts';
 
 const OBSTACLE = toolObstacle('aws', 'Debian package awscli');
 
-describe.skipIf(OBSTACLE !== null)('the AWS CLI with a process that holds no keys', () => {
+describe.skipIf(OBSTACLE !== null)('the AWS CLI with a process that holds no keys', { timeout: 60_000 }, () => {
   let rig: ToolRig;
   let sts: StsServer;
 

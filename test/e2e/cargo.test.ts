@@ -19,7 +19,7 @@ function cargoObstacle(): string | null {
 }
 const OBSTACLE = cargoObstacle();
 
-describe.skipIf(OBSTACLE !== null)('cargo with a provider that holds no token', () => {
+describe.skipIf(OBSTACLE !== null)('cargo with a provider that holds no token', { timeout: 60_000 }, () => {
   let rig: ToolRig;
   let registry: CrateRegistry;
 
@@ -60,6 +60,15 @@ describe.skipIf(OBSTACLE !== null)('cargo with a provider that holds no token', 
     expect(exit).not.toBe(0);
     expect(stderr).toContain('valetkey login work');
     expect(stderr).toContain('login_required');
+  });
+
+  it('says hello before it is asked, answers a line without an end, and takes none that is too long', async () => {
+    const ask = JSON.stringify({ v: 1, kind: 'get', operation: 'read', registry: { 'index-url': `sparse+${registry.url}/index/` } });
+    const argv = ['credential', 'cargo', '--profile', 'work', '--url', registry.url];
+    const { exit, stdout } = await rig.home.valetkey(argv, { stdin: ask });
+    expect(exit).toBe(0);
+    expect(stdout).toMatch(/^\{"v":\[1\]\}\n\{"Ok":\{"kind":"get","token":"Bearer [^"]+","cache":"expires","expiration":\d+,"operation_independent":true\}\}\n$/);
+    expect(await rig.home.valetkey(argv, { stdin: ask.padEnd(70_000) })).toMatchObject({ exit: 2, stdout: '{"v":[1]}\n' });
   });
 
   it('[MC-03] gives its token to no other registry, and keeps none that is typed', async () => {

@@ -9,7 +9,7 @@ import type { Finished } from './built-cli.ts';
 
 const OBSTACLE = toolObstacle('curl', 'Debian package curl');
 
-describe.skipIf(OBSTACLE !== null)('curl with a token that is on no command line', () => {
+describe.skipIf(OBSTACLE !== null)('curl with a token that is on no command line', { timeout: 60_000 }, () => {
   let rig: ToolRig;
   const servers: Server[] = [];
   const urls: string[] = [];

@@ -31,7 +31,7 @@ afterAll(async () => {
 
 const run = (tool: string, args: readonly string[], stdin = ''): Promise<Finished> => rig.run(tool, args, { stdin, env: { DOCKER_HOST: `tcp://${registry.host}`, REGISTRY_AUTH_FILE: join(rig.root, '.docker/config.json') } });
 
-describe.each(TOOLS)('$tool with a helper that holds no token', ({ tool, obstacle, args, shows }) => {
+describe.each(TOOLS)('$tool with a helper that holds no token', { timeout: 60_000 }, ({ tool, obstacle, args, shows }) => {
   it.skipIf(obstacle !== null)('reads an image as who signed in, also when the token of before is over', async () => {
     for (const force of [false, true]) {
       if (force) expect((await rig.home.valetkey(['token', 'work', '--force'])).exit).toBe(0);
@@ -65,7 +65,7 @@ describe.each(TOOLS)('$tool with a helper that holds no token', ({ tool, obstacl
   });
 });
 
-describe('the state of a login', () => {
+describe('the state of a login', { timeout: 60_000 }, () => {
   it.skipIf(TOOLS[1].obstacle !== null)('docker logs in without a password, keeps none, and says at logout that the profile is still signed in', async () => {
     const login = await run('docker', ['login', registry.host]);
     expect(login.exit, login.stderr).toBe(0);

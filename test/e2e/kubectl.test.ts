@@ -24,7 +24,7 @@ const VERSIONS = [...(knowsV1() ? [V1] : []), `${V1}beta1`];
 
 type Cluster = { readonly server?: string; readonly version?: string; readonly tellsCluster?: boolean; readonly checksServer?: boolean };
 
-describe.skipIf(OBSTACLE !== null)('kubectl with a plugin that holds no token', () => {
+describe.skipIf(OBSTACLE !== null)('kubectl with a plugin that holds no token', { timeout: 60_000 }, () => {
   let rig: ToolRig;
   let server: KubeServer;
 

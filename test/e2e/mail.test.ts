@@ -11,7 +11,7 @@ import type { Finished } from './built-cli.ts';
 
 const OBSTACLE = toolObstacle('msmtp', 'Debian package msmtp');
 
-describe.skipIf(OBSTACLE !== null)('msmtp with a password that is a token', () => {
+describe.skipIf(OBSTACLE !== null)('msmtp with a password that is a token', { timeout: 60_000 }, () => {
   let rig: ToolRig;
   let server: MailServer;
 

@@ -35,7 +35,7 @@ afterAll(async () => {
 
 const ENV = { npm_config_update_notifier: 'false', npm_config_fetch_retries: '0' };
 
-describe.skipIf(PNPM !== null)('pnpm with a token helper', () => {
+describe.skipIf(PNPM !== null)('pnpm with a token helper', { timeout: 60_000 }, () => {
   function add(from: NpmRegistry): Promise<Finished> {
     const helper = rig.addProgram('pnpm-token', 'exec valetkey credential pnpm --profile work');
     writeFileSync(join(rig.root, '.npmrc'), `registry=http://${from.host}/\n//${registry.host}/:tokenHelper=${helper}\n`);
@@ -66,7 +66,7 @@ describe.skipIf(PNPM !== null)('pnpm with a token helper', () => {
   });
 });
 
-it.skipIf(NPM !== null)('npm takes a token from its environment, and writes it nowhere', async () => {
+it.skipIf(NPM !== null)('npm takes a token from its environment, and writes it nowhere', { timeout: 60_000 }, async () => {
   writeFileSync(join(rig.root, '.npmrc'), `registry=http://${registry.host}/\n//${registry.host}/:_authToken=\${WORK_TOKEN}\n`);
   const { exit, stdout, stderr } = await rig.run('sh', ['-c', 'WORK_TOKEN="$(valetkey token work)" npm view project version'], { cwd: at, env: ENV });
   expect(exit, stderr).toBe(0);

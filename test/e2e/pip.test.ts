@@ -20,7 +20,7 @@ with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
     wheel.writestr('project-1.0.dist-info/RECORD', 'project.py,,\\nproject-1.0.dist-info/METADATA,,\\nproject-1.0.dist-info/WHEEL,,\\nproject-1.0.dist-info/RECORD,,\\n')
 `;
 
-describe.skipIf(PIP !== null)('a keyring that holds no password', () => {
+describe.skipIf(PIP !== null)('a keyring that holds no password', { timeout: 60_000 }, () => {
   let rig: ToolRig;
   let index: PackageIndex;
 

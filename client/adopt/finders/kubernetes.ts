@@ -1,8 +1,7 @@
 /** Kubernetes and what runs on it. */
 import type { Finder } from '../finder.ts';
 
-/** No helper of ours speaks kubectl's protocol yet; printf is built into the shell, so that no command line shows the token. */
-const EXEC = 'in the kubeconfig, user: exec: { apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, \'printf "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"ExecCredential\\",\\"status\\":{\\"token\\":\\"%s\\"}}" "$(valetkey token {profile})"\'] }';
+const EXEC = 'in the kubeconfig, user: exec: { apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, provideClusterInfo: true, command: valetkey, args: [credential, kubectl, --profile={profile}, --url=https://SERVER] }, with the host and port of the API server for SERVER';
 
 export const KUBERNETES: readonly Finder[] = [
   {

@@ -40,7 +40,7 @@ describe('each finder', () => {
       expect(advice, tool).not.toBe('');
       expect(places.length, tool).toBeGreaterThan(0);
       for (const { path } of places) expect(path, tool).toMatch(/^(~\/|\$\{)/);
-      if (fix !== null) expect(fix.use, tool).toMatch(/valetkey token \{profile\}|--profile \{profile\}|with \{profile\}/);
+      if (fix !== null) expect(fix.use, tool).toMatch(/valetkey token \{profile\}|--profile[ =]\{profile\}|with \{profile\}/);
     }
   });
 });
@@ -88,14 +88,15 @@ function byText(a: unknown, b: unknown): number {
 }
 
 describe('what kubectl is told to run', () => {
-  it('gives it an ExecCredential, and no command line with the token in it', () => {
-    const use = FINDERS.find(({ tool }) => tool === 'kubelogin')?.fix?.use.replace('{profile}', 'cluster') ?? '';
-    const script = /args: \[-c, '(.*)'\] \}$/.exec(use)?.[1] ?? '';
-    // What YAML makes of single quotes is the text itself, where it holds none.
-    expect(script).not.toContain('\'');
-    const { stdout, status } = spawnSync('sh', ['-c', `valetkey() { echo "at-$2-EXAMPLE"; }\n${script}`], { encoding: 'utf8' });
-    expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token: 'at-cluster-EXAMPLE' } });
+  it('is the plugin for it, for that server alone', async () => {
+    const use = FINDERS.find(({ tool }) => tool === 'kubelogin')?.fix?.use.replace('{profile}', 'cluster').replace('SERVER', 'k8s.example.com:6443') ?? '';
+    const [, apiVersion = '', args = ''] = /apiVersion: (\S+), .*provideClusterInfo: true, command: valetkey, args: \[(.*)\] \}/.exec(use) ?? [];
+    const env = { KUBERNETES_EXEC_INFO: JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive: false, cluster: { server: 'https://k8s.example.com:6443' } } }) };
+    const token = { profile: 'cluster', access_token: 'at-EXAMPLE', token_type: 'bearer', expires_at: NOW + 600, scope: 'read', resource: null, source: 'cache' as const, granted_beyond: [], rule: 'shipped/login-session' };
+    const { exit, stdout, calls } = await run(args.split(', '), { env, api: { token: () => token } });
+    expect(exit).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ apiVersion, kind: 'ExecCredential', status: { token: 'at-EXAMPLE' } });
+    expect(calls).toEqual([['token', { profile: 'cluster', interaction: 'never' }]]);
   });
 });
 
