@@ -114,7 +114,7 @@ describe('what cannot be run', () => {
 
 /** In a process group that is not the terminal's foreground, so that no signal is taken for one of a terminal's. */
 function startApart(script: string): { readonly child: ChildProcess; readonly ended: Promise<readonly [number | null, NodeJS.Signals | null]> } {
-  const child = spawn('bash', ['-c', 'set -m; "$@" & wait $!', 'bash', process.execPath, CLI, 'run', '--env', 'T=work', '--', 'sh', '-c', script], { env: { ...home.env }, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn('bash', ['-c', 'set -m; "$@" & while wait $!; status=$?; kill -0 $! 2>/dev/null; do sleep 0.05; done; exit $status', 'bash', process.execPath, CLI, 'run', '--env', 'T=work', '--', 'sh', '-c', script], { env: { ...home.env }, stdio: ['ignore', 'inherit', 'inherit'] });
   return { child, ended: new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal]))) };
 }
 
@@ -148,10 +148,10 @@ describe('signals', () => {
     await expect.poll(() => textOf('stop')).toMatch(/\d+ \d+\n/);
     const [program = 0, runner = 0] = textOf('stop').split(' ').map(Number);
     const state = (pid: number): string => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1] ?? '';
-    process.kill(program, 'SIGSTOP');
-    await expect.poll(() => state(program)).toBe('T');
+    process.kill(runner, 'SIGTSTP');
+    await expect.poll(() => [state(program), state(runner)]).toEqual(['T', 'T']);
     process.kill(runner, 'SIGCONT');
-    await expect.poll(() => state(program)).not.toBe('T');
+    await expect.poll(() => [state(program), state(runner)]).not.toContain('T');
     writeFileSync(file('go'), '');
     expect(await ended).toEqual([5, null]);
   });
