@@ -217,3 +217,25 @@ describe('records and rules', () => {
     expect(released.at(-1)).toBe('env');
   });
 });
+
+describe('consent', () => {
+  type Question = { readonly id: string; readonly profile: string; readonly caller: string };
+  const pending = async (): Promise<readonly Question[]> => JSON.parse((await home.valetkey(['approvals', '--json'])).stdout).pending;
+
+  it('to a program that valetkey run starts is none to another program, nor to a token', async () => {
+    const agree = home.openTerminal();
+    const first = home.unattended(['run', '--env', 'T=work', '--no-interactive', '--', 'env']);
+    await expect.poll(async () => (await pending()).map(({ caller }) => caller)).toEqual([expect.stringMatching(/^env, by valetkey run of /)]);
+    const [question] = await pending();
+    const said = await agree(['approve', question?.id ?? '', '--exe-only']);
+    expect(said.exit, said.stdout).toBe(0);
+    expect(await first).toMatchObject({ exit: 0, stdout: expect.stringContaining('\nT=') });
+    expect(await home.unattended(['run', '--env', 'T=work', '--no-interactive', '--', 'env'])).toMatchObject({ exit: 0 });
+    const refusing = [home.openTerminal(), home.openTerminal()];
+    const others = [home.unattended(['run', '--env', 'T=work', '--no-interactive', '--', 'id']), home.unattended(['token', 'work', '--no-interactive'])];
+    await expect.poll(async () => (await pending()).length).toBe(2);
+    expect((await pending()).map(({ caller }) => /^id, by valetkey run/.test(caller)).toSorted()).toEqual([false, true]);
+    for (const [at, { id }] of (await pending()).entries()) expect((await refusing[at]?.(['approve', id, '--deny']))?.exit).toBe(0);
+    expect((await Promise.all(others)).map(({ exit }) => exit)).toEqual([5, 5]);
+  });
+});
