@@ -114,7 +114,7 @@ describe('what cannot be run', () => {
 
 /** In a process group that is not the terminal's foreground, so that no signal is taken for one of a terminal's. */
 function startApart(script: string): { readonly child: ChildProcess; readonly ended: Promise<readonly [number | null, NodeJS.Signals | null]> } {
-  const child = spawn('bash', ['-c', 'set -m; "$@" & while wait $!; status=$?; kill -0 $! 2>/dev/null; do sleep 0.05; done; exit $status', 'bash', process.execPath, CLI, 'run', '--env', 'T=work', '--', 'sh', '-c', script], { env: { ...home.env }, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn('python3', ['-c', 'import os, sys; os.setpgid(0, 0); os.execvp(sys.argv[1], sys.argv[1:])', process.execPath, CLI, 'run', '--env', 'T=work', '--', 'sh', '-c', script], { env: { ...home.env }, stdio: ['ignore', 'inherit', 'inherit'] });
   return { child, ended: new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal]))) };
 }
 
