@@ -33,7 +33,7 @@ const method = (verb: Method['verb'], path: string, summary: string, request: v.
 
 export const METHODS = {
   token: method('POST', '/v1/token', 'An access token of a profile', s.tokenRequest, s.tokenReply, 330_000),
-  fetch: method('POST', '/v1/fetch', 'What an API answers to a request that the daemon sends with the token', f.fetchRequest, v.string(), 330_000),
+  fetch: method('POST', '/v1/fetch', 'What an API answers to a request that the daemon sends with the token', f.fetchRequest, v.string(), 660_000),
   startLogin: method('POST', '/v1/logins', 'Start a sign-in, or join the one in progress', s.loginRequest, s.loginView, 30_000),
   explainLogin: method('POST', '/v1/logins/explain', 'Which sign-in it would be, and what would change it', e.loginQuestion, e.loginExplanation),
   login: { ...method('GET', '/v1/logins/{id}', 'Follow a sign-in; ?wait_s= waits for a change of state', null, s.loginView, 330_000), query: { wait_s: s.loginWait } },

@@ -14,8 +14,8 @@
 #error "NODE is the path of the Node that the build ran with"
 #endif
 
-/* Where the CLI stands, seen from the directory of this program. */
-static const char MAIN[] = "/../client/main.js";
+/* Where the CLI stands, seen from the directory above that of this program; without `..`, so that the daemon knows it by its path. */
+static const char MAIN[] = "/client/main.js";
 /* Costs every Node 38 ms, for TLS that the CLI does not do; it only wants to know what a shell sets. */
 static const char EXTRA_CA[] = "NODE_EXTRA_CA_CERTS=";
 static const char KEPT_EXTRA_CA[] = "VALETKEY_NODE_EXTRA_CA_CERTS=";
@@ -64,9 +64,12 @@ static bool find_main(struct text *path)
   ssize_t size = readlink("/proc/self/exe", path->at, path->room - 1);
   if (size <= 0 || (size_t)size >= path->room - 1) return false;
   path->at[size] = '\0';
-  char *slash = strrchr(path->at, '/');
-  if (slash == NULL) return false;
-  path->size = (size_t)(slash - path->at);
+  for (int names = 0; names < 2; names++) {
+    char *slash = strrchr(path->at, '/');
+    if (slash == NULL) return false;
+    *slash = '\0';
+    path->size = (size_t)(slash - path->at);
+  }
   put(path, MAIN);
   return path->whole && access(path->at, R_OK) == 0;
 }

@@ -164,10 +164,7 @@ function answer({ dispatch, connections, turn }: HttpDeps, route: Route, { conne
         connection.isStream = true;
         return openStream(request, reply);
       },
-      openBytes: (head) => {
-        connection.isStream = true;
-        return openBytes(reply, head, gone);
-      },
+      openBytes: (head) => openBytes(reply, head, gone),
     }, id);
     return result instanceof Promise ? result.then((value: unknown) => send(reply, value)) : send(reply, result);
   };

@@ -50,8 +50,7 @@ export function createResources({ log, trust, resolve = resolveByName }: Resourc
         const { url, connection, allowPrivate, token } = asked;
         const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
         // Behind a proxy it is the proxy that looks a name up; an address that is written is seen from here.
-        const pinned = connection.proxy === null || isIP(host) !== 0 ? await pinnedLookup(host, { allowPrivate, allowLoopback: connection.allowLoopbackHttp }, resolve) : null;
-        signal.throwIfAborted();
+        const pinned = connection.proxy === null || isIP(host) !== 0 ? await unlessEnded(pinnedLookup(host, { allowPrivate, allowLoopback: connection.allowLoopbackHttp }, resolve), signal) : null;
         const socket = await openConnection(url, {
           proxy: connection.proxy, trust: () => trust(connection.caPem), ...(connection.proxy === null && pinned !== null ? { lookup: pinned.lookup } : {}),
           keep: (opened) => {
@@ -70,6 +69,22 @@ export function createResources({ log, trust, resolve = resolveByName }: Resourc
       }
     },
   };
+}
+
+/** A resolver takes its own time, and nothing stops it. */
+async function unlessEnded<T>(waiting: Promise<T>, signal: AbortSignal): Promise<T> {
+  let end: () => void = () => undefined;
+  const ended = new Promise<never>((_resolve, reject) => {
+    end = () => reject(signal.reason);
+    signal.addEventListener('abort', end);
+  });
+  waiting.catch(() => undefined); // nobody waits for it any more
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([waiting, ended]);
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
 }
 
 function translated(cause: unknown, { url }: Pick<ResourceRequest, 'url'>, signal: AbortSignal, log: Log): unknown {

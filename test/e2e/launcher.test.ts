@@ -42,7 +42,7 @@ function same(told: readonly Told[], args: readonly string[] = ['token', 'work']
   if (whole?.program.handsOver !== null) throw new Error('the whole CLI did not run');
   for (const { program: { name, handsOver }, ended } of told) {
     if (handsOver === 'says' && ended.stdout.startsWith(HANDED_OVER)) {
-      const words = [`${room.path}/launcher/../client/main.js`, ...args].map((word) => `<${word}>`).join('');
+      const words = [`${room.path}/client/main.js`, ...args].map((word) => `<${word}>`).join('');
       expect({ name, ...ended }).toEqual({ name, exit: 0, stdout: `${HANDED_OVER}${words}`, stderr: '' });
     } else {
       expect({ name, ...ended }).toEqual({ name, ...whole.ended });

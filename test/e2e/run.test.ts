@@ -114,7 +114,7 @@ describe('what cannot be run', () => {
 
 /** In a process group that is not the terminal's foreground, so that no signal is taken for one of a terminal's. */
 function startApart(script: string): { readonly child: ChildProcess; readonly ended: Promise<readonly [number | null, NodeJS.Signals | null]> } {
-  const child = spawn('bash', ['-c', 'set -m; "$@" & wait $!', 'bash', process.execPath, CLI, 'run', '--env', 'T=work', '--', 'sh', '-c', script], { env: { ...home.env }, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn('python3', ['-c', 'import os, sys; os.setpgid(0, 0); os.execvp(sys.argv[1], sys.argv[1:])', process.execPath, CLI, 'run', '--env', 'T=work', '--', 'sh', '-c', script], { env: { ...home.env }, stdio: ['ignore', 'inherit', 'inherit'] });
   return { child, ended: new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal]))) };
 }
 
@@ -148,10 +148,10 @@ describe('signals', () => {
     await expect.poll(() => textOf('stop')).toMatch(/\d+ \d+\n/);
     const [program = 0, runner = 0] = textOf('stop').split(' ').map(Number);
     const state = (pid: number): string => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1] ?? '';
-    process.kill(program, 'SIGSTOP');
-    await expect.poll(() => state(program)).toBe('T');
+    process.kill(runner, 'SIGTSTP');
+    await expect.poll(() => [state(program), state(runner)]).toEqual(['T', 'T']);
     process.kill(runner, 'SIGCONT');
-    await expect.poll(() => state(program)).not.toBe('T');
+    await expect.poll(() => [state(program), state(runner)]).not.toContain('T');
     writeFileSync(file('go'), '');
     expect(await ended).toEqual([5, null]);
   });
@@ -215,5 +215,27 @@ describe('records and rules', () => {
     expect(released).toContain('true');
     expect(released).toContain(null);
     expect(released.at(-1)).toBe('env');
+  });
+});
+
+describe('consent', () => {
+  type Question = { readonly id: string; readonly profile: string; readonly caller: string };
+  const pending = async (): Promise<readonly Question[]> => JSON.parse((await home.valetkey(['approvals', '--json'])).stdout).pending;
+
+  it('to a program that valetkey run starts is none to another program, nor to a token', async () => {
+    const agree = home.openTerminal();
+    const first = home.unattended(['run', '--env', 'T=work', '--no-interactive', '--', 'env']);
+    await expect.poll(async () => (await pending()).map(({ caller }) => caller)).toEqual([expect.stringMatching(/^env, by valetkey run of /)]);
+    const [question] = await pending();
+    const said = await agree(['approve', question?.id ?? '', '--exe-only']);
+    expect(said.exit, said.stdout).toBe(0);
+    expect(await first).toMatchObject({ exit: 0, stdout: expect.stringContaining('\nT=') });
+    expect(await home.unattended(['run', '--env', 'T=work', '--no-interactive', '--', 'env'])).toMatchObject({ exit: 0 });
+    const refusing = [home.openTerminal(), home.openTerminal()];
+    const others = [home.unattended(['run', '--env', 'T=work', '--no-interactive', '--', 'id']), home.unattended(['token', 'work', '--no-interactive'])];
+    await expect.poll(async () => (await pending()).length).toBe(2);
+    expect((await pending()).map(({ caller }) => /^id, by valetkey run/.test(caller)).toSorted()).toEqual([false, true]);
+    for (const [at, { id }] of (await pending()).entries()) expect((await refusing[at]?.(['approve', id, '--deny']))?.exit).toBe(0);
+    expect((await Promise.all(others)).map(({ exit }) => exit)).toEqual([5, 5]);
   });
 });

@@ -50,7 +50,8 @@ export async function fetchResource(fetches: Fetches, broker: Broker, ask: Ask):
   const body = ask.body as Body; // parsed by this method's schema
   const { openBytes, caller } = ask;
   if (openBytes === null) throw new BrokerError('bad_request', 'an API answers with bytes, for which frames have no place', { hint: 'Send POST /v1/fetch over HTTP to the same socket' });
-  const profile = pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
+  const pick = (): Profile => pickProfile(broker.config.current(), body.profile, body.profile === undefined ? body.resource : undefined);
+  const profile = pick();
   // Before anybody is asked for anything.
   const wanted = wantedOf(profile, body);
   const leave = fetches.enter(`${caller.pid}/${caller.startTime}`);
@@ -64,18 +65,23 @@ export async function fetchResource(fetches: Fetches, broker: Broker, ask: Ask):
   const run = new Run(broker, ask, profile, wanted);
   const done = (): void => {
     ask.gone.removeEventListener('abort', goAway);
+    ask.signal.removeEventListener('abort', giveUp);
     ending.end(new Error('the fetch is over'));
     leave();
   };
   try {
     const served = await tokenOf(broker, ask, body, run);
+    // A person may have taken a while to agree: where it may go is what the configuration says by now.
+    const now = pick();
+    wantedOf(now, body);
     void watch(broker, ending, (body.timeout_s ?? DEFAULT_TIMEOUT_S) * 1000);
-    const answer = await broker.resources.fetchResource({ ...wanted, token: served.token.value, connection: profile, allowPrivate: profile.fetch.allowPrivate, maxBytes: body.max_bytes ?? DEFAULT_MAX_BYTES }, ending.signal);
+    const answer = await broker.resources.fetchResource({ ...wanted, token: served.token.value, connection: now, allowPrivate: now.fetch.allowPrivate, maxBytes: body.max_bytes ?? DEFAULT_MAX_BYTES }, ending.signal);
     ending.signal.throwIfAborted();
     ask.signal.removeEventListener('abort', giveUp);
     const sink = openBytes({ status: answer.status, headers: { ...answer.headers, [ANSWERED_BY]: 'resource' } });
-    // The answer has begun: whatever comes now is told by how it ends.
-    void pump(broker, run, answer, sink, ending.signal).finally(done);
+    // The answer has begun: whatever comes now is told by how it ends. Until then it is under way, for who stops or replaces the daemon.
+    await pump(broker, run, answer, sink, ending.signal);
+    done();
     return undefined;
   } catch (cause) {
     try {

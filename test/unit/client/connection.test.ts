@@ -132,7 +132,7 @@ describe('a socket that ssh brought from another machine', () => {
     const heard = ({ seen }: StandIn): readonly string[] => seen.map(({ verb, path }) => `${verb} ${path}`).toSorted();
     expect(heard(far)).toEqual([
       'DELETE /v1/grants/x', 'DELETE /v1/logins/x', 'GET /v1/events', 'GET /v1/grants', 'GET /v1/logins/x', 'GET /v1/profiles', 'GET /v1/status', 'GET /v1/whoami',
-      'POST /v1/grants/x/end-session', 'POST /v1/logins', 'POST /v1/logins/explain', 'POST /v1/logins/x/confirm', 'POST /v1/token',
+      'POST /v1/fetch', 'POST /v1/grants/x/end-session', 'POST /v1/logins', 'POST /v1/logins/explain', 'POST /v1/logins/x/confirm', 'POST /v1/token',
     ]);
     expect(heard(own)).toEqual(Object.values(METHODS).map(({ verb, path }) => `${verb} ${path.replace(/\{\w+\}/, 'x')}`).filter((line) => !heard(far).includes(line)).toSorted());
     expect(heard(own)).toEqual(expect.arrayContaining(['POST /v1/unlock', 'POST /v1/approval-pin', 'POST /v1/approvals/x', 'POST /v1/profiles', 'POST /v1/lock', 'POST /v1/panic']));
