@@ -7,6 +7,7 @@ import { ERRORS, EXIT } from '../shared/errors.ts';
 import { BUILD_VERSION } from '../shared/version.ts';
 import { examples } from './command.ts';
 import type { CommandContext, DaemonLink, Env, World } from './command.ts';
+import { foldHelp } from './fold-help.ts';
 import { HELP_LAYOUT } from './help-layout.ts';
 import { createTerminal } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
@@ -30,7 +31,7 @@ function prepare(command: Command, world: Pick<World, 'stdout'>, writeErr: (text
   return command
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void world.stdout.write(text),
+      writeOut: (text) => void world.stdout.write(world.stdout.isTTY === true ? foldHelp(text, world.stdout.columns ?? 80) : text),
       writeErr, // errors are thrown too, and shown like all others
       getOutHelpWidth: () => world.stdout.columns || 80,
     })

@@ -92,6 +92,17 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
   const onErr = painter(stderr);
   const out = (text: string) => stdout.write(`${text}\n`);
   const err = (text: string) => stderr.write(`${text}\n`);
+  /** A table that is too wide, a row below the other: what it is of, and the rest as facts. */
+  const stack = (header: readonly string[], cells: readonly (readonly string[])[], room: number): void => {
+    const width = Math.max(0, ...header.slice(1).map((name) => name.length));
+    for (const [first = '', ...rest] of cells) {
+      out(onOut('bold', first));
+      for (const [at, cell] of rest.entries()) {
+        const folded = foldFact(header[at + 1] ?? '', cell, width, room - 2);
+        out(`  ${onOut('dim', header[at + 1] ?? '')}${folded.gap}${folded.value.replaceAll('\n', '\n  ')}`);
+      }
+    }
+  };
   const onScreen = (text: string, indent: number) => fold(text, indent, columnsOf(stderr));
 
   return {
@@ -115,6 +126,8 @@ export function createTerminal({ stdout, stderr, env, json, quiet }: TerminalOpt
     table(header, rows) {
       const cells = rows.map((row) => row.map((cell) => cleanText(cell, 120)));
       const columns = widths([header, ...cells]);
+      const room = columnsOf(stdout);
+      if (room !== null && columns.reduce((sum, width) => sum + width + 2, -2) > room) return stack(header, cells, room);
       out(onOut('bold', pad(header, columns)));
       for (const row of cells) out(pad(row, columns));
     },

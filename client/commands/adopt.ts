@@ -6,6 +6,7 @@ import { FINDERS } from '../adopt/finders/index.ts';
 import { ageWords, kindWords, modeWords, whatToDo, whose } from '../adopt/words.ts';
 import { choice, examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
+import { wrap } from '../fold.ts';
 import { count } from '../time-words.ts';
 import { fixTool } from './adopt-fix.ts';
 
@@ -33,7 +34,7 @@ function show({ terminal, owner, now }: CommandContext, { findings, skipped }: F
   }
   for (const { tool, path, why } of skipped) terminal.warn(`${tool}: ${short(path)} was not looked into: ${why}`);
   if (findings.length > 0) terminal.note(`${count(findings.length, 'secret')} in plain text, in ${count(groups(findings).length, 'file')}. Nothing was changed.`);
-  else terminal.line(`Nothing in plain text was found in the files of ${FINDERS.length} tools.`);
+  else for (const line of wrap(`Nothing in plain text was found in the files of ${FINDERS.length} tools.`, terminal.columns ?? 80)) terminal.line(line);
 }
 
 function asDocument({ findings, skipped }: Found, now: number): unknown {

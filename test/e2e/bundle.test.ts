@@ -159,4 +159,12 @@ describe('the bundled daemon', () => {
     }
     expect(licences.match(/Permission is hereby granted|Redistribution and use/g)?.length).toBeGreaterThan(20);
   });
+
+  it('has no package that the bill of materials lacks', async () => {
+    const { billOfMaterials } = await import(join(ROOT, 'scripts/sbom.mjs')) as { billOfMaterials(epoch: number): { components: readonly { name: string; version: string }[] } };
+    const told = billOfMaterials(0).components.map(({ name, version }) => `${name} ${version}`);
+    const bundled = [...readFileSync(join(place, 'dist/daemon/THIRD-PARTY-LICENSES'), 'utf8').matchAll(/^([@a-z][^ ]* \d+\.\d+\S*) \(.*\)$/gm)].map(([, name = '']) => name);
+    expect(bundled.length).toBeGreaterThan(20);
+    expect(bundled.filter((name) => !told.includes(name))).toEqual([]);
+  });
 });

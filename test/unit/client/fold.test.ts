@@ -33,6 +33,16 @@ describe('at a terminal', () => {
     expect(lines().join(' ').replaceAll(/ +/g, ' ').split('Sign-ins are kept in memory and end with the daemon: the keychain does not take a new key: it is locked.')).toHaveLength(7);
   });
 
+  it('a table that does not fit stands row below row, with each cell beside its name', () => {
+    const rows = [['work', 'ada@example.com', 'none: valetkey login work'], ['home', '-', 'until 14:03']];
+    const wide = screen(60);
+    wide.terminal.table(['PROFILE', 'SIGNED IN AS', 'SIGN-IN'], rows);
+    expect(wide.lines()).toEqual(['PROFILE  SIGNED IN AS     SIGN-IN', 'work     ada@example.com  none: valetkey login work', 'home     -                until 14:03']);
+    const narrow = screen(44);
+    narrow.terminal.table(['PROFILE', 'SIGNED IN AS', 'SIGN-IN'], rows);
+    expect(narrow.lines()).toEqual(['work', '  SIGNED IN AS  ada@example.com', '  SIGN-IN       none: valetkey login work', 'home', '  SIGNED IN AS  -', '  SIGN-IN       until 14:03']);
+  });
+
   it('of any width a command to run stays one line', () => {
     const { terminal, lines } = screen(40);
     const hint = 'Run: valetkey profile add work --issuer https://login.example.com --client-id cli';

@@ -112,8 +112,8 @@ describe('valetkey login --explain', () => {
       Sign-in  refused
       Because  rule 16c, device_denied_tenant
       Policy   rule shipped/login-session
-      Next     Sign in where a browser is, or name a browser command in the
-               profile; or list the issuer under [device] issuers
+      Next     Sign in where a browser is, or name a browser command in the profile;
+               or list the issuer under [device] issuers
 
       What is seen of this session
         Desktop      there, but not that of this session
