@@ -5,7 +5,7 @@
  *
  * W1  Between looking for a flight and claiming it there is no await, so a context of a workload has at most one.
  * W2  A token is kept under the workload as it was configured when it came: another issuer, client, CA or proxy has none.
- * W3  A lock takes tokens out of use, and not out of reach: any program may lock, and a panic that comes after it still
+ * W4  A lock takes tokens out of use, and not out of reach: any program may lock, and a panic that comes after it still
  *     has to end them.
  */
 import type { ProfileName } from '../../shared/names.ts';
@@ -41,7 +41,7 @@ const SET_ASIDE_MAX = 256;
 export class WorkloadTokens {
   readonly #deps: WorkloadDeps;
   readonly #slots = new Map<ProfileName, Slot>();
-  /** W3: of before the last locks. Never served. */
+  /** W4: of before the last locks. Never served. */
   #setAside: readonly HeldTokens[] = [];
 
   constructor(deps: WorkloadDeps) {
