@@ -5,6 +5,7 @@ import type { ProfileName } from '../../../shared/names.ts';
 import type { Caller, Origin } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { PolicyDocument } from '../../core/policy-rules.ts';
+import { instantOf } from '../../core/time.ts';
 import { compilePolicy, decideAloud, ruleText } from '../../policy/decide.ts';
 import type { Decision, Policy } from '../../policy/decide.ts';
 import { subjectFor } from '../../policy/facts.ts';
@@ -45,7 +46,7 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
   if (workload === undefined) {
     const profile = pickProfile(broker.config.current(), body.profile);
     const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);
-    const ground = groundOf(broker, policy, who.subject, profile, need, over);
+    const ground = groundOf(broker, policy, who.subject, profile, need, instantOf(broker.clock), over);
     return explain(broker, policy, who, {
       name: profile.name, request: ground.request,
       before: () => refuseWithout(broker, ground, profile, need),

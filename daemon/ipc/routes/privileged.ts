@@ -5,7 +5,7 @@
 import type { AccessToken, Grant, Profile } from '../../core/domain.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import type { Tier } from '../../core/policy-rules.ts';
-import { instantOf } from '../../core/time.ts';
+import type { Instant } from '../../core/time.ts';
 import type { Policy } from '../../policy/decide.ts';
 import type { PolicyRequest, Subject } from '../../policy/facts.ts';
 import { isPrivileged } from '../../policy/privilege.ts';
@@ -25,18 +25,17 @@ export type Ground = {
 };
 
 /** @param over - what the asker wants it to be, in the place of what is known of the grant */
-export function groundOf(broker: Pick<Broker, 'audit' | 'book' | 'clock' | 'justInTime' | 'screen'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, over: Partial<PolicyRequest> = {}): Ground {
-  const { book, clock, justInTime } = broker;
-  const now = instantOf(clock);
+export function groundOf(broker: Pick<Broker, 'audit' | 'book' | 'justInTime' | 'screen'>, policy: Policy, subject: Subject, profile: Profile, asked: TokenNeed, at: Instant, over: Partial<PolicyRequest> = {}): Ground {
+  const { book, justInTime } = broker;
   const kept = book.get(profile.name);
   const known = { ...momentOf(broker, policy, subject, profile.name), ...over };
-  const request = { ...policyRequestOf(profile, kept, asked, now), ...known };
+  const request = { ...policyRequestOf(profile, kept, asked, at), ...known };
   const check = (token: AccessToken): void => {
     if (isPrivileged(policy, subject, { ...request, scopes: token.scopes })) throw privilegeRequired(profile, null);
   };
   if (!isPrivileged(policy, subject, request)) return { grant: kept, isPrivileged: false, request, check };
   const grant = justInTime.find(profile, asked);
-  return { grant, isPrivileged: true, request: { ...policyRequestOf(profile, grant, asked, now), ...known }, check: () => undefined };
+  return { grant, isPrivileged: true, request: { ...policyRequestOf(profile, grant, asked, at), ...known }, check: () => undefined };
 }
 
 /** Throws what keeps a privileged request from going on, whatever the rules say. */

@@ -86,8 +86,9 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
 }
 
 function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Answer | Promise<Answer> {
-  const asked = needOf(ask.body as Body, profile, broker.clock.boottimeMs()); // parsed by this method's schema
-  const ground = groundOf(broker, policy, subject, profile, asked);
+  const at = instantOf(broker.clock);
+  const asked = needOf(ask.body as Body, profile, at.boottimeMs); // parsed by this method's schema
+  const ground = groundOf(broker, policy, subject, profile, asked, at);
   const decision = rulingOn(broker, policy, subject, ground.request);
   if (decision.kind === 'deny') return refuse(broker, ask, profile, claimed, decision);
   try {
@@ -126,7 +127,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   await broker.lifecycle.ensureOpen();
   const policy = broker.policies.current();
   const subject = await subjectFor(policy, asker, broker.callers);
-  const ground = groundOf(broker, policy, subject, profile, asked);
+  const ground = groundOf(broker, policy, subject, profile, asked, instantOf(broker.clock));
   const now = rulingOn(broker, policy, subject, ground.request);
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
   if (now.kind === 'confirm' && ruleText(now.by) !== rule) return askPerson(broker, ask, profile, claimed, asked, now);
