@@ -55,6 +55,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { name: '@valibot/to-json-schema', importers: ['daemon/ipc/'], why: 'openapi.json is made in one place' },
   { name: 'smol-toml', importers: ['daemon/config/', 'client/'], why: 'TOML is read at the edges only' },
   { name: 'commander', importers: ['client/'], why: 'only the CLI has a command line to speak of' },
+  { name: '@modelcontextprotocol/client', importers: ['client/adapters/'], onlyOneFile: true, why: 'one adapter speaks MCP, and nobody else pays for it' },
   { name: 'uqr', importers: ['client/'], why: 'only the CLI draws' },
   { name: 'open', importers: ['client/'], onlyOneFile: true, why: 'the asking client opens the browser, in one place' },
 ];

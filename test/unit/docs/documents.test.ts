@@ -81,7 +81,7 @@ describe('commands of valetkey', () => {
     const [verb = '', sub = ''] = command.split(/\s+/);
     if (verb === 'help') return;
     expect(VERBS.map(({ name }) => name)).toContain(verb);
-    const nested = ['profile', 'daemon', 'policy', 'audit', 'workload', 'service', 'credential'].includes(verb) && /^[a-z]+$/.test(sub) ? [sub] : [];
+    const nested = ['profile', 'daemon', 'policy', 'audit', 'workload', 'service', 'credential', 'mcp'].includes(verb) && /^[a-z]+$/.test(sub) ? [sub] : [];
     if (nested.length > 0) expect(await helpOf([verb])).toMatch(new RegExp(`^ {2}${sub}\\b`, 'm'));
     const help = await helpOf([verb, ...nested]);
     for (const [flag] of command.matchAll(/--[a-z-]+/g)) expect(help, flag).toMatch(new RegExp(`(^|\\s)${flag}\\b`));

@@ -1,0 +1,85 @@
+/**
+ * MCP servers behind OAuth, for hosts that start a program and speak with it by lines: the program has the token, and
+ * the host never does. All instances share the daemon's one sign-in, and its one refresh.
+ */
+import { bridgeMcp, remoteAt } from '../adapters/mcp.ts';
+import { bindFetch, tokenOrigin } from '../bound-fetch.ts';
+import { cleanText } from '../clean-text.ts';
+import { examples } from '../command.ts';
+import type { CommandContext, Declare } from '../command.ts';
+import { pickProfile } from '../pick-profile.ts';
+import { ValetkeyError } from '../valetkey-error.ts';
+import { askForToken } from './token.ts';
+
+type Options = { readonly profile?: string; readonly interactive?: boolean };
+
+const FOLLOW_S = 60;
+/** A message with a file in it. */
+const LINE_MAX = 16 * 1024 * 1024;
+
+/** RFC 8707: the token is for this resource, and what lies below it (MC-03). */
+function isWithin(url: URL, resource: string): boolean {
+  const whole = new URL(resource);
+  const below = whole.pathname.endsWith('/') ? whole.pathname : `${whole.pathname}/`;
+  return url.origin === whole.origin && (url.pathname === whole.pathname || url.pathname.startsWith(below));
+}
+
+async function profileFor(context: CommandContext, url: URL, named: string | undefined): Promise<string> {
+  const { profiles } = await context.daemon.api.profiles(context.signal);
+  const fitting = profiles.filter(({ resource }) => resource !== null && URL.canParse(resource) && isWithin(url, resource));
+  const [only] = fitting;
+  const profile = named ?? (fitting.length === 1 && only !== undefined ? only.name : (await pickProfile(context, undefined)).profile);
+  const found = profiles.find(({ name }) => name === profile);
+  if (found === undefined) throw ValetkeyError.local('unknown_profile', `there is no profile ${profile}`);
+  if (!fitting.includes(found)) {
+    throw ValetkeyError.local('bad_request', `the token of ${profile} is for ${found.resource ?? 'no resource that its profile names'}, and not for ${url.href}`, { hint: `Name the server in a profile: valetkey profile add NAME --resource ${url.href} …` });
+  }
+  return profile;
+}
+
+function explain(cause: unknown): { readonly message: string; readonly data?: object } {
+  if (cause instanceof ValetkeyError) return { message: cleanText(`valetkey: ${cause.detail}. ${cause.hint}`), data: { code: cause.code, hint: cleanText(cause.hint) } };
+  return { message: cleanText(cause instanceof Error ? cause.message : 'the server cannot be reached') };
+}
+
+async function follow({ daemon: { api }, signal }: CommandContext, id: string): Promise<void> {
+  while ((await api.login(id, FOLLOW_S, signal)).state === 'pending');
+}
+
+async function connect(context: CommandContext, address: string, { profile: named, interactive = false }: Options): Promise<void> {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  const origin = url === null ? null : tokenOrigin(url.href);
+  if (url === null || origin === null || url.username !== '' || url.password !== '') throw ValetkeyError.local('bad_request', 'the address of an MCP server is an https:// URL, or one of this machine');
+  const profile = await profileFor(context, url, named);
+  const ask = async (more: object): Promise<string> => {
+    try {
+      return (await askForToken(context, { profile, interaction: 'never', ...more }, interactive)).access_token;
+    } catch (error) {
+      // Hosts start many at once: the first of them opened the browser.
+      if (!interactive || !(error instanceof ValetkeyError) || error.code !== 'login_required' || error.login === null) throw error;
+      await follow(context, error.login.id);
+      return (await askForToken(context, { profile, interaction: 'never' }, false)).access_token;
+    }
+  };
+  const authorized = bindFetch({
+    origins: async () => new Set([origin]),
+    async token(refused) {
+      const token = await ask({});
+      return token === refused ? ask({ force: true }) : token;
+    },
+    stepUp: async (challenge) => (interactive ? ask({ challenge }) : null),
+  }, globalThis.fetch);
+  await bridgeMcp(context.stdinLines(LINE_MAX), await remoteAt(url, authorized), { write: (line) => context.terminal.raw(line), explain, warn: (text) => context.terminal.warn(text) });
+}
+
+export const declare: Declare = (command, context) => {
+  command
+    .command('connect')
+    .description('Be an MCP server on standard input and output, which hands everything on to one behind OAuth')
+    .argument('<URL>', 'of the server; the resource of a profile')
+    .option('--profile <PROFILE>', 'whose token is used (default: the one whose resource it is)')
+    .option('--interactive', 'sign in where it is needed: opens the browser')
+    .addHelpText('after', examples('valetkey mcp connect https://mcp.example.com/mcp', 'claude mcp add example -- valetkey mcp connect https://mcp.example.com/mcp'))
+    .action(async (url: string, options: Options) => connect(context, url, options));
+  command.addHelpText('after', examples('valetkey mcp connect --help'));
+};
