@@ -9,7 +9,7 @@ import { edit, failure, ok, warning, word } from './finding.ts';
 import type { Finding, FindingId } from './finding.ts';
 
 /** What a start or a request that failed is about, and what shows or mends it. */
-function aboutFailure({ code, hint }: ValetkeyError, paths: Paths): { readonly id: FindingId; readonly command: string } {
+function aboutFailure({ code, hint }: ValetkeyError, paths: Paths, pid: number | null): { readonly id: FindingId; readonly command: string } {
   switch (code) {
     case 'config_invalid': case 'file_too_new': return { id: 'config', command: edit(paths.configFile) };
     case 'config_untrusted': return { id: 'config_file', command: `ls -ld ${word(paths.configDir)} ${word(paths.configFile)}` };
@@ -17,13 +17,16 @@ function aboutFailure({ code, hint }: ValetkeyError, paths: Paths): { readonly i
     case 'runtime_dir_untrusted': return { id: 'runtime_directory', command: `ls -ld ${word(paths.runtimeDir)} ${word(paths.stateDir)}` };
     case 'socket_path_invalid': return { id: 'socket_path', command: 'export XDG_RUNTIME_DIR=/run/user/$(id -u)' };
     case 'vault_unwritable': return { id: 'disk', command: `df -h ${word(paths.stateDir)}` };
-    default: return { id: 'daemon', command: /^Run: (valetkeyd?\b[^,;]*)/.exec(hint)?.[1] ?? 'valetkeyd' };
+    // One that hangs hears no other signal.
+    case 'deadline_exceeded': return { id: 'daemon', command: pid === null ? 'valetkey daemon start' : `kill -9 ${pid}` };
+    default: return { id: 'daemon', command: /^Run: (valetkeyd?\b[^,;]*)/.exec(hint)?.[1] ?? /\brun: (kill \d+)/.exec(hint)?.[1] ?? 'valetkeyd' };
   }
 }
 
-/** A start or a request that failed is itself the finding. */
-export function checkFailure(error: ValetkeyError, paths: Paths): Finding {
-  const { id, command } = aboutFailure(error, paths);
+/** A start or a request that failed is itself the finding. @param pid - of the daemon that the lock names, if it lives */
+export function checkFailure(error: ValetkeyError, paths: Paths, pid: number | null): Finding {
+  const { id, command } = aboutFailure(error, paths, pid);
+  if (error.code === 'deadline_exceeded') return failure(id, error.detail, 'Nobody gets a token', command, 'The next command starts another one; what was saved stays');
   return failure(id, `${error.detail} (${error.code})`, error.title, command, error.hint === `Run: ${command}` ? null : error.hint);
 }
 

@@ -28,7 +28,7 @@ export function diagnose(facts: DoctorFacts): readonly Finding[] {
   ];
   return [
     ...files,
-    ...('failure' in daemon ? untold([checkFailure(daemon.failure, paths)], files, paths) : untold(checkStatus(daemon.status, diagnosis, host, paths.hooksFile), files, paths)),
+    ...('failure' in daemon ? untold([checkFailure(daemon.failure, paths, host.daemonPid)], files, paths) : untold(checkStatus(daemon.status, diagnosis, host, paths.hooksFile), files, paths)),
     checkNode(host.node, diagnosis?.node ?? null),
     ...(approvals === null ? [] : checkApprovals(approvals.channels, profiles.some(({ tier }) => tier === 'privileged'))),
     ...(diagnosis?.issuers ?? []).map((trial) => checkIssuer(trial, advice, paths.configFile)),

@@ -10,6 +10,7 @@ import type { Paths } from '../../shared/paths.ts';
 import type { ProfileView } from '../../shared/profile-schemas.ts';
 import type { StatusReply } from '../../shared/schemas.ts';
 import type { CommandContext } from '../command.ts';
+import { livingDaemon } from '../daemon-process.ts';
 import { environmentAdvice } from '../environment-advice.ts';
 import type { Advice } from '../environment-advice.ts';
 import { fileStates, supervisorOf } from '../service/service.ts';
@@ -49,6 +50,8 @@ export type Host = {
   readonly ptraceScope: string | null;
   /** systemd runs this machine, and timedatectl can set its clock. */
   readonly hasSystemd: boolean;
+  /** By its lock alone, whether it answers or not. */
+  readonly daemonPid: number | null;
   /** /proc/PID/limits of the daemon. */
   readonly coreLimits: string | null;
   readonly canReadMemory: boolean;
@@ -143,6 +146,7 @@ function readHost({ paths, owner, env }: CommandContext, pid: number | null): Ho
     launcher: launcherFacts(),
     ptraceScope: readProc('/proc/sys/kernel/yama/ptrace_scope'),
     hasSystemd: existsSync('/run/systemd/system'),
+    daemonPid: livingDaemon(paths, owner.uid)?.pid ?? null,
     coreLimits: pid === null ? null : readProc(`/proc/${pid}/limits`),
     canReadMemory: pid !== null && isReadable(`/proc/${pid}/environ`),
   };

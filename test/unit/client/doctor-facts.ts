@@ -28,7 +28,7 @@ const host: Host = {
     { id: 'state_directory', path: PATHS.stateDir, mode: 0o700, why: 'w', found: own(0o700) },
     { id: 'config_file', path: PATHS.configFile, mode: 0o644, why: 'w', found: own(0o600) },
   ],
-  configChangedAt: NOW - 700, synced: [], units: [], service: [], recordMissing: [], disks: [{ path: PATHS.stateDir, code: null }], hasSystemd: true, plainText: [], node: 'v20.20.2',
+  configChangedAt: NOW - 700, synced: [], units: [], service: [], recordMissing: [], disks: [{ path: PATHS.stateDir, code: null }], hasSystemd: true, daemonPid: 4242, plainText: [], node: 'v20.20.2',
   launcher: { platform: 'linux', calledAs: 'valetkey', built: '/x/valetkey', buildable: true },
   ptraceScope: '1\n', coreLimits: 'Max core file size        0                    0                    bytes     \n', canReadMemory: false,
 };

@@ -69,6 +69,8 @@ const BROKEN: readonly (readonly [string, DoctorFacts, Finding['id'], string])[]
   ['no daemon, and none that starts', failing('daemon_start_failed', 'it ended with status 9'), 'daemon', 'valetkeyd'],
   ['a state that the daemon cannot write', failing('vault_unwritable', 'lock cannot be opened for writing: EROFS'), 'disk', `df -h ${PATHS.stateDir}`],
   ['a daemon that does not answer', failing('daemon_unreachable', 'no daemon answers'), 'daemon', 'valetkey daemon start'],
+  ['a daemon that hangs', failing('deadline_exceeded', 'the daemon did not answer within 15 s'), 'daemon', 'kill -9 4242'],
+  ['a daemon whose socket does not lead to it', failing('daemon_unreachable', 'daemon 7 runs, but its socket is gone', 'If it is ending it is gone within a minute; else run: kill 7, then the command again'), 'daemon', 'kill 7'],
   ['a configuration with a mistake', failing('config_invalid', 'config.toml:3:1: unknown key'), 'config', `"\${EDITOR:-vi}" ${PATHS.configFile}`],
   ['a configuration of a newer version', failing('file_too_new', 'config.toml has version 9'), 'config', `"\${EDITOR:-vi}" ${PATHS.configFile}`],
   ['a configuration that others own', failing('config_untrusted', 'config.toml belongs to user 7'), 'config_file', `ls -ld ${PATHS.configDir} ${PATHS.configFile}`],
