@@ -59,7 +59,7 @@ export async function readPast(lines: AsyncIterable<Line>): Promise<ReadonlyMap<
     pasts.set(profile, past);
     if (event === 'login_finished') past.flows.set(textOf(facts['flow']) ?? 'unknown', (past.flows.get(textOf(facts['flow']) ?? 'unknown') ?? 0) + 1);
     if (event === 'token_refused' || event === 'workload_token_refused') past.refusals += 1;
-    if (event !== 'token_released' && event !== 'workload_token_released') continue;
+    if (event !== 'token_released' && event !== 'workload_token_released' && event !== 'fetch_started') continue;
     past.lastUsed = Math.max(past.lastUsed ?? 0, seconds(record.at));
     const resource = textOf(facts['resource']);
     if (resource !== null) past.resources.add(resource);

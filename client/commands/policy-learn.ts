@@ -31,7 +31,8 @@ function parseRecord(line: string): Readonly<Record<string, unknown>> | null {
   }
 }
 
-const isRelease = (event: unknown): boolean => event === 'token_released' || event === 'workload_token_released';
+/** Rules do not tell a fetch from a token. */
+const isRelease = (event: unknown): boolean => event === 'token_released' || event === 'workload_token_released' || event === 'fetch_started';
 
 /** A service is the same tomorrow; a scope and a transient unit are named anew each time. */
 function lastingUnit(unit: string | null): string | null {
@@ -43,7 +44,7 @@ export function usesIn(lines: Iterable<string>): { readonly uses: readonly Use[]
   const uses = new Map<string, Use>();
   let unknown = 0;
   for (const line of lines) {
-    const record = line.includes('token_released"') ? parseRecord(line) : null;
+    const record = /(?:token_released|fetch_started)"/.test(line) ? parseRecord(line) : null;
     if (record === null || !isRelease(record['event']) || !isTable(record['caller']) || !isTable(record['facts'])) continue;
     const { caller, facts } = record;
     const origin = isTable(caller['origin']) ? caller['origin'] : null;

@@ -66,8 +66,8 @@ function rate(withinMs: number, enough: number): (key: string, at: number) => bo
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
 /** Whom people think of, where the record tells it; else what runs. */
-/** Of people's tokens and of workloads' alike. */
-const isRelease = (event: string): boolean => event === 'token_released' || event === 'workload_token_released';
+/** Of people's tokens and of workloads' alike, and of those that were used for somebody. */
+const isRelease = (event: string): boolean => event === 'token_released' || event === 'workload_token_released' || event === 'fetch_started';
 const isRefusal = (event: string): boolean => event === 'token_refused' || event === 'workload_token_refused';
 
 function programOf(caller: object | null): { readonly path: string; readonly digest: string | null } | null {

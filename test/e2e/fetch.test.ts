@@ -89,6 +89,12 @@ describe('valetkey fetch', () => {
     expect((await home.valetkey(['audit', 'search', '--event', 'fetch_ended'])).stdout).toContain('token');
   });
 
+  it('counts as a use of the sign-in, which nobody may take for one that is not used', async () => {
+    const { inventory } = JSON.parse((await home.valetkey(['inventory', '--json'])).stdout) as { readonly inventory: readonly { readonly profile: string; readonly last_used_at: number | null }[] };
+    expect(inventory).toMatchObject([{ profile: 'work', last_used_at: expect.any(Number) }]);
+    expect((await home.valetkey(['policy', 'learn'])).stdout).toContain('work');
+  });
+
   it('returns a redirect, and says where it leads', async () => {
     answer = (_req, res) => void res.writeHead(302, { location: 'https://elsewhere.example/' }).end();
     expect(await home.valetkey(['fetch', `${url}/`])).toMatchObject({ exit: 0, stderr: expect.stringContaining('elsewhere.example') });

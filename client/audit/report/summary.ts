@@ -89,7 +89,7 @@ class Counts {
   take(record: AuditRecord): void {
     const { event, profile, at } = record;
     const isRelease = event === 'token_released' || event === 'workload_token_released';
-    if (isRelease && profile !== null) this.#lastUsed.set(profile, at);
+    if ((isRelease || event === 'fetch_started') && profile !== null) this.#lastUsed.set(profile, at);
     if (at < this.#since || at > this.#until) return;
     this.#records += 1;
     if (isRelease) this.#release(record);
