@@ -128,6 +128,9 @@ const bearer = (token: Secret): string => `Bearer ${token.reveal()}`;
 
 function headOf(answer: IncomingMessage, search: TokenSearch): Pick<ResourceAnswer, 'status' | 'headers'> {
   const coding = (answer.headers['content-encoding'] ?? '').trim().toLowerCase();
+  // RFC 9112, section 6.1: Node undoes the last of these alone.
+  const transfer = (answer.headers['transfer-encoding'] ?? '').trim().toLowerCase();
+  if (transfer !== '' && transfer !== 'chunked') throw refused(`it is packed for its transfer (${transfer.slice(0, 32)})`, 'packed');
   if (coding !== '' && coding !== 'identity') throw refused(`it is packed (${coding.slice(0, 32)}), though it was asked for as it is`, 'packed');
   return { status: answer.statusCode ?? 0, headers: passedOn(answer.headersDistinct, search) };
 }

@@ -114,8 +114,11 @@ describe('an answer', () => {
     await other.close();
   });
 
-  it('that is packed is refused, since nobody could look into it', async () => {
-    api.answer = (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('x');
+  it.each([
+    ['for good', (res: ServerResponse) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('x')],
+    ['for its transfer', (res: ServerResponse) => void res.socket?.end('HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n')],
+  ])('that is packed %s is refused, since nobody could look into it', async (_, answer) => {
+    api.answer = (_req, res) => answer(res);
     expect((await vk.api('POST', '/v1/fetch', { profile: 'work', url: `${api.url}/` })).body).toMatchObject({ status: 502, code: 'resource_answer_refused', reason: 'packed' });
     expect(api.heard[0]?.rawHeaders.join('\n')).toContain('accept-encoding\nidentity');
   });
