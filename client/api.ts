@@ -28,11 +28,12 @@ export const TOKEN_TIMEOUT_MS = DEFAULT_WAIT_S * 1000 + MARGIN_MS;
 /** What the status of a daemon of any protocol says, for who ends it or has it replaced (docs/protocol.md). */
 export type AnyStatus = Pick<StatusReply, 'pid' | 'version'> & { readonly upgrade?: UpgradeView; readonly vault?: { readonly state: string } };
 
-/** RFC 6749, appendix A.12. @throws ValetkeyError `protocol_mismatch` */
+/** RFC 6749, appendix A.12. @throws ValetkeyError `protocol_mismatch`, `issuer_response_invalid` */
 function bearing<T extends { readonly access_token: string }>(reply: T): T {
   const { access_token: token }: { readonly access_token?: unknown } = reply;
-  if (typeof token === 'string' && /^[\x20-\x7e]+$/.test(token)) return reply;
-  throw ValetkeyError.local('protocol_mismatch', 'the reply holds no token');
+  if (typeof token !== 'string') throw ValetkeyError.local('protocol_mismatch', 'the reply holds no token');
+  if (!/^[\x20-\x7e]+$/.test(token)) throw ValetkeyError.local('issuer_response_invalid', 'the access token holds characters that no token may hold (RFC 6749, appendix A.12)');
+  return reply;
 }
 
 export type Api = ReturnType<typeof openApi>;

@@ -285,9 +285,11 @@ def _answer_of(line: bytes) -> Mapping[str, Any]:
 
 def _token_of(data: Mapping[str, Any]) -> Token:
     text = data.get("access_token")
-    # RFC 6749, appendix A.12: what else would be put into a header ends it, and begins another.
-    if not isinstance(text, str) or re.fullmatch(r"[\x20-\x7e]+", text) is None or not isinstance(data.get("expires_at"), int):
+    if not isinstance(text, str) or not isinstance(data.get("expires_at"), int):
         raise _local("protocol_mismatch", "the reply holds no token", "Run: valetkey daemon status", status=400)
+    # RFC 6749, appendix A.12: what else would be put into a header ends it, and begins another.
+    if re.fullmatch(r"[\x20-\x7e]+", text) is None:
+        raise _local("issuer_response_invalid", "the access token holds characters that no token may hold", "Tell whoever runs the issuer", status=502)
     return Token(
         profile=str(data.get("profile")), access_token=text, token_type=str(data.get("token_type")), expires_at=data["expires_at"], scope=str(data.get("scope")),
         resource=data.get("resource"), granted_beyond=tuple(data.get("granted_beyond") or ()), acr=data.get("acr"), auth_time=data.get("auth_time"),
