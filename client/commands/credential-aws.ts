@@ -4,7 +4,7 @@ import type { CommandContext } from '../command.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { parseOrigin, tokenFor } from './credential-token.ts';
 
-export type AwsOptions = { readonly profile: string; readonly role: string; readonly url: string };
+export type AwsOptions = { readonly profile: string; readonly role: string; readonly url?: string };
 
 /** SDKs give a credential_process a minute. */
 const STS_TIMEOUT_MS = 20_000;
@@ -29,7 +29,7 @@ async function askSts({ signal }: CommandContext, origin: string, body: URLSearc
   }
 }
 
-export async function run(context: CommandContext, { profile, role, url }: AwsOptions): Promise<void> {
+export async function run(context: CommandContext, { profile, role, url = 'https://sts.amazonaws.com' }: AwsOptions): Promise<void> {
   const [arn, origin] = [parseRole(role), parseOrigin(url)];
   const { access_token: token } = await tokenFor(context, profile);
   const { ok, status, text } = await askSts(context, origin, assumeRole(arn, profile, token));

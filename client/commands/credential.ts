@@ -33,7 +33,7 @@ function declareServers(command: Command, context: CommandContext): void {
       'kubectl config set-credentials work --exec-api-version=client.authentication.k8s.io/v1 --exec-interactive-mode=Never --exec-provide-cluster-info --exec-command="$(command -v valetkey)" --exec-arg=credential --exec-arg=kubectl --exec-arg=--profile=work --exec-arg=--url=https://k8s.example.com:6443',
     ))
     .action(async (options: Bound) => (await import('./credential-kubectl.ts')).run(context, options));
-  kind(command, 'docker', 'Be a credential helper of docker, podman and skopeo: they call it as docker-credential-NAME', 'registry')
+  kind(command, 'docker', 'Be a credential helper of docker, podman and skopeo: as docker-credential-X', 'registry')
     .argument('<OPERATION>', 'get, store, erase or list')
     .option('--username <NAME>', 'the name beside the token', 'oauth2')
     .addHelpText('after', examples('echo registry.example.com | valetkey credential docker --profile work --url https://registry.example.com get'))
@@ -43,10 +43,10 @@ function declareServers(command: Command, context: CommandContext): void {
     .addHelpText('after', examples('valetkey credential curl --profile work https://api.example.com/things | curl --config - --silent'))
     .action(async (address: string, options: Bound) => (await import('./credential-curl.ts')).run(context, address, options));
   command.command('aws')
-    .description('Be a credential_process of the AWS CLI and SDKs: keys of a role, by AssumeRoleWithWebIdentity')
+    .description('Be a credential_process of the AWS CLI and SDKs: keys of a role, from STS')
     .requiredOption('--profile <PROFILE>', 'whose token is given to STS')
     .requiredOption('--role <ARN>', 'the role whose keys are asked for')
-    .option('--url <URL>', 'STS, the only server that is given the token', 'https://sts.amazonaws.com')
+    .option('--url <URL>', 'STS, the only server that is given the token (default: that of AWS)')
     .addHelpText('after', examples('valetkey credential aws --profile aws --role arn:aws:iam::123456789012:role/developer --url https://sts.eu-central-1.amazonaws.com'))
     .action(async (options: AwsOptions) => (await import('./credential-aws.ts')).run(context, options));
 }
