@@ -48,9 +48,14 @@ export async function runDescriptors(size: number): Promise<Figures | null> {
         rig.shim.fault('token', faults.delay(2_500));
         const onTheWire = rig.token({ force: true });
         await sleep(400);
-        await Promise.all(holders.slice(1).map((holder) => holder.hold(DESCRIPTORS)));
-        for (let tries = 0; tries < 20 && descriptorCount(pid) < DESCRIPTORS - 8; tries += 1) await sleep(50); // it has yet to accept them
-        figures.most_open = Math.max(figures.most_open, descriptorCount(pid));
+        let areHolding = true;
+        const holding = Promise.all(holders.slice(1).map((holder) => holder.hold(DESCRIPTORS))).finally(() => { areHolding = false; });
+        // Those of the first holder are cut after five seconds, which may be over before the last of the others is calm.
+        for (let tries = 0; areHolding || (tries < 20 && figures.most_open < DESCRIPTORS - 8); tries += 1) {
+          figures.most_open = Math.max(figures.most_open, descriptorCount(pid));
+          await sleep(50);
+        }
+        await holding;
         const meanwhile = await rig.token();
         if (meanwhile.status !== 200) figures.refused_meanwhile += 1;
         const reply = await onTheWire;
