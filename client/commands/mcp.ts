@@ -17,11 +17,11 @@ const FOLLOW_S = 60;
 /** A message with a file in it. */
 const LINE_MAX = 16 * 1024 * 1024;
 
-/** RFC 8707: the token is for this resource, and what lies below it (MC-03). */
+/** RFC 8707: the token is for this resource, and what lies below it (MC-03). A query names another one, such as a tenant's. */
 function isWithin(url: URL, resource: string): boolean {
   const whole = new URL(resource);
   const below = whole.pathname.endsWith('/') ? whole.pathname : `${whole.pathname}/`;
-  return url.origin === whole.origin && (url.pathname === whole.pathname || url.pathname.startsWith(below));
+  return url.origin === whole.origin && (whole.search === '' || whole.search === url.search) && (url.pathname === whole.pathname || url.pathname.startsWith(below));
 }
 
 async function profileFor(context: CommandContext, url: URL, named: string | undefined): Promise<string> {
@@ -51,21 +51,23 @@ async function connect(context: CommandContext, address: string, { profile: name
   const origin = url === null ? null : tokenOrigin(url.href);
   if (url === null || origin === null || url.username !== '' || url.password !== '') throw ValetkeyError.local('bad_request', 'the address of an MCP server is an https:// URL, or one of this machine');
   const profile = await profileFor(context, url, named);
-  const ask = async (more: object): Promise<string> => {
+  const ask = async (proof: { readonly challenge?: string }, isForced = false): Promise<string> => {
+    const wanted = { profile, interaction: 'never' as const, ...proof };
     try {
-      return (await askForToken(context, { profile, interaction: 'never', ...more }, interactive)).access_token;
+      return (await askForToken(context, { ...wanted, ...(isForced ? { force: true } : {}) }, interactive)).access_token;
     } catch (error) {
       // Hosts start many at once: the first of them opened the browser.
       if (!interactive || !(error instanceof ValetkeyError) || error.code !== 'login_required' || error.login === null) throw error;
       await follow(context, error.login.id);
-      return (await askForToken(context, { profile, interaction: 'never' }, false)).access_token;
+      // What was just signed in is fresh.
+      return (await askForToken(context, wanted, false)).access_token;
     }
   };
   const authorized = bindFetch({
     origins: async () => new Set([origin]),
     async token(refused) {
       const token = await ask({});
-      return token === refused ? ask({ force: true }) : token;
+      return token === refused ? ask({}, true) : token;
     },
     stepUp: async (challenge) => (interactive ? ask({ challenge }) : null),
   }, globalThis.fetch);

@@ -12,18 +12,21 @@ import type { Home } from './built-cli.ts';
 let home: Home;
 let issuer: EmbeddedIssuer;
 let server: McpHttpServer;
+/** No resource of anybody's. */
+let elsewhere: McpHttpServer;
 
 beforeAll(async () => {
   needBuild();
   home = makeHome();
   issuer = await startIssuer();
   server = await startMcpServer(async (token) => (await issuer.introspect(token)).active);
+  elsewhere = await startMcpServer(async () => true);
   const browser = [process.execPath, BROWSER, '{url}', '--login', 'ada'].flatMap((each) => ['--browser', each]);
   const added = await home.valetkey(['profile', 'add', 'tools', '--issuer', issuer.url, '--client-id', 'valetkey', '--scope', 'openid', '--scope', 'offline_access', '--resource', server.url, '--allow-loopback-http', '--redirect-path', '/callback', ...browser]);
   expect(added.exit, added.stderr).toBe(0);
 });
 afterAll(async () => {
-  await server.close();
+  await Promise.all([server.close(), elsewhere.close()]);
   await home.leave();
   await issuer.close();
 });
@@ -82,8 +85,9 @@ describe('valetkey mcp connect', () => {
     try {
       server.answerWith(403, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="files:write"' });
       await expect(sum(one, 1, 1)).rejects.toThrow(/scope/i);
-      server.answerWith(302, { location: 'http://localhost:1/mcp' });
-      await expect(sum(one, 1, 1)).rejects.toThrow();
+      server.answerWith(302, { location: `${elsewhere.url}/mcp` });
+      await expect(sum(one, 1, 1)).rejects.toThrow(/redirect/i);
+      expect(elsewhere.tokens).toEqual([]);
       server.answerWith(null);
       expect(await sum(one, 1, 1)).toEqual(text('2'));
     } finally {
@@ -97,6 +101,18 @@ describe('valetkey mcp connect', () => {
       const { exit, stdout, stderr } = await home.valetkey(['mcp', 'connect', url, '--profile', 'tools']);
       expect({ url, exit, stdout }).toEqual({ url, exit: 2, stdout: '' });
       expect(stderr).toContain('bad_request');
+    }
+  });
+
+  it('[MC-03] takes a query in the resource for a part of its name', async () => {
+    const tenant = `${server.url}?tenant=a`;
+    const added = await home.valetkey(['profile', 'add', 'tenant', '--issuer', issuer.url, '--client-id', 'valetkey', '--scope', 'openid', '--resource', tenant, '--allow-loopback-http', '--redirect-path', '/callback']);
+    expect(added.exit, added.stderr).toBe(0);
+    try {
+      for (const url of [server.url, `${server.url}?tenant=b`]) expect(await home.valetkey(['mcp', 'connect', url, '--profile', 'tenant'])).toMatchObject({ exit: 2, stdout: '' });
+      expect(await home.valetkey(['mcp', 'connect', tenant, '--profile', 'tenant'])).toMatchObject({ exit: 0 });
+    } finally {
+      expect((await home.valetkey(['profile', 'remove', 'tenant'])).exit).toBe(0);
     }
   });
 
