@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import type { Transform } from 'node:stream';
@@ -12,7 +12,7 @@ import { constants, createBrotliDecompress, createGunzip, createInflate, createI
 import { AnswerRefused, WireFault } from './failures.ts';
 
 const MAX_BODY_BYTES = 1_048_576;
-const MAX_HEADER_BYTES = 65_536;
+export const MAX_HEADER_BYTES = 65_536;
 /** RFC 9110, section 15.2 sets no limit, and a flood of them would only end with the time. */
 const MAX_INTERIM_ANSWERS = 16;
 /** These have no body (RFC 9110, section 15). */
@@ -32,20 +32,25 @@ export function sendOn(socket: Socket, url: URL, { method, headers, body }: Http
       // Named, as NODE_OPTIONS could set others.
       maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: false,
     });
-    let interim = 0;
-    asking.on('information', () => {
-      interim += 1;
-      if (interim > MAX_INTERIM_ANSWERS) asking.destroy(new WireFault('VALETKEY_PROTOCOL', 'too many interim answers'));
-    });
-    // Without a listener node drops the connection and tells nobody.
-    asking.once('upgrade', () => reject(new WireFault('VALETKEY_PROTOCOL', 'the server speaks another protocol')));
+    watchAnswer(asking, reject);
     // Node has the socket from here on, and writes in the same turn.
     asking.once('socket', onSending);
-    // Not once: a write that fails after the answer has come must not bring the daemon down.
-    asking.on('error', reject);
     asking.once('response', (answer) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, read: () => readBody(answer) }));
     asking.end(body ?? undefined);
   });
+}
+
+/** What comes in place of an answer, or before it and without end. */
+export function watchAnswer(asking: ClientRequest, reject: (cause: unknown) => void): void {
+  let interim = 0;
+  asking.on('information', () => {
+    interim += 1;
+    if (interim > MAX_INTERIM_ANSWERS) asking.destroy(new WireFault('VALETKEY_PROTOCOL', 'too many interim answers'));
+  });
+  // Without a listener node drops the connection and tells nobody.
+  asking.once('upgrade', () => reject(new WireFault('VALETKEY_PROTOCOL', 'the server speaks another protocol')));
+  // Not once: a write that fails after the answer has come must not bring the daemon down.
+  asking.on('error', reject);
 }
 
 /** Empty where there is none, and where nobody needs it: an error of the server's own is told by its status. */

@@ -16,12 +16,11 @@ import type { Secret } from '../core/secret.ts';
 import { wireCause } from './causes.ts';
 import { openConnection } from './connect.ts';
 import { AnswerRefused, WireError, WireFault } from './failures.ts';
+import { MAX_HEADER_BYTES, watchAnswer } from './one-request.ts';
 import { pinnedLookup, resolveByName } from './public-address.ts';
 import type { Resolve } from './public-address.ts';
 import { TokenSearch } from './token-search.ts';
 
-const MAX_HEADER_BYTES = 65_536;
-const MAX_INTERIM_ANSWERS = 16;
 /** What an answer tells besides its body. Not here: Set-Cookie, what belongs to a connection, and what speaks to browsers. */
 const PASSED_ON = /^(?:content-type|content-language|content-disposition|content-range|etag|last-modified|date|expires|age|location|link|allow|retry-after|deprecation|sunset|www-authenticate|x-request-id|x-correlation-id|x-ratelimit-[a-z-]+|ratelimit(?:-[a-z]+)?|x-[a-z-]*page[a-z-]*|x-total-count)$/;
 const PASSED_ON_MAX = 64;
@@ -110,13 +109,7 @@ function send(socket: Socket, { url, method, headers, body, token }: ResourceReq
       },
       maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: false,
     });
-    let interim = 0;
-    asking.on('information', () => {
-      interim += 1;
-      if (interim > MAX_INTERIM_ANSWERS) asking.destroy(new WireFault('VALETKEY_PROTOCOL', 'too many interim answers'));
-    });
-    asking.once('upgrade', () => reject(new WireFault('VALETKEY_PROTOCOL', 'the server speaks another protocol')));
-    asking.on('error', reject);
+    watchAnswer(asking, reject);
     asking.once('close', () => reject(new WireFault('VALETKEY_CLOSED', 'the connection closed before the answer')));
     asking.once('response', resolve);
     asking.end(body ?? undefined);
