@@ -1,6 +1,6 @@
 /** A registry of cargo (the Cargo book, "Registry Index", sparse protocol; "Registry Web API") with one crate, for whoever brings a token that is good. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listening } from './listening.ts';
 
 export type CrateRegistry = {
   readonly url: string;
@@ -26,12 +26,9 @@ export async function startCrateRegistry(isGood: (token: string) => Promise<bool
       else response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(answer);
     }, (cause: unknown) => response.writeHead(500).end(String(cause)));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port, close } = await listening(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    url: `http://127.0.0.1:${port}`, seen,
+    close,
   };
 }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listening } from './listening.ts';
 
 export type GitServer = {
   readonly url: string;
@@ -36,14 +36,11 @@ export async function startGitServer(root: string, issuer: string): Promise<GitS
   async function isGood(token: string): Promise<boolean> {
     return (await fetch(`${issuer}/me`, { headers: { authorization: `Bearer ${token}` } })).ok;
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port, close } = await listening(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen,
+    url: `http://127.0.0.1:${port}`, seen,
     refuseUsed: () => used.forEach((token) => refused.add(token)),
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    close,
   };
 }
 

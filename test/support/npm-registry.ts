@@ -1,6 +1,6 @@
 /** A registry of npm with one package, for whoever brings a token that is good. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listening } from './listening.ts';
 
 export type NpmRegistry = {
   /** 127.0.0.1 and a port. */
@@ -24,12 +24,9 @@ export async function startNpmRegistry(isGood: (token: string) => Promise<boolea
       else response.writeHead(404).end('{}');
     }, (cause: unknown) => response.writeHead(500).end(JSON.stringify(String(cause))));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port, close } = await listening(server);
   return {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    host: `127.0.0.1:${port}`, seen,
+    close,
   };
 }

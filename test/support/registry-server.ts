@@ -4,8 +4,8 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { listening } from './listening.ts';
 
 export type RegistryServer = {
   /** 127.0.0.1 and a port. */
@@ -62,12 +62,9 @@ export async function startRegistry(isGood: (token: string) => Promise<boolean>)
     } else if (found === undefined) send(404, 'application/json', '{"errors":[{"code":"NOT_FOUND"}]}');
     else send(200, found[0], request.method === 'HEAD' ? '' : found[1], { 'docker-content-digest': digest(found[1]), ...(request.method === 'HEAD' ? { 'content-length': String(found[1].length) } : {}) });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port, close } = await listening(server);
   return {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    host: `127.0.0.1:${port}`, seen,
+    close,
   };
 }

@@ -1,8 +1,8 @@
 /** As much of AWS STS as a role by web identity needs: keys against a token that is good, and who has keys that it gave. */
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { listening } from './listening.ts';
 
 export type StsServer = {
   readonly url: string;
@@ -43,12 +43,9 @@ export async function startSts(isGood: (token: string) => Promise<boolean>, edit
       response.writeHead(status, { 'content-type': 'text/xml' }).end(xml);
     }).catch((cause: unknown) => response.writeHead(500).end(String(cause)));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port, close } = await listening(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    url: `http://127.0.0.1:${port}`, seen,
+    close,
   };
 }
