@@ -25,7 +25,8 @@ export type StateDir = { readonly path: string; remove(): void };
 export function makeStateDir(): StateDir {
   const parent = realpathSync(mkdtempSync(join(tmpdir(), 'valetkey-vault-')));
   mkdirSync(runtimeDirOf(join(parent, 'valetkey')), { mode: 0o700 });
-  return { path: join(parent, 'valetkey'), remove: () => rmSync(parent, { recursive: true, force: true }) };
+  // A vault of the test may be in the middle of a write of its own when the test is over.
+  return { path: join(parent, 'valetkey'), remove: () => rmSync(parent, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }) };
 }
 
 /** Beside the state directory, as on a machine that restores only that. */
