@@ -13,6 +13,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'fetch', summary: 'Ask an API with a token that stays in the daemon', load: () => import('./commands/fetch.ts') },
   { name: 'run', summary: 'Run a program with access tokens in its environment', load: () => import('./commands/run.ts') },
   { name: 'credential', summary: 'Give tools their token by their own protocol: git, kubectl, docker, AWS, pip, pnpm, cargo, curl', load: () => import('./commands/credential.ts') },
+  { name: 'setup', summary: 'Write the lines by which a tool asks Valetkey: git, docker, podman, kubectl, AWS, pip, uv, pnpm, cargo', load: () => import('./commands/setup.ts') },
   { name: 'mcp', summary: 'Reach MCP servers behind OAuth from hosts that start programs', load: () => import('./commands/mcp.ts') },
   { name: 'logout', summary: 'Forget a grant, and revoke its tokens at the issuer', load: () => import('./commands/logout.ts') },
   { name: 'status', summary: 'Show who is signed in and until when, the daemon and its vault', load: () => import('./commands/status.ts') },
