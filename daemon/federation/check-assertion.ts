@@ -12,12 +12,15 @@ const SKEW_S = 60;
 /** One that ends on its way would only be refused later. */
 const LEFT_S = 5;
 
+const FROM_ITS_MAKER = 'Have whoever makes it make a signed one for this workload';
+const ANEW = 'Have it made anew: what stands there is read each time';
+
 type Part = Readonly<Record<string, unknown>>;
 
 /** @param nowS - by this machine's clock. Throws assertion_invalid. */
 export function checkAssertion(text: string, { audience, issuer, subject, subjectPrefix }: Federated, nowS: number): void {
-  const refuse = (why: string): never => {
-    throw new BrokerError('assertion_invalid', `the assertion ${why}`);
+  const refuse = (why: string, hint = FROM_ITS_MAKER): never => {
+    throw new BrokerError('assertion_invalid', `the assertion ${why}`, { hint });
   };
   const [header, claims] = partsOf(text) ?? refuse('is not a signed JWT (RFC 7519)');
   const { alg } = header;
@@ -25,13 +28,13 @@ export function checkAssertion(text: string, { audience, issuer, subject, subjec
   const { aud, exp, nbf, iss, sub } = claims;
   const named = Array.isArray(aud) ? aud : [aud];
   // RFC 7523, section 3, and RFC 10070: whoever else it is for could use it here, or has it from there.
-  if (named.length !== 1 || named[0] !== audience) refuse(`is for ${shown(aud)}, and has to be for ${audience} alone`);
+  if (named.length !== 1 || named[0] !== audience) refuse(`is for ${shown(aud)}, and has to be for ${audience} alone`, 'Let whoever makes it name the issuer of the profile as its only audience');
   if (typeof exp !== 'number') refuse('does not say when it ends');
-  else if (exp - LEFT_S <= nowS) refuse('is over');
-  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= nowS + SKEW_S)) refuse('does not hold yet');
-  if (issuer !== null && iss !== issuer) refuse(`is of ${shown(iss)}, and has to be of ${issuer}`);
+  else if (exp - LEFT_S <= nowS) refuse('is over', ANEW);
+  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= nowS + SKEW_S)) refuse('does not hold yet', 'Set the clock of this machine, or of whoever makes it');
+  if (issuer !== null && iss !== issuer) refuse(`is of ${shown(iss)}, and has to be of ${issuer}`, 'If that is who vouches, write it to assertion_issuer of the workload');
   if (typeof sub !== 'string' || sub === '') return refuse('names no subject');
-  if (subject !== null && sub !== subject) refuse(`is about ${shown(sub)}, and has to be about ${subject}`);
+  if (subject !== null && sub !== subject) refuse(`is about ${shown(sub)}, and has to be about ${subject}`, 'If that is the workload, write it to assertion_subject');
   if (subjectPrefix !== null && !sub.startsWith(subjectPrefix)) refuse(`is about ${shown(sub)}, which does not begin with ${subjectPrefix}`);
 }
 
