@@ -50,10 +50,21 @@ export async function askForToken(context: CommandContext, request: TokenRequest
   try {
     return await ask();
   } catch (error) {
-    if (!(error instanceof ValetkeyError) || error.code !== 'login_required') throw error;
-    await telling(context, error.reason ?? error.detail, signIn);
-    return ask();
+    if (!needsPerson(error)) throw error;
+    // Hosts start many at once, and what signs in takes a moment to load: another of them may be through by now.
+    await import('./login.ts');
+    try {
+      return await ask();
+    } catch (later) {
+      if (!needsPerson(later)) throw later;
+      await telling(context, later.reason ?? later.detail, signIn);
+      return ask();
+    }
   }
+}
+
+function needsPerson(error: unknown): error is ValetkeyError {
+  return error instanceof ValetkeyError && error.code === 'login_required';
 }
 
 function telling({ terminal }: CommandContext, why: string, signIn: () => Promise<void>): Promise<void> {

@@ -88,9 +88,16 @@ describe('a token that needs a person', () => {
       api: { token: () => (signedIn ? token : loginRequired()), startLogin: () => login, login: () => { signedIn = true; return complete; } },
     });
     expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'at-EXAMPLE\n' });
-    expect(calls.map(([name]) => name)).toEqual(['token', 'startLogin', 'login', 'token']);
-    expect(calls[3]?.[1]).toEqual({ profile: 'work', interaction: 'never' });
+    expect(calls.map(([name]) => name)).toEqual(['token', 'token', 'startLogin', 'login', 'token']);
+    expect(calls[4]?.[1]).toEqual({ profile: 'work', interaction: 'never' });
     expect(opened).toHaveLength(1);
+  });
+
+  it('starts no sign-in where another process is through with one by then', async () => {
+    let asked = 0;
+    const { exit, stdout, calls, opened } = await run(['token', 'work', '--interactive'], { api: { token: () => ((asked += 1) > 1 ? token : loginRequired()) } });
+    expect({ exit, stdout, opened }).toEqual({ exit: 0, stdout: 'at-EXAMPLE\n', opened: [] });
+    expect(calls.map(([name]) => name)).toEqual(['token', 'token']);
   });
 
   it('--no-interactive starts none at a terminal', async () => {
