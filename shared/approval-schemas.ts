@@ -16,6 +16,8 @@ const pendingView = v.object({
   lineage: v.array(v.string()),
   /** What the asker says of itself: a claim. */
   claimed: v.nullable(v.object({ name: v.nullable(v.string()), reason: v.nullable(v.string()) })),
+  /** What the asker gets: the token, or only what an API answers to it. */
+  use: v.picklist(['token', 'fetch']),
   rule: v.string(),
   /** The longest that a yes may hold; null: for this request alone. */
   may_hold_s: v.nullable(v.number()),

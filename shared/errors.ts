@@ -65,7 +65,7 @@ export const ERRORS = {
   workload_key_conflict: row(409, EXIT.usage, false, 'The keys of the workload do not allow this step', 'Run: valetkey workload show PROFILE'),
   workload_expired: row(403, EXIT.denied, false, 'The workload profile has expired', 'Whoever owns it sets another day in its expires'),
   assertion_unavailable: row(503, EXIT.denied, true, 'The assertion of the workload cannot be read', 'Check the file or the command that is named in the profile'),
-  assertion_invalid: row(403, EXIT.denied, false, 'The assertion of the workload may not be used', 'Let whoever issues it name the issuer of the profile as its only audience'),
+  assertion_invalid: row(403, EXIT.denied, false, 'The assertion of the workload may not be used', 'Have whoever makes it make one for this workload: for its issuer alone, and not over'),
 
   // Sign-in.
   login_required: row(401, EXIT.loginRequired, false, 'A person has to sign in', 'Run: valetkey login PROFILE'),
@@ -85,6 +85,7 @@ export const ERRORS = {
   subject_mismatch: row(409, EXIT.denied, false, 'Another account was signed in than before', 'Run: valetkey login PROFILE, and confirm the change or choose the other account'),
   loopback_exhausted: row(503, EXIT.busy, true, 'No loopback port could be bound', 'Free one of the ports of redirect_ports, or leave that key out'),
   verification_host_untrusted: row(502, EXIT.issuer, false, 'The device page is on a host that is not the issuer\'s', 'If the host is right, list it in device_verification_hosts of the profile'),
+  setup_conflict: row(409, EXIT.config, false, 'A file of the tool is left as it is', 'See docs/credentials.md for what would be written'),
   adopt_incomplete: row(409, EXIT.config, true, 'The old token of the tool is not ended', 'Do what is named, then run: valetkey adopt'),
   command_not_found: row(400, 127, false, 'The program to run is not there', 'Check its name, and PATH'),
   command_not_executable: row(400, 126, false, 'The program may not be run', 'Check its permissions, and what its first line names'),

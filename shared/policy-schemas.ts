@@ -41,6 +41,8 @@ export const policyExplainRequest = v.strictObject({
   caller: v.optional(callerFacts),
   /** Default: that of the profile's grant, or of a workload. */
   flow: v.optional(v.picklist(['authorization_code', 'device_code', 'client_credentials'])),
+  /** Default: the token. */
+  use: v.optional(v.picklist(['token', 'fetch'])),
   signed_in_s: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(315_360_000))),
   /** Decides by this text in the place of that file. */
   draft: v.optional(draft),

@@ -42,7 +42,7 @@ const SUBJECT: Subject = {
 };
 const REQUEST: PolicyRequest = {
   profile: 'prod-eu', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'admin:users'],
-  flow: 'authorization_code', signedInS: 60, found: [], screenLocked: null, tier: 'normal', isSignIn: false,
+  flow: 'authorization_code', use: 'token', signedInS: 60, found: [], screenLocked: null, tier: 'normal', isSignIn: false,
 };
 
 function microseconds(policy: Policy, times: number): number {

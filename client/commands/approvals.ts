@@ -21,7 +21,7 @@ export function wishWords({ scopes, resource }: Pick<PendingApproval, 'scopes' |
 
 /** All that a person has to know before they say yes. */
 export function pendingFacts(pending: PendingApproval, now: number): readonly (readonly [string, string])[] {
-  const { executable, script, agent, lineage, claimed } = pending;
+  const { executable, script, agent, lineage, claimed, use } = pending;
   return [
     ['Question', pending.id],
     ['Program', pending.caller],
@@ -29,6 +29,7 @@ export function pendingFacts(pending: PendingApproval, now: number): readonly (r
     ...(agent === null ? [] : [['Agent', agent] as const]),
     ['Started by', lineage.length === 0 ? '(nothing)' : lineage.join(' < ')],
     ['Wants', `${pending.profile}: ${wishWords(pending)}`],
+    ...(use === 'token' ? [] : [['Gets', 'what the API answers, and not the token'] as const]),
     ...(claimed === null ? [] : [['Says', [claimed.name, claimed.reason].filter((word) => word !== null).join(': ')] as const]),
     ['Rule', pending.rule],
     ...(pending.pin_needed ? [['Needs', 'the approval PIN'] as const] : []),

@@ -19,6 +19,7 @@ async function checkPolicy({ terminal, daemon, signal }: CommandContext, file: s
 }
 
 type ExplainOptions = {
+  readonly use?: 'token' | 'fetch';
   readonly profile: string;
   readonly scope?: readonly string[];
   readonly resource?: string;
@@ -51,6 +52,7 @@ async function questionOf(options: ExplainOptions): Promise<PolicyExplainRequest
     profile: options.profile,
     ...(options.scope === undefined ? {} : { scopes: [...parseScopeFlags(options.scope)] }),
     ...(options.resource === undefined ? {} : { resource: parseResource(options.resource) }),
+    ...(options.use === undefined ? {} : { use: options.use }),
     ...(options.caller === undefined ? {} : { pid: parseWhole('--caller', options.caller, { unit: 'a pid', min: 1, max: 4_194_304 }) }),
     ...(facts === null ? {} : { caller: facts }),
     ...(options.draft === undefined ? {} : { draft: await readDraft(options.draft, options.admin) }),
@@ -95,6 +97,7 @@ function declareExplain(command: Command): Command {
     .requiredOption('--profile <PROFILE>', 'the profile that is asked for')
     .option('--scope <SCOPE>', 'scope that is asked for; may be repeated (default: those of the sign-in)', collect)
     .option('--resource <URI>', 'resource that is asked for')
+    .addOption(choice('--use <USE>', 'what the caller gets: the token, or what an API answers to it', ['token', 'fetch']))
     .option('--caller <PID>', 'a process of yours (default: this command)')
     .option('--exe <PATH>', 'a program that need not run')
     .option('--script <PATH>', 'with --exe: the script that it interprets')

@@ -10,9 +10,9 @@ import type { ProfileName } from '../../shared/names.ts';
 import type { ConsentBinding } from '../core/consents.ts';
 import type { Caller, Program } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
-import type { Tier } from '../core/policy-rules.ts';
+import type { Tier, TokenUse } from '../core/policy-rules.ts';
 import type { Random } from '../core/ports.ts';
-import { holderOf, programKey, programLabel, wishKey } from './consent-key.ts';
+import { fetchKey, holderOf, programKey, programLabel, wishKey } from './consent-key.ts';
 import type { Wish } from './consent-key.ts';
 import { Consents } from './consents.ts';
 import type { Asking, ConsentsDeps, Given, Outlasts } from './consents.ts';
@@ -24,6 +24,7 @@ export type Question = Wish & {
   readonly asking: Asking;
   /** Of what is privileged a yes needs the approval PIN, which whoever passes the answer on has proved. */
   readonly tier: Tier;
+  readonly use: TokenUse;
   /** What the asker says of itself. */
   readonly claimed: { readonly name?: string; readonly reason?: string } | null;
 };
@@ -88,11 +89,14 @@ export class Approvals {
   async admit(question: Question, waitMs: number, signal: AbortSignal): Promise<string> {
     const { origin } = question.asker;
     const bytes = await this.#deps.bytesOf(question.asker);
-    const program = programKey(origin.program, origin.agent, bytes.key, origin.run);
+    const inAll = programKey(origin.program, origin.agent, bytes.key, origin.run);
+    const ofUse = question.use === 'fetch' ? fetchKey : (key: string): string => key;
+    const program = ofUse(inAll);
     // Whatever bytes it has by now: a no would else hold until the next edit of a script, or the next process.
-    const name = programKey(origin.program, origin.agent, null, origin.run);
+    const name = ofUse(programKey(origin.program, origin.agent, null, origin.run));
     this.#sweep();
-    const given = this.consents.find(program, question);
+    // Who may have the token may have what an API answers to it.
+    const given = this.consents.find(program, question) ?? (program === inAll ? null : this.consents.find(inAll, question));
     if (given !== null) return given;
     // A rule that came since asks anew.
     const holder = holderOf('session', question.asker) ?? holderOf('run', question.asker);
@@ -192,12 +196,12 @@ export class Approvals {
     const isOnce = pending.asking.kind === 'each';
     // Those who wait have it; what each request is asked about is not remembered beyond.
     if (isOnce && waiters > 0) return NOT_KEPT;
-    const { id, asker, rule, profile, resource, scopes, tier } = pending;
+    const { id, asker, rule, profile, resource, scopes, tier, use } = pending;
     const holder = binding === 'program' ? null : holderOf(binding, asker);
     if (binding !== 'program' && holder === null) throw new BrokerError('bad_request', `the program has no ${binding} that can be told`, { hint: 'Give: --exe-only or --this-run' });
     const most = pending.asking.kind === 'each' ? LATE_MS : pending.asking.ms;
     return this.consents.add({
-      id, profile, resource, scopes, label: programLabel(asker), program, binding, holder, rule, tier, isStanding: false, isOnce, isOfBytes, givenBy, lifeMs: Math.min(ms ?? most, most),
+      id, profile, resource, scopes, label: `${programLabel(asker)}${use === 'fetch' ? ', without the token' : ''}`, program, binding, holder, rule, tier, isStanding: false, isOnce, isOfBytes, givenBy, lifeMs: Math.min(ms ?? most, most),
     });
   }
 

@@ -21,6 +21,11 @@ export function programKey({ executable, script }: Program, agent: string | null
   return join([executable ?? '', digest ?? '', script ?? '', agent ?? '', ...(run === null ? [] : ['run', run])]);
 }
 
+/** A yes to this is none to the token. */
+export function fetchKey(program: string): string {
+  return join([program, 'fetch']);
+}
+
 /** What runs: the bytes of a program, and of the script that it interprets. */
 export function bytesKey(executable: string | null, script: string): string {
   return `${executable ?? ''}/${script}`;

@@ -17,13 +17,14 @@ const PARENTS_MAX = 3;
 
 /** @returns null where it cannot be shown whole */
 export function dialogText(pending: Pending, pinError: string | null): DialogText | null {
-  const { asker: { origin }, claimed, profile, scopes, resource, rule, asking, tier } = pending;
+  const { asker: { origin }, claimed, profile, scopes, resource, rule, asking, tier, use } = pending;
   const { program: { executable, script }, run, agent, lineage } = origin;
   const facts: readonly string[] = [
     `${programLabel(pending.asker)} wants to use ${profile}.`,
     ...(executable === null ? ['Its file is not known.'] : [`File: ${executable}`]),
     ...(script === null ? [] : [`Script: ${script}`]),
     ...(run === null ? [] : [`It gives the token to: ${run}`]),
+    ...(use === 'token' ? [] : ['It gets what the API answers, and not the token.']),
     ...(agent === null ? [] : [`Agent: ${agent}`]),
     `Scopes: ${scopes === null ? 'the usual ones' : scopes.join(' ')}`,
     ...(resource === null ? [] : [`For: ${resource}`]),

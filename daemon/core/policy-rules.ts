@@ -7,6 +7,10 @@ import type { CallerClass, FlowKind } from './domain.ts';
 /** How a token comes to be: by a person's sign-in, or in a workload's own name (RFC 6749, section 4.4). */
 export type TokenFlow = FlowKind | 'client_credentials';
 
+/** What the caller gets: the token, which `valetkey run` hands to a program, or only what an API answers to it. */
+export const USES = ['token', 'fetch'] as const;
+export type TokenUse = (typeof USES)[number];
+
 /** How much harm a token can do; the later, the more. */
 export const TIERS = ['low', 'normal', 'high', 'privileged'] as const;
 export type Tier = (typeof TIERS)[number];
@@ -53,6 +57,7 @@ export type When = {
   readonly resource: Patterns | null;
   readonly scopes: { readonly any: Patterns | null; readonly all: Patterns | null; readonly none: Patterns | null } | null;
   readonly flow: readonly TokenFlow[] | null;
+  readonly use: readonly TokenUse[] | null;
   /** Seconds since the person signed in: more, or at most. */
   readonly signedInOverS: number | null;
   readonly signedInUnderS: number | null;
@@ -139,7 +144,7 @@ export type PolicyDocuments = { readonly admin: PolicyDocument | null; readonly 
 export const NO_CONDITIONS: When = {
   executable: null, script: null, digest: null, ancestor: null, unit: null, terminal: null, container: null, forwarded: null,
   remote: null, orphan: null, class: null, agent: null, profile: null, issuer: null, tenant: null, resource: null, scopes: null,
-  flow: null, signedInOverS: null, signedInUnderS: null, found: null, screenLocked: null, tier: null,
+  flow: null, use: null, signedInOverS: null, signedInUnderS: null, found: null, screenLocked: null, tier: null,
 };
 
 export const NO_CEILING: Ceiling = {

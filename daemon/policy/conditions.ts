@@ -116,6 +116,7 @@ export function compileWhen(when: When, denies: boolean | null): readonly Condit
     when.tenant === null ? null : tenantCondition(when.tenant, denies),
     when.resource === null ? null : textCondition('resource', when.resource, ({ request }) => request.resource),
     when.flow === null ? null : textCondition('flow', when.flow, ({ request }) => request.flow ?? undefined),
+    when.use === null ? null : textCondition('use', when.use, ({ request }) => request.use),
     when.signedInOverS === null ? null : ageCondition(when.signedInOverS, true),
     when.signedInUnderS === null ? null : ageCondition(when.signedInUnderS, false),
     when.found === null ? null : foundCondition(when.found),

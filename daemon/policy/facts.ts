@@ -1,7 +1,7 @@
 /** What rules look at. `null` in a fact that a rule asks for is never read as a yes; see conditions.ts. */
 import type { Caller } from '../core/domain.ts';
 import type { Callers } from '../core/ports.ts';
-import type { Finding, Tier, TokenFlow } from '../core/policy-rules.ts';
+import type { Finding, Tier, TokenFlow, TokenUse } from '../core/policy-rules.ts';
 
 /** Who asks, as the kernel tells. */
 export type Subject = Pick<Caller, 'uid' | 'terminal' | 'origin'>;
@@ -17,6 +17,8 @@ export type PolicyRequest = {
   readonly scopes: readonly string[];
   /** Of the sign-in that is there, or that of workloads; null: none. */
   readonly flow: TokenFlow | null;
+  /** A sign-in counts as for the token. */
+  readonly use: TokenUse;
   /** What was found of this program or profile within the last hour; empty where no rule asks. */
   readonly found: readonly Finding[];
   /** As logind tells; null: nobody does, or no rule asks. */

@@ -11,7 +11,7 @@ import type { PolicyRequest, Subject } from './facts.ts';
 /** A sign-in that is only wished for: it would be of now, of a tenant that nobody knows yet, and by a person who is there. */
 export function signInRequest(profile: Profile, scopes: readonly string[]): PolicyRequest {
   return {
-    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', signedInS: 0, found: [], screenLocked: false, tier: profile.tier, isSignIn: true,
+    profile: profile.name, issuer: profile.issuer, tenant: null, resource: profile.resource, scopes, flow: 'authorization_code', use: 'token', signedInS: 0, found: [], screenLocked: false, tier: profile.tier, isSignIn: true,
   };
 }
 

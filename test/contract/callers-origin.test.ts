@@ -152,6 +152,21 @@ describe('an orphan', () => {
     expect(origin).toMatchObject({ isOrphan: false, lineage: [{ executable: tmux }, ...origin.lineage.slice(1)] });
     processes.stray(origin.lineage[0]?.pid ?? 0);
   });
+
+  it.skipIf(areLeftBehind)('is none where a program above takes in orphans, and what stood between is out of sight, as SECURITY.md says (control)', async ({ skip }) => {
+    if (spawnSync('python3', ['-c', 'import ctypes']).status !== 0) skip('python3 is not here');
+    const agent = processes.copy('/bin/sh', 'claude');
+    // PR_SET_CHILD_SUBREAPER is 36.
+    const reaper = await processes.start('python3', ['-c', `
+import ctypes, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+subprocess.run([sys.argv[1], '-c', 'setsid sleep 1000 & echo $!'])
+sys.stdin.read()
+`, agent]);
+    const pid = processes.stray(await firstLine(reaper));
+    await expect.poll(async () => (await attested(pid)).origin.lineage[0]?.pid).toBe(reaper.pid);
+    expect((await attested(pid)).origin).toMatchObject({ agent: null, isOrphan: false });
+  });
 });
 
 describe('an agent', () => {

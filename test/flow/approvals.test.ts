@@ -131,6 +131,18 @@ describe('a rule that wants a person', () => {
     expect((await approvals()).active).toMatchObject([{ id, caller: 'curl (pid 5100)', binding: 'session', given_by: 'valetkey (pid 6000)' }]);
   });
 
+  it('[MC-04] asks anew for another resource and for other scopes, and gives a token for no resource that was not signed in for', async () => {
+    const waiting = token();
+    const id = await question();
+    await answer(id);
+    await waiting;
+    expect(await token()).toMatchObject({ rule: 'user/agents' });
+    expect(await token({ scopes: ['openid'], wait_s: 1 })).toMatchObject({ code: 'approval_required' });
+    expect(await token({ resource: 'https://unlisted.example', wait_s: 1 })).toMatchObject({ code: expect.stringMatching(/^(approval_required|login_required|policy_denied)$/) as string });
+    for (const { id: open } of (await approvals()).pending) await answer(open);
+    expect(await token({ resource: 'https://unlisted.example', wait_s: 1 })).not.toHaveProperty('access_token');
+  });
+
   it('[IP-10] is not answered by the program that asks, nor over the other dialect', async () => {
     const waiting = token({ wait_s: 2 });
     const id = await question();

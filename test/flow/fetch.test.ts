@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startIssuer } from '../../demo/issuer.ts';
 import type { EmbeddedIssuer } from '../../demo/issuer.ts';
+import { someOrigin } from '../support/builders.ts';
 import { profileToml, startInProcess } from '../support/in-process.ts';
 import type { InProcess } from '../support/in-process.ts';
 import { LineClient } from '../support/line-client.ts';
@@ -98,12 +99,60 @@ describe('an answer', () => {
     expect(events('fetch_started')[0]).toMatchObject({ profile: 'work', caller: expect.anything(), facts: { method: 'GET', origin: api.url, path: '/me', rule: expect.any(String), token: expect.any(String) } });
     expect(events('fetch_ended').map(({ facts }) => facts)).toEqual([expect.objectContaining({ origin: api.url, status: 200, bytes: 5, why: null, address: '127.0.0.1' })]);
     expect(events('token_released')).toEqual([]);
+    expect((await vk.api('GET', '/v1/metrics')).text).toMatch(/^valetkey_fetches_total\{what="started"\} 1\nvaletkey_fetches_total\{what="ended"\} 1$/m);
     expect(JSON.stringify(vk.audit.events)).not.toContain('secret=1');
   });
 
   it.each([[204, ''], [304, ''], [404, 'no'], [500, 'broken']])('of status %i is passed on as it is', async (status, body) => {
     api.answer = (_req, res) => void res.writeHead(status).end(body);
     expect(await get('/')).toMatchObject({ status, text: body, isWhole: true, headers: { 'valetkey-answered-by': 'resource' } });
+  });
+
+  describe('that the token is taken no more', () => {
+    /** Takes whatever was not the token of the first request. */
+    const takesAnother: Answer = (req, res) => {
+      const [first] = api.heard;
+      const isFirst = first?.rawHeaders.includes(req.headers.authorization ?? '') === true;
+      res.writeHead(isFirst ? 401 : 200, isFirst ? { 'www-authenticate': 'Bearer error="invalid_token"' } : {}).end(isFirst ? 'who?' : 'hello');
+    };
+    const refreshes = (): number => vk.audit.events.filter(({ event }) => event === 'token_refreshed').length;
+
+    it('has it refreshed, and the request sent again, whole and once', async () => {
+      api.answer = takesAnother;
+      vk.skipMs += 120_000;
+      expect(await get('/me', { method: 'POST', body: 'a thing' })).toMatchObject({ status: 200, text: 'hello', isWhole: true });
+      expect(api.heard.map(({ method, body }) => [method, body])).toEqual([['POST', 'a thing'], ['POST', 'a thing']]);
+      expect(refreshes()).toBe(1);
+      expect(events('fetch_started')).toHaveLength(2);
+      expect(events('fetch_ended').map(({ facts }) => [facts['status'], facts['why']])).toEqual([[401, 'token_refused'], [200, null]]);
+      expect(new Set(events('fetch_started').map(({ facts }) => facts['token'])).size).toBe(2);
+    });
+
+    it('is passed on where a newer one is refused as well, and refreshes no more for a minute', async () => {
+      api.answer = (_req, res) => void res.writeHead(401).end('never');
+      vk.skipMs += 120_000;
+      for (let call = 0; call < 4; call += 1) expect(await get('/')).toMatchObject({ status: 401, text: 'never', isWhole: true });
+      expect([refreshes(), api.heard.length]).toEqual([1, 5]);
+    });
+
+    it('leaves no connection with the answer that nobody reads', async () => {
+      api.answer = (req, res) => {
+        if (api.heard.length > 1) return hello(req, res);
+        res.writeHead(401);
+        res.write('x'.repeat(1_000_000));
+      };
+      vk.skipMs += 120_000;
+      expect(await get('/')).toMatchObject({ status: 200, text: 'hello' });
+      await expect.poll(() => api.open.size).toBe(0);
+    });
+
+    it('says what to do where there is no newer one', async () => {
+      api.answer = takesAnother;
+      vk.skipMs += 120_000;
+      await issuer.close();
+      expect((await vk.api('POST', '/v1/fetch', { profile: 'work', url: `${api.url}/` })).body).toMatchObject({ code: 'issuer_unreachable' });
+      expect(api.heard).toHaveLength(1);
+    });
   });
 
   it('that redirects is returned, and nothing is sent to where it leads', async () => {
@@ -121,6 +170,30 @@ describe('an answer', () => {
     api.answer = (_req, res) => answer(res);
     expect((await vk.api('POST', '/v1/fetch', { profile: 'work', url: `${api.url}/` })).body).toMatchObject({ status: 502, code: 'resource_answer_refused', reason: 'packed' });
     expect(api.heard[0]?.rawHeaders.join('\n')).toContain('accept-encoding\nidentity');
+  });
+});
+
+describe('a rule about what a caller gets', () => {
+  const RULES = 'v = 1\n[[rules]]\nname = "agents-fetch"\nwhen = { class = "agent", use = "fetch" }\ndecide = "allow"\n[[rules]]\nname = "no-token-for-agents"\nwhen = { class = "agent", use = "token" }\ndecide = "deny"\n';
+  const tell = async (caller: string, use: object) => (await vk.api('POST', '/v1/policy/explain', { profile: 'work', caller: { class: caller }, ...use })).body;
+
+  it('lets an agent have what the API answers, and never the token', async () => {
+    await vk.policy('admin', RULES);
+    await vk.api('POST', '/v1/reload');
+    vk.caller = { origin: someOrigin({ class: 'agent', agent: 'claude-code' }) };
+    expect(await get('/')).toMatchObject({ status: 200, text: 'hello' });
+    expect((await vk.api('POST', '/v1/token', { profile: 'work' })).body).toMatchObject({ code: 'policy_denied', reason: 'admin/no-token-for-agents' });
+    expect(events('fetch_started')[0]?.facts).toMatchObject({ rule: 'admin/agents-fetch' });
+    expect(await tell('agent', { use: 'fetch' })).toMatchObject({ decision: 'allow', rule: 'admin/agents-fetch' });
+    expect(await tell('agent', {})).toMatchObject({ decision: 'deny', rule: 'admin/no-token-for-agents' });
+  });
+
+  it('forbids a fetch where the token may be had', async () => {
+    await vk.policy('user', 'v = 1\n[[rules]]\nname = "no-fetch"\nwhen = { use = "fetch" }\ndecide = "deny"\n[[rules]]\nname = "rest"\ndecide = "allow"\n');
+    await vk.api('POST', '/v1/reload');
+    expect((await vk.api('POST', '/v1/fetch', { profile: 'work', url: `${api.url}/` })).body).toMatchObject({ code: 'policy_denied', reason: 'user/no-fetch' });
+    expect(api.heard).toEqual([]);
+    expect((await vk.api('POST', '/v1/token', { profile: 'work' })).status).toBe(200);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Policy for tests: documents and requests by hand, and generators of all of it for properties. */
 import fc from 'fast-check';
 import type { Ancestor, FlowKind } from '../../daemon/core/domain.ts';
-import { NO_ASSURANCE, NO_CEILING, NO_CONDITIONS, NO_DEMAND, TIERS } from '../../daemon/core/policy-rules.ts';
+import { NO_ASSURANCE, NO_CEILING, NO_CONDITIONS, NO_DEMAND, TIERS, USES } from '../../daemon/core/policy-rules.ts';
 import type { Ceiling, Lift, PolicyDocument, PolicySource, Rule, Verdict, When } from '../../daemon/core/policy-rules.ts';
 import type { PolicyRequest, Subject } from '../../daemon/policy/facts.ts';
 import { someOrigin } from './builders.ts';
@@ -20,7 +20,7 @@ export function someSubject(over: Partial<Subject['origin']> = {}): Subject {
 }
 
 export function someRequest(over: Partial<PolicyRequest> = {}): PolicyRequest {
-  return { profile: 'work', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'api'], flow: 'authorization_code', signedInS: 60, found: [], screenLocked: null, tier: 'normal', isSignIn: false, ...over };
+  return { profile: 'work', issuer: 'https://issuer.example', tenant: null, resource: null, scopes: ['openid', 'api'], flow: 'authorization_code', use: 'token', signedInS: 60, found: [], screenLocked: null, tier: 'normal', isSignIn: false, ...over };
 }
 
 // Few values, so that rules and requests meet.
@@ -60,7 +60,7 @@ export const subjects: fc.Arbitrary<Subject> = fc.record({
 
 export const requests: fc.Arbitrary<PolicyRequest> = fc.record({
   profile: fc.constantFrom('work', 'prod'), issuer: fc.constantFrom(...ISSUERS), tenant: nullable(fc.constantFrom('t1', 't2')), resource: nullable(fc.constantFrom(...RESOURCES)),
-  scopes: fc.subarray([...SCOPES]), flow: nullable(fc.constantFrom(...FLOWS)), signedInS: nullable(fc.constantFrom(10, 1_000, 100_000)), found: fc.subarray(['new_digest', 'unusual_caller'] as const), screenLocked: nullable(fc.boolean()), tier: fc.constantFrom(...TIERS), isSignIn: fc.constant(false),
+  scopes: fc.subarray([...SCOPES]), flow: nullable(fc.constantFrom(...FLOWS)), use: fc.constantFrom(...USES), signedInS: nullable(fc.constantFrom(10, 1_000, 100_000)), found: fc.subarray(['new_digest', 'unusual_caller'] as const), screenLocked: nullable(fc.boolean()), tier: fc.constantFrom(...TIERS), isSignIn: fc.constant(false),
 });
 
 export const verdicts: fc.Arbitrary<Verdict> = fc.oneof(
@@ -75,7 +75,7 @@ const whens = (lifting: boolean): fc.Arbitrary<When> => fc.record({
   class: fc.subarray(['human', 'agent', 'workload'] as const, { minLength: 1 }), agent: someOf(['claude', 'codex']), profile: someOf(['work', 'prod']),
   issuer: someOf(ISSUERS), tenant: someOf(['t1', 't2']), resource: someOf(RESOURCES),
   scopes: fc.record({ any: rarely(someOf(SCOPES)), all: rarely(someOf(SCOPES)), none: rarely(someOf(SCOPES)) }),
-  flow: fc.subarray([...FLOWS], { minLength: 1 }), signedInOverS: fc.constantFrom(5, 5_000), signedInUnderS: fc.constantFrom(5, 5_000), found: fc.subarray(['new_digest', 'unusual_caller'] as const, { minLength: 1 }), screenLocked: fc.boolean(),
+  flow: fc.subarray([...FLOWS], { minLength: 1 }), use: fc.subarray([...USES], { minLength: 1 }), signedInOverS: fc.constantFrom(5, 5_000), signedInUnderS: fc.constantFrom(5, 5_000), found: fc.subarray(['new_digest', 'unusual_caller'] as const, { minLength: 1 }), screenLocked: fc.boolean(),
   tier: lifting ? fc.constant(null) : fc.constantFrom(...TIERS),
 }).chain((when) => fc.subarray(Object.keys(when) as (keyof When)[], { maxLength: 2 }).map((kept) => ({ ...NO_CONDITIONS, ...Object.fromEntries(kept.map((key) => [key, when[key]])) })));
 

@@ -148,7 +148,7 @@ function whenOf(when: v.InferOutput<typeof WHEN>): When {
     terminal: when.terminal ?? null, container: when.container ?? null, forwarded: when.forwarded ?? null, remote: when.remote ?? null, orphan: when.orphan ?? null,
     class: listOf(when.class), agent: listOf(when.agent), profile: listOf(when.profile), issuer: listOf(when.issuer), tenant: listOf(when.tenant), resource: listOf(when.resource),
     scopes: scopes === undefined ? null : { any: anyScope(scopes.any), all: anyScope(scopes.all), none: anyScope(scopes.none) },
-    flow: listOf(when.flow), signedInOverS: secondsOrNull(when.signed_in_over), signedInUnderS: secondsOrNull(when.signed_in_under), found: listOf(when.found), screenLocked: when.screen_locked ?? null, tier: when.tier ?? null,
+    flow: listOf(when.flow), use: listOf(when.use), signedInOverS: secondsOrNull(when.signed_in_over), signedInUnderS: secondsOrNull(when.signed_in_under), found: listOf(when.found), screenLocked: when.screen_locked ?? null, tier: when.tier ?? null,
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { SCOPE_TOKEN } from '../../../shared/names.ts';
-import { AMR_VALUES, FINDINGS } from '../../core/policy-rules.ts';
+import { AMR_VALUES, FINDINGS, USES } from '../../core/policy-rules.ts';
 
 /** The version that this build reads. */
 export const POLICY_VERSION = 1;
@@ -46,6 +46,7 @@ export const WHEN = v.strictObject({
   resource: v.optional(patterns),
   scopes: v.optional(SCOPES),
   flow: v.optional(oneOrMore(flow)),
+  use: v.optional(oneOrMore(v.picklist(USES))),
   signed_in_over: v.optional(duration),
   signed_in_under: v.optional(duration),
   found: v.optional(oneOrMore(v.picklist(FINDINGS))),

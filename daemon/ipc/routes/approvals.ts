@@ -172,12 +172,12 @@ export async function revokeApproval({ approvals: { consents }, audit, lifecycle
   return { ok: true };
 }
 
-function pendingView({ id, profile, resource, scopes, asker, claimed, rule, asking, tier, askedAt, expiresAtMs }: Pending, epochOf: (boottimeMs: number) => number): ApprovalsReply['pending'][number] {
+function pendingView({ id, profile, resource, scopes, asker, claimed, rule, asking, tier, use, askedAt, expiresAtMs }: Pending, epochOf: (boottimeMs: number) => number): ApprovalsReply['pending'][number] {
   const { program, agent, lineage } = asker.origin;
   return {
     id, profile, resource, scopes: scopes === null ? null : [...scopes], caller: programLabel(asker), executable: program.executable, script: program.script, agent,
     lineage: lineage.map(({ name, pid }) => `${name} (pid ${pid})`),
-    claimed: claimed === null ? null : { name: claimed.name ?? null, reason: claimed.reason ?? null }, rule,
+    claimed: claimed === null ? null : { name: claimed.name ?? null, reason: claimed.reason ?? null }, use, rule,
     may_hold_s: asking.kind === 'each' ? null : Math.floor(asking.ms / 1000), pin_needed: tier === 'privileged', asked_at: Math.floor(askedAt / 1000), expires_at: epochOf(expiresAtMs),
   };
 }

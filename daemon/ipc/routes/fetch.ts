@@ -25,6 +25,7 @@ import { shutError } from './ruling.ts';
 import { token, Used } from './token.ts';
 
 type Body = v.InferOutput<typeof fetchRequest>;
+type Served = ReturnType<typeof Used.servedOf>;
 
 const DEFAULT_TIMEOUT_S = 60;
 const DEFAULT_MAX_BYTES = 33_554_432;
@@ -33,6 +34,7 @@ const FETCHES = 32;
 const FETCHES_PER_PROCESS = 8;
 /** How soon a lock is seen by an answer that is on its way. */
 const LOOK_MS = 250;
+const REPLACED_AFTER_MS = 60_000;
 
 /** Those that are under way, by the process that asked. */
 export class Fetches {
@@ -70,13 +72,25 @@ export async function fetchResource(fetches: Fetches, broker: Broker, ask: Ask):
     leave();
   };
   try {
+    const send = async (served: Served, signal: AbortSignal): Promise<ResourceAnswer> => {
+      // A person may have taken a while to agree: where it may go is what the configuration says by now.
+      const now = pick();
+      wantedOf(now, body);
+      const answer = await broker.resources.fetchResource({ ...wanted, token: served.token.value, connection: now, allowPrivate: now.fetch.allowPrivate, maxBytes: body.max_bytes ?? DEFAULT_MAX_BYTES }, signal);
+      ending.signal.throwIfAborted();
+      return answer;
+    };
     const served = await tokenOf(broker, ask, body, run);
-    // A person may have taken a while to agree: where it may go is what the configuration says by now.
-    const now = pick();
-    wantedOf(now, body);
     void watch(broker, ending, (body.timeout_s ?? DEFAULT_TIMEOUT_S) * 1000);
-    const answer = await broker.resources.fetchResource({ ...wanted, token: served.token.value, connection: now, allowPrivate: now.fetch.allowPrivate, maxBytes: body.max_bytes ?? DEFAULT_MAX_BYTES }, ending.signal);
+    const first = new Ending();
+    ending.signal.addEventListener('abort', () => first.end(ending.signal.reason), { once: true });
     ending.signal.throwIfAborted();
+    let answer = await send(served, first.signal);
+    if (isOutlived(answer, served, broker.clock.now())) {
+      await run.note(answer, 'token_refused');
+      first.end(new Error('the token of this answer was refused'));
+      answer = await send(await tokenOf(broker, ask, body, run, true), ending.signal);
+    }
     ask.signal.removeEventListener('abort', giveUp);
     const sink = openBytes({ status: answer.status, headers: { ...answer.headers, [ANSWERED_BY]: 'resource' } });
     // The answer has begun: whatever comes now is told by how it ends. Until then it is under way, for who stops or replaces the daemon.
@@ -93,10 +107,19 @@ export async function fetchResource(fetches: Fetches, broker: Broker, ask: Ask):
   }
 }
 
-async function tokenOf(broker: Broker, ask: Ask, { scopes, resource, min_ttl_s: minTtlS, wait_s: waitS, claimed }: Body, run: Run) {
+/**
+ * RFC 6750, section 3.1: the API takes the token no more, as after a revocation that nobody here was told of. What was
+ * refused was not done, so it may be sent again, by whatever method. A token of the last minute is not replaced: an API
+ * that takes none would have the sign-in refreshed by every call.
+ */
+function isOutlived({ status }: ResourceAnswer, { token: { obtainedAt } }: Served, nowMs: number): boolean {
+  return status === 401 && nowMs - obtainedAt >= REPLACED_AFTER_MS;
+}
+
+async function tokenOf(broker: Broker, ask: Ask, { scopes, resource, min_ttl_s: minTtlS, wait_s: waitS, claimed }: Body, run: Run, isForced = false): Promise<Served> {
   const wish = {
     profile: run.profile.name, interaction: 'never', ...(scopes === undefined ? {} : { scopes }), ...(resource === undefined ? {} : { resource }),
-    ...(minTtlS === undefined ? {} : { min_ttl_s: minTtlS }), ...(waitS === undefined ? {} : { wait_s: waitS }), ...(claimed === undefined ? {} : { claimed }),
+    ...(isForced ? { force: true } : {}), ...(minTtlS === undefined ? {} : { min_ttl_s: minTtlS }), ...(waitS === undefined ? {} : { wait_s: waitS }), ...(claimed === undefined ? {} : { claimed }),
   };
   const used = await token(broker, ask.forToken(wish, { note: (served, rule) => run.begin(served, rule) }));
   if (!(used instanceof Used)) throw new Error('a token was to stay here');

@@ -42,7 +42,7 @@ export async function explainPolicy(broker: Broker, ask: Ask): Promise<PolicyExp
   const workload = broker.config.current().workloads.get(body.profile);
   const policy = body.draft === undefined ? broker.policies.current() : drafted(broker, body.draft);
   const who = await whoOf(broker, policy, body.pid, body.caller, ask.caller);
-  const over = { ...(body.flow === undefined ? {} : { flow: body.flow }), ...(body.signed_in_s === undefined ? {} : { signedInS: body.signed_in_s }) };
+  const over = { ...(body.use === undefined ? {} : { use: body.use }), ...(body.flow === undefined ? {} : { flow: body.flow }), ...(body.signed_in_s === undefined ? {} : { signedInS: body.signed_in_s }) };
   if (workload === undefined) {
     const profile = pickProfile(broker.config.current(), body.profile);
     const need = needOf({ scopes: body.scopes, resource: body.resource }, profile, 0);

@@ -24,6 +24,7 @@ export function policyRequestOf(profile: Profile, grant: Grant | null, asked: { 
     resource: asked.resource,
     scopes: asked.scopes ?? grant?.scopes ?? profile.scopes,
     flow: grant?.flow ?? 'authorization_code',
+    use: 'token',
     signedInS: grant === null ? 0 : signInAgeS(grant, at),
     found: [],
     screenLocked: null,

@@ -6,6 +6,7 @@ import type * as v from 'valibot';
 import type { tokenRequest } from '../../../shared/schemas.ts';
 import type { Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
+import type { TokenUse } from '../../core/policy-rules.ts';
 import { Unprinted } from '../../core/secret.ts';
 import type { TokenNeed } from '../../core/grant.ts';
 import { grantFacts } from '../../core/grant-facts.ts';
@@ -88,7 +89,7 @@ function decided(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | 
 function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | null, policy: Policy, subject: Subject): Answer | Promise<Answer> {
   const at = instantOf(broker.clock);
   const asked = needOf(ask.body as Body, profile, at.boottimeMs); // parsed by this method's schema
-  const ground = groundOf(broker, policy, subject, profile, asked, at);
+  const ground = groundOf(broker, policy, subject, profile, asked, at, { use: useOf(ask) });
   const decision = rulingOn(broker, policy, subject, ground.request);
   if (decision.kind === 'deny') return refuse(broker, ask, profile, claimed, decision);
   try {
@@ -101,6 +102,8 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   if (decision.kind === 'confirm') return askPerson(broker, ask, profile, claimed, asked, decision);
   return serve(broker, ask, profile, claimed, asked, ground, decision, { name: ruleText(decision.by), approval: null });
 }
+
+const useOf = ({ use }: Ask): TokenUse => (use === null ? 'token' : 'fetch');
 
 /** Nobody is asked to agree to what needs a sign-in first. Throws login_required. */
 function refuseLacking(broker: Broker, profile: Profile, asked: TokenNeed, { limits }: Confirmed): void {
@@ -119,7 +122,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   const rule = ruleText(decision.by);
   let approval: string;
   try {
-    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, claimed }, waitMs, ask.signal);
+    approval = await broker.approvals.admit({ asker, profile: profile.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, use: useOf(ask), claimed }, waitMs, ask.signal);
   } catch (cause) {
     // A lock and a panic take every question back.
     return noteRefusal(broker, ask, profile, claimed, asked, shutError(broker) ?? cause);
@@ -127,7 +130,7 @@ async function askPerson(broker: Broker, ask: Ask, profile: Profile, claimed: Cl
   await broker.lifecycle.ensureOpen();
   const policy = broker.policies.current();
   const subject = await subjectFor(policy, asker, broker.callers);
-  const ground = groundOf(broker, policy, subject, profile, asked, instantOf(broker.clock));
+  const ground = groundOf(broker, policy, subject, profile, asked, instantOf(broker.clock), { use: useOf(ask) });
   const now = rulingOn(broker, policy, subject, ground.request);
   if (now.kind === 'deny') return refuse(broker, ask, profile, claimed, now);
   if (now.kind === 'confirm' && ruleText(now.by) !== rule) return askPerson(broker, ask, profile, claimed, asked, now);

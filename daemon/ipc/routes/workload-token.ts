@@ -37,7 +37,7 @@ const ROUNDS = 4;
 export function workloadRequestOf(workload: Workload, { scopes, resource }: Pick<TokenNeed, 'scopes' | 'resource'>): PolicyRequest {
   return {
     profile: workload.name, issuer: workload.issuer, tenant: null, resource, scopes: scopes ?? workload.scopes,
-    flow: 'client_credentials', signedInS: 0, found: [], screenLocked: null, tier: workload.tier, isSignIn: false,
+    flow: 'client_credentials', use: 'token', signedInS: 0, found: [], screenLocked: null, tier: workload.tier, isSignIn: false,
   };
 }
 
@@ -87,7 +87,7 @@ async function answer(broker: Broker, ask: Ask, askedMs: number): Promise<Encode
     const rule = ruleText(decision.by);
     if (decision.kind === 'confirm' && !consents.has(rule)) {
       consents.set(rule, await broker.approvals.admit({
-        asker: ask.caller, profile: workload.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, claimed: claimedOf(body.claimed),
+        asker: ask.caller, profile: workload.name, resource: asked.resource, scopes: asked.scopes, rule, asking: askingOf(decision.ask), tier: decision.tier, use: 'token', claimed: claimedOf(body.claimed),
       }, waitMs, ask.signal));
       continue; // what policy says by now holds as well
     }

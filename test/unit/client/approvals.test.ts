@@ -5,7 +5,7 @@ import { NOW, run } from './fake-world.ts';
 
 const pending: PendingApproval = {
   id: 'k3Jd9sQx', profile: 'work', resource: null, scopes: null, caller: 'curl (pid 5100)', executable: '/usr/bin/curl', script: null, agent: 'claude-code',
-  lineage: ['sh (pid 5050)', 'node (pid 5000)'], claimed: { name: 'deploy', reason: 'to ship it' }, rule: 'agents', may_hold_s: 3_600, pin_needed: false, asked_at: NOW - 10, expires_at: NOW + 290,
+  lineage: ['sh (pid 5050)', 'node (pid 5000)'], claimed: { name: 'deploy', reason: 'to ship it' }, use: 'token', rule: 'agents', may_hold_s: 3_600, pin_needed: false, asked_at: NOW - 10, expires_at: NOW + 290,
 };
 const active: ActiveApproval = {
   id: 'zz19', profile: 'prod', resource: 'https://api.example', scopes: ['read', 'write'], caller: 'terraform (pid 1)', binding: 'program', rule: 'high', given_by: 'valetkey (pid 2)', expires_at: NOW + 3_000, outlasts: 'reboot',

@@ -11,7 +11,7 @@ import { noApprovals, NOW, status } from '../fake-world.ts';
 
 const event = (over: Partial<BrokerEvent> = {}): BrokerEvent => ({ at: NOW - 10, event: 'token_released', profile: 'work', detail: 'any', caller: 'git (pid 4711)', ...over });
 const question = (over: Partial<PendingApproval> = {}): PendingApproval => ({
-  id: 'eSFLRkUt', profile: 'work', resource: null, scopes: null, caller: 'deploy (pid 9)', executable: '/bin/deploy', script: null, agent: null, lineage: [], claimed: null, rule: 'any', may_hold_s: null, pin_needed: false, asked_at: NOW, expires_at: NOW + 111, ...over,
+  id: 'eSFLRkUt', profile: 'work', resource: null, scopes: null, caller: 'deploy (pid 9)', executable: '/bin/deploy', script: null, agent: null, lineage: [], claimed: null, use: 'token', rule: 'any', may_hold_s: null, pin_needed: false, asked_at: NOW, expires_at: NOW + 111, ...over,
 });
 
 function board({ state = {}, approvals = {}, events = [] }: { readonly state?: Partial<StatusReply>; readonly approvals?: Partial<ApprovalsReply>; readonly events?: readonly BrokerEvent[] } = {}): Board {

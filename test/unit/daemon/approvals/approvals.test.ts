@@ -34,10 +34,44 @@ beforeEach(() => {
 });
 
 const question = (over: Partial<Question> = {}): Question => ({
-  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, tier: 'normal', claimed: null, ...over,
+  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'agents', asking: { kind: 'for', ms: HOUR_MS }, tier: 'normal', use: 'token', claimed: null, ...over,
 });
 const admit = (over: Partial<Question> = {}, waitMs = WAIT_MS): Promise<unknown> => approvals.admit(question(over), waitMs, never).then(() => 'yes', (cause: unknown) => (cause as { code?: string }).code);
 const approver = (): Caller => someApprover();
+describe('[IP-10] a yes to what an API answers', () => {
+  it('is none to the token', async () => {
+    const first = admit({ use: 'fetch' });
+    await approve('id-1');
+    expect(await first).toBe('yes');
+    expect(await admit({ use: 'fetch' })).toBe('yes');
+    const second = admit();
+    await settle();
+    expect(asked).toEqual(['id-1', 'id-2']);
+    expect(approvals.consents.list().map(({ label }) => label)).toEqual([expect.stringMatching(/, without the token$/)]);
+    approvals.answer('id-2', approver(), { allow: false });
+    expect(await second).toBe('approval_denied');
+    expect(await admit({ use: 'fetch' })).toBe('yes');
+  });
+
+  it('is in a yes to the token', async () => {
+    const first = admit();
+    await approve('id-1');
+    expect(await first).toBe('yes');
+    expect(await admit({ use: 'fetch' })).toBe('yes');
+    expect(asked).toEqual(['id-1']);
+  });
+
+  it('is asked for apart, and a no to it is none to the token', async () => {
+    const first = admit({ use: 'fetch' });
+    await settle();
+    approvals.answer('id-1', approver(), { allow: false });
+    expect(await first).toBe('approval_denied');
+    const second = admit();
+    await approve('id-2');
+    expect(await second).toBe('yes');
+  });
+});
+
 async function approve(id: string, over: object = {}): Promise<void> {
   await settle();
   approvals.answer(id, approver(), { allow: true, binding: 'session', ms: null, ...over });

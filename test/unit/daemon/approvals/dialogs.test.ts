@@ -53,7 +53,7 @@ beforeEach(() => {
 });
 
 const question = (over: Partial<Question> = {}): Question => ({
-  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'shipped/asked-once', asking: { kind: 'for', ms: 3_600_000 }, tier: 'normal', claimed: null, ...over,
+  asker: someAsker(), profile: profileName('work'), resource: null, scopes: null, rule: 'shipped/asked-once', asking: { kind: 'for', ms: 3_600_000 }, tier: 'normal', use: 'token', claimed: null, ...over,
 });
 async function admit(over: Partial<Question> = {}): Promise<{ outcome: Promise<unknown> }> {
   const outcome = approvals.admit(question(over), 200_000, new AbortController().signal).then(() => 'yes', (cause: unknown) => (cause as { code?: string }).code);
