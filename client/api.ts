@@ -10,10 +10,11 @@ import type { LoginExplanation, LoginQuestion } from '../shared/explain-schemas.
 import type { PolicyCheckReply, PolicyCheckRequest, PolicyExplainReply, PolicyExplainRequest } from '../shared/policy-schemas.ts';
 import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../shared/profile-schemas.ts';
 import type {
-  EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView, WhoamiReply,
+  EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
 } from '../shared/schemas.ts';
 import type { PromptReply } from '../shared/standing-schemas.ts';
 import type { UpgradeReply, UpgradeView } from '../shared/upgrade-schemas.ts';
+import type { WhoamiReply } from '../shared/whoami-schemas.ts';
 import type { WorkloadKeysReply, WorkloadKeysRequest, WorkloadRemoveReply, WorkloadsReply, WorkloadTokenReply, WorkloadTokenRequest } from '../shared/workload-schemas.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { Verb } from './http-exchange.ts';

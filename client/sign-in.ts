@@ -94,7 +94,8 @@ export async function signIn(api: SignInApi, request: LoginRequest, screen: Sign
 
 async function seeThrough(api: SignInApi, started: LoginView, screen: SignInScreen, signal: AbortSignal): Promise<LoginView> {
   try {
-    if (!started.owned) screen.joined(started);
+    // One that was completed since this process was told to sign in is not waited for.
+    if (!started.owned && started.state !== 'complete') screen.joined(started);
     if (started.owned && started.start_url !== undefined && started.tunnel !== undefined) await screen.showTunnel(started, started.start_url, started.tunnel.port);
     else if (started.owned && started.start_url !== undefined) await screen.openBrowser(started, started.start_url);
     else if (started.owned && started.device !== undefined) await screen.showDevice(started);

@@ -44,6 +44,8 @@ export class ValetkeyError extends Error {
   readonly since: number | null;
   /** With `login_required`: the sign-in that is pending and can be joined; else null. */
   readonly login: LoginView | null;
+  /** With `login_required`: the last sign-in of the profile that was completed (null: none), for `newer_than`; undefined: not told. */
+  readonly newestLogin: string | null | undefined;
   /** With `consent_required`: what a person has to see and confirm; else null. */
   readonly challenge: ConsentChallenge | null;
   /** Exit status that the CLI ends with. */
@@ -65,6 +67,7 @@ export class ValetkeyError extends Error {
     this.retryAfterS = problem.retry_after_s ?? null;
     this.since = problem.since ?? null;
     this.login = problem.login ?? null;
+    this.newestLogin = problem.newest_login;
     this.challenge = problem.challenge ?? null;
     this.exit = isErrorCode(problem.code) ? ERRORS[problem.code].exit : EXIT.internal;
     this.requestId = problem.request_id ?? null;
@@ -86,6 +89,7 @@ export class ValetkeyError extends Error {
       ...(this.requestId === null ? {} : { request_id: this.requestId }),
       ...(this.retryAfterS === null ? {} : { retry_after_s: this.retryAfterS }),
       ...(this.since === null ? {} : { since: this.since }),
+      ...(this.newestLogin === undefined ? {} : { newest_login: this.newestLogin }),
       ...(this.login === null ? {} : { login: { id: this.login.id, profile: this.login.profile, flow: this.login.flow, state: this.login.state, expires_at: this.login.expires_at } }),
     };
   }
@@ -96,7 +100,7 @@ export function withHint(error: ValetkeyError, hint: string): ValetkeyError {
   const { type, title, status, detail, code, retryable } = error;
   return new ValetkeyError({
     type, title, status, detail, code, retryable, hint, reason: error.reason ?? undefined, request_id: error.requestId ?? undefined,
-    retry_after_s: error.retryAfterS ?? undefined, since: error.since ?? undefined, login: error.login ?? undefined, challenge: error.challenge ?? undefined,
+    retry_after_s: error.retryAfterS ?? undefined, since: error.since ?? undefined, login: error.login ?? undefined, newest_login: error.newestLogin, challenge: error.challenge ?? undefined,
   }, error);
 }
 

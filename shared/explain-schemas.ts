@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { loginRequest } from './schemas.ts';
 
-export const loginQuestion = v.omit(loginRequest, ['consent', 'claimed']);
+export const loginQuestion = v.omit(loginRequest, ['consent', 'claimed', 'newer_than']);
 export type LoginQuestion = v.InferInput<typeof loginQuestion>;
 
 const outcome = v.picklist(['pkce_loopback', 'pkce_ssh_forward', 'device', 'forward_broker', 'refuse']);

@@ -13,6 +13,7 @@ import * as p from './profile-schemas.ts';
 import * as s from './schemas.ts';
 import * as t from './standing-schemas.ts';
 import * as u from './upgrade-schemas.ts';
+import { whoamiReply } from './whoami-schemas.ts';
 import * as w from './workload-schemas.ts';
 
 export type Method = {
@@ -63,7 +64,7 @@ export const METHODS = {
   status: method('GET', '/v1/status', 'State of the daemon', null, s.statusReply),
   prompt: method('POST', '/v1/prompt', 'Who is signed in and how long yet, as words for a shell prompt', t.promptRequest, t.promptReply),
   diagnosis: method('POST', '/v1/diagnosis', 'Try the keychain and every issuer', null, d.diagnosisReply, 15_000),
-  whoami: method('GET', '/v1/whoami', 'What the daemon sees of the process that asks', null, s.whoamiReply, 15_000),
+  whoami: method('GET', '/v1/whoami', 'What the daemon sees of the process that asks', null, whoamiReply, 15_000),
   reload: method('POST', '/v1/reload', 'Read the configuration again', null, s.reloadReply),
   shutdown: method('POST', '/v1/shutdown', 'Finish what is on the wire, then exit', null, s.okReply),
   upgrade: method('POST', '/v1/upgrade', 'Let the installed build take over, once nothing would be lost', null, u.upgradeReply, 30_000),

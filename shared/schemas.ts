@@ -53,6 +53,8 @@ export const loginRequest = v.strictObject({
   challenge: v.optional(challenge),
   /** Proof that the asking client showed the prompt at its terminal and a person agreed (device flow). */
   consent: v.optional(v.strictObject({ challenge: loginId, code: text(16) })),
+  /** `newest_login` of the problem that this answers: one that was completed since is joined, and none started. */
+  newer_than: v.optional(v.nullable(loginId)),
   claimed: v.optional(claimed),
 });
 export type LoginRequest = v.InferInput<typeof loginRequest>;
@@ -75,6 +77,8 @@ export const problem = v.object({
   reason: v.optional(v.string()),
   /** With login_required: the sign-in to join, if one is pending or was started. */
   login: v.optional(v.lazy(() => loginView)),
+  /** With login_required: the last sign-in of the profile that was completed; null: none that is remembered. */
+  newest_login: v.optional(v.nullable(v.string())),
   /** With consent_required: what to show at the terminal and to send back. */
   challenge: v.optional(v.lazy(() => consentChallenge)),
   /** With retryable errors: seconds until a new try makes sense. */
@@ -84,7 +88,7 @@ export const problem = v.object({
 });
 export type Problem = {
   type: string; title: string; status: number; detail: string; code: string; retryable: boolean; hint: string;
-  request_id?: string | undefined; reason?: string | undefined; login?: LoginView | undefined;
+  request_id?: string | undefined; reason?: string | undefined; login?: LoginView | undefined; newest_login?: string | null | undefined;
   challenge?: ConsentChallenge | undefined; retry_after_s?: number | undefined; since?: number | undefined;
 };
 
@@ -254,31 +258,6 @@ export const statusReply = v.object({
   environment: v.record(v.string(), v.nullable(v.string())),
 });
 export type StatusReply = v.InferOutput<typeof statusReply>;
-
-const program = v.object({ executable: v.nullable(v.string()), script: v.nullable(v.string()) });
-export const whoamiReply = v.object({
-  pid: v.number(),
-  uid: v.number(),
-  executable: v.nullable(v.string()),
-  script: v.nullable(v.string()),
-  /** Whom people think of: shells and Valetkey's own programs are looked through. */
-  program,
-  /** SHA-256 of the program's executable, hex. */
-  digest: v.nullable(v.string()),
-  class: v.picklist(['human', 'agent', 'workload']),
-  class_reason: v.string(),
-  agent: v.nullable(v.string()),
-  terminal: v.nullable(v.object({ name: v.string(), foreground: v.boolean() })),
-  session_leader: v.nullable(v.number()),
-  unit: v.nullable(v.string()),
-  orphan: v.boolean(),
-  container: v.boolean(),
-  remote: v.boolean(),
-  forwarded: v.boolean(),
-  /** The nearest first. */
-  lineage: v.array(v.object({ pid: v.number(), name: v.string(), executable: v.nullable(v.string()), script: v.nullable(v.string()) })),
-});
-export type WhoamiReply = v.InferOutput<typeof whoamiReply>;
 
 export const reloadReply = v.object({ file: v.string(), profiles: v.number(), changed: v.array(v.string()) });
 export type ReloadReply = v.InferOutput<typeof reloadReply>;

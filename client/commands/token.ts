@@ -39,9 +39,11 @@ export async function askForToken(context: CommandContext, request: TokenRequest
   const common = { ...(profile === undefined ? {} : { profile }), ...(scopes === undefined ? {} : { scopes }), ...(challenge === undefined ? {} : { challenge }) };
   let wanted = request;
   const ask = (): Promise<TokenReply> => tellingOfQuestion(context, profile, api.token(wanted, signal));
-  const signIn = async (): Promise<void> => {
+  const signIn = async (newest?: string | null): Promise<void> => {
     const { signInHere } = await import('./login.ts');
-    await signInHere(context, { ...common, ...(claimed === undefined ? {} : { claimed }) }, true);
+    // A daemon that does not name the newest would refuse the key.
+    const since = newest === undefined ? {} : { newer_than: newest };
+    await signInHere(context, { ...common, ...since, ...(claimed === undefined ? {} : { claimed }) }, true);
     // What was just signed in is fresh; a forced refresh would only spend it.
     wanted = { ...common, ...(claimed === undefined ? {} : { claimed }), ...rest };
   };
@@ -50,21 +52,10 @@ export async function askForToken(context: CommandContext, request: TokenRequest
   try {
     return await ask();
   } catch (error) {
-    if (!needsPerson(error)) throw error;
-    // Hosts start many at once, and what signs in takes a moment to load: another of them may be through by now.
-    await import('./login.ts');
-    try {
-      return await ask();
-    } catch (later) {
-      if (!needsPerson(later)) throw later;
-      await telling(context, later.reason ?? later.detail, signIn);
-      return ask();
-    }
+    if (!(error instanceof ValetkeyError) || error.code !== 'login_required') throw error;
+    await telling(context, error.reason ?? error.detail, () => signIn(error.newestLogin));
+    return ask();
   }
-}
-
-function needsPerson(error: unknown): error is ValetkeyError {
-  return error instanceof ValetkeyError && error.code === 'login_required';
 }
 
 function telling({ terminal }: CommandContext, why: string, signIn: () => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import type { WhoamiReply } from '../../shared/schemas.ts';
+import type { WhoamiReply } from '../../shared/whoami-schemas.ts';
 import { examples } from '../command.ts';
 import type { Declare } from '../command.ts';
 import type { Terminal } from '../terminal.ts';

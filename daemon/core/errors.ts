@@ -1,6 +1,6 @@
 import { ERRORS } from '../../shared/errors.ts';
 import type { ErrorCode, LoginReason } from '../../shared/errors.ts';
-import type { EpochMs } from '../../shared/names.ts';
+import type { EpochMs, LoginId } from '../../shared/names.ts';
 import type { ConsentChallenge, LoginView } from '../../shared/schemas.ts';
 
 export type ErrorFacts = {
@@ -9,6 +9,8 @@ export type ErrorFacts = {
   /** Which of the reasons of login_required or flow_refused. */
   readonly reason?: LoginReason | string;
   readonly login?: LoginView;
+  /** The profile's last completed sign-in as it was then; null: none. */
+  readonly newestLogin?: LoginId | null;
   readonly challenge?: ConsentChallenge;
   readonly retryAfterS?: number;
   /** Since when it has been so. */

@@ -1,5 +1,5 @@
 /** What a caller asks of a sign-in, and what running one takes. */
-import type { Scope } from '../../shared/names.ts';
+import type { LoginId, Scope } from '../../shared/names.ts';
 import type { AuthorizationServer, Config, FlowPreference, Profile } from '../core/domain.ts';
 import type { Fingerprints } from '../core/fingerprints.ts';
 import type { Loopback } from '../core/loopback-port.ts';
@@ -25,6 +25,8 @@ export type LoginAsk = {
   /** A step-up: one token beside the grant, which stays as it is. */
   readonly isBeside: boolean;
   readonly consent: { readonly challenge: string; readonly code: string } | null;
+  /** The last completed sign-in that who asks knew of (null: none): a newer one is joined. Left out: one is started. */
+  readonly newerThan?: LoginId | null;
 };
 
 export type StartDeps = {

@@ -46,6 +46,8 @@ export class Logins {
     if (this.#closed !== null) throw this.#closed;
     if (this.#deps.isLocked()) throw new BrokerError('vault_locked', 'the user locked the broker');
     const key = `${name} ${purpose}`;
+    const missed = purpose === '' ? this.#missed(ask) : null;
+    if (missed !== null) return this.#join(missed, caller);
     const pending = this.#pending(name, purpose);
     if (pending !== null && !this.#isOrphan(pending)) return this.#join(pending, caller);
     const starting = this.#starting.get(key);
@@ -94,6 +96,11 @@ export class Logins {
     if (!login.answer(accept)) throw new BrokerError('bad_request', 'this sign-in asks for no confirmation');
     await this.#change(login, CONFIRMED_MS, signal);
     return viewLogin(login, caller, this.#deps.machine);
+  }
+
+  /** The last sign-in of this profile that was completed, while it is remembered. */
+  newestOf(profile: ProfileName): LoginId | null {
+    return this.#newest(profile)?.facts.id ?? null;
   }
 
   list(): readonly Login[] {
@@ -159,6 +166,17 @@ export class Logins {
 
   #pending(profile: ProfileName, purpose: string): Login | null {
     return this.list().find(({ facts }) => facts.profile.name === profile && facts.purpose === purpose) ?? null;
+  }
+
+  /** Completed since its asker was told to sign in, and good still: another would ask the person twice. */
+  #missed({ profile: { name }, newerThan }: LoginAsk): Login | null {
+    const newest = newerThan === undefined ? null : this.#newest(name);
+    return newest === null || newest.facts.id === newerThan || this.#deps.book.get(name)?.state.kind !== 'active' ? null : newest;
+  }
+
+  /** They come one after another, so the order of their starts is that of their ends. */
+  #newest(profile: ProfileName): Login | null {
+    return [...this.#logins.values()].findLast(({ state, facts }) => state.kind === 'complete' && facts.profile.name === profile && facts.purpose === '') ?? null;
   }
 
   /** Nobody has its link any more, and no browser followed it: it would only block the profile until its end. */

@@ -11,7 +11,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 export function problemOf(error: BrokerError, requestId: string | null): Problem {
   const row = ERRORS[error.code];
-  const { reason, login, challenge, retryAfterS, sinceMs } = error.facts;
+  const { reason, login, newestLogin, challenge, retryAfterS, sinceMs } = error.facts;
   return {
     type: `urn:valetkey:error:${error.code}`,
     title: row.title,
@@ -23,6 +23,7 @@ export function problemOf(error: BrokerError, requestId: string | null): Problem
     ...(requestId === null ? {} : { request_id: requestId }),
     ...(reason === undefined ? {} : { reason }),
     ...(login === undefined ? {} : { login }),
+    ...(newestLogin === undefined ? {} : { newest_login: newestLogin }),
     ...(challenge === undefined ? {} : { challenge }),
     ...(retryAfterS === undefined ? {} : { retry_after_s: retryAfterS }),
     ...(sinceMs === undefined ? {} : { since: Math.floor(sinceMs / 1000) }),

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { WhoamiReply } from '../../shared/schemas.ts';
+import type { WhoamiReply } from '../../shared/whoami-schemas.ts';
 import { CLI, makeHome, needBuild } from './built-cli.ts';
 import type { Home } from './built-cli.ts';
 

@@ -21,8 +21,7 @@ beforeAll(async () => {
   issuer = await startIssuer();
   server = await startMcpServer(async (token) => (await issuer.introspect(token)).active);
   elsewhere = await startMcpServer(async () => true);
-  // A person takes a while: all three instances have asked by then.
-  const browser = ['/bin/sh', '-c', 'sleep 4; exec "$@"', 'sh', process.execPath, BROWSER, '{url}', '--login', 'ada'].flatMap((each) => ['--browser', each]);
+  const browser = [process.execPath, BROWSER, '{url}', '--login', 'ada'].flatMap((each) => ['--browser', each]);
   const added = await home.valetkey(['profile', 'add', 'tools', '--issuer', issuer.url, '--client-id', 'valetkey', '--scope', 'openid', '--scope', 'offline_access', '--resource', server.url, '--allow-loopback-http', '--redirect-path', '/callback', ...browser]);
   expect(added.exit, added.stderr).toBe(0);
 });

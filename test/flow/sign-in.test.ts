@@ -44,6 +44,27 @@ describe('a sign-in by PKCE on loopback', () => {
     expect((await waiting).every((v) => v.state === 'complete')).toBe(true);
   });
 
+  it('that was completed since its asker was told is joined, and no other started', async () => {
+    const told = (await token()).body;
+    expect(told).toMatchObject({ code: 'login_required', newest_login: null });
+    const { end } = await vk.signIn('work', 'alice');
+    const pars = hostile.requestsTo('par').length;
+    vk.caller = { pid: 1, startTime: '1' };
+    const joined = await start({ newer_than: told.newest_login });
+    expect(joined).toMatchObject({ id: end.body.id, state: 'complete', owned: false, subject: { sub: 'alice' } });
+    expect(hostile.requestsTo('par')).toHaveLength(pars);
+    // Told of it, its asker wants another one; so does a person who asks for a sign-in as such.
+    expect(await start({ newer_than: end.body.id })).toMatchObject({ state: 'pending' });
+  });
+
+  it('that was completed and signed out again since is joined by nobody', async () => {
+    const { end } = await vk.signIn('work', 'alice');
+    await vk.api('DELETE', '/v1/grants/work');
+    const told = (await token()).body;
+    expect(told).toMatchObject({ code: 'login_required', newest_login: end.body.id });
+    expect(await start({ newer_than: null })).toMatchObject({ state: 'pending' });
+  });
+
   it('shows the one-time URL only to the process that started it', async () => {
     const mine = await start();
     vk.caller = { pid: 1, startTime: '1' };

@@ -5,6 +5,7 @@ import type { LoginView, OkReply } from '../../../shared/schemas.ts';
 import { BrokerError } from '../../core/errors.ts';
 import { NO_STEP_UP } from '../../core/issuer-port.ts';
 import { instantOf } from '../../core/time.ts';
+import type { LoginId } from '../../../shared/names.ts';
 import type { LoginAsk } from '../../flows/login-ask.ts';
 import { endedSession } from '../../tokens/session.ts';
 import type { Ask } from '../dispatch.ts';
@@ -27,6 +28,7 @@ export function loginAskOf(broker: Broker, body: v.InferOutput<typeof loginReque
   const scopes = body.scopes === undefined || body.scopes.length === 0 ? null : body.scopes;
   const common = {
     profile, manualOpen: body.browser === 'manual', loginHint: body.login_hint ?? null, consent: body.consent ?? null, reason: claimedOf(body.claimed)?.reason ?? null,
+    ...(body.newer_than === undefined ? {} : { newerThan: body.newer_than as LoginId | null }),
   };
   const demand = demandOf(body);
   if (demand === null) {

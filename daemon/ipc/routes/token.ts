@@ -271,12 +271,14 @@ function wantedFacts({ scopes, resource }: TokenNeed): Pick<TokenNeed, 'scopes' 
 /** login_required carries the sign-in to join; with interaction allowed, one is started for the caller. */
 async function withLogin(broker: Broker, cause: unknown, profile: Profile, body: Body, ask: Ask): Promise<unknown> {
   if (!(cause instanceof BrokerError) || cause.code !== 'login_required') return cause;
+  // Before anything is waited for: one that is completed from here on is joined by whoever was told this.
+  const newestLogin = broker.logins.newestOf(profile.name);
   const isPrivileged = cause.facts.reason === 'privileged';
-  const wish = loginWish(broker, profile, body, isPrivileged);
+  const wish = { ...loginWish(broker, profile, body, isPrivileged), newerThan: newestLogin };
   const login = body.interaction === 'allowed' ? await broker.logins.start(wish, ask.caller) : await broker.logins.pendingFor(wish, ask.caller);
   if (login === null) broker.loginNeeded(profile.name, cause.facts.reason ?? 'login_required', ask.caller);
   const hint = wish.isBeside && body.challenge !== undefined ? { hint: `Run in a terminal: valetkey token ${profile.name} --challenge "$WWW_AUTHENTICATE"` } : {};
-  return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, ...(login === null ? {} : { login }) });
+  return new BrokerError('login_required', cause.message, { ...cause.facts, ...hint, newestLogin, ...(login === null ? {} : { login }) });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** GET /v1/whoami: what the daemon sees of the one who asks. It is what rules about callers are written from. */
-import type { WhoamiReply } from '../../../shared/schemas.ts';
+import type { WhoamiReply } from '../../../shared/whoami-schemas.ts';
 import { ttyName } from '../../core/tty.ts';
 import type { Ask } from '../dispatch.ts';
 import type { Broker } from './broker.ts';

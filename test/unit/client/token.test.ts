@@ -88,16 +88,27 @@ describe('a token that needs a person', () => {
       api: { token: () => (signedIn ? token : loginRequired()), startLogin: () => login, login: () => { signedIn = true; return complete; } },
     });
     expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'at-EXAMPLE\n' });
-    expect(calls.map(([name]) => name)).toEqual(['token', 'token', 'startLogin', 'login', 'token']);
-    expect(calls[4]?.[1]).toEqual({ profile: 'work', interaction: 'never' });
+    expect(calls.map(([name]) => name)).toEqual(['token', 'startLogin', 'login', 'token']);
+    expect(calls[3]?.[1]).toEqual({ profile: 'work', interaction: 'never' });
     expect(opened).toHaveLength(1);
   });
 
-  it('starts no sign-in where another process is through with one by then', async () => {
+  it.each([
+    ['of a daemon that names none', undefined, {}], ['where there was none', null, { newer_than: null }], ['with the last one that it was told of', login.id, { newer_than: login.id }],
+  ])('asks for a sign-in %s', async (_, newest, sent) => {
+    const required = () => { throw new ValetkeyError({ type: 't', title: 't', status: 401, detail: 'd', code: 'login_required', retryable: false, hint: 'h', newest_login: newest }); };
+    const { calls } = await run(['token', 'work', '--interactive'], { api: { token: required, startLogin: () => login, login: () => complete } });
+    expect(calls.find(([name]) => name === 'startLogin')?.[1]).toEqual({ profile: 'work', ...sent });
+  });
+
+  it('does not wait for a sign-in that another process is through with by then', async () => {
     let asked = 0;
-    const { exit, stdout, calls, opened } = await run(['token', 'work', '--interactive'], { api: { token: () => ((asked += 1) > 1 ? token : loginRequired()) } });
+    const { exit, stdout, stderr, calls, opened } = await run(['token', 'work', '--interactive'], {
+      api: { token: () => ((asked += 1) > 1 ? token : loginRequired()), startLogin: () => ({ ...complete, owned: false }) },
+    });
     expect({ exit, stdout, opened }).toEqual({ exit: 0, stdout: 'at-EXAMPLE\n', opened: [] });
-    expect(calls.map(([name]) => name)).toEqual(['token', 'token']);
+    expect(stderr).not.toContain('Another process');
+    expect(calls.map(([name]) => name)).toEqual(['token', 'startLogin', 'token']);
   });
 
   it('--no-interactive starts none at a terminal', async () => {
