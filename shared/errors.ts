@@ -88,6 +88,7 @@ export const ERRORS = {
   setup_conflict: row(409, EXIT.config, false, 'A file of the tool is left as it is', 'See docs/credentials.md for what would be written'),
   adopt_incomplete: row(409, EXIT.config, true, 'The old token of the tool is not ended', 'Do what is named, then run: valetkey adopt'),
   command_not_found: row(400, 127, false, 'The program to run is not there', 'Check its name, and PATH'),
+  inject_refused: row(403, EXIT.denied, false, 'The request is not of the program that was run', 'Send it from that program, with the key in $VALETKEY_INJECT_KEY'),
   command_not_executable: row(400, 126, false, 'The program may not be run', 'Check its permissions, and what its first line names'),
   browser_failed: row(500, EXIT.denied, false, 'The browser could not be started', 'Run: valetkey login PROFILE --no-browser'),
 

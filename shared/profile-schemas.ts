@@ -16,6 +16,9 @@ export const profileView = v.object({
   proxy: v.nullable(v.string()),
   /** Where the daemon may use its tokens for programs that do not get them. */
   fetch_origins: v.array(v.string()),
+  fetch_methods: v.array(v.string()),
+  /** Besides those that every request may carry. */
+  fetch_headers: v.array(v.string()),
   confidential: v.boolean(),
   /** Register these, to the letter, at the issuer. `{port}` stands for any port. */
   redirect_uris: v.array(v.string()),

@@ -4,6 +4,8 @@
  */
 import type { TokenReply, TokenRequest } from '../../shared/schemas.ts';
 import { collect, examples } from '../command.ts';
+import { openInjections, planInjections } from '../inject/inject-all.ts';
+import type { InjectOptions } from '../inject/inject-all.ts';
 import type { CommandContext, Declare, Env } from '../command.ts';
 import { findProgram } from '../find-program.ts';
 import { formatToken } from '../format-token.ts';
@@ -15,7 +17,7 @@ import { remaining } from '../time-words.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { askForToken } from './token.ts';
 
-type Options = {
+type Options = InjectOptions & {
   readonly profile?: readonly string[];
   readonly env?: readonly string[];
   readonly minTtl?: string;
@@ -55,12 +57,15 @@ async function run(context: CommandContext, words: readonly string[], options: O
   const [word = ''] = words;
   // Before anybody is asked for anything: a token that nobody can use need not leave.
   const file = findProgram(word, env['PATH'], () => context.cwd());
-  const places = await planPlaces(options.profile ?? [], options.env ?? [], async () => (await pickProfile(context, undefined)).profile);
+  const injects = options.inject !== undefined || options.injectSocket !== undefined;
+  const places = await planPlaces(options.profile ?? [], options.env ?? [], injects ? null : async () => (await pickProfile(context, undefined)).profile);
+  const injections = planInjections(options, places.flatMap(({ variable, endVariable }) => (endVariable === null ? [variable] : [variable, endVariable])));
   const replies = await tokensFor(context, places, options);
   if (context.isInteractive) for (const [profile, { expires_at: end }] of replies) terminal.note(`The token of ${profile} is good ${remaining(end, now())}, and is not renewed in the program: for a newer one run the command again`);
+  const injected = await openInjections(context, injections, options.interactive ?? context.isInteractive);
   // The program may run for days, and needs nothing of the daemon.
-  context.daemon.close();
-  const status = await context.runProgram({ file, argv: words, env: environmentWith(env, places, replies) });
+  if (!injects) context.daemon.close();
+  const status = await context.runProgram({ file, argv: words, env: { ...environmentWith(env, places, replies), ...injected.env } }).finally(() => injected.close());
   context.endWith(status);
   const over = [...replies].filter(([, { expires_at: end }]) => end <= now()).map(([profile]) => profile);
   if (status !== 0 && over.length > 0) terminal.warn(`The program ended with ${status}, and the token of ${over.join(' and ')} was over by then: run the command again for a new one`);
@@ -72,6 +77,9 @@ export const declare: Declare = (command, context) => {
     .argument('<COMMAND...>', 'what is run, behind --')
     .option('--profile <PROFILE>', 'its token goes into VALETKEY_TOKEN; of several, each into VALETKEY_TOKEN_NAME; may be repeated', collect)
     .option('--env <NAME=PROFILE>', 'the token of PROFILE goes into the variable NAME; may be repeated', collect)
+    .option('--inject <NAME=PROFILE>', 'NAME holds a base URL at which the API of PROFILE answers, without a token; may be repeated', collect)
+    .option('--inject-socket <NAME=PROFILE>', 'the same, and NAME holds the path of a socket; may be repeated', collect)
+    .option('--inject-key <NAME>', 'NAME holds the key that such requests bear, as VALETKEY_INJECT_KEY does; may be repeated', collect)
     .option('--min-ttl <SECONDS>', 'each token must live at least so long (default: 60)')
     .option('--interactive', 'sign in where it is needed (default at a terminal)')
     .option('--no-interactive', 'never start a sign-in (default without a terminal, and in CI)')
@@ -80,7 +88,8 @@ export const declare: Declare = (command, context) => {
       'valetkey run --profile work -- ./deploy.sh    # reads $VALETKEY_TOKEN',
       'valetkey run --env GITHUB_TOKEN=github --env NPM_TOKEN=packages -- npm publish',
       'valetkey run --profile work --min-ttl 1800 -- terraform apply',
+      'valetkey run --inject OPENAI_BASE_URL=llm --inject-key OPENAI_API_KEY -- agent',
     ))
-    .addHelpText('after', '\nThe tokens are those of the start: nothing renews them while the program runs. Run it again for new ones.\nThe exit status is that of the program; 128 and its number where a signal ended it; 126 and 127 where it could not be started.')
+    .addHelpText('after', '\nThe tokens are those of the start: nothing renews them while the program runs. Run it again for new ones.\nWith --inject the program has none: each of its requests is sent by the daemon, as by valetkey fetch.\nThe exit status is that of the program; 128 and its number where a signal ended it; 126 and 127 where it could not be started.')
     .action(async (words: readonly string[], options: Options) => run(context, words, options));
 };

@@ -3,6 +3,7 @@
  * it is on a list, the profile's or the one here; what is on none is refused and not dropped, so that nobody wonders.
  */
 import type * as v from 'valibot';
+import { FETCH_HEADERS } from '../../../shared/fetch-headers.ts';
 import type { fetchRequest } from '../../../shared/fetch-schemas.ts';
 import type { Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
@@ -12,10 +13,6 @@ type Body = v.InferOutput<typeof fetchRequest>;
 export type Wanted = { readonly url: URL; readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body: Uint8Array | null };
 
 const NOT_IN_A_URL = /[^\x21-\x5b\x5d-\x7e]/;
-const HEADERS: ReadonlySet<string> = new Set([
-  'accept', 'accept-language', 'content-type', 'content-language', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since',
-  'idempotency-key', 'prefer', 'user-agent', 'x-request-id', 'x-correlation-id', 'traceparent', 'tracestate',
-]);
 /** RFC 9110, section 5.5, as far as ASCII goes: nothing that ends a line, or that two readers would take for two things. */
 const FIELD_VALUE = /^[\x20-\x7e\t]*$/;
 
@@ -47,7 +44,7 @@ function headersOf({ fetch: terms, name: profile }: Profile, given: Readonly<Rec
   for (const [written, value] of Object.entries(given)) {
     const name = written.toLowerCase();
     if (name === 'authorization') throw refused('the daemon sets Authorization itself', 'header');
-    if (!HEADERS.has(name) && !terms.headers.includes(name)) throw refused(`the header ${JSON.stringify(written.slice(0, 64))} is not on the list of those that may be sent`, 'header', `See docs/fetch.md; those of an API are named in the profile ${profile}: fetch_headers`);
+    if (!FETCH_HEADERS.has(name) && !terms.headers.includes(name)) throw refused(`the header ${JSON.stringify(written.slice(0, 64))} is not on the list of those that may be sent`, 'header', `See docs/fetch.md; those of an API are named in the profile ${profile}: fetch_headers`);
     if (!FIELD_VALUE.test(value)) throw refused(`the header ${name} holds what no header may hold`, 'header');
     if (headers.has(name)) throw new BrokerError('bad_request', `the header ${name} is there twice`);
     headers.set(name, value.trim());

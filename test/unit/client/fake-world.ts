@@ -19,7 +19,7 @@ export const grant: GrantView = {
 
 export const profile: ProfileView = {
   name: 'work', issuer: 'https://login.example.com', client_id: 'cli', preset: 'oidc', scopes: ['openid', 'read'], resource: 'https://api.example.com', flow: 'auto', tier: 'normal',
-  browser: null, ca_file: null, proxy: null, fetch_origins: ['https://api.example.com'], confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
+  browser: null, ca_file: null, proxy: null, fetch_origins: ['https://api.example.com'], fetch_methods: ['GET', 'HEAD'], fetch_headers: [], confidential: false, redirect_uris: ['http://127.0.0.1:{port}/callback'], signed_in: true, source: '/c/config.toml',
 };
 
 export const status: StatusReply = {
