@@ -12,6 +12,7 @@ import type { ProfileAddReply, ProfileAddRequest, ProfilesReply } from '../share
 import type {
   EndSessionReply, EndSessionRequest, GrantsReply, LoginRequest, LoginView, LogoutReply, OkReply, PanicReply, PurgeReply, ReloadReply, StatusReply, TokenReply, TokenRequest, UnlockRequest, VaultView,
 } from '../shared/schemas.ts';
+import type { ResourceReply, ResourceRequest } from '../shared/resource-schemas.ts';
 import type { PromptReply } from '../shared/standing-schemas.ts';
 import type { UpgradeReply, UpgradeView } from '../shared/upgrade-schemas.ts';
 import type { WhoamiReply } from '../shared/whoami-schemas.ts';
@@ -55,6 +56,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     cancelLogin: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/logins/${name(id)}`, null, { signal, startDaemon: false }),
     confirmLogin: (id: string, accept: boolean, signal?: AbortSignal) => call<LoginView>('POST', `/v1/logins/${name(id)}/confirm`, { accept }, { signal, startDaemon: false }),
     profiles: (signal?: AbortSignal) => call<ProfilesReply>('GET', '/v1/profiles', null, { signal }),
+    findResource: (request: ResourceRequest, signal?: AbortSignal) => call<ResourceReply>('POST', '/v1/resources', request, { signal, timeoutMs: 70_000 }),
     addProfile: (request: ProfileAddRequest, signal?: AbortSignal) => call<ProfileAddReply>('POST', '/v1/profiles', request, { signal, timeoutMs: 40_000 }),
     removeProfile: (profile: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/profiles/${name(profile)}`, null, { signal }),
     grants: (signal?: AbortSignal) => call<GrantsReply>('GET', '/v1/grants', null, { signal }),

@@ -13,7 +13,7 @@ import type { Loopback } from './core/loopback-port.ts';
 import type { KeychainTrial, Load } from './core/machine-port.ts';
 import type { Ending, Listeners, Successors } from './core/successor-port.ts';
 import { instantOf } from './core/time.ts';
-import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, Resources, Vault } from './core/ports.ts';
+import type { Audit, Callers, Clock, ConfigStore, Desktop, Issuer, LockoutMark, LoginSessions, Log, Peer, Pin, PolicyFiles, Random, ResourceServers, Vault } from './core/ports.ts';
 import type { Supervisor } from './core/supervisor-port.ts';
 import { bytesOf } from './asker-bytes.ts';
 import { Askers, attend } from './attend.ts';
@@ -89,7 +89,7 @@ export type Edges = {
   readonly audit: Audit;
   readonly load: () => Load;
   readonly issuer: Issuer & WorkloadIssuer;
-  readonly resources: Resources;
+  readonly resources: ResourceServers;
   readonly assertions: Assertions;
   readonly callers: Callers;
   readonly desktop: Desktop;

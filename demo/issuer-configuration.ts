@@ -93,6 +93,7 @@ export function issuerConfiguration({ options, path, lifetimes, jwk, alg, adapte
           ctx.body = page('Device connected', '<p>You may close this page.</p>');
         },
       },
+      registration: { enabled: options.registers ?? false },
       clientCredentials: { enabled: options.workloads ?? false },
       resourceIndicators: {
         enabled: true,

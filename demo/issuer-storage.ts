@@ -31,6 +31,7 @@ export function createIssuerStorage({ reuseGraceS, endsOlderTokens }: StorageRul
     const record = (at: string | undefined): AdapterPayload | undefined => (at === undefined ? undefined : records.get(at));
     return {
       async upsert(id, payload) {
+        if (model === 'Client') clients.set(id, payload as ClientMetadata);
         records.set(key(id), payload);
         if (payload.grantId !== undefined && model !== 'Grant' && model !== 'Interaction') {
           const keys = keysOfGrant.get(payload.grantId) ?? new Set();

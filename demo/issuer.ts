@@ -56,6 +56,8 @@ export type IssuerOptions = {
   readonly refreshTokens?: 'offline_access' | 'always' | 'never';
   readonly par?: 'offered' | 'required' | 'none';
   readonly deviceFlow?: boolean;
+  /** Registers whoever asks (RFC 7591). Default: no. */
+  readonly registers?: boolean;
   /** Clients may ask in their own name (client_credentials); their assertions have to be as RFC 10070 says. Default: no. */
   readonly workloads?: boolean;
   /** False: no iss in authorization responses, and none promised (RFC 9207). */
@@ -81,6 +83,8 @@ export type EmbeddedIssuer = {
   readonly url: string;
   /** Where this process really listens; the same as the origin of `url` unless `publicOrigin` was given. */
   readonly origin: string;
+  /** By their ids, registered ones among them. */
+  readonly clients: ReadonlyMap<string, ClientMetadata>;
   readonly requests: readonly IssuerRequest[];
   readonly events: readonly IssuerEvent[];
   readonly minted: readonly Minted[];
@@ -192,6 +196,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Embedded
   return {
     url,
     origin,
+    clients: storage.clients,
     requests: ledger.requests,
     events: ledger.events,
     mistakes,

@@ -160,6 +160,16 @@ export function readStepUpDemand(header: string): StepUpDemand | null {
   return { acrValues, maxAgeS: age === undefined ? (isBare ? 0 : null) : Math.min(Number(age), AGE_MAX_S), scopes: [...new Set(scopes)] };
 }
 
+/** Where the metadata of the resource is (RFC 9728, section 5.1), and which scopes it wants (RFC 6750, section 3); null where no challenge for a bearer token says either. */
+export function readResourceChallenge(header: string): { readonly metadata: string | null; readonly scopes: readonly Scope[] } | null {
+  const found = readChallenges(header)?.find(({ scheme, params }) => SCHEMES.includes(scheme) && (params.has('resource_metadata') || params.has('scope')));
+  if (found === undefined) return null;
+  const words = wordsOf(found.params.get('scope'));
+  const scopes = words.flatMap((word) => parseScope(word) ?? []);
+  // Half of what it wants would be refused again.
+  return { metadata: found.params.get('resource_metadata') ?? null, scopes: words.length <= SCOPES_MAX && scopes.length === words.length ? [...new Set(scopes)] : [] };
+}
+
 function wordsOf(value: string | undefined): readonly string[] {
   return (value ?? '').split(' ').filter((word) => word !== '');
 }

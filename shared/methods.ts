@@ -10,6 +10,7 @@ import * as e from './explain-schemas.ts';
 import * as f from './fetch-schemas.ts';
 import * as q from './policy-schemas.ts';
 import * as p from './profile-schemas.ts';
+import * as r from './resource-schemas.ts';
 import * as s from './schemas.ts';
 import * as t from './standing-schemas.ts';
 import * as u from './upgrade-schemas.ts';
@@ -41,6 +42,7 @@ export const METHODS = {
   cancelLogin: method('DELETE', '/v1/logins/{id}', 'Cancel a sign-in', null, s.okReply),
   confirmLogin: method('POST', '/v1/logins/{id}/confirm', 'Accept or refuse that another account signed in', s.confirmRequest, s.loginView),
   profiles: method('GET', '/v1/profiles', 'The profiles', null, p.profilesReply),
+  findResource: method('POST', '/v1/resources', 'Find the issuer of a server behind OAuth, and a client for it', r.resourceRequest, r.resourceReply, 60_000),
   addProfile: method('POST', '/v1/profiles', 'Check a profile at its issuer and write it to the configuration', p.profileAddRequest, p.profileAddReply, 30_000),
   removeProfile: method('DELETE', '/v1/profiles/{profile}', 'Remove a profile from the configuration', null, s.okReply),
   grants: method('GET', '/v1/grants', 'The grants: claims and times, no tokens', null, s.grantsReply),

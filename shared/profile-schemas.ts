@@ -44,6 +44,7 @@ export const profileTable = v.strictObject({
   ca_file: v.optional(text(4096)),
   proxy: v.optional(text(2048)),
   allow_loopback_http: v.optional(v.boolean()),
+  public_hosts_only: v.optional(v.boolean()),
   redirect_ports: v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(1024), v.maxValue(65_535))), v.maxLength(16))),
   redirect_path: v.optional(v.pipe(v.string(), v.regex(/^\/[A-Za-z0-9._~/-]{0,128}$/, 'a path of letters, digits and . _ ~ - /'))),
   pkce: v.optional(v.picklist(['listed', 'asserted'])),

@@ -62,6 +62,7 @@ export const OCSF: Readonly<Record<string, OcsfRow>> = {
   workload_token_refused: row(AUTHENTICATION, OTHER, 'Token Release', FAILURE),
   workload_token_revoked: row(AUTHENTICATION, OTHER, 'Token Revocation'),
   workload_key_changed: row(ENTITY, 3, 'Update'),
+  client_registered: row(ENTITY, 1, 'Create'),
   workload_removed: row(ENTITY, 4, 'Delete'),
   locked: row(ENTITY, 3, 'Update'),
   unlocked: row(ENTITY, 3, 'Update'),

@@ -17,6 +17,7 @@ const TELLING: Readonly<Record<string, readonly string[]>> = {
   token_refreshed: ['generation', 'scopes'], refresh_failed: ['why'], grant_parked: ['reason', 'why'], token_revoked: ['token_kind', 'outcome'],
   workload_token_obtained: ['auth', 'kid', 'scopes', 'resource'], workload_token_released: ['source', 'scopes', 'resource', 'rule', 'more_since_last'], workload_token_refused: ['rule', 'reason'],
   workload_token_revoked: ['outcome'], workload_key_changed: ['step', 'keys'],
+  profile_added: ['issuer', 'client_id'], client_registered: ['issuer', 'client_id'],
   peer_refused: ['where', 'uid', 'reason'], detected: ['detector', 'what'], unlocked: ['backend'], audit_checkpoint: ['kid'], audit_truncated: ['signed_seq', 'found_seq'], audit_tampered: ['what', 'after_seq', 'signed_seq'], audit_unsigned: ['from_seq', 'to_seq'],
 };
 

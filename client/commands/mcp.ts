@@ -9,6 +9,7 @@ import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { pickProfile } from '../pick-profile.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
+import { declare as declareAdd } from './mcp-add.ts';
 import { askForToken } from './token.ts';
 
 type Options = { readonly profile?: string; readonly interactive?: boolean };
@@ -32,7 +33,7 @@ async function profileFor(context: CommandContext, url: URL, named: string | und
   const found = profiles.find(({ name }) => name === profile);
   if (found === undefined) throw ValetkeyError.local('unknown_profile', `there is no profile ${profile}`);
   if (!fitting.includes(found)) {
-    throw ValetkeyError.local('bad_request', `the token of ${profile} is for ${found.resource ?? 'no resource that its profile names'}, and not for ${url.href}`, { hint: `Name the server in a profile: valetkey profile add NAME --resource ${url.href} …` });
+    throw ValetkeyError.local('bad_request', `the token of ${profile} is for ${found.resource ?? 'no resource that its profile names'}, and not for ${url.href}`, { hint: `Run: valetkey mcp add ${url.href}` });
   }
   return profile;
 }
@@ -83,5 +84,6 @@ export const declare: Declare = (command, context) => {
     .option('--interactive', 'sign in where it is needed: opens the browser')
     .addHelpText('after', examples('valetkey mcp connect https://mcp.example.com/mcp', 'claude mcp add example -- valetkey mcp connect https://mcp.example.com/mcp'))
     .action(async (url: string, options: Options) => connect(context, url, options));
-  command.addHelpText('after', examples('valetkey mcp connect --help'));
+  declareAdd(command.command('add'), context);
+  command.addHelpText('after', examples('valetkey mcp add --help', 'valetkey mcp connect --help'));
 };

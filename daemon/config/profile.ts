@@ -119,6 +119,7 @@ export function makeProfile(name: ProfileName, table: ProfileTable, caPem: strin
     browser: table.browser ?? null,
     caFile: table.ca_file ?? null,
     allowLoopbackHttp: table.allow_loopback_http ?? false,
+    publicOnly: table.public_hosts_only ?? false,
     keepAliveS: table.keep_alive_s ?? null,
     maxTokenLifeS: table.max_token_life_s ?? null,
     tier: table.tier ?? 'normal',

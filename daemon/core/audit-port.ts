@@ -8,7 +8,7 @@ export type AuditEvent = {
   readonly event:
     | 'daemon_started' | 'daemon_stopped' | 'config_reloaded' | 'login_decided' | 'login_finished' | 'login_failed'
     | 'token_released' | 'token_refused' | 'fetch_started' | 'fetch_ended' | 'token_refreshed' | 'refresh_failed' | 'grant_parked' | 'grant_removed' | 'browser_signed_out'
-    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'profile_removed' | 'purged'
+    | 'token_revoked' | 'jit_granted' | 'jit_ended' | 'approval_given' | 'approval_denied' | 'approval_revoked' | 'pin_changed' | 'pin_refused' | 'peer_refused' | 'locked' | 'unlocked' | 'panic' | 'lockout_lifted' | 'session_locked' | 'session_unlocked' | 'profile_added' | 'client_registered' | 'profile_removed' | 'purged'
     | 'workload_token_obtained' | 'workload_token_released' | 'workload_token_refused' | 'workload_token_revoked' | 'workload_key_changed' | 'workload_removed';
   readonly profile: ProfileName | null;
   readonly caller: Caller | null;

@@ -222,6 +222,8 @@ export type IssuerConnection = {
   readonly caPem: string | null;
   readonly proxy: string | null;
   readonly allowLoopbackHttp: boolean;
+  /** It was learnt from a server that nobody vouched for: only public addresses are spoken to, and each is looked at (MD-05). */
+  readonly publicOnly?: boolean;
 };
 
 /** A program: what runs, and what it interprets. */

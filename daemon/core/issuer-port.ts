@@ -51,7 +51,9 @@ export type Rejected = {
 
 export type IssuerOutcome = { readonly kind: 'tokens'; readonly tokens: TokenSet } | Transient | Rejected;
 export type PollOutcome = IssuerOutcome | { readonly kind: 'pending'; readonly slowDown: boolean };
-export type ServerOutcome = { readonly kind: 'server'; readonly server: AuthorizationServer } | Transient | Rejected;
+/** `newcomers`: how the issuer takes clients that it does not know; there right after its metadata was read. */
+export type ServerOutcome = { readonly kind: 'server'; readonly server: AuthorizationServer; readonly newcomers?: Newcomers } | Transient | Rejected;
+export type Newcomers = { readonly registrationEndpoint: string | null; readonly takesMetadataDocuments: boolean };
 export type DeviceOutcome =
   | {
       readonly kind: 'device';

@@ -41,7 +41,8 @@ export type Log = {
 // ---- issuer
 
 export type * from './issuer-port.ts';
-export type * from './resource-port.ts';
+export type * from './discovery-port.ts';
+export * from './resource-port.ts';
 
 // ---- vault
 

@@ -76,8 +76,13 @@ function toServer(metadata: Metadata, isOpenIdDocument: boolean, profile: Discov
   const jwksUri = text('jwks_uri');
   const endSession = text('end_session_endpoint');
   const idTokenSigningAlgs = listOf(metadata, 'id_token_signing_alg_values_supported');
+  const registration = text('registration_endpoint');
   return {
     kind: 'server',
+    newcomers: {
+      registrationEndpoint: registration === null || refusedUrl(registration, profile.allowLoopbackHttp) !== null ? null : registration,
+      takesMetadataDocuments: metadata['client_id_metadata_document_supported'] === true,
+    },
     server: {
       issuer: profile.issuer,
       authorizationEndpoint: text('authorization_endpoint') ?? '',

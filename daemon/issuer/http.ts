@@ -5,7 +5,8 @@
  * one just as a refresh goes out leaves it unknown whether the token was spent.
  */
 import { createHash } from 'node:crypto';
-import type { Socket } from 'node:net';
+import { isIP } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { BUILD_VERSION } from '../../shared/version.ts';
 import type { IssuerConnection } from '../core/domain.ts';
@@ -18,10 +19,14 @@ import { openConnection } from './connect.ts';
 import { AnswerRefused, WireError } from './failures.ts';
 import { sendOn } from './one-request.ts';
 import type { HttpRequest } from './one-request.ts';
+import { pinnedLookup, resolveByName } from './public-address.ts';
+import type { Resolve } from './public-address.ts';
 import { secureContext, systemTrust } from './trust.ts';
 
 /** Profiles come and go while the daemon lives; what is trusted for one that nobody used for long makes room. */
 const MAX_CONTEXTS = 16;
+/** As a person writes them who means this machine. */
+const LOOPBACK: readonly string[] = ['127.0.0.1', '::1'];
 
 /** Takes a byte order mark away, which JSON.parse() would choke on. */
 const utf8 = new TextDecoder();
@@ -29,7 +34,7 @@ const utf8 = new TextDecoder();
 export type HttpAnswer = {
   readonly status: number;
   /** Null: it did not come. */
-  readonly header: (name: 'content-type' | 'retry-after' | 'x-retry-after' | 'date' | 'age') => string | null;
+  readonly header: (name: 'content-type' | 'retry-after' | 'x-retry-after' | 'date' | 'age' | 'www-authenticate') => string | null;
   readonly body: string;
 };
 
@@ -50,7 +55,7 @@ export type Http = {
   close(): Promise<void>;
 };
 
-export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly timeoutMs: number }): Http {
+export function createHttp({ log, timeoutMs, resolve = resolveByName }: { readonly log: Log; readonly timeoutMs: number; readonly resolve?: Resolve }): Http {
   const contexts = new Map<string, SecureContext>();
   const underWay = new Set<Promise<unknown>>();
   let system: readonly string[] | null = null;
@@ -75,7 +80,8 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
     let status: number | null = null;
     const answered = async (): Promise<HttpAnswer> => {
       const headers = { ...request.headers, 'user-agent': `valetkey/${BUILD_VERSION}` };
-      const socket = await openConnection(url, { proxy: connection.proxy, trust: () => trustOf(connection.caPem), keep: ends.keep });
+      const lookup = connection.publicOnly === true ? await publicLookup(url, connection, resolve) : null;
+      const socket = await openConnection(url, { proxy: connection.proxy, trust: () => trustOf(connection.caPem), keep: ends.keep, ...(lookup === null ? {} : { lookup }) });
       await onConnected?.();
       const answer = await sendOn(socket, url, { ...request, headers }, () => { sent = true; });
       status = answer.status;
@@ -112,6 +118,14 @@ export function createHttp({ log, timeoutMs }: { readonly log: Log; readonly tim
       await Promise.allSettled(underWay);
     },
   };
+}
+
+/** RFC 9728, section 7.7. Behind a proxy it is the proxy that looks a name up; an address that is written is seen from here. @throws AnswerRefused */
+async function publicLookup({ hostname }: URL, { proxy, allowLoopbackHttp }: IssuerConnection, resolve: Resolve): Promise<LookupFunction | null> {
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (proxy !== null && isIP(host) === 0) return null;
+  const { lookup } = await pinnedLookup(host, { allowPrivate: false, allowLoopback: allowLoopbackHttp && LOOPBACK.includes(host) }, resolve);
+  return proxy === null ? lookup : null;
 }
 
 /** What ends one exchange from outside: the time, the caller's signal, and as long as it holds the early end. All its sockets end with it. */

@@ -4,6 +4,7 @@
  */
 import { later } from '../core/later.ts';
 import type { AuthorizationRequest, Clock, Issuer, Log, Random, Transient } from '../core/ports.ts';
+import type { Discovery } from '../core/discovery-port.ts';
 import type { Resources } from '../core/resource-port.ts';
 import { Secret } from '../core/secret.ts';
 import type { WorkloadIssuer } from '../core/workload.ts';
@@ -19,7 +20,7 @@ const NOT_SENT: Transient = { kind: 'transient', answerLost: false, retryAfterMs
 
 type IssuerDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
-export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & WorkloadIssuer & Resources & { close(): Promise<void> } {
+export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLimits = TIME_LIMITS): Issuer & WorkloadIssuer & Resources & Discovery & { close(): Promise<void> } {
   const skews = new Skews(clock);
   const fresh = (): Secret => new Secret(random.token(RANDOM_BYTES));
   /** Requests whose code was offered (AZ-13). */
@@ -59,6 +60,9 @@ export function createIssuer({ clock, random, log }: IssuerDeps, limits: TimeLim
     clientCredentials: (...args) => call((issuer) => issuer.clientCredentials(...args)),
     revokeWorkloadToken: (...args) => call((issuer) => issuer.revokeWorkloadToken(...args)),
     fetchResource: async (...args) => (await load()).fetchResource(...args),
+    protectedResource: async (...args) => (await load()).protectedResource(...args),
+    registerClient: async (...args) => (await load()).registerClient(...args),
+    clientDocument: async (...args) => (await load()).clientDocument(...args),
     skews: () => skews.list(),
     async close() {
       await wired?.close();

@@ -47,7 +47,7 @@ export function refusedAddress(address: string, { allowPrivate, allowLoopback }:
   if (isIP(plain) === 0) return 'is no address';
   if (LOOPBACK.check(plain, family)) return allowLoopback ? null : 'is this machine';
   if (NEVER.check(plain, family)) return 'is of a network where no API is';
-  return PRIVATE.check(plain, family) && !allowPrivate ? 'is of a private network, which the profile does not allow (fetch_private)' : null;
+  return PRIVATE.check(plain, family) && !allowPrivate ? 'is of a private network' : null;
 }
 
 export type Resolve = (host: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;

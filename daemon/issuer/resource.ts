@@ -89,7 +89,7 @@ async function unlessEnded<T>(waiting: Promise<T>, signal: AbortSignal): Promise
 function translated(cause: unknown, { url }: Pick<ResourceRequest, 'url'>, signal: AbortSignal, log: Log): unknown {
   if (signal.aborted) return signal.reason;
   if (cause instanceof BrokerError) return cause;
-  if (cause instanceof AnswerRefused) return new BrokerError(cause.code, cause.message);
+  if (cause instanceof AnswerRefused) return new BrokerError(cause.code, cause.message, cause.message.includes('private network') ? { hint: 'If that is meant, say so in the profile: fetch_private = true' } : {});
   const why = wireCause(new WireError(false, null, cause));
   log.debug('resource_request_failed', { origin: url.origin, why });
   return new BrokerError('resource_unreachable', `${url.host} cannot be reached (${why})`, { reason: why, cause });

@@ -4,6 +4,7 @@
  */
 import type { Profile } from '../core/domain.ts';
 import type { ClientAt, Clock, DeviceOutcome, Discoverable, Issuer, Log, Random, ServerOutcome, Want } from '../core/ports.ts';
+import type { Discovery } from '../core/discovery-port.ts';
 import type { Resources } from '../core/resource-port.ts';
 import type { Secret } from '../core/secret.ts';
 import type { WorkloadIssuer } from '../core/workload.ts';
@@ -16,7 +17,9 @@ import { DiscoveryCache } from './discovery-cache.ts';
 import { createHttp } from './http.ts';
 import { IdTokens } from './id-token.ts';
 import { SigningKeys } from './keys.ts';
+import { readClientDocument, registerClient } from './new-client.ts';
 import { probeServer } from './probe.ts';
+import { findProtectedResource } from './protected-resource.ts';
 import { redeemCode } from './redeem.ts';
 import { refreshTokens } from './refresh.ts';
 import { createResources } from './resource.ts';
@@ -30,7 +33,7 @@ export type TimeLimits = {
   readonly patienceMs: number;
 };
 
-export type WiredIssuer = Resources & Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & WorkloadIssuer & {
+export type WiredIssuer = Resources & Discovery & Pick<Issuer, 'authorizationUrl' | 'redeem' | 'pollDevice' | 'refresh' | 'revoke' | 'probe'> & WorkloadIssuer & {
   discover(profile: Discoverable, isFresh: boolean): Promise<ServerOutcome>;
   startDevice(client: ClientAt, profile: Profile, want: Want, verifier: Secret): Promise<DeviceOutcome>;
   close(): Promise<void>;
@@ -52,6 +55,9 @@ export function wireIssuer({ clock, random, log, skews }: { readonly clock: Cloc
     revoke: (client, token, kind) => revokeToken(deps, client, token, kind),
     probe: (server, connection) => probeServer(deps, server, connection),
     ...createResources({ log, trust: http.trust }),
+    protectedResource: (url, expected, connection) => findProtectedResource(http, url, expected, connection),
+    registerClient: (endpoint, redirectUris, scopes, connection) => registerClient(http, endpoint, redirectUris, scopes, connection),
+    clientDocument: (url, connection) => readClientDocument(http, url, connection),
     makeClientKey,
     clientCredentials: (client, workload, want) => clientCredentials(deps, client, workload, want),
     revokeWorkloadToken: (client, token) => revokeWorkloadToken(deps, client, token),

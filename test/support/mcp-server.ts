@@ -21,8 +21,11 @@ function makeServer(): McpServer {
   return server;
 }
 
+/** What it says of itself (RFC 9728). */
+export type SelfDescription = { readonly issuers: readonly string[]; readonly scopes?: readonly string[]; readonly challenged?: readonly string[] };
+
 /** @param isGood - whether the issuer knows the token */
-export async function startMcpServer(isGood: (token: string) => Promise<boolean>): Promise<McpHttpServer> {
+export async function startMcpServer(isGood: (token: string) => Promise<boolean>, self: SelfDescription | null = null): Promise<McpHttpServer> {
   const handler = createMcpHandler(makeServer);
   const tokens: (string | null)[] = [];
   const refused = new Set<string>();
@@ -33,7 +36,9 @@ export async function startMcpServer(isGood: (token: string) => Promise<boolean>
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? null;
     tokens.push(token);
     if (instead !== null) return void response.writeHead(instead.status, instead.headers).end('no');
-    if (token === null || refused.has(token) || !(await isGood(token))) return void response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end();
+    if (self !== null && request.url === new URL(metadata).pathname) return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ resource: url, authorization_servers: self.issuers, ...(self.scopes === undefined ? {} : { scopes_supported: self.scopes }) }));
+    const hint = self === null ? '' : `, resource_metadata="${metadata}"${self.challenged === undefined ? '' : `, scope="${self.challenged.join(' ')}"`}`;
+    if (token === null || refused.has(token) || !(await isGood(token))) return void response.writeHead(401, { 'www-authenticate': `Bearer error="invalid_token"${hint}` }).end();
     const headers = new Headers(Object.entries(request.headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
     const answer = await handler.fetch(new Request(new URL(request.url ?? '/', url), { method: request.method ?? 'GET', headers, ...(chunks.length === 0 ? {} : { body: Buffer.concat(chunks) }) }));
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
@@ -45,6 +50,7 @@ export async function startMcpServer(isGood: (token: string) => Promise<boolean>
   });
   await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
+  const metadata = url.replace('/mcp', '/.well-known/oauth-protected-resource/mcp');
   return {
     url, tokens,
     refuseUsed: () => tokens.forEach((token) => { if (token !== null) refused.add(token); }),

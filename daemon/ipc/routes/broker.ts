@@ -8,7 +8,7 @@ import type { Fingerprints } from '../../core/fingerprints.ts';
 import type { KeychainTrial, Load } from '../../core/machine-port.ts';
 import type { Approvals } from '../../approvals/approvals.ts';
 import type { Audit, Callers, Clock, ConfigStore, Desktop, GrantBook, Issuer, Log, PolicyFiles, Vault } from '../../core/ports.ts';
-import type { Resources } from '../../core/resource-port.ts';
+import type { ResourceServers } from '../../core/discovery-port.ts';
 import type { Assertions, WorkloadIssuer } from '../../core/workload.ts';
 import type { Circuits } from '../../tokens/circuit.ts';
 import type { EndSessions } from '../../flows/end-session.ts';
@@ -43,7 +43,7 @@ export type Broker = {
   readonly vault: Vault;
   readonly tryKeychain: () => Promise<KeychainTrial>;
   readonly issuer: Issuer;
-  readonly resources: Resources;
+  readonly resources: ResourceServers;
   readonly audit: Audit;
   readonly fingerprints: Fingerprints;
   readonly clock: Clock;

@@ -16,6 +16,7 @@ import { metrics } from './metrics.ts';
 import { checkPolicy, explainPolicy } from './policy.ts';
 import { addProfile, profiles, removeProfile } from './profiles.ts';
 import { prompt } from './standings.ts';
+import { findResource } from './resources.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 import { workloadToken } from './workload-token.ts';
@@ -32,7 +33,7 @@ export function createHandlers(broker: Broker): Handlers {
     token: counted(broker, 'tokens', on(token)),
     fetch: (ask) => fetchResource(fetches, broker, ask),
     startLogin: on(startLogin), explainLogin: on(explainLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
-    profiles: on(profiles), addProfile: here(addProfile), removeProfile: here(removeProfile),
+    profiles: on(profiles), addProfile: here(addProfile), findResource: here(findResource), removeProfile: here(removeProfile),
     grants: on(grants), logout: on(logout), endSession: on(endSession),
     approvals: on(approvals), answerApproval: on(answerApproval), grantApproval: here(grantApproval), revokeApproval: here(revokeApproval),
     revokeApprovals: here(revokeApprovals), setApprovalPin: here(setApprovalPin),

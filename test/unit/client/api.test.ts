@@ -10,7 +10,7 @@ it('calls each method of the protocol by its verb and path', async () => {
   const api = openApi({ call: async (verb, path) => { called.push(`${verb} ${path.replace(/\?.*$/, '')}`); return { access_token: 't' }; } });
   await Promise.all([
     api.token({}), api.startLogin({}), api.explainLogin({}), api.login('{id}', 1), api.cancelLogin('{id}'), api.confirmLogin('{id}', true), api.profiles(),
-    api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'),
+    api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.findResource({ name: 'a', url: 'https://a.example' }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'),
     api.approvals(), api.answerApproval('{id}', { allow: false }), api.revokeApproval('{id}'), api.revokeApprovals(), api.grantApproval({ executable: '/x', profile: 'a' }), api.setApprovalPin({ pin: null }), api.lock(), api.checkPolicy({}), api.explainPolicy({ profile: 'a' }),
     api.unlock({}), api.status(), api.prompt(null), api.diagnosis(), api.whoami(), api.reload(), api.shutdown(), api.upgrade(), api.purge(), api.audit(), api.trace('t'), api.panic(), api.endSession('{profile}', {}),
     api.workloadToken({ profile: 'a' }), api.workloads(), api.changeWorkloadKeys('{profile}', { step: 'init' }), api.removeWorkload('{profile}'),
@@ -48,6 +48,6 @@ function propertyPaths(schema: unknown, at = ''): readonly string[] {
 it('[AZ-11] no method of the protocol takes an authorization code or a redirect URL', () => {
   const taken = Object.values(METHODS).flatMap(({ path, request }) => (request === null ? [] : propertyPaths(toJsonSchema(request, { errorMode: 'ignore' })).map((name) => `${path} ${name}`)));
   expect(taken).toContain('/v1/token profile');
-  // The URL of a fetch is an API's, of an origin that the profile names. The code of `consent` is the one that the daemon shows at the terminal before a device login.
-  expect(taken.filter((name) => /code|redirect_uri$|callback|url$/i.test(name))).toEqual(['/v1/fetch url', '/v1/logins consent.code']);
+  // The URL of a fetch is an API's, of an origin that the profile names, and that of a resource a server's that is to have a profile. The code of `consent` is the one that the daemon shows at the terminal before a device login.
+  expect(taken.filter((name) => /code|redirect_uri$|callback|url$/i.test(name))).toEqual(['/v1/fetch url', '/v1/logins consent.code', '/v1/resources url']);
 });
