@@ -24,13 +24,14 @@ import { ask } from './subprocess.ts';
 import { markdownTable, textTable } from './table.ts';
 import { coldScene } from './scenes/cold.ts';
 import { memoryScene, startScene } from './scenes/footprint.ts';
+import { helpersScene } from './scenes/helpers.ts';
 import { isolationScene } from './scenes/isolation.ts';
 import { manyScene, oneCpuScene } from './scenes/latency.ts';
 import { policyScene } from './scenes/policy.ts';
 import { processScene } from './scenes/process.ts';
 import { keptScene, requestsScene } from './scenes/requests.ts';
 
-const SCENES: readonly Scene[] = [processScene, requestsScene, keptScene, oneCpuScene, manyScene, coldScene, isolationScene, policyScene, startScene, memoryScene];
+const SCENES: readonly Scene[] = [processScene, helpersScene, requestsScene, keptScene, oneCpuScene, manyScene, coldScene, isolationScene, policyScene, startScene, memoryScene];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);

@@ -3,7 +3,7 @@
  * whose protocol version was compared; they are not validated a second time, so that the library loads
  * no schema library, but for a token, which is put into headers. Paths and bodies are those of shared/methods.ts; a test compares them.
  */
-import type { ActiveApproval, ApprovalAnswer, ApprovalAnswered, ApprovalGrant, ApprovalPinRequest, ApprovalsReply, RevokedApprovals } from '../shared/approval-schemas.ts';
+import type { ActiveApproval, ApprovalAnswer, ApprovalAnswered, ApprovalAsk, ApprovalAsked, ApprovalGrant, ApprovalPinRequest, ApprovalsReply, RevokedApprovals } from '../shared/approval-schemas.ts';
 import type { AuditReply, TraceReply } from '../shared/audit-schemas.ts';
 import type { DiagnosisReply } from '../shared/diagnosis-schemas.ts';
 import type { LoginExplanation, LoginQuestion } from '../shared/explain-schemas.ts';
@@ -65,6 +65,7 @@ export function openApi(connection: Pick<Connection, 'call'>) {
     // A question ends with its daemon: another daemon is not started to be asked about it.
     approvals: (signal?: AbortSignal) => call<ApprovalsReply>('GET', '/v1/approvals', null, { signal, startDaemon: false }),
     answerApproval: (id: string, answer: ApprovalAnswer, signal?: AbortSignal) => call<ApprovalAnswered>('POST', `/v1/approvals/${name(id)}`, answer, { signal, timeoutMs: 40_000, startDaemon: false }),
+    askApproval: (request: ApprovalAsk, signal?: AbortSignal) => call<ApprovalAsked>('POST', '/v1/approvals/ask', request, { signal, timeoutMs: 340_000 }),
     grantApproval: (request: ApprovalGrant, signal?: AbortSignal) => call<ActiveApproval>('POST', '/v1/approvals', request, { signal, timeoutMs: 40_000 }),
     revokeApproval: (id: string, signal?: AbortSignal) => call<OkReply>('DELETE', `/v1/approvals/${name(id)}`, null, { signal, startDaemon: false }),
     revokeApprovals: (signal?: AbortSignal) => call<RevokedApprovals>('DELETE', '/v1/approvals', null, { signal, startDaemon: false }),

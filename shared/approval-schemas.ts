@@ -1,6 +1,6 @@
 /** The bodies of the questions that a person answers, and of the consents that were given. */
 import * as v from 'valibot';
-import { epoch, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
+import { claimed, epoch, profileName, resource, scopes, seconds, text } from './schema-parts.ts';
 
 const binding = v.picklist(['program', 'session', 'run']);
 const wish = { profile: v.string(), resource: v.nullable(v.string()), scopes: v.nullable(v.array(v.string())) };
@@ -82,3 +82,18 @@ export const approvalGrant = v.strictObject({
   pin: v.optional(text(128)),
 });
 export type ApprovalGrant = v.InferInput<typeof approvalGrant>;
+
+/** Has a person asked, where policy wants that, and gives no token. */
+export const approvalAsk = v.strictObject({
+  profile: profileName,
+  scopes: v.optional(scopes),
+  resource: v.optional(resource),
+  /** Default: fetch. */
+  use: v.optional(v.picklist(['fetch', 'token'])),
+  wait_s: v.optional(seconds(300)),
+  claimed: v.optional(claimed),
+});
+export type ApprovalAsk = v.InferInput<typeof approvalAsk>;
+/** It is allowed now: by this rule, or since a person agreed. */
+export const approvalAsked = v.object({ profile: v.string(), use: v.picklist(['fetch', 'token']), rule: v.string() });
+export type ApprovalAsked = v.InferOutput<typeof approvalAsked>;

@@ -51,6 +51,7 @@ export const METHODS = {
   checkPolicy: method('POST', '/v1/policy/check', 'Whether a text, or the files in their places, are a policy', q.policyCheckRequest, q.policyCheckReply),
   explainPolicy: method('POST', '/v1/policy/explain', 'Which rule decides on a request, and why not those before it', q.policyExplainRequest, q.policyExplainReply),
   approvals: method('GET', '/v1/approvals', 'Questions that wait for a person, and consents that were given', null, approval.approvalsReply),
+  askApproval: method('POST', '/v1/approvals/ask', 'Have a person asked, without a token', approval.approvalAsk, approval.approvalAsked, 330_000),
   grantApproval: method('POST', '/v1/approvals', 'Agree to a program before it asks', approval.approvalGrant, approval.activeView, 30_000),
   answerApproval: method('POST', '/v1/approvals/{id}', 'Answer a question', approval.approvalAnswer, approval.approvalAnswered, 30_000),
   revokeApproval: method('DELETE', '/v1/approvals/{id}', 'Take a consent back', null, s.okReply),

@@ -10,6 +10,7 @@ import type { CommandContext, Declare } from '../command.ts';
 import { pickProfile } from '../pick-profile.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
 import { declare as declareAdd } from './mcp-add.ts';
+import { declare as declareServe } from './mcp-serve.ts';
 import { askForToken } from './token.ts';
 
 type Options = { readonly profile?: string; readonly interactive?: boolean };
@@ -85,5 +86,6 @@ export const declare: Declare = (command, context) => {
     .addHelpText('after', examples('valetkey mcp connect https://mcp.example.com/mcp', 'claude mcp add example -- valetkey mcp connect https://mcp.example.com/mcp'))
     .action(async (url: string, options: Options) => connect(context, url, options));
   declareAdd(command.command('add'), context);
+  declareServe(command.command('serve'), context);
   command.addHelpText('after', examples('valetkey mcp add --help', 'valetkey mcp connect --help'));
 };

@@ -8,6 +8,7 @@ import type { Method, MethodName } from '../../shared/methods.ts';
 import type { BrokerEvent, Problem } from '../../shared/schemas.ts';
 import type { Caller } from '../core/domain.ts';
 import type { Clock, Log, Random } from '../core/ports.ts';
+import type { TokenUse } from '../core/policy-rules.ts';
 import type { Served } from '../tokens/token-source.ts';
 import { Ending, untilDeadline } from './deadline.ts';
 import { parseBody } from './parse.ts';
@@ -44,6 +45,8 @@ export type Asked = {
 
 /** A token that is used here, and does not leave. */
 export type Use = {
+  /** What policy and a person are asked about. */
+  readonly as: TokenUse;
   /** Resolves when it is on record that it is about to be used. */
   note(served: Served, rule: { readonly name: string; readonly approval: string | null }): Promise<void>;
 };

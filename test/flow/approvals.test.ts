@@ -61,6 +61,32 @@ describe('a rule that names the bytes of a program', () => {
   });
 });
 
+describe('a question without a request', () => {
+  const asking = async (ask: object = {}) => (await vk.api('POST', '/v1/approvals/ask', { profile: 'work', ...ask })).body;
+
+  it('gives no token, and a yes to what the API answers is none to the token', async () => {
+    const waiting = asking({ claimed: { reason: 'to read the issues' } });
+    const id = await question();
+    expect((await approvals()).pending[0]).toMatchObject({ use: 'fetch', claimed: { reason: 'to read the issues' } });
+    await answer(id);
+    expect(await waiting).toEqual({ profile: 'work', use: 'fetch', rule: 'user/agents' });
+    expect(await asking()).toEqual({ profile: 'work', use: 'fetch', rule: 'user/agents' });
+    expect(audited('approval_given')).toHaveLength(1);
+    expect([...audited('token_released'), ...audited('fetch_started')]).toEqual([]);
+    expect(await token({ wait_s: 0 })).toMatchObject({ code: 'approval_required' });
+  });
+
+  it('is about the token where that is asked for, and refused as a request would be', async () => {
+    const waiting = asking({ use: 'token' });
+    const id = await question();
+    await answer(id);
+    expect(await waiting).toMatchObject({ use: 'token' });
+    expect(await token()).toMatchObject({ rule: 'user/agents', access_token: expect.any(String) });
+    expect(await asking({ scopes: ['never:all'], wait_s: 0 })).toMatchObject({ code: expect.stringMatching(/scope_not_granted|policy_denied|approval_required/) });
+    expect(await asking({ profile: 'none' })).toMatchObject({ code: 'unknown_profile' });
+  });
+});
+
 describe('a consent that is taken back', () => {
   const consent = async (): Promise<string> => {
     const waiting = token();

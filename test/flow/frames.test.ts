@@ -47,7 +47,7 @@ describe('the line dialect', () => {
     expect(seen?.['data']).toEqual((await vk.api('GET', '/v1/whoami')).body);
     expect(seen?.['data']).toMatchObject({ pid: process.pid, executable: realpathSync(process.execPath), digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
     const client = line();
-    const quiet = ['token', 'fetch', 'startLogin', 'explainLogin', 'login', 'cancelLogin', 'confirmLogin', 'profiles', 'findResource', 'addProfile', 'removeProfile', 'checkPolicy', 'explainPolicy', 'grants', 'logout', 'endSession', 'approvals', 'grantApproval', 'answerApproval', 'revokeApproval', 'revokeApprovals', 'setApprovalPin', 'workloadToken', 'workloads', 'changeWorkloadKeys', 'removeWorkload', 'unlock', 'status', 'prompt', 'diagnosis', 'whoami', 'reload', 'audit', 'trace', 'metrics', 'openapi'];
+    const quiet = ['token', 'fetch', 'startLogin', 'explainLogin', 'login', 'cancelLogin', 'confirmLogin', 'profiles', 'findResource', 'addProfile', 'removeProfile', 'checkPolicy', 'explainPolicy', 'grants', 'logout', 'endSession', 'approvals', 'askApproval', 'grantApproval', 'answerApproval', 'revokeApproval', 'revokeApprovals', 'setApprovalPin', 'workloadToken', 'workloads', 'changeWorkloadKeys', 'removeWorkload', 'unlock', 'status', 'prompt', 'diagnosis', 'whoami', 'reload', 'audit', 'trace', 'metrics', 'openapi'];
     for (const type of quiet) client.ask({ type, id: type, data: type === 'unlock' ? { create: 'x' } : {} });
     const replies = await client.wait(quiet.length);
     expect(replies.map(({ type }) => type).toSorted()).toEqual(quiet.toSorted());

@@ -104,7 +104,7 @@ const STEPS: readonly Step[] = [
 /** What takes a person, an end or a party of its own is recorded in the tests of that; the stream of events only shows. */
 const ELSEWHERE: Readonly<Partial<Record<MethodName, readonly [string, string]>>> = {
   events: ['socket', 'events'], fetch: ['fetch', 'fetch_started'], shutdown: ['audit', 'daemon_stopped'], upgrade: ['audit', 'daemon_stopped'], endSession: ['end-session', 'browser_signed_out'], findResource: ['resources', 'client_registered'], panic: ['panic', 'panic'],
-  grantApproval: ['approvals', 'approval_given'], revokeApproval: ['approvals', 'approval_revoked'], revokeApprovals: ['approvals', 'approval_revoked'], setApprovalPin: ['approvals', 'pin_changed'],
+  askApproval: ['approvals', 'approval_given'], grantApproval: ['approvals', 'approval_given'], revokeApproval: ['approvals', 'approval_revoked'], revokeApprovals: ['approvals', 'approval_revoked'], setApprovalPin: ['approvals', 'pin_changed'],
   workloadToken: ['records', 'workload_token_released'], changeWorkloadKeys: ['records', 'workload_key_changed'], removeWorkload: ['records', 'workload_removed'],
 };
 

@@ -56,6 +56,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { name: 'smol-toml', importers: ['daemon/config/', 'client/'], why: 'TOML is read at the edges only' },
   { name: 'commander', importers: ['client/'], why: 'only the CLI has a command line to speak of' },
   { name: '@modelcontextprotocol/client', importers: ['client/adapters/'], onlyOneFile: true, why: 'one adapter speaks MCP, and nobody else pays for it' },
+  { name: '@modelcontextprotocol/server', importers: ['client/adapters/'], onlyOneFile: true, why: 'the same, of the other end' },
   { name: 'uqr', importers: ['client/'], why: 'only the CLI draws' },
   { name: 'open', importers: ['client/'], onlyOneFile: true, why: 'the asking client opens the browser, in one place' },
 ];

@@ -121,7 +121,7 @@ async function tokenOf(broker: Broker, ask: Ask, { scopes, resource, min_ttl_s: 
     profile: run.profile.name, interaction: 'never', ...(scopes === undefined ? {} : { scopes }), ...(resource === undefined ? {} : { resource }),
     ...(isForced ? { force: true } : {}), ...(minTtlS === undefined ? {} : { min_ttl_s: minTtlS }), ...(waitS === undefined ? {} : { wait_s: waitS }), ...(claimed === undefined ? {} : { claimed }),
   };
-  const used = await token(broker, ask.forToken(wish, { note: (served, rule) => run.begin(served, rule) }));
+  const used = await token(broker, ask.forToken(wish, { as: 'fetch', note: (served, rule) => run.begin(served, rule) }));
   if (!(used instanceof Used)) throw new Error('a token was to stay here');
   const served = Used.servedOf(used);
   if (served.token.tokenType.toLowerCase() !== 'bearer') throw new BrokerError('fetch_refused', `a token of type ${served.token.tokenType} cannot be used so`, { reason: 'token_type' });

@@ -1,6 +1,7 @@
 import { later } from '../../core/later.ts';
 import type { Handler, Handlers } from '../dispatch.ts';
 import { answerApproval, approvals, grantApproval, revokeApproval, revokeApprovals, setApprovalPin } from './approvals.ts';
+import { askApproval } from './ask-approval.ts';
 import type { Broker } from './broker.ts';
 import { audit, trace } from './audit.ts';
 import { counted } from './counted.ts';
@@ -35,7 +36,7 @@ export function createHandlers(broker: Broker): Handlers {
     startLogin: on(startLogin), explainLogin: on(explainLogin), login: on(login), cancelLogin: on(cancelLogin), confirmLogin: on(confirmLogin),
     profiles: on(profiles), addProfile: here(addProfile), findResource: here(findResource), removeProfile: here(removeProfile),
     grants: on(grants), logout: on(logout), endSession: on(endSession),
-    approvals: on(approvals), answerApproval: on(answerApproval), grantApproval: here(grantApproval), revokeApproval: here(revokeApproval),
+    approvals: on(approvals), askApproval: on(askApproval), answerApproval: on(answerApproval), grantApproval: here(grantApproval), revokeApproval: here(revokeApproval),
     revokeApprovals: here(revokeApprovals), setApprovalPin: here(setApprovalPin),
     checkPolicy: on(checkPolicy), explainPolicy: on(explainPolicy),
     workloadToken: counted(broker, 'workloadTokens', on(workloadToken)), workloads: on(workloads), changeWorkloadKeys: here(changeWorkloadKeys), removeWorkload: here(removeWorkload),

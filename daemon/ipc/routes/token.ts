@@ -103,7 +103,7 @@ function ruled(broker: Broker, ask: Ask, profile: Profile, claimed: Claimed | nu
   return serve(broker, ask, profile, claimed, asked, ground, decision, { name: ruleText(decision.by), approval: null });
 }
 
-const useOf = ({ use }: Ask): TokenUse => (use === null ? 'token' : 'fetch');
+const useOf = ({ use }: Ask): TokenUse => use?.as ?? 'token';
 
 /** Nobody is asked to agree to what needs a sign-in first. Throws login_required. */
 function refuseLacking(broker: Broker, profile: Profile, asked: TokenNeed, { limits }: Confirmed): void {

@@ -11,7 +11,7 @@ it('calls each method of the protocol by its verb and path', async () => {
   await Promise.all([
     api.token({}), api.startLogin({}), api.explainLogin({}), api.login('{id}', 1), api.cancelLogin('{id}'), api.confirmLogin('{id}', true), api.profiles(),
     api.addProfile({ name: 'a', profile: { client_id: 'c' } }), api.findResource({ name: 'a', url: 'https://a.example' }), api.removeProfile('{profile}'), api.grants(), api.logout('{profile}'),
-    api.approvals(), api.answerApproval('{id}', { allow: false }), api.revokeApproval('{id}'), api.revokeApprovals(), api.grantApproval({ executable: '/x', profile: 'a' }), api.setApprovalPin({ pin: null }), api.lock(), api.checkPolicy({}), api.explainPolicy({ profile: 'a' }),
+    api.approvals(), api.askApproval({ profile: 'a' }), api.answerApproval('{id}', { allow: false }), api.revokeApproval('{id}'), api.revokeApprovals(), api.grantApproval({ executable: '/x', profile: 'a' }), api.setApprovalPin({ pin: null }), api.lock(), api.checkPolicy({}), api.explainPolicy({ profile: 'a' }),
     api.unlock({}), api.status(), api.prompt(null), api.diagnosis(), api.whoami(), api.reload(), api.shutdown(), api.upgrade(), api.purge(), api.audit(), api.trace('t'), api.panic(), api.endSession('{profile}', {}),
     api.workloadToken({ profile: 'a' }), api.workloads(), api.changeWorkloadKeys('{profile}', { step: 'init' }), api.removeWorkload('{profile}'),
   ]);
