@@ -9,6 +9,7 @@ import { examples } from '../command.ts';
 import type { CommandContext, Declare } from '../command.ts';
 import { pickProfile } from '../pick-profile.ts';
 import { ValetkeyError } from '../valetkey-error.ts';
+import { widenFetch } from '../wider-fetch.ts';
 import { declare as declareAdd } from './mcp-add.ts';
 import { declare as declareServe } from './mcp-serve.ts';
 import { askForToken } from './token.ts';
@@ -30,6 +31,7 @@ async function profileFor(context: CommandContext, url: URL, named: string | und
   const { profiles } = await context.daemon.api.profiles(context.signal);
   const fitting = profiles.filter(({ resource }) => resource !== null && URL.canParse(resource) && isWithin(url, resource));
   const [only] = fitting;
+  if (named === undefined && only === undefined) throw ValetkeyError.local('bad_request', `no profile is for ${url.href}`, { hint: `Run: valetkey mcp add ${url.href}` });
   const profile = named ?? (fitting.length === 1 && only !== undefined ? only.name : (await pickProfile(context, undefined)).profile);
   const found = profiles.find(({ name }) => name === profile);
   if (found === undefined) throw ValetkeyError.local('unknown_profile', `there is no profile ${profile}`);
@@ -48,13 +50,33 @@ async function follow({ daemon: { api }, signal }: CommandContext, id: string): 
   while ((await api.login(id, FOLLOW_S, signal)).state === 'pending');
 }
 
+/** OIDC Core, section 11: asked for at the sign-in, for the refresh token; servers leave it out of the access token. */
+const ofTokens = (scopes: readonly string[]): string[] => scopes.filter((scope) => scope !== 'offline_access');
+
+/** Whether tokens of all these scopes are to be had, after a person has signed in for them where they may be asked. */
+async function holds(context: CommandContext, profile: string, scopes: string[], interactive: boolean): Promise<boolean> {
+  try {
+    await context.daemon.api.token({ profile, scopes: ofTokens(scopes), interaction: 'never' }, context.signal);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ValetkeyError) || (error.code !== 'scope_not_granted' && error.code !== 'login_required')) throw error;
+    context.terminal.warn(`The server wants more scopes: ${cleanText(scopes.join(' '))}${interactive ? '' : `. Run: valetkey login ${profile} --scope "${scopes.join(' ')}"`}`);
+    if (!interactive) return false;
+    const { signInHere } = await import('./login.ts');
+    await signInHere(context, { profile, scopes }, true);
+    return true;
+  }
+}
+
 async function connect(context: CommandContext, address: string, { profile: named, interactive = false }: Options): Promise<void> {
   const url = URL.canParse(address) ? new URL(address) : null;
   const origin = url === null ? null : tokenOrigin(url.href);
   if (url === null || origin === null || url.username !== '' || url.password !== '') throw ValetkeyError.local('bad_request', 'the address of an MCP server is an https:// URL, or one of this machine');
   const profile = await profileFor(context, url, named);
+  /** Once the server wanted more than the profile asks for by itself. */
+  let wide: string[] | null = null;
   const ask = async (proof: { readonly challenge?: string }, isForced = false): Promise<string> => {
-    const wanted = { profile, interaction: 'never' as const, ...proof };
+    const wanted = { profile, interaction: 'never' as const, ...(wide === null ? {} : { scopes: ofTokens(wide) }), ...proof };
     try {
       return (await askForToken(context, { ...wanted, ...(isForced ? { force: true } : {}) }, interactive)).access_token;
     } catch (error) {
@@ -73,7 +95,15 @@ async function connect(context: CommandContext, address: string, { profile: name
     },
     stepUp: async (challenge) => (interactive ? ask({ challenge }) : null),
   }, globalThis.fetch);
-  await bridgeMcp(context.stdinLines(LINE_MAX), await remoteAt(url, authorized), { write: (line) => context.terminal.raw(line), explain, warn: (text) => context.terminal.warn(text) });
+  const widened = widenFetch(authorized, {
+    scopes: async () => wide ?? (await context.daemon.api.profiles(context.signal)).profiles.find(({ name }) => name === profile)?.scopes ?? [],
+    async widen(scopes) {
+      if (!await holds(context, profile, [...scopes], interactive)) return false;
+      wide = [...scopes];
+      return true;
+    },
+  });
+  await bridgeMcp(context.stdinLines(LINE_MAX), await remoteAt(url, widened), { write: (line) => context.terminal.raw(line), explain, warn: (text) => context.terminal.warn(text) });
 }
 
 export const declare: Declare = (command, context) => {

@@ -16,7 +16,7 @@ export type Discovery = {
   /** @param expected - the identifier that its metadata has to name. Throws resource_metadata_invalid, resource_unreachable. */
   protectedResource(url: string, expected: string, connection: IssuerConnection): Promise<ProtectedResource>;
   /** A public client (MD-06). @returns its id. Throws registration_refused, resource_unreachable. */
-  registerClient(endpoint: string, redirectUris: readonly string[], scopes: readonly Scope[], connection: IssuerConnection): Promise<string>;
+  registerClient(endpoint: string, redirectUris: readonly string[], connection: IssuerConnection): Promise<string>;
   /** The document at `url` has to be of this client, public, and know a loopback redirect. @returns the path of that. Throws client_document_invalid, resource_unreachable. */
   clientDocument(url: string, connection: IssuerConnection): Promise<string>;
 };

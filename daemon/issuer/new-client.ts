@@ -3,7 +3,6 @@
  * (draft-ietf-oauth-client-id-metadata-document). Public in either case, for one issuer, and native (MD-06, MD-08).
  */
 import { isIP } from 'node:net';
-import type { Scope } from '../../shared/names.ts';
 import { parseJsonObject } from '../../shared/json-object.ts';
 import type { IssuerConnection } from '../core/domain.ts';
 import { BrokerError } from '../core/errors.ts';
@@ -18,10 +17,10 @@ const CREATED = [200, 201];
 const LOOPBACK_REDIRECT = /^http:\/\/(?:127\.0\.0\.1|\[::1\])(?::\d{1,5})?(\/[A-Za-z0-9._~/-]{0,128})$/;
 
 /** @returns the client id; what else came, a registration access token among it, is dropped. */
-export async function registerClient(http: Http, endpoint: string, redirectUris: readonly string[], scopes: readonly Scope[], connection: IssuerConnection): Promise<string> {
+export async function registerClient(http: Http, endpoint: string, redirectUris: readonly string[], connection: IssuerConnection): Promise<string> {
   const asked = {
     client_name: 'Valetkey', application_type: 'native', redirect_uris: redirectUris, grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], token_endpoint_auth_method: 'none',
-    ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+    // Without `scope`: what is named there is all that the client may ever ask for, and a server may want more later (MC-02).
   };
   const answer = await askStranger(http, connection, endpoint, 'registration_refused', { method: 'POST', headers: { accept: 'application/json', 'content-type': 'application/json' }, body: JSON.stringify(asked) });
   const said = parseJsonObject(answer.body);

@@ -56,7 +56,7 @@ export function wireIssuer({ clock, random, log, skews }: { readonly clock: Cloc
     probe: (server, connection) => probeServer(deps, server, connection),
     ...createResources({ log, trust: http.trust }),
     protectedResource: (url, expected, connection) => findProtectedResource(http, url, expected, connection),
-    registerClient: (endpoint, redirectUris, scopes, connection) => registerClient(http, endpoint, redirectUris, scopes, connection),
+    registerClient: (endpoint, redirectUris, connection) => registerClient(http, endpoint, redirectUris, connection),
     clientDocument: (url, connection) => readClientDocument(http, url, connection),
     makeClientKey,
     clientCredentials: (client, workload, want) => clientCredentials(deps, client, workload, want),

@@ -60,6 +60,44 @@ describe('valetkey mcp add', () => {
     }
   });
 
+  it('[MC-02] signs in for the scopes that a server asks for later, beside those that there were, and stops at a server that is never content', async () => {
+    const wishes = ['write', 'admin', 'profile', 'email'];
+    const scopesOf = async (token: string): Promise<readonly string[]> => String((await issuer.introspect(token))['scope']).split(' ');
+    const content = await startMcpServer(async () => true, { issuers: [issuer.url], challenged: ['read'], lacks: async (token) => ((await scopesOf(token)).includes('write') ? null : 'write') });
+    const never = await startMcpServer(async () => true, { issuers: [issuer.url], challenged: ['read'], lacks: async (token) => { const held = await scopesOf(token); return wishes.find((each) => !held.includes(each)) ?? 'read'; } });
+    try {
+      for (const [name, { url }] of Object.entries({ content, never })) {
+        const added = await home.valetkey(['mcp', 'add', url, '--name', name, '--allow-loopback-http', '--register', ...browser]);
+        expect(added.exit, added.stderr).toBe(0);
+        expect((await home.atTerminal(['login', name])).exit).toBe(0);
+      }
+      const sum = async (url: string, ...flags: readonly string[]): Promise<unknown> => {
+        const transport = new StdioClientTransport({ command: process.execPath, args: [CLI, 'mcp', 'connect', url, ...flags], env: { ...home.env }, stderr: 'pipe' });
+        const client = new Client({ name: 'host', version: '1.0.0' });
+        try {
+          await client.connect(transport);
+          return (await client.callTool({ name: 'add', arguments: { a: 1, b: 2 } })).content;
+        } finally {
+          await client.close();
+        }
+      };
+      const signIns = (): number => issuer.minted.filter(({ kind }) => kind === 'authorization_code').length;
+      // Nobody may be asked: the host is told.
+      await expect(sum(content.url)).rejects.toThrow(/scope/i);
+      const before = signIns();
+      expect(await sum(content.url, '--interactive')).toEqual([{ type: 'text', text: '3' }]);
+      expect(signIns() - before).toBe(1);
+      expect(await scopesOf(content.tokens.findLast((token) => token !== null) ?? '')).toEqual(expect.arrayContaining(['read', 'write']));
+      // The next instance needs nobody.
+      expect(await sum(content.url)).toEqual([{ type: 'text', text: '3' }]);
+      const start = signIns();
+      await expect(sum(never.url, '--interactive')).rejects.toThrow(/scope/i);
+      expect(signIns() - start).toBe(3);
+    } finally {
+      await Promise.all([content.close(), never.close()]);
+    }
+  }, 60_000);
+
   it('registers no second one for the same name, and names the verb where no profile is', async () => {
     const before = issuer.clients.size;
     expect(await home.valetkey(['mcp', 'add', server.url, '--name', 'tools', '--allow-loopback-http', '--register'])).toMatchObject({ stderr: expect.stringContaining('profile_exists') });

@@ -191,7 +191,7 @@ describe('a rule about what a caller gets', () => {
   it('forbids a fetch where the token may be had', async () => {
     await vk.policy('user', 'v = 1\n[[rules]]\nname = "no-fetch"\nwhen = { use = "fetch" }\ndecide = "deny"\n[[rules]]\nname = "rest"\ndecide = "allow"\n');
     await vk.api('POST', '/v1/reload');
-    expect((await vk.api('POST', '/v1/fetch', { profile: 'work', url: `${api.url}/` })).body).toMatchObject({ code: 'policy_denied', reason: 'user/no-fetch' });
+    expect((await vk.api('POST', '/v1/fetch', { profile: 'work', url: `${api.url}/` })).body).toMatchObject({ code: 'policy_denied', reason: 'user/no-fetch', hint: expect.stringContaining('--use fetch') });
     expect(api.heard).toEqual([]);
     expect((await vk.api('POST', '/v1/token', { profile: 'work' })).status).toBe(200);
   });

@@ -22,7 +22,7 @@ function makeServer(): McpServer {
 }
 
 /** What it says of itself (RFC 9728). */
-export type SelfDescription = { readonly issuers: readonly string[]; readonly scopes?: readonly string[]; readonly challenged?: readonly string[] };
+export type SelfDescription = { readonly issuers: readonly string[]; readonly scopes?: readonly string[]; readonly challenged?: readonly string[]; readonly lacks?: (token: string) => Promise<string | null> };
 
 /** @param isGood - whether the issuer knows the token */
 export async function startMcpServer(isGood: (token: string) => Promise<boolean>, self: SelfDescription | null = null): Promise<McpHttpServer> {
@@ -40,6 +40,8 @@ export async function startMcpServer(isGood: (token: string) => Promise<boolean>
     const hint = self === null ? '' : `, resource_metadata="${metadata}"${self.challenged === undefined ? '' : `, scope="${self.challenged.join(' ')}"`}`;
     if (token === null || refused.has(token) || !(await isGood(token))) return void response.writeHead(401, { 'www-authenticate': `Bearer error="invalid_token"${hint}` }).end();
     const headers = new Headers(Object.entries(request.headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
+    const missing = await self?.lacks?.(token) ?? null;
+    if (missing !== null) return void response.writeHead(403, { 'www-authenticate': `Bearer error="insufficient_scope", scope="${missing}"` }).end();
     const answer = await handler.fetch(new Request(new URL(request.url ?? '/', url), { method: request.method ?? 'GET', headers, ...(chunks.length === 0 ? {} : { body: Buffer.concat(chunks) }) }));
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
     for await (const chunk of answer.body ?? []) response.write(chunk);

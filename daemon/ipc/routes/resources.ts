@@ -39,7 +39,7 @@ export async function findResource(broker: Broker, ask: Ask): Promise<ResourceRe
   const { newcomers, offersOffline } = await metadataOf(broker, profile);
   // Without it there is no refresh token at most servers; asked for only where it is offered (MC-02).
   const wanted = OFFLINE !== null && offersOffline && body.scopes === undefined && !scopes.includes(OFFLINE) ? [...scopes, OFFLINE] : [...scopes];
-  const client = await clientFor(broker, ask, body, profile, newcomers, wanted);
+  const client = await clientFor(broker, ask, body, profile, newcomers);
   return {
     ...common, issuer, scopes: wanted, scopes_from: scopesFrom, client_id: client.clientId, redirect_path: client.redirectPath,
     takes: [...(newcomers.registrationEndpoint === null ? [] : ['registration' as const]), ...(newcomers.takesMetadataDocuments ? ['metadata_document' as const] : [])],
@@ -68,7 +68,7 @@ async function metadataOf(broker: Broker, profile: Profile): Promise<{ readonly 
   return { newcomers: found.newcomers ?? { registrationEndpoint: null, takesMetadataDocuments: false }, offersOffline: found.server.scopesSupported?.includes('offline_access') === true };
 }
 
-async function clientFor(broker: Broker, ask: Ask, { register, client_id_metadata: document }: Body, profile: Profile, newcomers: Newcomers, scopes: Parameters<Broker['resources']['registerClient']>[2]): Promise<Client> {
+async function clientFor(broker: Broker, ask: Ask, { register, client_id_metadata: document }: Body, profile: Profile, newcomers: Newcomers): Promise<Client> {
   if (document !== undefined) {
     if (!newcomers.takesMetadataDocuments) throw new BrokerError('registration_refused', `${profile.issuer} does not take a document in the place of a registered client`);
     return { clientId: document, redirectPath: await broker.resources.clientDocument(document, profile) };
@@ -76,7 +76,7 @@ async function clientFor(broker: Broker, ask: Ask, { register, client_id_metadat
   if (register !== true) return { clientId: null, redirectPath: null };
   const { registrationEndpoint: endpoint } = newcomers;
   if (endpoint === null) throw new BrokerError('registration_refused', `${profile.issuer} registers no clients by itself`);
-  const clientId = await broker.resources.registerClient(endpoint, [withoutPort(profile)], scopes, profile);
+  const clientId = await broker.resources.registerClient(endpoint, [withoutPort(profile)], profile);
   await broker.audit.append({ event: 'client_registered', profile: null, caller: ask.caller, request: ask.requestId, facts: { issuer: profile.issuer, client_id: clientId } });
   return { clientId, redirectPath: profile.redirectPath };
 }

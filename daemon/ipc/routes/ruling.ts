@@ -7,7 +7,7 @@ import type { ErrorCode } from '../../../shared/errors.ts';
 import type { Caller, Grant, Profile } from '../../core/domain.ts';
 import { BrokerError } from '../../core/errors.ts';
 import type { ErrorFacts } from '../../core/errors.ts';
-import type { Asking as Asked } from '../../core/policy-rules.ts';
+import type { Asking as Asked, TokenUse } from '../../core/policy-rules.ts';
 import { signInAgeS } from '../../core/sign-in-age.ts';
 import type { Instant } from '../../core/time.ts';
 import { decide, ruleText } from '../../policy/decide.ts';
@@ -85,7 +85,7 @@ export function askingOf(ask: Asked): Asking {
 }
 
 /** Null: the request may go on. Of one that a person is asked about: what it is told while nobody has answered. */
-export function refusalOf(decision: Decision, profile: string): BrokerError | null {
+export function refusalOf(decision: Decision, profile: string, use: TokenUse = 'token'): BrokerError | null {
   const name = ruleText(decision.by);
   const why = decision.reason ?? 'policy does not allow it';
   switch (decision.kind) {
@@ -93,7 +93,7 @@ export function refusalOf(decision: Decision, profile: string): BrokerError | nu
       return null;
     case 'deny':
       if (isShut(name)) return shutErrorOf(name);
-      return new BrokerError('policy_denied', `${why} (rule ${name})`, { reason: name, hint: `See which rule says so, and why: valetkey policy explain --profile ${profile}` });
+      return new BrokerError('policy_denied', `${why} (rule ${name})`, { reason: name, hint: `See which rule says so, and why: valetkey policy explain --profile ${profile}${use === 'fetch' ? ' --use fetch' : ''}` });
     case 'confirm':
       return new BrokerError('approval_required', `a person has to agree that this program uses ${profile} (rule ${name})`, { reason: name });
   }

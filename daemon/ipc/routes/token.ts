@@ -244,7 +244,7 @@ async function refuse(broker: Broker, ask: Ask, profile: Profile, claimed: Claim
       ...(claimed === null ? {} : { claimed }),
     },
   });
-  throw refusalOf(decision, profile.name) ?? new BrokerError('internal', 'a request that is allowed was refused');
+  throw refusalOf(decision, profile.name, useOf(ask)) ?? new BrokerError('internal', 'a request that is allowed was refused');
 }
 
 /** A ceiling that refuses is on record like a rule that does. */
