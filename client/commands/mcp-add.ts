@@ -84,15 +84,14 @@ async function add(context: CommandContext, url: string, options: Options): Prom
   const reply = await api.addProfile({ name, profile, ...(options.dryRun === undefined ? {} : { dry_run: true }) }, signal);
   if (terminal.json) return terminal.document({ ...reply, found });
   terminal.facts([
-    ['Profile', name], ['Server', found.resource], ['Said by', found.metadata], ['Issuer', found.issuer], ['Client', `${client.id} (${client.how})`],
+    ['Profile', name], ['Server', found.resource], ['Said by', found.metadata], ['Issuer', found.issuer], ['Client', client.id === UNREGISTERED ? client.how : `${client.id} (${client.how})`],
     ['Scopes', `${found.scopes.join(' ') || '(none)'} (${HOW[found.scopes_from]})`],
     ['Redirect', reply.profile.redirect_uris.join(' ')],
   ]);
   for (const warning of reply.warnings) terminal.warn(warning);
-  terminal.note(reply.written === null
-    ? 'This was a dry run. Nothing was written, and no client registered.'
-    : `Written to ${reply.written}. Next: valetkey login ${name}\nThe host then starts: valetkey mcp connect ${url}`);
-  return undefined;
+  if (reply.written === null) return terminal.note('This was a dry run. Nothing was written, and no client registered.');
+  terminal.note(`Written to ${reply.written}. Next: valetkey login ${name}`);
+  return terminal.note(`The host then starts: valetkey mcp connect ${url}`);
 }
 
 export const declare: Declare = (command, context) => {
