@@ -29,7 +29,9 @@ export async function serveTools(tools: readonly Tool[], instructions: string, s
     }
     return server;
   };
-  const ended = once(process.stdin, 'end', { signal }).catch(() => null); // the signal ends it as well
+  const ended = once(process.stdin, 'end', { signal }).catch((cause: unknown) => {
+    if (!signal.aborted) throw cause;
+  });
   const handle = serveStdio(make, { onerror: ({ message }) => warn(message) });
   await ended;
   await handle.close();

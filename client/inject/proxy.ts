@@ -27,6 +27,8 @@ export type ProxyDeps = {
 
 /** The whole request of the daemon's socket has 64 KiB, and base64 takes a third more. */
 const BODY_MAX = 46_000;
+/** A program that makes up names for its headers fills neither this memory nor the screen. */
+const WARNINGS_MAX = 64;
 /** What a daemon allows at most; a stream of events lasts. */
 const TIMEOUT_S = 300;
 const ANSWER_MAX = 1_073_741_824;
@@ -42,7 +44,7 @@ const NOT_OF_THE_API = /^(?:connection|keep-alive|transfer-encoding|valetkey-.*)
 export function createProxy(deps: ProxyDeps): RequestListener {
   const said = new Set<string>();
   const warn = (text: string): void => {
-    if (said.has(text)) return;
+    if (said.has(text) || said.size >= WARNINGS_MAX) return;
     said.add(text);
     deps.warn(text);
   };

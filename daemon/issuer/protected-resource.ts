@@ -13,6 +13,8 @@ import { askStranger, objectIn, stringsIn } from './strange-document.ts';
 const SERVERS_MAX = 16;
 const SCOPES_MAX = 64;
 const CODE = 'resource_metadata_invalid';
+/** What stands behind the host, but for the one slash of an empty path; nothing that URL parsing would drop or re-spell. */
+const PARTS = /^https?:\/\/[A-Za-z0-9.:[\]-]+(?:\/(?=$)|([/?][\x21\x22\x24-\x5b\x5d-\x7e]*))?$/i;
 
 /** As a host begins (MCP 2025-11-25, Lifecycle): what guards the server answers, without a token, with a challenge. */
 const HELLO = JSON.stringify({
@@ -68,7 +70,10 @@ function scopesOf(value: unknown): readonly Scope[] {
 
 /** But for what no two readers would take for two things: the spelling of scheme and host, and the one slash of an empty path. */
 function isSame(resource: string, expected: string): boolean {
-  return resource === expected || (URL.canParse(resource) && !resource.includes('#') && new URL(resource).href === new URL(expected).href);
+  if (resource === expected) return true;
+  const [said, meant] = [PARTS.exec(resource), PARTS.exec(expected)];
+  if (said === null || meant === null || !URL.canParse(resource)) return false;
+  return new URL(resource).origin === new URL(expected).origin && (said[1] ?? '') === (meant[1] ?? '');
 }
 
 function isAbove(resource: unknown, expected: string): boolean {

@@ -72,7 +72,7 @@ describe('the metadata of a server', () => {
   });
 
   it.each([
-    ['another path', (o: string) => `${o}/other`], ['a path below', (o: string) => `${o}/mcp/more`], ['a path that only begins so', (o: string) => `${o}/mc`], ['the whole host', (o: string) => o], ['a slash behind', (o: string) => `${o}/mcp/`],
+    ['another path', (o: string) => `${o}/other`], ['a path below', (o: string) => `${o}/mcp/more`], ['a path that only begins so', (o: string) => `${o}/mc`], ['the whole host', (o: string) => o], ['a slash behind', (o: string) => `${o}/mcp/`], ['dots that lead back', (o: string) => `${o}/x/../mcp`], ['a newline that a parser drops', (o: string) => `${o}/m\ncp`], ['a backslash', (o: string) => `${o}\\mcp`], ['a space behind', (o: string) => `${o}/mcp `],
     ['another origin', () => 'https://api.example.com/mcp'], ['another scheme', (o: string) => o.replace('http:', 'https:')], ['a fragment', (o: string) => `${o}/mcp#x`], ['nothing', () => null], ['a list', (o: string) => [`${o}/mcp`]],
   ])('[MC-01] is refused where it speaks of %s', async (_, resource) => {
     answers.set(PLACE, json(metadata({ resource: resource(origin) })));
