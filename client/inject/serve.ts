@@ -69,7 +69,7 @@ async function onPort({ profile }: Injection, deps: InjectDeps): Promise<Listeni
   if (process.platform !== 'linux') throw ValetkeyError.local('platform_unsupported', 'a base URL on 127.0.0.1 takes the connection table of Linux', { hint: 'Use --inject-socket, which needs none' });
   const base = baseOf(profile);
   let port = 0;
-  const server = serve({ ...deps, profile, origin: base.origin, host: () => `127.0.0.1:${port}`, isOwn: ({ socket }) => (isFromBelow(process.pid, socket.remotePort ?? 0, port)) });
+  const server = serve({ ...deps, profile, origin: base.origin, host: () => `127.0.0.1:${port}`, isOwn: ({ socket }) => isFromBelow(process.pid, socket.remotePort ?? 0, port) });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   ({ port } = server.address() as AddressInfo);
