@@ -17,7 +17,7 @@ const browser = [process.execPath, BROWSER, '{url}', '--login', 'ada'].flatMap((
 beforeAll(async () => {
   needBuild();
   home = makeHome();
-  issuer = await startIssuer({ registers: true });
+  issuer = await startIssuer({ registers: true, scopes: ['read', 'write', 'admin', 'files', 'mail', 'calendar'] });
   server = await startMcpServer(async (token) => (await issuer.introspect(token)).active, { issuers: [issuer.url], challenged: ['openid', 'read'] });
 });
 afterAll(async () => {
@@ -61,7 +61,7 @@ describe('valetkey mcp add', () => {
   });
 
   it('[MC-02] signs in for the scopes that a server asks for later, beside those that there were, and stops at a server that is never content', async () => {
-    const wishes = ['write', 'admin', 'profile', 'email'];
+    const wishes = ['write', 'admin', 'files', 'mail', 'calendar'];
     const scopesOf = async (token: string): Promise<readonly string[]> => String((await issuer.introspect(token))['scope']).split(' ');
     const content = await startMcpServer(async () => true, { issuers: [issuer.url], challenged: ['read'], lacks: async (token) => ((await scopesOf(token)).includes('write') ? null : 'write') });
     const never = await startMcpServer(async () => true, { issuers: [issuer.url], challenged: ['read'], lacks: async (token) => { const held = await scopesOf(token); return wishes.find((each) => !held.includes(each)) ?? 'read'; } });
